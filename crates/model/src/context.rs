@@ -1,0 +1,29 @@
+//! What the pure functions may know of the world: the time, the policy, and what else is under way.
+
+use std::collections::BTreeMap;
+
+use crate::id::PatchId;
+use crate::policy::Policy;
+use crate::time::Timestamp;
+
+/// Passed first to `decide` and `due`.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    pub now: Timestamp,
+    pub policy: &'a Policy,
+    pub board: &'a Board,
+}
+
+/// What else is under way: a patch is rarely alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Board {
+    /// Who moves which service in which environment (`Service::lock`).
+    pub locks: BTreeMap<String, PatchId>,
+}
+
+impl Board {
+    /// The other patch that holds this lock.
+    pub fn held_by_other(&self, lock: &str, patch: PatchId) -> Option<PatchId> {
+        self.locks.get(lock).copied().filter(|holder| *holder != patch)
+    }
+}

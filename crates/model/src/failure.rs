@@ -1,0 +1,54 @@
+//! The world fails: what a hand says when it could not do its job.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// Longest text kept of one failure, in bytes.
+const LONGEST_MESSAGE: usize = 4096;
+
+/// Why a job could not be carried out, and whether trying again may help.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
+#[error("{message}")]
+pub struct Failure {
+    pub kind: FailureKind,
+    pub message: String,
+    /// What a person can do about it.
+    pub hint: Option<String>,
+}
+
+/// Whether trying again may help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The network, a busy tool, a full disk: later it may work.
+    Transient,
+    /// The same input will fail again.
+    Permanent,
+}
+
+impl Failure {
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Transient, message: bounded(message.into()), hint: None }
+    }
+
+    pub fn permanent(message: impl Into<String>) -> Self {
+        Self { kind: FailureKind::Permanent, message: bounded(message.into()), hint: None }
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(bounded(hint.into()));
+        self
+    }
+}
+
+fn bounded(mut text: String) -> String {
+    if text.len() > LONGEST_MESSAGE {
+        let mut end = LONGEST_MESSAGE;
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push('…');
+    }
+    text
+}

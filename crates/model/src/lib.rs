@@ -1,0 +1,23 @@
+//! What a patch is and how it walks the eight stages: nouns, `decide`, `evolve` and `due`. Pure: no I/O, no async,
+//! no clock, no chance. What it needs from outside comes in by [`context::Context`].
+
+pub mod actor;
+pub mod command;
+pub mod context;
+pub mod digest;
+pub mod event;
+pub mod failure;
+pub mod id;
+pub mod job;
+pub mod package;
+pub mod patch;
+pub mod pipeline;
+pub mod policy;
+pub mod rejection;
+pub mod service;
+pub mod share;
+pub mod stage;
+pub mod strategy;
+pub mod time;
+pub mod triage;
+pub mod view;

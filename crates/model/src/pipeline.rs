@@ -1,0 +1,5 @@
+//! The three functions over the whole patch: `decide`, `evolve`, `due`.
+
+pub mod decide;
+pub mod due;
+pub mod evolve;

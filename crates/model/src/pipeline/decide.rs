@@ -1,0 +1,277 @@
+//! What follows from a command. Read this down and you have read the product.
+
+use crate::actor::Actor;
+use crate::command::{Ask, Command};
+use crate::context::Context;
+use crate::event::{Event, Fact};
+use crate::failure::{Failure, FailureKind};
+use crate::id::{JobId, Stage};
+use crate::job::{Due, Outcome};
+use crate::patch::Patch;
+use crate::pipeline::due::due;
+use crate::rejection::Rejection;
+use crate::stage::detect::{Opening, Until};
+use crate::stage::phase::Phase;
+use crate::stage::review::End;
+use crate::stage::rollout::Cause;
+use crate::stage::{approve, build, detect, generate, review, rollout, triage, verify, walk};
+use crate::time::Seconds;
+
+/// Users may be meeting a bad version: a rollout is tried again at least this often.
+const LONGEST_WAIT_WHILE_MOVING: Seconds = Seconds(2);
+
+/// The facts that follow from a command, or why it is refused. No facts means: nothing changes.
+pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Event>, Rejection> {
+    let Command { by, ask } = command;
+    let facts = match ask {
+        Ask::Detect(command) => open(patch, command)?,
+        Ask::Approve(command) => approve(cx, patch, &by, command)?,
+        Ask::Rollout(command) => steer(patch, &by, command)?,
+        Ask::Review(review::Command::Abort { reason }) => abort(patch, &by, reason)?,
+        Ask::Report { job, answer } => report(cx, patch, job, answer)?,
+    };
+    Ok(facts.into_iter().map(|fact| Event { at: cx.now, by: by.clone(), fact }).collect())
+}
+
+fn open(patch: &Patch, command: detect::Command) -> Result<Vec<Fact>, Rejection> {
+    match patch.opening {
+        Some(_) => Err(Rejection::AlreadyOpen { patch: patch.id }),
+        None => Ok(detect::decide(command).into_iter().map(Fact::Detect).collect()),
+    }
+}
+
+fn approve(
+    cx: Context<'_>,
+    patch: &Patch,
+    by: &Actor,
+    command: approve::Command,
+) -> Result<Vec<Fact>, Rejection> {
+    opening(patch)?;
+    let asked = match command {
+        approve::Command::Approve { .. } => "approve",
+        approve::Command::Reject { .. } => "reject",
+    };
+    refuse_ended(patch, asked)?;
+    let candidate = match (patch.stage(), patch.candidate()) {
+        (Stage::Approve, Some(candidate)) => candidate,
+        (stage, _) => return Err(Rejection::NotNow { patch: patch.id, stage, asked: asked.to_owned() }),
+    };
+    let events = approve::decide(patch.id, by, cx.now, candidate, &patch.approve, command)?;
+    let rejected = events.iter().find_map(|event| match event {
+        approve::Event::Rejected { by, reason } => Some(format!("rejected by {by}: {reason}")),
+        approve::Event::Decided { .. } | approve::Event::Approved(_) => None,
+    });
+    Ok(events.into_iter().map(Fact::Approve).chain(rejected.map(|why| ended(End::Abandoned(why)))).collect())
+}
+
+fn steer(patch: &Patch, by: &Actor, command: rollout::Command) -> Result<Vec<Fact>, Rejection> {
+    opening(patch)?;
+    let asked = match command {
+        rollout::Command::Pause { .. } => "pause",
+        rollout::Command::Resume => "resume",
+        rollout::Command::Promote { .. } => "promote",
+        rollout::Command::Rollback { .. } => "rollback",
+    };
+    refuse_ended(patch, asked)?;
+    if patch.rollout.plan.is_none() {
+        return Err(Rejection::NotNow { patch: patch.id, stage: patch.stage(), asked: asked.to_owned() });
+    }
+    Ok(walk::decide(patch.id, by, &patch.rollout, command)?.into_iter().map(Fact::Rollout).collect())
+}
+
+/// Giving up: before a rollout it ends at once; during one, the version is taken back first.
+fn abort(patch: &Patch, by: &Actor, reason: String) -> Result<Vec<Fact>, Rejection> {
+    opening(patch)?;
+    refuse_ended(patch, "abort")?;
+    if patch.rollout.plan.is_none() {
+        return Ok(vec![ended(End::Abandoned(format!("aborted by {by}: {reason}")))]);
+    }
+    let command = rollout::Command::Rollback { reason };
+    Ok(walk::decide(patch.id, by, &patch.rollout, command)?.into_iter().map(Fact::Rollout).collect())
+}
+
+/// An answer counts only if exactly this job is owed now: late, doubled and invented answers change nothing.
+fn report(
+    cx: Context<'_>,
+    patch: &Patch,
+    job: JobId,
+    answer: Result<Outcome, Failure>,
+) -> Result<Vec<Fact>, Rejection> {
+    let opening = opening(patch)?;
+    match due(cx, patch) {
+        Due::Job(owed, _) if owed == job => {}
+        Due::Job(..) | Due::Wake(_) | Due::Nothing => return Err(Rejection::NotOwed { job }),
+    }
+    match answer {
+        Ok(outcome) => answered(cx, patch, opening, job, outcome),
+        Err(failure) => Ok(failed(cx, patch, job, failure)),
+    }
+}
+
+fn answered(
+    cx: Context<'_>,
+    patch: &Patch,
+    opening: &Opening,
+    job: JobId,
+    outcome: Outcome,
+) -> Result<Vec<Fact>, Rejection> {
+    match (job.stage, outcome) {
+        (Stage::Detect, Outcome::Detect(outcome)) => found(cx, patch, opening, outcome),
+        (Stage::Generate, Outcome::Generate(outcome)) => {
+            proposed(generate::report(&opening.base, patch.findings(), &patch.generate, outcome)?)
+        }
+        (Stage::Build, Outcome::Build(outcome)) => Ok(built(cx, patch, build::report(outcome))),
+        (Stage::Verify, Outcome::Verify(outcome)) => {
+            Ok(verified(cx, patch, opening, verify::report(outcome)?))
+        }
+        (Stage::Approve, Outcome::Approve(outcome)) => Ok(gated(approve::report(&patch.approve, outcome)?)),
+        (Stage::Rollout, Outcome::Rollout(outcome)) => rolled(cx, patch, opening, outcome),
+        (Stage::Review, Outcome::Review(outcome)) => {
+            Ok(review::report(outcome).into_iter().map(Fact::Review).collect())
+        }
+        (_, _) => Err(Rejection::WrongStage { job }),
+    }
+}
+
+fn found(
+    cx: Context<'_>,
+    patch: &Patch,
+    opening: &Opening,
+    outcome: detect::Outcome,
+) -> Result<Vec<Fact>, Rejection> {
+    let priorities = triage::prioritise(cx, &opening.service, &outcome.findings);
+    let events = detect::report(&patch.detect, outcome)?;
+    let follows = if priorities.is_empty() {
+        ended(End::NothingToDo)
+    } else {
+        Fact::Triage(triage::Event::Prioritised { priorities })
+    };
+    Ok(events.into_iter().map(Fact::Detect).chain([follows]).collect())
+}
+
+fn proposed(events: Vec<generate::Event>) -> Result<Vec<Fact>, Rejection> {
+    let none = events.iter().find_map(|event| match event {
+        generate::Event::NoFix { reasons } => Some(format!("no fix: {}", reasons.join("; "))),
+        generate::Event::Proposed { .. } | generate::Event::Refused { .. } => None,
+    });
+    Ok(events.into_iter().map(Fact::Generate).chain(none.map(|why| ended(End::Abandoned(why)))).collect())
+}
+
+fn built(cx: Context<'_>, patch: &Patch, events: Vec<build::Event>) -> Vec<Fact> {
+    let broken = events.iter().find_map(|event| match event {
+        build::Event::Broken { why, .. } => Some(format!("it does not build: {why}")),
+        build::Event::Built(_) | build::Event::Dropped => None,
+    });
+    let facts: Vec<Fact> = events.into_iter().map(Fact::Build).collect();
+    match broken {
+        Some(why) => facts.into_iter().chain(refuse_candidate(cx, patch, why)).collect(),
+        None => facts,
+    }
+}
+
+fn verified(cx: Context<'_>, patch: &Patch, opening: &Opening, events: Vec<verify::Event>) -> Vec<Fact> {
+    let failures = events.iter().find_map(|event| match event {
+        verify::Event::Verified { verdict } if !verdict.holds() => Some(verdict.failures()),
+        verify::Event::Verified { .. } | verify::Event::Dropped => None,
+    });
+    let facts: Vec<Fact> = events.into_iter().map(Fact::Verify).collect();
+    let follows = match failures {
+        Some(why) => refuse_candidate(cx, patch, why),
+        None if opening.until == Until::Verify || opening.service.run.is_none() => {
+            vec![ended(End::HandedOver)]
+        }
+        None => Vec::new(),
+    };
+    facts.into_iter().chain(follows).collect()
+}
+
+/// What was shown to be no fix is dropped, and the next candidate is asked for, as long as the policy allows.
+fn refuse_candidate(cx: Context<'_>, patch: &Patch, why: String) -> Vec<Fact> {
+    let tried = patch.generate.refused.len().saturating_add(1);
+    let by_person = patch.candidate().is_some_and(|candidate| candidate.fixer == "person");
+    if by_person || tried >= usize::try_from(cx.policy.candidates).unwrap_or(usize::MAX) {
+        return vec![ended(End::Abandoned(why))];
+    }
+    vec![
+        Fact::Generate(generate::Event::Refused { why }),
+        Fact::Build(build::Event::Dropped),
+        Fact::Verify(verify::Event::Dropped),
+    ]
+}
+
+fn gated(events: Vec<approve::Event>) -> Vec<Fact> {
+    let denied = events.iter().find_map(|event| match event {
+        approve::Event::Decided { decision, .. } if decision.answer == approve::Answer::Deny => {
+            let broken =
+                decision.reasons.iter().filter(|reason| !reason.holds).map(|reason| reason.text.as_str());
+            Some(format!("denied by policy: {}", broken.collect::<Vec<_>>().join("; ")))
+        }
+        approve::Event::Decided { .. } | approve::Event::Approved(_) | approve::Event::Rejected { .. } => {
+            None
+        }
+    });
+    events.into_iter().map(Fact::Approve).chain(denied.map(|why| ended(End::Abandoned(why)))).collect()
+}
+
+fn rolled(
+    cx: Context<'_>,
+    patch: &Patch,
+    opening: &Opening,
+    outcome: rollout::Outcome,
+) -> Result<Vec<Fact>, Rejection> {
+    let Some(new) = patch.new_version() else {
+        return Err(Rejection::Nonsense("there is no artifact to roll out".to_owned()));
+    };
+    let events = walk::report(cx, patch.id, &opening.service, &new, &patch.rollout, outcome)?;
+    let end = events.iter().find_map(|event| match event {
+        rollout::Event::Promoted => Some(End::Promoted),
+        rollout::Event::RolledBack => Some(End::RolledBack(why_back(patch.rollout.cause.as_ref()))),
+        _ => None,
+    });
+    Ok(events.into_iter().map(Fact::Rollout).chain(end.map(ended)).collect())
+}
+
+fn why_back(cause: Option<&Cause>) -> String {
+    match cause {
+        Some(Cause::Judge { reason } | Cause::Unhealthy { reason } | Cause::Inconclusive { reason }) => {
+            reason.clone()
+        }
+        Some(Cause::Person { by, reason }) => format!("{by}: {reason}"),
+        None => "no cause was recorded".to_owned(),
+    }
+}
+
+/// The hand failed: try again later, or give the stage up. A rollout that moves users is never simply given up.
+fn failed(cx: Context<'_>, patch: &Patch, job: JobId, failure: Failure) -> Vec<Fact> {
+    let before = patch.faltering.as_ref().filter(|faltering| faltering.stage == job.stage);
+    let tries = before.map_or(0, |faltering| faltering.tries).saturating_add(1);
+    let moving = job.stage == Stage::Rollout && patch.rollout.phase != Phase::Idle;
+    let last = failure.kind == FailureKind::Permanent || tries >= cx.policy.tries;
+    let given_up = last && !moving && job.stage != Stage::Review;
+    let wait = cx.policy.wait_after(tries);
+    let wait = if moving { wait.min(LONGEST_WAIT_WHILE_MOVING) } else { wait };
+    let retry_at = (!given_up).then(|| cx.now.after(wait));
+    let follows: Vec<Fact> = match (given_up, moving) {
+        (true, _) => vec![ended(End::Abandoned(format!("{} failed: {}", job.stage, failure.message)))],
+        (false, true) => {
+            walk::failed(cx, &patch.rollout, &failure, tries).into_iter().map(Fact::Rollout).collect()
+        }
+        (false, false) => Vec::new(),
+    };
+    [Fact::Faltered { job, failure, retry_at }].into_iter().chain(follows).collect()
+}
+
+fn ended(end: End) -> Fact {
+    Fact::Review(review::Event::Ended(end))
+}
+
+fn opening(patch: &Patch) -> Result<&Opening, Rejection> {
+    patch.opening.as_ref().ok_or(Rejection::NotOpen { patch: patch.id })
+}
+
+fn refuse_ended(patch: &Patch, asked: &str) -> Result<(), Rejection> {
+    if patch.has_ended() {
+        return Err(Rejection::Ended { patch: patch.id, asked: asked.to_owned() });
+    }
+    Ok(())
+}

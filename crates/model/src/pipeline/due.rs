@@ -1,0 +1,72 @@
+//! What the world owes a patch now, from its state alone. There is no queue that could drift.
+
+use crate::context::Context;
+use crate::id::{JobId, Stage};
+use crate::job::{Due, Job};
+use crate::patch::Patch;
+use crate::stage::{approve, build, detect, generate, review, verify, walk};
+use crate::time::Seconds;
+
+/// How long to wait before asking again whether another patch has left the service.
+const LOCK_WAIT: Seconds = Seconds(1);
+
+/// The next job, the time to look again, or nothing.
+pub fn due(cx: Context<'_>, patch: &Patch) -> Due {
+    let Some(job) = job(patch) else { return Due::Nothing };
+    let stage = job.stage();
+    if let Some(faltering) = patch.faltering.as_ref().filter(|faltering| faltering.stage == stage) {
+        match faltering.retry_at {
+            None => return Due::Nothing,
+            Some(retry_at) if cx.now < retry_at => return Due::Wake(retry_at),
+            Some(_) => {}
+        }
+    }
+    if waits_for_another(cx, patch, stage) {
+        return Due::Wake(cx.now.after(LOCK_WAIT));
+    }
+    Due::Job(job_id(patch, stage), job)
+}
+
+/// The id of what this stage is owed now.
+pub fn job_id(patch: &Patch, stage: Stage) -> JobId {
+    JobId { patch: patch.id, stage, attempt: patch.attempts.get(&stage).copied().unwrap_or(0) }
+}
+
+/// The job that follows from what is there, stage by stage.
+fn job(patch: &Patch) -> Option<Job> {
+    patch.opening.as_ref()?;
+    if patch.has_ended() {
+        return review::due(&patch.review).map(Job::Review);
+    }
+    if let Some(job) = detect::due(&patch.detect) {
+        return Some(Job::Detect(job));
+    }
+    if let Some(job) = generate::due(patch.findings(), &patch.generate) {
+        return Some(Job::Generate(job));
+    }
+    let candidate = patch.candidate()?;
+    if let Some(job) = build::due(candidate, &patch.build) {
+        return Some(Job::Build(job));
+    }
+    let built = patch.build.built.as_ref()?;
+    if let Some(job) = verify::due(candidate, built, &patch.verify) {
+        return Some(Job::Verify(job));
+    }
+    if !patch.goes_to_rollout() {
+        return None;
+    }
+    if let Some(job) = approve::due(&patch.approve) {
+        return Some(Job::Approve(job));
+    }
+    if !approve::allowed(&patch.approve) {
+        return None;
+    }
+    walk::due(&patch.rollout).map(Job::Rollout)
+}
+
+/// One rollout at a time for each service and environment.
+fn waits_for_another(cx: Context<'_>, patch: &Patch, stage: Stage) -> bool {
+    let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock());
+    let begins = stage == Stage::Rollout && patch.rollout.plan.is_none();
+    begins && lock.is_some_and(|lock| cx.board.held_by_other(&lock, patch.id).is_some())
+}

@@ -1,0 +1,59 @@
+//! Takes a fact in. Never fails, never decides.
+
+use crate::event::{Event, Fact};
+use crate::id::Stage;
+use crate::patch::{Faltering, Patch};
+use crate::stage::{approve, build, detect, generate, review, rollout, triage, verify};
+
+/// The patch after this event.
+pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
+    let stage = event.fact.stage();
+    patch.version += 1;
+    patch.changed_at = event.at;
+    *patch.attempts.entry(stage).or_insert(0) += 1;
+    if !matches!(event.fact, Fact::Faltered { .. } | Fact::Rollout(rollout::Event::Paged { .. })) {
+        patch.faltering = patch.faltering.filter(|faltering| faltering.stage != stage);
+    }
+    match &event.fact {
+        Fact::Detect(fact) => {
+            if let detect::Event::Opened(opening) = fact {
+                patch.opening = Some((**opening).clone());
+                patch.opened_at = event.at;
+            }
+            patch.detect = detect::evolve(patch.detect, fact);
+        }
+        Fact::Triage(fact) => patch.triage = triage::evolve(patch.triage, fact),
+        Fact::Generate(fact) => patch.generate = generate::evolve(patch.generate, fact),
+        Fact::Build(fact) => patch.build = build::evolve(patch.build, fact),
+        Fact::Verify(fact) => patch.verify = verify::evolve(patch.verify, fact),
+        Fact::Approve(fact) => patch.approve = approve::evolve(patch.approve, fact),
+        Fact::Rollout(fact) => patch.rollout = rollout::evolve(patch.rollout, event.at, fact),
+        Fact::Review(fact) => patch.review = review::evolve(patch.review, fact),
+        Fact::Faltered { failure, retry_at, .. } => {
+            let before = patch.faltering.take().filter(|faltering| faltering.stage == stage);
+            patch.faltering = Some(Faltering {
+                stage,
+                tries: before.map_or(0, |faltering| faltering.tries).saturating_add(1),
+                retry_at: *retry_at,
+                message: failure.message.clone(),
+            });
+        }
+    }
+    patch
+}
+
+/// The patch that these events tell of, oldest first.
+pub fn replay<'a>(patch: Patch, events: impl IntoIterator<Item = &'a Event>) -> Patch {
+    events.into_iter().fold(patch, evolve)
+}
+
+/// What the events change about who moves which service: locks to take, and locks to give back. Written in the same
+/// transaction as the events.
+pub fn locks(patch: &Patch, events: &[Event]) -> (Option<String>, Option<String>) {
+    let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock());
+    let takes = |fact: &Fact| matches!(fact, Fact::Rollout(rollout::Event::Started { .. }));
+    let gives = |fact: &Fact| matches!(fact, Fact::Review(review::Event::Ended(_)));
+    let any = |test: &dyn Fn(&Fact) -> bool| events.iter().any(|event| test(&event.fact));
+    let held = patch.attempts.contains_key(&Stage::Rollout);
+    (lock.clone().filter(|_| any(&takes)), lock.filter(|_| held && any(&gives)))
+}

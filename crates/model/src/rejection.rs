@@ -1,0 +1,35 @@
+//! Why a command was refused: an answer, not a fault.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::id::{JobId, PatchId, Stage};
+
+/// The domain refuses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
+pub enum Rejection {
+    #[error("{patch} is already open")]
+    AlreadyOpen { patch: PatchId },
+    #[error("{patch} does not exist")]
+    NotOpen { patch: PatchId },
+    #[error("{job} is not owed now: the answer came late, twice, or for a state that has passed")]
+    NotOwed { job: JobId },
+    #[error("the answer to {job} speaks of another stage")]
+    WrongStage { job: JobId },
+    #[error("{patch} is in stage `{stage}`; `{asked}` does not apply there")]
+    NotNow { patch: PatchId, stage: Stage, asked: String },
+    #[error("{patch} has ended; `{asked}` does not apply any more")]
+    Ended { patch: PatchId, asked: String },
+    #[error("what {patch} asks approval for has changed since it was shown; look at it again")]
+    StaleDossier { patch: PatchId },
+    #[error("{name} wrote this patch and can't approve it; another person must")]
+    OwnPatch { name: String },
+    #[error("only a named person can do this")]
+    NotAPerson,
+    #[error("{patch} is moving this service already; one rollout at a time")]
+    Locked { patch: PatchId },
+    #[error("{patch} is not paused")]
+    NotPaused { patch: PatchId },
+    #[error("the answer makes no sense: {0}")]
+    Nonsense(String),
+}

@@ -1,0 +1,14 @@
+//! The eight stages, each in a file of its own with the same five words: `State`, `Command`, `Event`, `Job`,
+//! `Outcome`.
+
+pub mod approve;
+pub mod build;
+pub mod detect;
+pub mod generate;
+pub mod phase;
+pub mod plan;
+pub mod review;
+pub mod rollout;
+pub mod triage;
+pub mod verify;
+pub mod walk;

@@ -1,0 +1,171 @@
+//! Approve: may this patch move, who had to say so, and on which evidence does that rest.
+
+use serde::{Deserialize, Serialize};
+
+use crate::actor::Actor;
+use crate::digest::Digest;
+use crate::id::PatchId;
+use crate::rejection::Rejection;
+use crate::stage::generate::Candidate;
+use crate::time::Timestamp;
+
+/// A policy's answer with its reasons.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    pub answer: Answer,
+    pub reasons: Vec<Reason>,
+    /// The policy that answered, by the digest of its text.
+    pub policy: Digest,
+    /// Everything that an approver is shown, by one digest.
+    pub dossier: Digest,
+    /// The signed statement of this decision.
+    pub evidence: Digest,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    Allow,
+    Deny,
+    /// A person in each of these roles must approve.
+    Needs(Vec<String>),
+}
+
+/// One rule's word, and the evidence that it rests on or misses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reason {
+    pub rule: String,
+    pub holds: bool,
+    pub text: String,
+    pub evidence: Vec<Digest>,
+}
+
+/// A person's word over exactly what they were shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    pub by: Actor,
+    pub role: String,
+    pub dossier: Digest,
+    pub comment: String,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    pub decision: Option<Decision>,
+    pub approvals: Vec<Approval>,
+    /// Approvals that the decision above has taken into account.
+    pub considered: usize,
+    /// A person's no.
+    pub rejected: Option<(Actor, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    Approve { role: String, dossier: Digest, comment: String },
+    Reject { reason: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Decided { decision: Decision, considered: usize },
+    Approved(Approval),
+    Rejected { by: Actor, reason: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    /// Ask the policy, with these approvals.
+    Decide,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub decision: Decision,
+    pub considered: usize,
+}
+
+/// A person's word: refused from a machine, from the patch's own author, and over another dossier than the one asked.
+pub fn decide(
+    patch: PatchId,
+    by: &Actor,
+    now: Timestamp,
+    candidate: &Candidate,
+    state: &State,
+    command: Command,
+) -> Result<Vec<Event>, Rejection> {
+    if *by == Actor::Machine || by.name().is_empty() {
+        return Err(Rejection::NotAPerson);
+    }
+    match command {
+        Command::Reject { reason } => Ok(vec![Event::Rejected { by: by.clone(), reason }]),
+        Command::Approve { role, dossier, comment } => {
+            if same_person(by.name(), &candidate.author) {
+                return Err(Rejection::OwnPatch { name: by.name().to_owned() });
+            }
+            if state.decision.as_ref().is_none_or(|decision| decision.dossier != dossier) {
+                return Err(Rejection::StaleDossier { patch });
+            }
+            let given = |approval: &Approval| approval.by == *by && approval.role == role;
+            if state.approvals.iter().any(given) {
+                return Ok(Vec::new());
+            }
+            Ok(vec![Event::Approved(Approval { by: by.clone(), role, dossier, comment, at: now })])
+        }
+    }
+}
+
+/// Whether two names mean one person: the e-mail address counts where both have one.
+fn same_person(one: &str, other: &str) -> bool {
+    let mail = |text: &str| {
+        let inner = text.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(mail, _)| mail);
+        inner.unwrap_or(text).trim().to_lowercase()
+    };
+    mail(one) == mail(other) || one.trim().eq_ignore_ascii_case(other.trim())
+}
+
+/// Takes in the policy's answer; one that looked at fewer approvals than there are is out of date.
+pub fn report(state: &State, outcome: Outcome) -> Result<Vec<Event>, Rejection> {
+    if outcome.considered != state.approvals.len() {
+        return Err(Rejection::Nonsense("the decision did not look at every approval".to_owned()));
+    }
+    Ok(vec![Event::Decided { decision: outcome.decision, considered: outcome.considered }])
+}
+
+pub fn evolve(mut state: State, event: &Event) -> State {
+    match event {
+        Event::Decided { decision, considered } => {
+            state.decision = Some(decision.clone());
+            state.considered = *considered;
+        }
+        Event::Approved(approval) => state.approvals.push(approval.clone()),
+        Event::Rejected { by, reason } => state.rejected = Some((by.clone(), reason.clone())),
+    }
+    state
+}
+
+pub fn due(state: &State) -> Option<Job> {
+    let undecided = state.decision.is_none() || state.considered < state.approvals.len();
+    (undecided && state.rejected.is_none()).then_some(Job::Decide)
+}
+
+/// Whether the gate stands open.
+pub fn allowed(state: &State) -> bool {
+    let allows = state.decision.as_ref().is_some_and(|decision| decision.answer == Answer::Allow);
+    allows && state.considered == state.approvals.len() && state.rejected.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_person;
+
+    #[test]
+    fn one_address_is_one_person() {
+        assert!(same_person("Ann <ann@example.com>", "ANN@example.com"));
+        assert!(same_person("ann", "Ann"));
+        assert!(!same_person("Ann <ann@example.com>", "bob@example.com"));
+    }
+}

@@ -1,0 +1,154 @@
+//! Detect: what needs a fix, traced to file, line, component and commit.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Commit, Digest};
+use crate::id::{FindingId, Stage};
+use crate::package::Package;
+use crate::rejection::Rejection;
+use crate::service::Service;
+
+/// Something that needs a fix, normalised from any source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    pub id: FindingId,
+    pub source: Source,
+    /// The advisory's or the report's own name, as in `RUSTSEC-2018-0006`.
+    pub advisory: String,
+    pub aliases: Vec<String>,
+    pub summary: String,
+    /// The installed package, where a package is the problem.
+    pub package: Option<Package>,
+    pub location: Location,
+    /// Each way from the root package to the vulnerable one, names with versions; bounded.
+    pub paths: Vec<Vec<String>>,
+    /// Versions that no longer have the problem, lowest first; empty when no fix is published.
+    pub fixed: Vec<String>,
+    /// CVSS vectors as the advisory states them.
+    pub severity: Vec<String>,
+    /// `unmaintained`, `unsound`, `notice`: worth knowing, not a vulnerability.
+    pub informational: Option<String>,
+}
+
+/// Where a finding comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A lockfile against advisories.
+    Lockfile,
+    /// A person's report.
+    Report,
+}
+
+/// Where the finding stands in the repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Location {
+    /// Relative to the repository's top.
+    pub path: String,
+    pub line: Option<u32>,
+}
+
+/// What a patch is opened for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// Scan the base; `only` restricts it to these advisories or packages, when not empty.
+    Scan { only: Vec<String> },
+    /// A person's change, already committed: a title, what it answers to, and the commit.
+    Change { title: String, report: String, commit: Commit, author: String },
+}
+
+/// How far a patch is to be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// A proven branch is the end.
+    Verify,
+    /// All the way onto every instance.
+    Rollout,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    #[default]
+    Idle,
+    Scanning,
+    Found(Vec<Finding>),
+    Clean,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    Open(Box<Opening>),
+}
+
+/// Everything a patch begins with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Opening {
+    pub service: Service,
+    /// The commit that runs, or is checked out, and needs the fix.
+    pub base: Commit,
+    pub subject: Subject,
+    pub until: Until,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Opened(Box<Opening>),
+    Found { findings: Vec<Finding>, packages: u32, evidence: Digest },
+    NothingFound { packages: u32, evidence: Digest },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    Scan,
+}
+
+/// What the scan saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub findings: Vec<Finding>,
+    /// How many packages were looked at.
+    pub packages: u32,
+    pub evidence: Digest,
+}
+
+/// Opening is refused by the pipeline when the patch exists; here every opening is good.
+pub fn decide(command: Command) -> Vec<Event> {
+    match command {
+        Command::Open(opening) => vec![Event::Opened(opening)],
+    }
+}
+
+/// Takes in what the scan saw.
+pub fn report(state: &State, outcome: Outcome) -> Result<Vec<Event>, Rejection> {
+    let Outcome { findings, packages, evidence } = outcome;
+    match state {
+        State::Scanning if findings.is_empty() => Ok(vec![Event::NothingFound { packages, evidence }]),
+        State::Scanning => Ok(vec![Event::Found { findings, packages, evidence }]),
+        State::Idle | State::Found(_) | State::Clean => {
+            Err(Rejection::Nonsense(format!("no scan is under way in stage `{}`", Stage::Detect)))
+        }
+    }
+}
+
+pub fn evolve(state: State, event: &Event) -> State {
+    match event {
+        Event::Opened(_) => State::Scanning,
+        Event::Found { findings, .. } => State::Found(findings.clone()),
+        Event::NothingFound { .. } => match state {
+            State::Idle | State::Scanning | State::Clean | State::Found(_) => State::Clean,
+        },
+    }
+}
+
+pub fn due(state: &State) -> Option<Job> {
+    match state {
+        State::Scanning => Some(Job::Scan),
+        State::Idle | State::Found(_) | State::Clean => None,
+    }
+}

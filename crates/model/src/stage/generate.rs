@@ -1,0 +1,141 @@
+//! Generate: the smallest change that removes the findings, proposed one candidate at a time.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::{Commit, Digest};
+use crate::id::FindingId;
+use crate::rejection::Rejection;
+use crate::stage::detect::Finding;
+
+/// One diff that one fixer proposes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// 1 for the first one tried.
+    pub number: u32,
+    pub fixer: String,
+    pub kind: Kind,
+    /// First line of the commit message.
+    pub title: String,
+    pub rationale: String,
+    pub author: String,
+    pub branch: String,
+    pub base: Commit,
+    pub commit: Commit,
+    /// The unified diff, among the blobs.
+    pub diff: Digest,
+    pub files: Vec<String>,
+    pub moves: Vec<Move>,
+    pub removes: Vec<FindingId>,
+    /// What it leaves, with the reason.
+    pub leaves: Vec<(FindingId, String)>,
+}
+
+/// What kind of change it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    Code,
+    Dependency,
+    Config,
+    Schema,
+    Image,
+    OsPackage,
+    Flag,
+}
+
+/// One package that moves from one version to another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    pub package: String,
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub candidate: Option<Candidate>,
+    /// Candidates that verification refused, with why; the next one must differ.
+    pub refused: Vec<(Candidate, String)>,
+    /// Why there is nothing (more) to try.
+    pub no_fix: Option<Vec<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Proposed {
+        candidate: Box<Candidate>,
+        evidence: Digest,
+    },
+    NoFix {
+        reasons: Vec<String>,
+    },
+    /// Verification refused the candidate.
+    Refused {
+        why: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    Propose { number: u32 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Proposed { candidate: Box<Candidate>, evidence: Digest },
+    NoFix { reasons: Vec<String> },
+}
+
+/// Takes in what the fixer proposed: it must build on the base, differ from what was refused, and remove something.
+pub fn report(
+    base: &Commit,
+    findings: &[Finding],
+    state: &State,
+    outcome: Outcome,
+) -> Result<Vec<Event>, Rejection> {
+    match outcome {
+        Outcome::NoFix { reasons } => Ok(vec![Event::NoFix { reasons }]),
+        Outcome::Proposed { candidate, evidence } => {
+            let known = |id: &FindingId| findings.iter().any(|finding| finding.id == *id);
+            if candidate.base != *base {
+                return Err(Rejection::Nonsense(
+                    "the candidate builds on another commit than the base".to_owned(),
+                ));
+            }
+            if candidate.commit == *base
+                || candidate.removes.is_empty()
+                || !candidate.removes.iter().all(known)
+            {
+                return Err(Rejection::Nonsense(
+                    "the candidate does not say which known finding it removes".to_owned(),
+                ));
+            }
+            if state.refused.iter().any(|(refused, _)| refused.commit == candidate.commit) {
+                return Err(Rejection::Nonsense("the candidate was refused before".to_owned()));
+            }
+            Ok(vec![Event::Proposed { candidate, evidence }])
+        }
+    }
+}
+
+pub fn evolve(mut state: State, event: &Event) -> State {
+    match event {
+        Event::Proposed { candidate, .. } => state.candidate = Some((**candidate).clone()),
+        Event::NoFix { reasons } => state.no_fix = Some(reasons.clone()),
+        Event::Refused { why } => {
+            if let Some(candidate) = state.candidate.take() {
+                state.refused.push((candidate, why.clone()));
+            }
+        }
+    }
+    state
+}
+
+pub fn due(findings: &[Finding], state: &State) -> Option<Job> {
+    let open = !findings.is_empty() && state.candidate.is_none() && state.no_fix.is_none();
+    let number = u32::try_from(state.refused.len()).unwrap_or(u32::MAX).saturating_add(1);
+    open.then_some(Job::Propose { number })
+}

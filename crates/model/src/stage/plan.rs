@@ -1,0 +1,160 @@
+//! What is to happen to the world: the plan that a service states, the state that a strategy desires, and the state
+//! that a target observed.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::share::Share;
+use crate::time::Seconds;
+
+/// How a patch gets onto every instance, and when it is taken back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Instances of the stable version.
+    pub instances: u32,
+    pub strategy: Strategy,
+    pub guards: Guards,
+    /// From the first canary request to the end; past it the plan's exit is taken.
+    pub deadline: Seconds,
+    /// How long new instances may take to become healthy.
+    pub start_deadline: Seconds,
+    /// Looks in a row without data, after which the rollout pauses and says so.
+    pub missing_limit: u32,
+    pub at_deadline: Exit,
+}
+
+/// What a rollout does when its deadline passes without enough evidence either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exit {
+    /// Take the canary back: the default, for missing evidence is never good news.
+    Rollback,
+    /// Keep the canary's share and wait for a person.
+    Hold,
+}
+
+/// The way from the old version to the new one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    Canary(Canary),
+}
+
+/// Growing shares, each watched for its bake.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Canary {
+    pub instances: u32,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    pub share: Share,
+    pub bake: Seconds,
+}
+
+/// What the judge is asked to hold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guards {
+    /// Chance of ever taking back a version that is no worse, however often one looks.
+    pub alpha: f64,
+    /// Chance of promoting a version that is worse by the margin.
+    pub beta: f64,
+    /// Error rate, as a difference of fractions, that matters.
+    pub error_margin: f64,
+    /// Whether slower answers count too.
+    pub latency: bool,
+}
+
+/// A version that can run: what was built, and from what.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Version {
+    pub artifact: Digest,
+    /// For people, as in `1f2e3d4c5b (yaml-rust 0.4.1)`.
+    pub label: String,
+}
+
+/// Which version holds which share, where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Desired {
+    pub arms: Vec<Arm>,
+}
+
+/// One version's part of the desired state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arm {
+    pub version: Version,
+    pub instances: u32,
+    pub share: Share,
+}
+
+/// What is really there, read back from the target.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    /// Changes when the target's counters begin anew; a reset is not an event.
+    pub epoch: String,
+    pub arms: Vec<ObservedArm>,
+    /// Requests that no version answered because none could be reached: failures by shifting or draining.
+    pub unrouted: u64,
+    /// Where the service is reached.
+    pub address: Option<String>,
+}
+
+/// One version as it really runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ObservedArm {
+    pub artifact: Digest,
+    pub share: Share,
+    pub instances: u32,
+    pub healthy: u32,
+    /// Restarts of crashed instances since the epoch began.
+    pub restarts: u64,
+    /// `None` when the target could not be asked: missing, which is not zero.
+    pub counts: Option<Counts>,
+}
+
+/// Cumulative counts of one version since the epoch began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    pub requests: u64,
+    pub errors: u64,
+    /// Latency as (bucket, count), ascending; the buckets are the judge's.
+    pub latency: Vec<(u16, u64)>,
+}
+
+impl Observed {
+    pub fn arm(&self, artifact: &Digest) -> Option<&ObservedArm> {
+        self.arms.iter().find(|arm| arm.artifact == *artifact)
+    }
+
+    /// Whether the world is as desired: every arm has its share and its healthy instances, and no other arm runs.
+    pub fn meets(&self, desired: &Desired) -> bool {
+        let stands = |arm: &Arm| {
+            self.arm(&arm.version.artifact)
+                .is_some_and(|there| there.share == arm.share && there.healthy >= arm.instances)
+        };
+        let wanted =
+            |there: &ObservedArm| desired.arms.iter().any(|arm| arm.version.artifact == there.artifact);
+        desired.arms.iter().all(stands) && self.arms.iter().all(|there| wanted(there) || there.instances == 0)
+    }
+}
+
+impl Counts {
+    /// What came since `earlier`; `None` if a counter went backwards, which is a reset.
+    pub fn since(&self, earlier: &Counts) -> Option<Counts> {
+        let mut latency = Vec::with_capacity(self.latency.len());
+        for &(bucket, count) in &self.latency {
+            let before =
+                earlier.latency.iter().find(|(other, _)| *other == bucket).map_or(0, |(_, count)| *count);
+            let added = count.checked_sub(before)?;
+            if added > 0 {
+                latency.push((bucket, added));
+            }
+        }
+        Some(Counts {
+            requests: self.requests.checked_sub(earlier.requests)?,
+            errors: self.errors.checked_sub(earlier.errors)?,
+            latency,
+        })
+    }
+}

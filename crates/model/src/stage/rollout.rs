@@ -1,0 +1,305 @@
+//! Rollout: walk the plan forward, hold, or go back; every look at the world is a fact.
+
+use serde::{Deserialize, Serialize};
+
+use crate::actor::Actor;
+use crate::stage::phase::Phase;
+use crate::stage::plan::{Canary, Counts, Desired, Observed, Plan, Strategy, Version};
+use crate::strategy::canary;
+use crate::time::Timestamp;
+
+/// One look: what came since the look before, in both arms. `None` is missing, which is no evidence either way.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tick {
+    pub canary: Option<Counts>,
+    pub stable: Option<Counts>,
+}
+
+/// What the judge said after a look, with the numbers that say why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judgement {
+    pub answer: JudgeAnswer,
+    pub reason: String,
+    pub readings: Vec<Reading>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgeAnswer {
+    Continue,
+    Promote,
+    Rollback,
+    Inconclusive,
+}
+
+/// One guard's evidence, in nats, beside its threshold.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    pub guard: String,
+    pub log_evidence: f64,
+    pub threshold: f64,
+}
+
+/// Why a version is taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    Judge {
+        reason: String,
+    },
+    /// The canary did not become healthy in time, or its target could not be made to follow.
+    Unhealthy {
+        reason: String,
+    },
+    /// The deadline passed without enough evidence.
+    Inconclusive {
+        reason: String,
+    },
+    Person {
+        by: Actor,
+        reason: String,
+    },
+}
+
+/// Cumulative counts at the last look.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cursor {
+    pub epoch: String,
+    pub canary: Option<Counts>,
+    pub stable: Option<Counts>,
+    pub unrouted: u64,
+}
+
+/// What users met in this rollout, summed over its looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub canary_requests: u64,
+    pub canary_errors: u64,
+    pub stable_requests: u64,
+    pub stable_errors: u64,
+    pub unrouted: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub phase: Phase,
+    pub stable: Option<Version>,
+    pub new: Option<Version>,
+    pub plan: Option<Plan>,
+    pub started: Option<Timestamp>,
+    /// When the present phase, or step, began.
+    pub since: Timestamp,
+    pub paused: Option<String>,
+    /// A person asked for promotion: the remaining steps are skipped, the judge stays armed.
+    pub hurried: bool,
+    /// Every look so far, oldest first: the judge's whole input.
+    pub ticks: Vec<Tick>,
+    pub cursor: Option<Cursor>,
+    pub totals: Totals,
+    /// Looks in a row in which an arm was missing.
+    pub missing: u32,
+    pub judgement: Option<Judgement>,
+    pub cause: Option<Cause>,
+    /// When taking it back was decided, and when the target confirmed that the canary has no share.
+    pub rollback_decided: Option<Timestamp>,
+    pub rollback_confirmed: Option<Timestamp>,
+    /// Failed tries to make the world match, in a row, were so many that a person was called.
+    pub paged: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    Pause { reason: String },
+    Resume,
+    Promote { reason: String },
+    Rollback { reason: String },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Started {
+        stable: Version,
+        new: Version,
+        plan: Box<Plan>,
+    },
+    /// The step's share is asked for from now on.
+    StepEntered {
+        step: usize,
+    },
+    Looked {
+        tick: Tick,
+        cursor: Cursor,
+        judgement: Judgement,
+    },
+    Paused {
+        reason: String,
+    },
+    Resumed,
+    Hurried {
+        reason: String,
+    },
+    /// The evidence, or a person, promotes: the new version gets full capacity.
+    PromotionDecided,
+    /// The new version has capacity for everything and gets all of the traffic.
+    Switched,
+    /// The target confirmed the switch; the old version may go.
+    OldRetired,
+    Promoted,
+    RollbackDecided {
+        cause: Cause,
+    },
+    /// The target confirmed that the bad version has no share any more.
+    ShareTaken,
+    /// What users met at the end, counted until the bad version was gone.
+    Counted {
+        tick: Tick,
+        cursor: Cursor,
+    },
+    RolledBack,
+    /// The world could not be made to match, again and again: a person is needed. The rollout goes on trying.
+    Paged {
+        reason: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    /// Find out which version runs now, and claim the service.
+    Begin,
+    /// Make the world match and read back what is really there; `look` asks the judge as well.
+    Reconcile { desired: Desired, look: bool },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// What runs now.
+    Begun {
+        stable: Version,
+    },
+    Reconciled {
+        observed: Observed,
+        judgement: Option<Judgement>,
+    },
+}
+
+impl State {
+    /// What the world should look like now.
+    pub fn desired(&self) -> Option<Desired> {
+        let (stable, new, plan) = (self.stable.as_ref()?, self.new.as_ref()?, self.plan.as_ref()?);
+        Some(canary::desired(plan, canary_of(plan), stable, new, &self.phase))
+    }
+
+    /// What came since the last look. A new epoch, a counter that went backwards, or an arm that could not be read is
+    /// missing, never zero.
+    pub fn tick(&self, observed: &Observed) -> (Tick, Cursor) {
+        let read = |version: &Option<Version>| {
+            version
+                .as_ref()
+                .and_then(|version| observed.arm(&version.artifact))
+                .and_then(|arm| arm.counts.clone())
+        };
+        let now = Cursor {
+            epoch: observed.epoch.clone(),
+            canary: read(&self.new),
+            stable: read(&self.stable),
+            unrouted: observed.unrouted,
+        };
+        let before = self.cursor.as_ref().filter(|cursor| cursor.epoch == now.epoch);
+        let since = |now: &Option<Counts>, before: Option<&Counts>| now.as_ref()?.since(before?);
+        let tick = Tick {
+            canary: since(&now.canary, before.and_then(|cursor| cursor.canary.as_ref())),
+            stable: since(&now.stable, before.and_then(|cursor| cursor.stable.as_ref())),
+        };
+        (tick, now)
+    }
+
+    /// Forward, back, or neither: whether users may meet the new version.
+    pub fn is_going_back(&self) -> bool {
+        matches!(self.phase, Phase::RollingBack | Phase::Retiring | Phase::RolledBack)
+    }
+
+    pub fn has_ended(&self) -> bool {
+        matches!(self.phase, Phase::Promoted | Phase::RolledBack)
+    }
+}
+
+/// The canary part of a plan.
+pub fn canary_of(plan: &Plan) -> &Canary {
+    match &plan.strategy {
+        Strategy::Canary(canary) => canary,
+    }
+}
+
+pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
+    match event {
+        Event::Started { stable, new, plan } => {
+            state.stable = Some(stable.clone());
+            state.new = Some(new.clone());
+            state.plan = Some((**plan).clone());
+            state.started = Some(at);
+            state.enter(Phase::Preparing, at);
+        }
+        Event::StepEntered { step } => state.enter(Phase::Watching { step: *step }, at),
+        Event::Looked { tick, cursor, judgement } => {
+            state.count(tick, cursor);
+            let missing = tick.canary.is_none() || tick.stable.is_none();
+            state.missing = if missing { state.missing.saturating_add(1) } else { 0 };
+            state.ticks.push(tick.clone());
+            state.judgement = Some(judgement.clone());
+        }
+        Event::Paused { reason } => state.paused = Some(reason.clone()),
+        Event::Resumed => {
+            state.paused = None;
+            state.missing = 0;
+        }
+        Event::Hurried { .. } => {
+            state.hurried = true;
+            state.paused = None;
+        }
+        Event::PromotionDecided => state.enter(Phase::Growing, at),
+        Event::Switched => state.enter(Phase::Switching, at),
+        Event::OldRetired => state.enter(Phase::Finishing, at),
+        Event::Promoted => state.enter(Phase::Promoted, at),
+        Event::RollbackDecided { cause } => {
+            state.cause = Some(cause.clone());
+            state.rollback_decided = Some(at);
+            state.paused = None;
+            state.enter(Phase::RollingBack, at);
+        }
+        Event::ShareTaken => {
+            state.rollback_confirmed = Some(at);
+            state.enter(Phase::Retiring, at);
+        }
+        Event::Counted { tick, cursor } => state.count(tick, cursor),
+        Event::RolledBack => state.enter(Phase::RolledBack, at),
+        Event::Paged { .. } => state.paged = true,
+    }
+    state
+}
+
+impl State {
+    fn enter(&mut self, phase: Phase, at: Timestamp) {
+        self.phase = phase;
+        self.since = at;
+        self.paged = false;
+    }
+
+    fn count(&mut self, tick: &Tick, cursor: &Cursor) {
+        let before = self.cursor.as_ref().filter(|before| before.epoch == cursor.epoch);
+        let unrouted = before.map_or(0, |before| cursor.unrouted.saturating_sub(before.unrouted));
+        self.totals.unrouted = self.totals.unrouted.saturating_add(unrouted);
+        if let Some(counts) = &tick.canary {
+            self.totals.canary_requests = self.totals.canary_requests.saturating_add(counts.requests);
+            self.totals.canary_errors = self.totals.canary_errors.saturating_add(counts.errors);
+        }
+        if let Some(counts) = &tick.stable {
+            self.totals.stable_requests = self.totals.stable_requests.saturating_add(counts.requests);
+            self.totals.stable_errors = self.totals.stable_errors.saturating_add(counts.errors);
+        }
+        self.cursor = Some(cursor.clone());
+    }
+}

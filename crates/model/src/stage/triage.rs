@@ -1,0 +1,94 @@
+//! Triage: how urgent a finding is, for whom, until when. Pure facts to decision.
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::Context;
+use crate::id::FindingId;
+use crate::service::Service;
+use crate::stage::detect::Finding;
+use crate::time::Timestamp;
+use crate::triage::action::Action;
+use crate::triage::cvss::{self, Score};
+use crate::triage::sla;
+
+/// Triage's answer about one finding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Priority {
+    pub finding: FindingId,
+    pub action: Action,
+    pub due: Option<Timestamp>,
+    pub owner: String,
+    pub score: Option<Score>,
+    /// Why, in whole sentences, most important first.
+    pub reasons: Vec<String>,
+}
+
+/// The priorities of a patch's findings, most urgent first.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub priorities: Vec<Priority>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Prioritised { priorities: Vec<Priority> },
+}
+
+/// Ranks findings for this service.
+pub fn prioritise(cx: Context<'_>, service: &Service, findings: &[Finding]) -> Vec<Priority> {
+    let mut priorities: Vec<Priority> =
+        findings.iter().map(|finding| priority(cx, service, finding)).collect();
+    priorities.sort_by(|a, b| b.action.cmp(&a.action).then_with(|| a.finding.cmp(&b.finding)));
+    priorities
+}
+
+/// The decision table: score × tier × whether a fix exists.
+fn priority(cx: Context<'_>, service: &Service, finding: &Finding) -> Priority {
+    let score = finding
+        .severity
+        .iter()
+        .filter_map(|vector| cvss::score(vector))
+        .max_by(|a, b| a.value.total_cmp(&b.value));
+    let tier = service.tier.number();
+    let mut reasons = Vec::new();
+    let action = match (&finding.informational, &score, finding.fixed.is_empty()) {
+        (Some(kind), _, _) => {
+            reasons.push(format!("The advisory is informational (`{kind}`), not a vulnerability."));
+            Action::Watch
+        }
+        (None, Some(score), no_fix) => {
+            reasons.push(format!(
+                "CVSS base score {:.1} ({}) from `{}`.",
+                score.value, score.rating, score.vector
+            ));
+            let pressing = score.value >= 9.0 || (score.value >= 7.0 && tier <= 2);
+            match (pressing, no_fix) {
+                (true, _) => Action::ActNow,
+                (false, false) if score.value >= 4.0 || tier <= 2 => Action::Schedule,
+                (false, _) => Action::Watch,
+            }
+        }
+        (None, None, no_fix) => {
+            reasons.push("No CVSS vector is published; a missing score is not a low score.".to_owned());
+            if no_fix && tier > 2 { Action::Watch } else { Action::Schedule }
+        }
+    };
+    reasons.push(format!("{} is {} (1 is critical, 4 internal).", service.name, service.tier));
+    reasons.push(match finding.fixed.first() {
+        Some(version) => format!("A fix is published: {version}."),
+        None if finding.package.is_none() => "The fix is the change that comes with the report.".to_owned(),
+        None => "No fixed version is published.".to_owned(),
+    });
+    let due = sla::due(cx.policy, service.tier, action, cx.now);
+    if let Some(due) = due {
+        reasons.push(format!("Due {} by the policy for {}.", due.date(), service.tier));
+    }
+    Priority { finding: finding.id.clone(), action, due, owner: service.owner.clone(), score, reasons }
+}
+
+pub fn evolve(_: State, event: &Event) -> State {
+    match event {
+        Event::Prioritised { priorities } => State { priorities: priorities.clone() },
+    }
+}

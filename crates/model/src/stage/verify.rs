@@ -1,0 +1,100 @@
+//! Verify: a patch is not a fix until shown.
+
+use serde::{Deserialize, Serialize};
+
+use crate::digest::Digest;
+use crate::rejection::Rejection;
+use crate::stage::build::Pair;
+use crate::stage::generate::Candidate;
+
+/// What one check said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    pub check: String,
+    pub result: CheckResult,
+    /// One sentence that a person can act on.
+    pub summary: String,
+    /// What was shown, line by line: commands, exit codes, durations.
+    pub details: Vec<String>,
+    pub evidence: Digest,
+    pub milliseconds: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CheckResult {
+    Passed,
+    /// Passed, with something a person should see.
+    Warned,
+    /// There was nothing to check with; said, never counted as passed.
+    Skipped,
+    Failed,
+}
+
+/// All checks of one candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub checks: Vec<Checked>,
+}
+
+/// Checks without which nothing is verified.
+pub const REQUIRED: [&str; 3] = ["before-after", "suite", "re-scan"];
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    pub verdict: Option<Verdict>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Verified {
+        verdict: Verdict,
+    },
+    /// Another candidate is tried: this verdict no longer counts.
+    Dropped,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Job {
+    Check,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    pub verdict: Verdict,
+}
+
+/// Takes the verdict in; one that leaves out a required check is none.
+pub fn report(outcome: Outcome) -> Result<Vec<Event>, Rejection> {
+    let has = |name: &&str| outcome.verdict.checks.iter().any(|checked| checked.check == **name);
+    match REQUIRED.iter().find(|name| !has(name)) {
+        Some(missing) => Err(Rejection::Nonsense(format!("the verdict does not speak of `{missing}`"))),
+        None => Ok(vec![Event::Verified { verdict: outcome.verdict }]),
+    }
+}
+
+pub fn evolve(_: State, event: &Event) -> State {
+    match event {
+        Event::Verified { verdict } => State { verdict: Some(verdict.clone()) },
+        Event::Dropped => State::default(),
+    }
+}
+
+pub fn due(_: &Candidate, _: &Pair, state: &State) -> Option<Job> {
+    state.verdict.is_none().then_some(Job::Check)
+}
+
+impl Verdict {
+    /// No check failed.
+    pub fn holds(&self) -> bool {
+        self.checks.iter().all(|checked| checked.result != CheckResult::Failed)
+    }
+
+    /// The failed checks, in one line.
+    pub fn failures(&self) -> String {
+        let failed = self.checks.iter().filter(|checked| checked.result == CheckResult::Failed);
+        failed.map(|checked| format!("{}: {}", checked.check, checked.summary)).collect::<Vec<_>>().join("; ")
+    }
+}

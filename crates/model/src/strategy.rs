@@ -1,0 +1,3 @@
+//! Strategies: pure functions from progress to desired state.
+
+pub mod canary;

@@ -1,0 +1,4 @@
+//! What people read: projections of patches, nothing that the machine decides by.
+
+pub mod board;
+pub mod story;

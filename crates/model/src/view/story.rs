@@ -1,0 +1,282 @@
+//! One patch, told in order: one line a fact, for the terminal, the pages and the release note.
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, Fact};
+use crate::id::Stage;
+use crate::stage::approve::{self, Answer};
+use crate::stage::build::{self, Reproducible};
+use crate::stage::rollout::Cause;
+use crate::stage::verify::CheckResult;
+use crate::stage::{detect, generate, review, rollout, triage, verify};
+use crate::time::Timestamp;
+
+/// One told fact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    pub at: Timestamp,
+    pub stage: Stage,
+    pub by: String,
+    pub mood: Mood,
+    pub text: String,
+    /// More of the same fact, one line each.
+    pub details: Vec<String>,
+}
+
+/// How the fact is to be taken; readable without colour, for the text says it too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mood {
+    Plain,
+    Good,
+    Warn,
+    Bad,
+}
+
+/// The line of an event; looks of the judge are too many to be told and have a chart instead.
+pub fn line(event: &Event) -> Option<Line> {
+    let (mood, text, details) = match &event.fact {
+        Fact::Detect(fact) => detect_line(fact),
+        Fact::Triage(triage::Event::Prioritised { priorities }) => {
+            let worst = priorities.first()?;
+            let due = worst.due.map(|due| format!(", due {}", due.date())).unwrap_or_default();
+            let text = format!("{}{due}, owner {}", worst.action.words(), worst.owner);
+            (
+                Mood::Plain,
+                text,
+                priorities.iter().flat_map(|priority| priority.reasons.clone()).take(12).collect(),
+            )
+        }
+        Fact::Generate(fact) => generate_line(fact),
+        Fact::Build(fact) => build_line(fact),
+        Fact::Verify(fact) => verify_line(fact)?,
+        Fact::Approve(fact) => approve_line(fact),
+        Fact::Rollout(fact) => rollout_line(fact)?,
+        Fact::Review(fact) => review_line(fact),
+        Fact::Faltered { failure, retry_at, .. } => {
+            let next = if retry_at.is_some() { "it will be tried again" } else { "it is given up" };
+            (
+                Mood::Warn,
+                format!("{failure}; {next}"),
+                failure.hint.iter().map(|hint| format!("hint: {hint}")).collect(),
+            )
+        }
+    };
+    Some(Line {
+        at: event.at,
+        stage: event.fact.stage(),
+        by: event.by.name().to_owned(),
+        mood,
+        text,
+        details,
+    })
+}
+
+type Told = (Mood, String, Vec<String>);
+
+fn detect_line(fact: &detect::Event) -> Told {
+    match fact {
+        detect::Event::Opened(opening) => {
+            let text = match &opening.subject {
+                detect::Subject::Scan { .. } => {
+                    format!("{}: looking for findings at {}", opening.service.name, opening.base.short())
+                }
+                detect::Subject::Change { title, author, .. } => {
+                    format!("{}: {author} proposes \"{title}\"", opening.service.name)
+                }
+            };
+            (Mood::Plain, text, Vec::new())
+        }
+        detect::Event::Found { findings, packages, .. } => {
+            let count = findings.len();
+            let noun = if count == 1 { "finding" } else { "findings" };
+            let text = if *packages > 0 {
+                format!("{count} {noun} in {packages} packages")
+            } else {
+                format!("{count} {noun}")
+            };
+            (Mood::Warn, text, findings.iter().take(20).flat_map(finding_lines).collect())
+        }
+        detect::Event::NothingFound { packages, .. } => {
+            (Mood::Good, format!("nothing found in {packages} packages"), Vec::new())
+        }
+    }
+}
+
+fn finding_lines(finding: &detect::Finding) -> Vec<String> {
+    let line = finding.location.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let what = finding.package.as_ref().map(|package| format!(" {package}")).unwrap_or_default();
+    let fixed = finding.fixed.first().map(|version| format!(", fixed in {version}")).unwrap_or_default();
+    let aliases =
+        if finding.aliases.is_empty() { String::new() } else { format!(" ({})", finding.aliases.join(", ")) };
+    let mut lines = vec![
+        format!("{}{aliases}:{what}{fixed}", finding.advisory),
+        format!("{} at {}{line}", finding.summary, finding.location.path),
+    ];
+    lines.extend(finding.paths.first().map(|path| format!("path: {}", path.join(" → "))));
+    lines
+}
+
+fn generate_line(fact: &generate::Event) -> Told {
+    match fact {
+        generate::Event::Proposed { candidate, .. } => {
+            let mut details = vec![format!("branch {} at {}", candidate.branch, candidate.commit.short())];
+            details.push(format!("changes {}", candidate.files.join(", ")));
+            details.push(candidate.rationale.clone());
+            details.extend(candidate.leaves.iter().map(|(finding, why)| format!("leaves {finding}: {why}")));
+            (Mood::Good, candidate.title.clone(), details)
+        }
+        generate::Event::NoFix { reasons } => (Mood::Bad, "no fix could be made".to_owned(), reasons.clone()),
+        generate::Event::Refused { why } => {
+            (Mood::Warn, format!("the candidate is refused: {why}"), Vec::new())
+        }
+    }
+}
+
+fn build_line(fact: &build::Event) -> Told {
+    match fact {
+        build::Event::Built(pair) => {
+            let artifact = &pair.patch;
+            let (mood, repeat) = match &artifact.reproducible {
+                Reproducible::Identical => (Mood::Good, "built twice, bit for bit the same".to_owned()),
+                Reproducible::Different { second } => {
+                    (Mood::Warn, format!("not reproducible: the second build is {}", second.short()))
+                }
+                Reproducible::NotTried => (Mood::Plain, "built once".to_owned()),
+            };
+            let details = vec![
+                format!("SBOM {} (CycloneDX)", artifact.sbom.short()),
+                format!("{} signed statements", artifact.evidence.len()),
+            ];
+            (
+                mood,
+                format!(
+                    "{} is {}, {} KiB: {repeat}",
+                    artifact.name,
+                    artifact.digest.short(),
+                    artifact.bytes / 1024
+                ),
+                details,
+            )
+        }
+        build::Event::Broken { why, .. } => (Mood::Bad, format!("does not build: {why}"), Vec::new()),
+        build::Event::Dropped => {
+            (Mood::Plain, "the build is dropped with its candidate".to_owned(), Vec::new())
+        }
+    }
+}
+
+fn verify_line(fact: &verify::Event) -> Option<Told> {
+    match fact {
+        verify::Event::Verified { verdict } => {
+            let mood = if verdict.holds() { Mood::Good } else { Mood::Bad };
+            let word = |result: CheckResult| match result {
+                CheckResult::Passed => "passed",
+                CheckResult::Warned => "passed, with a warning",
+                CheckResult::Skipped => "skipped",
+                CheckResult::Failed => "FAILED",
+            };
+            let mut details = Vec::new();
+            for checked in &verdict.checks {
+                details.push(format!("{} {}: {}", checked.check, word(checked.result), checked.summary));
+                details.extend(checked.details.iter().take(8).map(|detail| format!("  {detail}")));
+            }
+            let text = if verdict.holds() {
+                "every check passed".to_owned()
+            } else {
+                format!("not shown to be a fix: {}", verdict.failures())
+            };
+            Some((mood, text, details))
+        }
+        verify::Event::Dropped => None,
+    }
+}
+
+fn approve_line(fact: &approve::Event) -> Told {
+    match fact {
+        approve::Event::Decided { decision, .. } => {
+            let (mood, text) = match &decision.answer {
+                Answer::Allow => (Mood::Good, "allowed by policy".to_owned()),
+                Answer::Deny => (Mood::Bad, "denied by policy".to_owned()),
+                Answer::Needs(roles) => {
+                    (Mood::Warn, format!("waits for approval by {}", roles.join(" and ")))
+                }
+            };
+            let reasons = decision.reasons.iter().map(|reason| {
+                let mark = if reason.holds { "holds" } else { "does not hold" };
+                format!("{} {mark}: {}", reason.rule, reason.text)
+            });
+            (mood, text, reasons.collect())
+        }
+        approve::Event::Approved(approval) => {
+            let comment =
+                if approval.comment.is_empty() { Vec::new() } else { vec![approval.comment.clone()] };
+            (Mood::Good, format!("{} approves as {}", approval.by, approval.role), comment)
+        }
+        approve::Event::Rejected { by, reason } => (Mood::Bad, format!("{by} rejects: {reason}"), Vec::new()),
+    }
+}
+
+fn rollout_line(fact: &rollout::Event) -> Option<Told> {
+    use rollout::Event;
+    let plain = |mood: Mood, text: String| Some((mood, text, Vec::new()));
+    match fact {
+        Event::Started { stable, new, .. } => plain(
+            Mood::Plain,
+            format!("canary of {} beside {} starts", new.artifact.short(), stable.artifact.short()),
+        ),
+        Event::StepEntered { step } => {
+            plain(Mood::Plain, format!("step {}: the canary takes its share", step + 1))
+        }
+        Event::Looked { .. } | Event::Counted { .. } => None,
+        Event::Paused { reason } => plain(Mood::Warn, format!("paused: {reason}")),
+        Event::Resumed => plain(Mood::Plain, "resumed".to_owned()),
+        Event::Hurried { reason } => plain(Mood::Warn, format!("a person promotes: {reason}")),
+        Event::PromotionDecided => {
+            plain(Mood::Good, "promotion is decided; the new version gets full capacity".to_owned())
+        }
+        Event::Switched => plain(Mood::Plain, "the new version takes all of the traffic".to_owned()),
+        Event::OldRetired => plain(Mood::Plain, "the old version drains".to_owned()),
+        Event::Promoted => plain(Mood::Good, "promoted: every instance runs the new version".to_owned()),
+        Event::RollbackDecided { cause } => plain(Mood::Bad, format!("rollback: {}", cause_text(cause))),
+        Event::ShareTaken => plain(Mood::Good, "the bad version has no share any more".to_owned()),
+        Event::RolledBack => {
+            plain(Mood::Good, "rolled back: every instance runs the stable version".to_owned())
+        }
+        Event::Paged { reason } => plain(Mood::Bad, format!("a person is needed: {reason}")),
+    }
+}
+
+/// Why a version is taken back, in words.
+pub fn cause_text(cause: &Cause) -> String {
+    match cause {
+        Cause::Judge { reason } | Cause::Unhealthy { reason } | Cause::Inconclusive { reason } => {
+            reason.clone()
+        }
+        Cause::Person { by, reason } if reason.is_empty() => format!("asked for by {by}"),
+        Cause::Person { by, reason } => format!("asked for by {by}: {reason}"),
+    }
+}
+
+fn review_line(fact: &review::Event) -> Told {
+    match fact {
+        review::Event::Ended(end) => match end {
+            review::End::Promoted => (Mood::Good, "ended: promoted".to_owned(), Vec::new()),
+            review::End::RolledBack(why) => (Mood::Warn, format!("ended: rolled back: {why}"), Vec::new()),
+            review::End::HandedOver => {
+                (Mood::Good, "ended: a proven branch is handed over".to_owned(), Vec::new())
+            }
+            review::End::NothingToDo => (Mood::Good, "ended: nothing needs a fix".to_owned(), Vec::new()),
+            review::End::Abandoned(why) => (Mood::Bad, format!("ended: abandoned: {why}"), Vec::new()),
+        },
+        review::Event::Reviewed(review) => {
+            let mut details = vec![format!(
+                "requests {}, failed by the new version {}, failed by shifting {}",
+                review.requests, review.failed_by_canary, review.failed_by_shift
+            )];
+            details
+                .extend(review.rollback_seconds.map(|seconds| format!("time to roll back {seconds:.2} s")));
+            (Mood::Plain, format!("lead time {:.1} s", review.lead_seconds), details)
+        }
+    }
+}
