@@ -1,0 +1,17 @@
+//! Detect: reads lockfiles, matches them against advisories, and says what needs a fix, where, and by which way it
+//! came in. Nothing here touches the network: advisories come from files that somebody brought.
+
+pub mod detector;
+pub mod error;
+pub mod index;
+pub mod lockfile;
+pub mod osv;
+pub mod scan;
+pub mod version;
+pub mod walk;
+
+pub use detector::{Detector, Installed, Unresolved};
+pub use error::DetectError;
+pub use index::build::{Imported, import};
+pub use index::open::{Advisories, AdvisoryStatus, Answer, Problem};
+pub use scan::{Scan, scan};

@@ -1,0 +1,4 @@
+//! Lockfiles, one file a kind.
+
+pub mod cargo;
+pub mod graph;

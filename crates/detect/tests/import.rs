@@ -1,0 +1,303 @@
+//! Advisories brought from files: all of it or nothing, and never a bomb.
+
+use std::fs;
+use std::io::{Cursor, Write};
+use std::path::{Path, PathBuf};
+
+use patchline_detect::index::build::import_within;
+use patchline_detect::index::intake::Limits;
+use patchline_detect::{Advisories, DetectError, Imported, import};
+use patchline_model::package::{Ecosystem, Package};
+use proptest::prelude::{any, prop, proptest};
+use tempfile::TempDir;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("folders");
+        fs::write(&path, bytes).expect("a file");
+        path
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("database")
+    }
+
+    fn import(&self, paths: &[PathBuf]) -> Imported {
+        import(paths, &self.database()).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn refused(&self, path: &Path) -> DetectError {
+        let error = import(&[path.to_owned()], &self.database()).expect_err("it is refused");
+        assert!(!self.database().exists(), "nothing half-done");
+        error
+    }
+}
+
+fn record(id: &str, day: u8, ecosystem: &str, fixed: &str) -> String {
+    format!(
+        r#"{{"id": "{id}", "modified": "2024-01-{day:02}T00:00:00Z", "affected": [{{"package": {{"ecosystem": "{ecosystem}", "name": "a"}}, "ranges": [{{"type": "SEMVER", "events": [{{"introduced": "0"}}, {{"fixed": "{fixed}"}}]}}]}}]}}"#
+    )
+}
+
+fn zipped(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, bytes) in entries {
+        let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+        writer.start_file(*name, options).expect("an entry");
+        writer.write_all(bytes).expect("bytes");
+    }
+    writer.finish().expect("a zip").into_inner()
+}
+
+fn fixed(advisories: &Advisories) -> Vec<String> {
+    let package =
+        Package { ecosystem: Ecosystem::crates_io(), name: "a".to_owned(), version: "1.0.0".to_owned() };
+    advisories.of(&package).problems.into_iter().flat_map(|problem| problem.fixed).collect()
+}
+
+#[test]
+fn every_kind_of_source_brings_its_records() {
+    let one = record("X-1", 1, "crates.io", "2.0.0");
+    let check = |given: &dyn Fn(&Place) -> PathBuf| {
+        let place = Place::new();
+        let imported = place.import(&[given(&place)]);
+        assert_eq!((imported.records, imported.ecosystems.get("crates.io")), (1, Some(&1)));
+        let advisories = Advisories::open(&place.database()).expect("a database");
+        assert_eq!(fixed(&advisories), ["2.0.0"]);
+        assert_eq!((advisories.status().records, advisories.status().only_built_in), (2, false));
+        assert_eq!(advisories.status().newest.as_deref(), Some("2024-01-01T00:00:00Z"));
+    };
+    check(&|place| place.put("one.json", one.as_bytes()));
+    check(&|place| place.put("all.jsonl", format!("\n{one}\r\n\n").as_bytes()));
+    check(&|place| place.put("all.zip", &zipped(&[("deep/one.json", one.as_bytes())])));
+    check(&|place| {
+        place.put("folder/deep/one.json", one.as_bytes());
+        place.put("folder/readme.md", b"not a record");
+        place.folder.path().join("folder")
+    });
+}
+
+#[test]
+fn an_absent_folder_gives_what_is_built_in() {
+    let place = Place::new();
+    let advisories = Advisories::open(&place.database()).expect("a database");
+    assert_eq!(advisories.status(), Advisories::built_in().status());
+    assert!(advisories.status().only_built_in && advisories.status().records == 1);
+}
+
+#[test]
+fn a_second_import_at_the_same_time_is_refused() {
+    let place = Place::new();
+    let good = place.put("a.json", record("X-1", 1, "crates.io", "2.0.0").as_bytes());
+    place.import(std::slice::from_ref(&good));
+    let held = fs::File::open(place.database().join("import.lock")).expect("the lock");
+    held.lock().expect("held");
+    let error = import(std::slice::from_ref(&good), &place.database()).expect_err("it is refused");
+    assert!(error.to_string().ends_with("another import is under way"), "{error}");
+    drop(held);
+    place.import(&[good]);
+}
+
+#[test]
+fn a_later_import_is_merged_by_id_and_the_newest_wins() {
+    let place = Place::new();
+    let lines = |records: &[String]| records.join("\n").into_bytes();
+    place.import(&[place.put(
+        "1.jsonl",
+        &lines(&[record("X-1", 5, "crates.io", "2.0.0"), record("X-2", 5, "crates.io", "3.0.0")]),
+    )]);
+    place.import(&[place.put(
+        "2.jsonl",
+        &lines(&[record("X-1", 4, "crates.io", "9.0.0"), record("X-2", 6, "crates.io", "4.0.0")]),
+    )]);
+    assert_eq!(fixed(&Advisories::open(&place.database()).expect("a database")), ["2.0.0", "4.0.0"]);
+    place.import(&[place.put("3.jsonl", &lines(&[record("X-1", 7, "npm", "9.0.0")]))]);
+    assert_eq!(fixed(&Advisories::open(&place.database()).expect("a database")), ["4.0.0"]);
+}
+
+#[test]
+fn a_withdrawn_record_is_counted_and_takes_the_built_in_one_back() {
+    let place = Place::new();
+    let text = include_str!("../data/RUSTSEC-2018-0006.json").replacen(
+        "\"modified\": \"2023",
+        "\"withdrawn\": \"2024-01-01T00:00:00Z\", \"modified\": \"2024",
+        1,
+    );
+    let imported = place.import(&[place.put("one.json", text.as_bytes())]);
+    assert_eq!((imported.records, imported.withdrawn), (1, 1));
+    let package = Package {
+        ecosystem: Ecosystem::crates_io(),
+        name: "yaml-rust".to_owned(),
+        version: "0.4.0".to_owned(),
+    };
+    assert_eq!(Advisories::built_in().of(&package).problems.len(), 1);
+    assert!(Advisories::open(&place.database()).expect("a database").of(&package).problems.is_empty());
+}
+
+#[test]
+fn what_cannot_be_ordered_is_skipped_with_the_reason() {
+    let place = Place::new();
+    let both = r#"{"id": "X-2", "modified": "2024-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "crates.io", "name": "a"}, "versions": ["1.0.0"]}, {"package": {"ecosystem": "PyPI", "name": "a"}, "versions": ["1"]}]}"#;
+    let none = r#"{"id": "X-3", "modified": "2024-01-01T00:00:00Z"}"#;
+    let entries = [
+        ("1.json", record("X-1", 1, "npm", "2.0.0")),
+        ("2.json", both.to_owned()),
+        ("3.json", none.to_owned()),
+        ("readme", String::new()),
+    ];
+    let entries: Vec<(&str, &[u8])> = entries.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    let imported = place.import(&[place.put("all.zip", &zipped(&entries))]);
+    let skipped: Vec<String> = imported
+        .skipped
+        .iter()
+        .map(|(name, why)| format!("{} {why}", name.rsplit(':').next().unwrap_or("")))
+        .collect();
+    assert_eq!(
+        skipped,
+        [
+            "1.json the versions of npm have no order here yet",
+            "2.json in part: the versions of PyPI have no order here yet",
+            "3.json it names no package",
+            "readme not a `.json` file",
+        ]
+    );
+    assert_eq!((imported.records, imported.ecosystems.len()), (1, 1));
+}
+
+#[test]
+fn what_is_no_record_is_refused_by_name_and_nothing_is_written() {
+    let check = |name: &str, bytes: &[u8], then: &str| {
+        let place = Place::new();
+        let path = place.put(name, bytes);
+        let error = place.refused(&path);
+        let said = error.to_string().replace(&place.folder.path().display().to_string(), "");
+        assert!(said.starts_with(then), "{said}");
+        assert!(error.hint().is_some(), "{said}");
+    };
+    let good = record("X-1", 1, "crates.io", "2.0.0");
+    check("a.json", b"[1]", "could not import `/a.json`: it is not an OSV record: ");
+    check(
+        "a.json",
+        br#"{"name": "x"}"#,
+        "could not import `/a.json`: it is not an OSV record: missing field `id`",
+    );
+    check(
+        "a.json",
+        good.replace("X-1", "a/b").as_bytes(),
+        "could not import `/a.json`: it is not an OSV record: its id is \"a/b\"",
+    );
+    check(
+        "a.json",
+        good.replace("T00:00:00Z", "").as_bytes(),
+        "could not import `/a.json`: it is not an OSV record: `2024-01-01` is not a time",
+    );
+    check(
+        "a.json",
+        good.replace(r#""fixed""#, r#""mended""#).as_bytes(),
+        "could not import `/a.json`: it is not an OSV record: unknown variant `mended`",
+    );
+    check(
+        "a.jsonl",
+        format!("{good}\n{{").as_bytes(),
+        "could not import `/a.jsonl:2`: it is not an OSV record: EOF",
+    );
+    check("a.jsonl", b"\n", "could not import `/a.jsonl`: it holds no records");
+    check("a.zip", b"PK no zip", "could not import `/a.zip`: it is not a zip file, or a damaged one: ");
+    check("a.zip", &zipped(&[("readme", b"")]), "could not import `/a.zip`: it holds no records");
+    check(
+        "a.zip",
+        &zipped(&[("1.json", good.as_bytes()), ("2.json", b"{}")]),
+        "could not import `/a.zip:2.json`: it is not an OSV record: ",
+    );
+    check("a.csv", b"", "could not import `/a.csv`: it is not clear what it is");
+    let place = Place::new();
+    fs::create_dir(place.folder.path().join("empty")).expect("a folder");
+    assert!(
+        place.refused(&place.folder.path().join("empty")).to_string().ends_with("`: it holds no records")
+    );
+    assert!(place.refused(&place.folder.path().join("missing")).to_string().starts_with("could not read `"));
+}
+
+#[test]
+fn a_zip_that_unpacks_without_end_is_refused() {
+    let spaces = vec![b' '; 3 << 20];
+    let place = Place::new();
+    let error = place.refused(&place.put("a.zip", &zipped(&[("a.json", &spaces)])));
+    assert!(
+        error.to_string().ends_with("a.zip:a.json`: it unpacks to more than 100 times its size"),
+        "{error}"
+    );
+    let too_large = vec![b' '; (4 << 20) + 1];
+    let loose = Limits { ratio: u64::MAX, ..Limits::default() };
+    let path = place.put("b.zip", &zipped(&[("b.json", &too_large)]));
+    let error = import_within(&[path], &place.database(), &loose).expect_err("it is refused");
+    assert!(error.to_string().ends_with("b.zip:b.json`: it has more than 4194304 bytes"), "{error}");
+}
+
+#[test]
+fn an_import_ends_at_its_limits() {
+    let place = Place::new();
+    let good = record("X-1", 1, "crates.io", "2.0.0");
+    let path = place.put("a.zip", &zipped(&[("1.json", good.as_bytes()), ("2.json", good.as_bytes())]));
+    let check = |limits: Limits, then: &str| {
+        let error = import_within(std::slice::from_ref(&path), &place.database(), &limits)
+            .expect_err("it is refused");
+        assert!(error.to_string().contains(then), "{error}");
+        assert!(!place.database().exists(), "nothing half-done");
+    };
+    check(
+        Limits { total: good.len() as u64 + 1, ..Limits::default() },
+        "a.zip:2.json`: with it the import has more than",
+    );
+    check(Limits { entries: 1, ..Limits::default() }, "more than 1 records");
+    check(Limits { record: 10, ..Limits::default() }, "a.zip:1.json`: it has more than 10 bytes");
+}
+
+#[test]
+fn an_import_that_was_changed_or_cut_off_is_refused_by_name_and_never_overwritten() {
+    let place = Place::new();
+    let good = place.put("a.json", record("X-1", 1, "crates.io", "2.0.0").as_bytes());
+    place.import(std::slice::from_ref(&good));
+    let stored = place.database().join("crates.io.jsonl");
+    let whole = fs::read(&stored).expect("the file");
+    let changed = String::from_utf8(whole.clone()).expect("text").replace("2.0.0", "1.0.0").into_bytes();
+    for bytes in [&changed[..], &whole[..whole.len() - 1], &whole[..20], &[]] {
+        fs::write(&stored, bytes).expect("a file");
+        let error = Advisories::open(&place.database()).expect_err("it is refused");
+        let start = format!("could not use the advisories in `{}`: it", stored.display());
+        assert!(error.to_string().starts_with(&start), "{error}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("`patchline db import <files>`")));
+        assert!(import(std::slice::from_ref(&good), &place.database()).is_err());
+        assert_eq!(fs::read(&stored).expect("the file"), bytes);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_zip_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let place = Place::new();
+        let _ = import(&[place.put("a.zip", &bytes)], &place.database());
+    }
+
+    #[test]
+    fn a_zip_with_bytes_changed_is_read_or_refused(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+        let place = Place::new();
+        let mut bytes = zipped(&[("1.json", record("X-1", 1, "crates.io", "2.0.0").as_bytes()), ("2.json", b"{}")]);
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let _ = import(&[place.put("a.zip", &bytes)], &place.database());
+    }
+}
