@@ -1,0 +1,364 @@
+//! The guards together: continue, promote or roll back, with the numbers that say why.
+
+use serde::{Deserialize, Serialize};
+
+use crate::arms::{Arm, Tick};
+use crate::baseline::Record;
+use crate::errors::{ErrorGuard, Table};
+use crate::evidence::log_mean;
+use crate::latency::{LatencyGuard, Recent};
+use crate::promotion::{ErrorsAlike, LatencyAlike};
+
+/// Requests of both arms that a look needs; fewer wait for the next tick, since a comparison of one request with
+/// nothing teaches nothing.
+const LEAST_REQUESTS: u64 = 50;
+
+/// What the user cares about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Chance of ever rolling back a canary that is no worse, at most.
+    pub alpha: f64,
+    /// Chance of promoting a canary that is worse by the margin, at most.
+    pub beta: f64,
+    /// Difference of the error rates that matters, in absolute terms: 0.005 is half a point.
+    pub margin: f64,
+    /// Whether latency is guarded too.
+    pub latency: bool,
+    /// Relative difference of the latencies that matters for promotion: 0.2 is a fifth.
+    pub latency_margin: f64,
+    /// Ticks with data before a promotion: the bake.
+    pub minimum_ticks: u32,
+    /// Requests to the canary before a promotion.
+    pub minimum_requests: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            alpha: 0.01,
+            beta: 0.05,
+            margin: 0.005,
+            latency: false,
+            latency_margin: 0.2,
+            minimum_ticks: 1,
+            minimum_requests: 0,
+        }
+    }
+}
+
+impl Settings {
+    fn check(&self) -> Result<(), BadSettings> {
+        let shares = [("alpha", self.alpha), ("beta", self.beta), ("margin", self.margin)];
+        for (name, value) in shares {
+            if !(value > 0.0 && value < 1.0) {
+                return Err(BadSettings::NotBetweenZeroAndOne { name, value });
+            }
+        }
+        let margin = self.latency_margin;
+        if !(margin > 0.0 && margin.is_finite()) {
+            return Err(BadSettings::NotPositive { name: "latency_margin", value: margin });
+        }
+        Ok(())
+    }
+}
+
+/// Settings with which nothing can be judged.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum BadSettings {
+    #[error("`{name}` must lie between 0 and 1, but is {value}")]
+    NotBetweenZeroAndOne { name: &'static str, value: f64 },
+    #[error("`{name}` must be a positive number, but is {value}")]
+    NotPositive { name: &'static str, value: f64 },
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Not enough is known yet.
+    Continue,
+    /// The canary is not worse by the margin. It stays watched: a rollback may still follow.
+    Promote,
+    /// The canary is worse. This is for good.
+    Rollback,
+    /// The time is up and neither is shown; only [`Judge::conclude`] says so.
+    Inconclusive,
+}
+
+/// What the judge thinks after a look, with the numbers that say why.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    pub decision: Decision,
+    /// One plain sentence.
+    pub reason: String,
+    /// Evidence of harm: "errors", "latency" where guarded, and then "together", the mean of both, which decides.
+    pub guards: Vec<Reading>,
+    /// Evidence that the canary is not worse by the margin.
+    pub promotion: Reading,
+    /// Ticks seen, missing ones included.
+    pub looks: u64,
+    /// Ticks in which an arm was missing.
+    pub missing: u64,
+}
+
+/// The natural log of some evidence and the height at which it suffices alone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    pub name: String,
+    pub log_evidence: f64,
+    pub threshold: f64,
+}
+
+/// Watches one canary from its first request to its last.
+///
+/// Several guards share `alpha` by the mean of their e-values, which needs no independence and is never later than
+/// giving each guard its part. Promotion needs each proof at `beta`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Judge {
+    settings: Settings,
+    record: Record,
+    recent: Recent,
+    errors: ErrorGuard,
+    latency: LatencyGuard,
+    errors_alike: ErrorsAlike,
+    latency_alike: LatencyAlike,
+    waiting: Pair,
+    seen: Pair,
+    looks: u64,
+    missing: u64,
+    missing_in_a_row: u64,
+    step: Step,
+    rolled_back: bool,
+}
+
+/// Both arms over the same span.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Pair {
+    canary: Arm,
+    baseline: Arm,
+}
+
+/// How far the present step of a rollout has come.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Step {
+    ticks: u64,
+    requests: u64,
+    promoted: bool,
+}
+
+impl Judge {
+    /// A judge that knows nothing yet.
+    pub fn new(settings: Settings) -> Result<Judge, BadSettings> {
+        settings.check()?;
+        Ok(Judge {
+            record: Record::default(),
+            recent: Recent::default(),
+            errors: ErrorGuard::new(settings.margin),
+            latency: LatencyGuard::default(),
+            errors_alike: ErrorsAlike::new(settings.margin),
+            latency_alike: LatencyAlike::new(settings.latency_margin),
+            waiting: Pair::default(),
+            seen: Pair::default(),
+            looks: 0,
+            missing: 0,
+            missing_in_a_row: 0,
+            step: Step::default(),
+            rolled_back: false,
+            settings,
+        })
+    }
+
+    /// Learns from ticks of the baseline before the rollout, oldest first. It may be left out; it sharpens the bets.
+    pub fn history(&mut self, baseline: &[Option<Arm>]) {
+        let mut waiting = Arm::default();
+        for arm in baseline.iter().flatten().filter(|arm| arm.is_plausible()) {
+            waiting.merge(arm);
+            if waiting.requests >= LEAST_REQUESTS {
+                self.learn(&std::mem::take(&mut waiting));
+            }
+        }
+        self.learn(&waiting);
+    }
+
+    /// Takes in one tick and says what follows.
+    pub fn observe(&mut self, tick: &Tick) -> Verdict {
+        self.looks += 1;
+        match (&tick.canary, &tick.baseline) {
+            (Some(canary), Some(baseline)) if canary.is_plausible() && baseline.is_plausible() => {
+                self.missing_in_a_row = 0;
+                self.take_in(canary, baseline);
+            }
+            _ => {
+                self.missing += 1;
+                self.missing_in_a_row += 1;
+            }
+        }
+        self.decide();
+        self.verdict()
+    }
+
+    /// Begins the next step of a rollout: bake and proof for promotion start anew, evidence of harm is kept.
+    pub fn next_step(&mut self) {
+        self.step = Step::default();
+        self.errors_alike = ErrorsAlike::new(self.settings.margin);
+        self.latency_alike = LatencyAlike::new(self.settings.latency_margin);
+    }
+
+    /// The last word at a deadline: what would be *continue* is *inconclusive*.
+    pub fn conclude(&self) -> Verdict {
+        let mut verdict = self.verdict();
+        if verdict.decision == Decision::Continue {
+            verdict.decision = Decision::Inconclusive;
+            verdict.reason = format!("neither harm nor its absence is shown in time: {}", verdict.reason);
+        }
+        verdict
+    }
+
+    fn take_in(&mut self, canary: &Arm, baseline: &Arm) {
+        self.step.ticks += 1;
+        self.step.requests = self.step.requests.saturating_add(canary.requests);
+        self.waiting.canary.merge(canary);
+        self.waiting.baseline.merge(baseline);
+        if self.waiting.canary.requests + self.waiting.baseline.requests >= LEAST_REQUESTS {
+            let look = std::mem::take(&mut self.waiting);
+            self.look(&look);
+        }
+    }
+
+    /// Bets before it learns: what is staked on a look may depend on earlier looks alone.
+    fn look(&mut self, look: &Pair) {
+        let (canary, baseline) = (&look.canary, &look.baseline);
+        let table = Table::new(canary.requests, canary.errors, baseline.requests, baseline.errors);
+        self.errors.observe(table, self.record.rate(), self.record.clumping());
+        self.errors_alike.observe(table, &self.record);
+        if self.settings.latency {
+            self.latency.observe(&canary.latency, &baseline.latency, &self.recent);
+        }
+        self.learn(baseline);
+        if self.settings.latency {
+            self.latency_alike.observe(&canary.latency, &baseline.latency, &self.recent);
+        }
+        self.seen.canary.merge(canary);
+        self.seen.baseline.merge(baseline);
+    }
+
+    fn learn(&mut self, baseline: &Arm) {
+        self.record.add(baseline.requests, baseline.errors.min(baseline.requests));
+        if self.settings.latency && baseline.latency.total() > 0 {
+            self.recent.add(&baseline.latency);
+        }
+    }
+
+    fn decide(&mut self) {
+        self.rolled_back |= self.harm() >= self.harm_limit();
+        let enough = !self.rolled_back && self.obstacle().is_none();
+        self.step.promoted |= enough && self.alike() >= self.alike_limit();
+    }
+
+    /// What forbids a promotion, whatever the proof.
+    fn obstacle(&self) -> Option<String> {
+        let (settings, step) = (&self.settings, &self.step);
+        if step.ticks < u64::from(settings.minimum_ticks) {
+            return Some(format!("the bake is at tick {} of {}", step.ticks, settings.minimum_ticks));
+        }
+        if step.requests < settings.minimum_requests {
+            return Some(format!(
+                "the canary had {} of {} requests",
+                step.requests, settings.minimum_requests
+            ));
+        }
+        if settings.latency && self.latency.looks() == 0 {
+            return Some("there is no latency of both arms yet".to_owned());
+        }
+        (self.harm() >= self.harm_limit() / 2.0).then(|| "there are signs of harm".to_owned())
+    }
+
+    /// The log of the evidence of harm, all guards together.
+    fn harm(&self) -> f64 {
+        if self.settings.latency {
+            log_mean(&[self.errors.log(), self.latency.log()])
+        } else {
+            self.errors.log()
+        }
+    }
+
+    fn harm_limit(&self) -> f64 {
+        -self.settings.alpha.ln()
+    }
+
+    /// The log of the evidence that the canary is not worse by the margin.
+    fn alike(&self) -> f64 {
+        let errors = self.errors_alike.log();
+        if self.settings.latency { errors.min(self.latency_alike.log()) } else { errors }
+    }
+
+    fn alike_limit(&self) -> f64 {
+        -self.settings.beta.ln()
+    }
+
+    fn verdict(&self) -> Verdict {
+        let decision = match (self.rolled_back, self.step.promoted) {
+            (true, _) => Decision::Rollback,
+            (false, true) => Decision::Promote,
+            (false, false) => Decision::Continue,
+        };
+        let limit = self.harm_limit();
+        let mut guards = Vec::new();
+        if self.settings.latency {
+            let alone = limit + 2f64.ln();
+            guards.push(reading("errors", self.errors.log(), alone));
+            guards.push(reading("latency", self.latency.log(), alone));
+            guards.push(reading("together", self.harm(), limit));
+        } else {
+            guards.push(reading("errors", self.errors.log(), limit));
+        }
+        Verdict {
+            decision,
+            reason: self.reason(decision),
+            guards,
+            promotion: reading("promotion", self.alike(), self.alike_limit()),
+            looks: self.looks,
+            missing: self.missing,
+        }
+    }
+
+    fn reason(&self, decision: Decision) -> String {
+        match decision {
+            Decision::Rollback if self.settings.latency && self.latency.log() > self.errors.log() => {
+                let p90 = |arm: &Arm| arm.latency.quantile_micros(0.9).unwrap_or_default() as f64 / 1000.0;
+                let (canary, baseline) = (p90(&self.seen.canary), p90(&self.seen.baseline));
+                format!("the canary is slower: p90 {canary:.1} ms against {baseline:.1} ms of the baseline")
+            }
+            Decision::Rollback => format!("the canary fails more often: {}", self.rates()),
+            Decision::Promote => {
+                let points = self.settings.margin * 100.0;
+                format!("the canary is not worse by {points} points: {}", self.rates())
+            }
+            Decision::Continue | Decision::Inconclusive => self.waits_for(),
+        }
+    }
+
+    fn waits_for(&self) -> String {
+        if self.missing_in_a_row > 0 {
+            return format!("no data in the last {} ticks", self.missing_in_a_row);
+        }
+        let obstacle = self.obstacle().unwrap_or_else(|| "neither harm nor its absence is proven".to_owned());
+        format!("{obstacle}; so far {}", self.rates())
+    }
+
+    fn rates(&self) -> String {
+        let percent = |arm: &Arm| 100.0 * arm.errors as f64 / arm.requests.max(1) as f64;
+        let (canary, baseline) = (&self.seen.canary, &self.seen.baseline);
+        format!(
+            "{:.2} % of {} requests against {:.2} % of {} in the baseline",
+            percent(canary),
+            canary.requests,
+            percent(baseline),
+            baseline.requests
+        )
+    }
+}
+
+fn reading(name: &str, log_evidence: f64, threshold: f64) -> Reading {
+    Reading { name: name.to_owned(), log_evidence, threshold }
+}

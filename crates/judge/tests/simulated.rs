@@ -1,0 +1,194 @@
+//! Hundreds of small simulated rollouts from one seed: how often the judge is wrong, and how soon it is right.
+
+use patchline_judge::arms::{Arm, Latency, Tick};
+use patchline_judge::judge::{Decision, Judge, Settings};
+
+const RUNS: u32 = 300;
+const TICKS: u32 = 180;
+
+/// A world of 500 requests a tick, unless said otherwise.
+#[derive(Clone, Copy)]
+struct World {
+    requests: f64,
+    share: f64,
+    rate: f64,
+    worse: f64,
+    /// Ticks in which both arms fail by three points more.
+    incident: (u32, u32),
+    /// Mean number of errors that come together.
+    clump: f64,
+    /// Milliseconds; the canary's are multiplied by `slower`.
+    median: Option<f64>,
+    slower: f64,
+}
+
+const CLEAN: World = World {
+    requests: 500.0,
+    share: 0.05,
+    rate: 0.001,
+    worse: 0.0,
+    incident: (0, 0),
+    clump: 1.0,
+    median: None,
+    slower: 1.0,
+};
+
+#[derive(Default, Debug)]
+struct Tally {
+    rolled_back: u32,
+    promoted: u32,
+    /// Ticks until rollback, in order.
+    ticks: Vec<u32>,
+}
+
+impl Tally {
+    fn rolled_back(&self) -> f64 {
+        f64::from(self.rolled_back) / f64::from(RUNS)
+    }
+
+    fn promoted(&self) -> f64 {
+        f64::from(self.promoted) / f64::from(RUNS)
+    }
+
+    fn median_ticks(&self) -> u32 {
+        self.ticks[self.ticks.len() / 2]
+    }
+}
+
+#[test]
+fn a_clean_canary_is_promoted_and_seldom_rolled_back() {
+    let tally = simulate(CLEAN, 1);
+    assert!(tally.rolled_back() <= 0.01, "{tally:?}");
+    assert!(tally.promoted() >= 0.97, "{tally:?}");
+}
+
+#[test]
+fn a_shared_incident_neither_rolls_back_nor_forbids_promotion() {
+    let tally = simulate(World { incident: (10, 28), ..CLEAN }, 2);
+    assert!(tally.rolled_back() <= 0.01, "{tally:?}");
+    assert!(tally.promoted() >= 0.95, "{tally:?}");
+}
+
+#[test]
+fn clumped_errors_roll_back_seldom() {
+    let tally = simulate(World { clump: 3.0, ..CLEAN }, 3);
+    assert!(tally.rolled_back() <= 0.03, "{tally:?}");
+}
+
+#[test]
+fn a_base_rate_of_one_percent_is_no_fault_and_no_obstacle() {
+    let tally = simulate(World { rate: 0.01, ..CLEAN }, 4);
+    assert!(tally.rolled_back() <= 0.01, "{tally:?}");
+    assert!(tally.promoted() >= 0.6, "{tally:?}");
+}
+
+#[test]
+fn half_a_point_two_points_and_twenty_points_are_found() {
+    for (worse, found, ticks) in [(0.005, 0.92, 45), (0.02, 1.0, 9), (0.2, 1.0, 1)] {
+        let tally = simulate(World { worse, ..CLEAN }, 5);
+        assert!(tally.rolled_back() >= found, "{worse}: {tally:?}");
+        assert!(tally.median_ticks() <= ticks, "{worse}: {} ticks", tally.median_ticks());
+    }
+}
+
+#[test]
+fn a_canary_that_is_worse_by_just_the_margin_is_promoted_less_often_than_beta() {
+    for (share, rate, clump) in [(0.05, 0.001, 1.0), (0.05, 0.01, 1.0), (0.5, 0.01, 1.0), (0.05, 0.001, 3.0)]
+    {
+        let tally = simulate(World { share, rate, clump, worse: 0.005, ..CLEAN }, 6);
+        assert!(tally.promoted() <= 0.06, "{share} {rate} {clump}: {tally:?}");
+    }
+}
+
+#[test]
+fn a_slower_canary_is_found_and_an_equal_one_is_promoted() {
+    let alike = World { median: Some(50.0), ..CLEAN };
+    let tally = simulate(alike, 7);
+    assert!(tally.rolled_back() <= 0.01, "{tally:?}");
+    assert!(tally.promoted() >= 0.97, "{tally:?}");
+    let tally = simulate(World { slower: 1.2, ..alike }, 8);
+    assert!(tally.rolled_back() >= 0.99, "{tally:?}");
+    assert!(tally.median_ticks() <= 8, "{} ticks", tally.median_ticks());
+}
+
+fn simulate(world: World, seed: u64) -> Tally {
+    let mut chance = Chance(seed);
+    let runs = if world.median.is_some() { RUNS / 3 } else { RUNS };
+    let mut tally = Tally::default();
+    for _ in 0..runs {
+        let settings = Settings { latency: world.median.is_some(), ..Settings::default() };
+        let mut judge = Judge::new(settings).expect("good settings");
+        let history: Vec<_> = (0..60).map(|_| Some(arm(&mut chance, &world, false, false))).collect();
+        judge.history(&history);
+        for tick in 0..TICKS {
+            let incident = (world.incident.0..world.incident.1).contains(&tick);
+            let canary = arm(&mut chance, &world, true, incident);
+            let baseline = arm(&mut chance, &world, false, incident);
+            let verdict = judge.observe(&Tick { canary: Some(canary), baseline: Some(baseline) });
+            match verdict.decision {
+                Decision::Continue => continue,
+                Decision::Promote => tally.promoted += 1,
+                Decision::Rollback => {
+                    tally.rolled_back += 1;
+                    tally.ticks.push(tick + 1);
+                }
+                Decision::Inconclusive => unreachable!("observe never says so"),
+            }
+            break;
+        }
+    }
+    tally.rolled_back *= RUNS / runs;
+    tally.promoted *= RUNS / runs;
+    tally.ticks.sort_unstable();
+    tally
+}
+
+fn arm(chance: &mut Chance, world: &World, canary: bool, incident: bool) -> Arm {
+    let share = if canary { world.share } else { 1.0 - world.share };
+    let rate = world.rate + if canary { world.worse } else { 0.0 } + if incident { 0.03 } else { 0.0 };
+    let clumps = chance.poisson(world.requests * share * rate / world.clump);
+    let errors = (0..clumps).map(|_| chance.geometric(world.clump)).sum();
+    let requests = chance.poisson(world.requests * share * (1.0 - rate)) + errors;
+    let mut latency = Latency::default();
+    if let Some(median) = world.median {
+        let median = median * if canary { world.slower } else { 1.0 };
+        for _ in 0..requests {
+            latency.record_micros((1000.0 * median * (0.5 * chance.normal()).exp()) as u64);
+        }
+    }
+    Arm { requests, errors, latency }
+}
+
+/// A linear congruential generator whose upper bits are stirred: the same numbers on every machine.
+struct Chance(u64);
+
+impl Chance {
+    fn unit(&mut self) -> f64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let stirred = (self.0 ^ (self.0 >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        ((stirred >> 11) as f64 + 0.5) / (1u64 << 53) as f64
+    }
+
+    /// By waiting times in chunks, so that large means do not underflow.
+    fn poisson(&mut self, mean: f64) -> u64 {
+        let (mut left, mut count) = (mean, 0);
+        while left > 0.0 {
+            let (limit, mut product) = ((-left.min(30.0)).exp(), self.unit());
+            while product > limit {
+                product *= self.unit();
+                count += 1;
+            }
+            left -= 30.0;
+        }
+        count
+    }
+
+    fn geometric(&mut self, mean: f64) -> u64 {
+        if mean <= 1.0 { 1 } else { 1 + (self.unit().ln() / (1.0 - 1.0 / mean).ln()) as u64 }
+    }
+
+    /// Sum of uniform numbers, near enough to a normal one.
+    fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.unit()).sum::<f64>() - 6.0
+    }
+}
