@@ -1,0 +1,24 @@
+//! The list of all checks. Another check is one file and one line here.
+
+use crate::before_after::BeforeAfter;
+use crate::check::Check;
+use crate::rescan::Rescan;
+use crate::suite::Suite;
+
+/// All checks, in the order in which they run: the first needs the artifacts as they were built.
+pub fn checks() -> Vec<Box<dyn Check>> {
+    vec![Box::new(BeforeAfter), Box::new(Suite), Box::new(Rescan)]
+}
+
+#[cfg(test)]
+mod tests {
+    use patchline_model::stage::verify::REQUIRED;
+
+    use super::checks;
+
+    #[test]
+    fn what_the_model_requires_is_here_in_that_order() {
+        let names: Vec<&str> = checks().iter().map(|check| check.name()).collect();
+        assert_eq!(names, REQUIRED);
+    }
+}

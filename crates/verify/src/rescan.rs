@@ -1,0 +1,153 @@
+//! Re-scan: what the patch removes is gone, and nothing new came in.
+
+use std::collections::BTreeSet;
+
+use patchline_model::failure::Failure;
+use patchline_model::stage::detect::{Finding, Source};
+
+use crate::check::{Case, Check, Shown};
+use crate::outcome::{Record, count, few};
+
+/// Compares the scans of the base and of the patch.
+#[derive(Clone, Copy, Debug)]
+pub struct Rescan;
+
+#[async_trait::async_trait]
+impl Check for Rescan {
+    fn name(&self) -> &'static str {
+        "re-scan"
+    }
+
+    async fn check(&self, case: &Case) -> Result<Shown, Failure> {
+        Ok(compare(case))
+    }
+}
+
+/// What a finding is about: the advisory and the package.
+type About<'a> = (&'a str, Option<&'a str>);
+
+fn compare(case: &Case) -> Shown {
+    let mut record = Record::default();
+    record.detail(format!(
+        "the base has {}, the patch has {}",
+        count(case.before.len(), "finding"),
+        count(case.after.len(), "finding")
+    ));
+    let removed = case.findings.iter().filter(|finding| case.candidate.removes.contains(&finding.id));
+    removed.for_each(|finding| judge_removed(finding, case, &mut record));
+    let unknown =
+        case.candidate.removes.iter().filter(|id| !case.findings.iter().any(|known| known.id == **id));
+    unknown.for_each(|id| {
+        record.fail(&id.to_string(), "the candidate says that it removes this, which is no finding")
+    });
+    let still = record.has_failed();
+
+    let before: BTreeSet<About<'_>> = case.before.iter().map(about).collect();
+    let new: BTreeSet<String> =
+        case.after.iter().filter(|finding| !before.contains(&about(finding))).map(name).collect();
+    new.iter().for_each(|name| record.fail(name, "the patch brings this in"));
+    let new: Vec<String> = new.into_iter().collect();
+
+    let summary = match (still, new.as_slice()) {
+        (true, []) => "what the patch is to remove is still found".to_owned(),
+        (true, new) => format!("what the patch is to remove is still found, and {} is new", few(new)),
+        (false, []) if record.has_warned() => {
+            "nothing new is found; the scan of the base does not show everything that the patch removes"
+                .to_owned()
+        }
+        (false, []) => "what the patch removes is gone, and nothing new is found".to_owned(),
+        (false, new) => format!("the patch brings in {}", few(new)),
+    };
+    record.shown(summary)
+}
+
+/// Still there is a finding that the scan of the patch repeats, also under another version of the same package,
+/// unless the base had that one besides and the candidate does not claim it.
+fn judge_removed(finding: &Finding, case: &Case, record: &mut Record) {
+    let name = name(finding);
+    let in_base = |other: &Finding| case.before.iter().any(|known| known.id == other.id);
+    let repeats =
+        |other: &&Finding| other.id == finding.id || about(other) == about(finding) && !in_base(other);
+    let was_there = case.before.iter().any(|known| known.id == finding.id || about(known) == about(finding));
+    match (case.after.iter().find(repeats), finding.source) {
+        (Some(other), Source::Lockfile | Source::Report) => {
+            let version = other.package.as_ref().map_or_else(String::new, |package| format!(" in {package}"));
+            record.fail(&name, format!("still found{version}"));
+        }
+        (None, Source::Lockfile) if was_there => record.pass(&name, "gone"),
+        (None, Source::Lockfile) => record.warn(&name, "not found in the patch, and not in the base either"),
+        (None, Source::Report) => {
+            record.detail(format!("{name}: a report; scans do not show it, its reproducer does"))
+        }
+    }
+}
+
+fn about(finding: &Finding) -> About<'_> {
+    (&finding.advisory, finding.package.as_ref().map(|package| package.name.as_str()))
+}
+
+fn name(finding: &Finding) -> String {
+    match &finding.package {
+        Some(package) => format!("{} {}", finding.advisory, package.name),
+        None => finding.advisory.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use patchline_model::stage::detect::Finding;
+    use patchline_model::stage::verify::CheckResult;
+
+    use super::compare;
+    use crate::sample::{case, finding, report};
+
+    #[track_caller]
+    fn check(removes: &[Finding], before: &[Finding], after: &[Finding], result: CheckResult, words: &str) {
+        let mut case = case();
+        case.findings = removes.to_vec();
+        case.candidate.removes = removes.iter().map(|finding| finding.id.clone()).collect();
+        case.before = before.to_vec();
+        case.after = after.to_vec();
+        let shown = compare(&case);
+        assert_eq!(shown.result, result, "{shown:?}");
+        assert!(shown.summary.contains(words), "{}", shown.summary);
+    }
+
+    #[test]
+    fn gone_and_nothing_new_is_what_passes() {
+        let (yaml, time) = (finding("R-1", "yaml", "1.0.0"), finding("R-2", "time", "1.0.0"));
+        let both = [yaml.clone(), time.clone()];
+        check(&both[..1], &both, &both[1..], CheckResult::Passed, "gone, and nothing new");
+        check(&both, &both, &both[1..], CheckResult::Failed, "still found");
+        let newer = finding("R-1", "yaml", "1.1.0");
+        check(&both[..1], &both[..1], &[newer], CheckResult::Failed, "still found");
+    }
+
+    #[test]
+    fn a_new_finding_is_named() {
+        let (yaml, time) = (finding("R-1", "yaml", "1.0.0"), finding("R-2", "time", "1.0.0"));
+        let before = [yaml];
+        check(&before, &before, &[time], CheckResult::Failed, "brings in `R-2 time`");
+        let other_package = finding("R-1", "yaml-two", "1.0.0");
+        check(&before, &before, &[other_package], CheckResult::Failed, "`R-1 yaml-two`");
+    }
+
+    #[test]
+    fn a_second_version_that_the_candidate_leaves_is_no_obstacle() {
+        let (old, new) = (finding("R-1", "yaml", "1.0.0"), finding("R-1", "yaml", "2.0.0"));
+        check(
+            std::slice::from_ref(&old),
+            &[old.clone(), new.clone()],
+            &[new],
+            CheckResult::Passed,
+            "nothing new",
+        );
+    }
+
+    #[test]
+    fn what_scans_do_not_show_is_not_counted_as_shown() {
+        check(&[report("tags")], &[], &[], CheckResult::Passed, "nothing new");
+        let yaml = [finding("R-1", "yaml", "1.0.0")];
+        check(&yaml, &[], &[], CheckResult::Warned, "does not show everything");
+    }
+}

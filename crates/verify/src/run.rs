@@ -1,0 +1,77 @@
+//! Runs one command for a check, in the environment of the side's build, and writes down how it ended.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use patchline_model::failure::Failure;
+use patchline_model::service::CommandLine;
+use patchline_sandbox::foreign::{Finished, Foreign, SandboxError};
+use patchline_sandbox::rust::rust_environment;
+use patchline_sandbox::sandbox::Sandbox;
+
+use crate::check::Side;
+use crate::outcome::Record;
+
+const MAX_LOGGED_BYTES: usize = 768 * 1024;
+
+/// A command and where it runs.
+pub(crate) struct Run<'a> {
+    /// What a person sees it called, as in `suite on the base`.
+    pub(crate) label: String,
+    pub(crate) command: CommandLine,
+    pub(crate) directory: PathBuf,
+    /// Whose environment it has.
+    pub(crate) side: &'a Side,
+    /// Folders that it may write.
+    pub(crate) writable: Vec<PathBuf>,
+    /// Folders that it may read besides.
+    pub(crate) readable: Vec<PathBuf>,
+    pub(crate) deadline: Duration,
+    pub(crate) output_limit: usize,
+}
+
+/// Runs it without the network.
+pub(crate) async fn run(sandbox: &Sandbox, run: Run<'_>, record: &mut Record) -> Result<Finished, Failure> {
+    let mut environment = rust_environment();
+    environment.extend(run.side.environment.clone());
+    let foreign = Foreign {
+        writable: run.writable,
+        readable: run.readable,
+        environment,
+        deadline: run.deadline,
+        output_limit: run.output_limit,
+        ..Foreign::new(&run.command.0, &run.directory)
+    };
+    let finished = sandbox.run(&foreign).await.map_err(|error| failure(&run.label, &error))?;
+    let seconds = finished.duration.as_secs_f64();
+    let line = format!("{}: `{}`: {} after {seconds:.1} s", run.label, run.command, finished.ending());
+    record.log(&format!("== {line}\n{}\n", last_part(&finished.combined())));
+    record.detail(line);
+    Ok(finished)
+}
+
+/// The end says most, and one long run must not leave no room for the next.
+fn last_part(text: &str) -> &str {
+    let mut start = text.len().saturating_sub(MAX_LOGGED_BYTES);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    &text[start..]
+}
+
+fn failure(label: &str, error: &SandboxError) -> Failure {
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    let text = causes.fold(format!("{label}: {error}"), |text, cause| format!("{text}: {cause}"));
+    match error {
+        SandboxError::ToolMissing { hint, .. } => Failure::permanent(text).with_hint(hint.clone()),
+        SandboxError::NoCommand | SandboxError::PathMissing { .. } => {
+            Failure::permanent(text).with_hint("correct the command in `patchline.toml`")
+        }
+        SandboxError::Scratch(_) | SandboxError::Run { .. } => {
+            Failure::transient(text).with_hint("look at the machine's memory, processes and disk")
+        }
+        SandboxError::Isolation { .. } => {
+            Failure::transient(text).with_hint("see whether `bwrap --ro-bind / / true` works for this user")
+        }
+    }
+}
