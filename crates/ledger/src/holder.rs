@@ -12,7 +12,8 @@ pub fn this_process() -> String {
 /// can't be told is not gone.
 pub fn is_gone(holder: &str) -> bool {
     let mut parts = holder.split(':');
-    let (Some("process"), Some(pid), Some(start), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some("process"), Some(pid), Some(start), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return false;
     };

@@ -6,9 +6,17 @@ use serde_json::Value;
 /// The format that new rows are written in.
 pub const FORMAT: u32 = 1;
 
-/// An event as it is kept.
+/// An event as it is kept. What could not be read back is refused here, before it is a fact: JSON has no word for a
+/// number that is infinite or none, and writes `null` in its place.
 pub fn write(event: &Event) -> Result<String, serde_json::Error> {
-    serde_json::to_string(event)
+    let text = serde_json::to_string(event)?;
+    read(FORMAT, &text)?;
+    Ok(text)
+}
+
+/// An event that should be there and is not.
+pub fn missing() -> serde_json::Error {
+    serde::de::Error::custom("it is missing")
 }
 
 /// An event as it was kept in this format.

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use patchline_model::context::Board;
 use patchline_model::event::Event;
 use patchline_model::id::PatchId;
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension as _, Row, Transaction, TransactionBehavior, params,
+};
 
 use crate::holder;
 use crate::record;
@@ -17,8 +19,12 @@ use crate::store::{Append, Fence, LeaseRequest, Store, StoreError};
 /// How long a writer waits for another process's write.
 const BUSY: Duration = Duration::from_secs(20);
 
+/// How long it waits between two tries where SQLite does not wait by itself.
+const BETWEEN_TRIES: Duration = Duration::from_millis(10);
+
 /// The tables, as of schema 1.
 const SCHEMA: &str = "
+    begin immediate;
     create table if not exists patches (
         id integer primary key autoincrement, key text not null unique, version integer not null default 0);
     create table if not exists events (
@@ -28,6 +34,7 @@ const SCHEMA: &str = "
         name text primary key, holder text not null, epoch integer not null, until integer not null) without rowid;
     create table if not exists locks (name text primary key, patch integer not null) without rowid;
     pragma user_version = 1;
+    commit;
 ";
 
 /// A ledger in one file.
@@ -43,13 +50,18 @@ impl Sqlite {
         let failed = |source| storage("open", path, source);
         let connection = Connection::open(path).map_err(failed)?;
         connection.busy_timeout(BUSY).map_err(failed)?;
-        connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
+        write_ahead(&connection).map_err(failed)?;
         connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
         connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
-        let known: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+        let known: u32 =
+            connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
         if known > 1 {
             let text = format!("its schema is {known}; this Patchline knows 1");
-            return Err(StoreError::Storage { doing: "open", path: path.display().to_string(), source: text.into() });
+            return Err(StoreError::Storage {
+                doing: "open",
+                path: path.display().to_string(),
+                source: text.into(),
+            });
         }
         if known == 0 {
             connection.execute_batch(SCHEMA).map_err(failed)?;
@@ -66,7 +78,8 @@ impl Sqlite {
         let (path, connection) = (self.path.clone(), Arc::clone(&self.connection));
         let done = tokio::task::spawn_blocking(move || {
             // A panic inside a transaction rolled it back: the connection is good to use.
-            let mut guard: MutexGuard<'_, Connection> = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut guard: MutexGuard<'_, Connection> =
+                connection.lock().unwrap_or_else(PoisonError::into_inner);
             work(&mut guard).map_err(|fault| match fault {
                 Fault::Answer(error) => error,
                 Fault::Sqlite(source) => storage(doing, &path, source),
@@ -102,8 +115,11 @@ impl Store for Sqlite {
         let key = key.to_owned();
         self.run("allocate a patch", move |connection| {
             let transaction = immediate(connection)?;
-            transaction.execute("insert into patches (key) values (?1) on conflict do nothing", params![key])?;
-            let id: i64 = transaction.query_row("select id from patches where key = ?1", params![key], |row| row.get(0))?;
+            transaction
+                .execute("insert into patches (key) values (?1) on conflict do nothing", params![key])?;
+            let id: i64 =
+                transaction
+                    .query_row("select id from patches where key = ?1", params![key], |row| row.get(0))?;
             transaction.commit()?;
             Ok(PatchId(id.cast_unsigned()))
         })
@@ -122,16 +138,20 @@ impl Store for Sqlite {
 
     async fn read(&self, patch: PatchId, from: u64) -> Result<Vec<Event>, StoreError> {
         self.run("read events", move |connection| {
-            let sql = "select version, format, body from events where patch = ?1 and version > ?2 order by version";
+            let sql =
+                "select version, format, body from events where patch = ?1 and version > ?2 order by version";
             let mut statement = connection.prepare_cached(sql)?;
-            let rows = statement.query_map(params![patch.0.cast_signed(), from.cast_signed()], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, u32>(1)?, row.get::<_, String>(2)?))
-            })?;
+            let after = i64::try_from(from).unwrap_or(i64::MAX);
+            let rows = statement.query_map(params![patch.0.cast_signed(), after], kept)?;
             let mut events = Vec::new();
+            let mut expected = from;
             for row in rows {
+                expected = expected.saturating_add(1);
                 let (version, format, body) = row?;
-                let event = record::read(format, &body).map_err(|source| {
-                    Fault::Answer(StoreError::Unreadable { patch, version: version.cast_unsigned(), source })
+                let read =
+                    if version == expected { record::read(format, &body) } else { Err(record::missing()) };
+                let event = read.map_err(|source| {
+                    Fault::Answer(StoreError::Unreadable { patch, version: expected, source })
                 })?;
                 events.push(event);
             }
@@ -144,7 +164,8 @@ impl Store for Sqlite {
         self.run("list patches", |connection| {
             let mut statement = connection.prepare_cached("select id, version from patches order by id")?;
             let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?)))?;
-            let pairs = rows.map(|row| row.map(|(id, version)| (PatchId(id.cast_unsigned()), version.cast_unsigned())));
+            let pairs = rows
+                .map(|row| row.map(|(id, version)| (PatchId(id.cast_unsigned()), version.cast_unsigned())));
             Ok(pairs.collect::<Result<_, _>>()?)
         })
         .await
@@ -153,7 +174,8 @@ impl Store for Sqlite {
     async fn board(&self) -> Result<Board, StoreError> {
         self.run("read the locks", |connection| {
             let mut statement = connection.prepare_cached("select name, patch from locks")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
             let locks = rows.map(|row| row.map(|(name, patch)| (name, PatchId(patch.cast_unsigned()))));
             Ok(Board { locks: locks.collect::<Result<_, _>>()? })
         })
@@ -187,7 +209,10 @@ impl Store for Sqlite {
         let (name, holder) = (name.to_owned(), holder.to_owned());
         self.run("give a lease back", move |connection| {
             // The row stays, so that the epoch never goes back.
-            connection.execute("update leases set until = 0 where name = ?1 and holder = ?2", params![name, holder])?;
+            connection.execute(
+                "update leases set until = 0 where name = ?1 and holder = ?2",
+                params![name, holder],
+            )?;
             Ok(())
         })
         .await
@@ -203,8 +228,31 @@ impl Store for Sqlite {
     }
 }
 
+/// Switches to the write-ahead log. SQLite does not wait for others while it switches, so this does.
+fn write_ahead(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let deadline = Instant::now() + BUSY;
+    loop {
+        match connection.pragma_update(None, "journal_mode", "wal") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && Instant::now() < deadline =>
+            {
+                std::thread::sleep(BETWEEN_TRIES);
+            }
+            done => return done,
+        }
+    }
+}
+
 fn immediate(connection: &mut Connection) -> Result<Transaction<'_>, rusqlite::Error> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// Version, format and body of a row. What is damaged comes back as text that is no event, so that it can be named.
+fn kept(row: &Row<'_>) -> Result<(u64, u32, String), rusqlite::Error> {
+    let body = row.get_ref(2)?.as_bytes().unwrap_or_default();
+    let format = row.get::<_, u32>(1).unwrap_or_default();
+    Ok((row.get::<_, i64>(0)?.cast_unsigned(), format, String::from_utf8_lossy(body).into_owned()))
 }
 
 fn append_in(transaction: &Transaction<'_>, append: &Append) -> Result<(), Fault> {
@@ -213,7 +261,8 @@ fn append_in(transaction: &Transaction<'_>, append: &Append) -> Result<(), Fault
         check_fence(transaction, fence)?;
     }
     let found: i64 =
-        transaction.query_row("select version from patches where id = ?1", params![patch], |row| row.get(0))?;
+        transaction
+            .query_row("select version from patches where id = ?1", params![patch], |row| row.get(0))?;
     if found.cast_unsigned() != append.expected {
         let (expected, found) = (append.expected, found.cast_unsigned());
         return Err(Fault::Answer(StoreError::Conflict { patch: append.patch, expected, found }));
@@ -222,7 +271,8 @@ fn append_in(transaction: &Transaction<'_>, append: &Append) -> Result<(), Fault
         let sql = "insert into locks (name, patch) values (?1, ?2) on conflict do nothing";
         transaction.execute(sql, params![lock, patch])?;
         let holder: i64 =
-            transaction.query_row("select patch from locks where name = ?1", params![lock], |row| row.get(0))?;
+            transaction
+                .query_row("select patch from locks where name = ?1", params![lock], |row| row.get(0))?;
         if holder != patch {
             let holder = PatchId(holder.cast_unsigned());
             return Err(Fault::Answer(StoreError::Locked { lock: lock.clone(), holder }));
@@ -238,7 +288,8 @@ fn append_in(transaction: &Transaction<'_>, append: &Append) -> Result<(), Fault
         insert.execute(params![patch, version.cast_signed(), record::FORMAT, body])?;
     }
     let after = append.expected + append.events.len() as u64;
-    transaction.execute("update patches set version = ?2 where id = ?1", params![patch, after.cast_signed()])?;
+    transaction
+        .execute("update patches set version = ?2 where id = ?1", params![patch, after.cast_signed()])?;
     if let Some(lock) = &append.gives {
         transaction.execute("delete from locks where name = ?1 and patch = ?2", params![lock, patch])?;
     }

@@ -78,7 +78,9 @@ pub enum StoreError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    #[error("event {version} of {patch} can't be read; the ledger is damaged or was written by a newer Patchline")]
+    #[error(
+        "event {version} of {patch} can't be read; the ledger is damaged or was written by a newer Patchline"
+    )]
     Unreadable {
         patch: PatchId,
         version: u64,

@@ -1,37 +1,12 @@
 //! git on local repositories: trees, worktrees, commits and branches. Never the network, never a hook, never the
 //! user's checkout or index.
 
-use std::collections::BTreeMap;
-use std::env;
-use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use crate::foreign::{Exit, SandboxError};
+use crate::ask::{Ask, identity, refused, scratch_folder, shown, unusable};
+use crate::foreign::Exit;
 use crate::git_error::GitError;
-use crate::process::{self, Invocation, Limits};
-use crate::rust::find_program;
-
-const DEADLINE: Duration = Duration::from_secs(300);
-
-/// Bytes of a diff or of a file; more is an error, for half a diff is no diff.
-const LARGEST: usize = 32 << 20;
-
-/// Settings that win over those of the user and of the repository.
-const SETTINGS: [&str; 10] = [
-    "protocol.allow=never",
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.quotePath=false",
-    "commit.gpgSign=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "submodule.recurse=false",
-    "i18n.commitEncoding=UTF-8",
-    "advice.detachedHead=false",
-];
 
 /// A repository on this machine. Commits are full hexadecimal names; a revision may be anything git understands.
 #[derive(Clone, Debug)]
@@ -138,6 +113,15 @@ impl Git {
         Ok(())
     }
 
+    /// The files in a worktree that differ from its commit. A file whose line ends git would write otherwise counts from
+    /// the beginning.
+    pub async fn changes(&self, worktree: &Path) -> Result<Vec<String>, GitError> {
+        let purpose = format!("look for changes in `{}`", worktree.display());
+        let scratch = scratch_folder(&purpose)?;
+        let stage = self.stage(&purpose, worktree, scratch.path(), &[]).await?;
+        self.changed_files(&stage.parent, &stage.tree).await
+    }
+
     /// Commits all that changed in a worktree on top of the commit it was made from. `author` reads `Name <mail>`. The
     /// same input gives the same commit. Neither a branch nor the worktree's own head moves.
     pub async fn commit_all(
@@ -147,22 +131,25 @@ impl Git {
         author: &str,
         epoch_seconds: i64,
     ) -> Result<String, GitError> {
+        self.commit_files(worktree, &[], message, author, epoch_seconds).await
+    }
+
+    /// As [`Git::commit_all`], but only these files; none means all.
+    pub async fn commit_files(
+        &self,
+        worktree: &Path,
+        files: &[&str],
+        message: &str,
+        author: &str,
+        epoch_seconds: i64,
+    ) -> Result<String, GitError> {
         let purpose = format!("commit the changes in `{}`", worktree.display());
-        // What was run in the worktree may have put another `.git` there; so its folder, its commit and its index come
-        // from the repository itself.
-        let git = self.entry(&purpose, worktree).await?;
         let scratch = scratch_folder(&purpose)?;
+        let Stage { git, parent, tree } = self.stage(&purpose, worktree, scratch.path(), files).await?;
         let ask = |arguments: &[&str]| {
             Ask::new(&purpose, worktree, arguments).detached(&git, scratch.path(), worktree)
         };
-
-        let (own, copy) = (git.join("index"), scratch.path().join("index"));
-        fs::copy(&own, copy).map_err(|source| unusable(&purpose, &own, source))?;
-        let parent = ask(&["rev-parse", "--verify", "HEAD^{commit}"]).line().await?;
-        ask(&["add", "--all", "--", ":/"]).bytes().await?;
-        let tree = ask(&["write-tree"]).line().await?;
-        let before = ask(&["rev-parse", "--verify", &format!("{parent}^{{tree}}")]).line().await?;
-        if tree == before {
+        if tree == ask(&["rev-parse", "--verify", &format!("{parent}^{{tree}}")]).line().await? {
             return Err(refused(&purpose, "nothing has changed"));
         }
         let text = scratch.path().join("message");
@@ -270,6 +257,28 @@ impl Git {
         self.ask(&purpose, &["rev-parse", "--absolute-git-dir"]).line().await.map(PathBuf::from)
     }
 
+    /// Writes the worktree's files, or some of them, as a tree, by a copy of its index.
+    async fn stage(
+        &self,
+        purpose: &str,
+        worktree: &Path,
+        scratch: &Path,
+        files: &[&str],
+    ) -> Result<Stage, GitError> {
+        // What was run in the worktree may have put another `.git` there; so its folder, its commit and its index come
+        // from the repository itself.
+        let git = self.entry(purpose, worktree).await?;
+        let ask =
+            |arguments: &[&str]| Ask::new(purpose, worktree, arguments).detached(&git, scratch, worktree);
+        let own = git.join("index");
+        fs::copy(&own, scratch.join("index")).map_err(|source| unusable(purpose, &own, source))?;
+        let parent = ask(&["rev-parse", "--verify", "HEAD^{commit}"]).line().await?;
+        let files = if files.is_empty() { &["."] } else { files };
+        ask(&[&["--literal-pathspecs", "add", "--all", "--"], files].concat()).bytes().await?;
+        let tree = ask(&["write-tree"]).line().await?;
+        Ok(Stage { git, parent, tree })
+    }
+
     /// Where the repository keeps what it knows of a worktree.
     async fn entry(&self, purpose: &str, worktree: &Path) -> Result<PathBuf, GitError> {
         let common =
@@ -293,6 +302,13 @@ impl Git {
     }
 }
 
+/// What a worktree would be committed as.
+struct Stage {
+    git: PathBuf,
+    parent: String,
+    tree: String,
+}
+
 fn parse_worktrees(listed: &str) -> Vec<PathBuf> {
     listed.lines().filter_map(|line| line.strip_prefix("worktree ")).map(PathBuf::from).collect()
 }
@@ -306,159 +322,9 @@ fn same(left: &Path, right: &Path) -> bool {
     left == right || real(left).is_some_and(|left| real(right) == Some(left))
 }
 
-/// One question to git.
-struct Ask {
-    purpose: String,
-    directory: PathBuf,
-    arguments: Vec<OsString>,
-    environment: BTreeMap<String, String>,
-}
-
-impl Ask {
-    fn new(purpose: &str, directory: &Path, arguments: &[&str]) -> Self {
-        Self {
-            purpose: purpose.to_owned(),
-            directory: directory.to_owned(),
-            arguments: arguments.iter().map(OsString::from).collect(),
-            environment: environment(),
-        }
-    }
-
-    /// With an index of its own, so that nobody's checkout is touched.
-    fn detached(mut self, git: &Path, scratch: &Path, worktree: &Path) -> Self {
-        let index = scratch.join("index");
-        for (name, path) in [("GIT_DIR", git), ("GIT_WORK_TREE", worktree), ("GIT_INDEX_FILE", &index)] {
-            self.environment.insert(name.to_owned(), path.to_string_lossy().into_owned());
-        }
-        self
-    }
-
-    async fn line(self) -> Result<String, GitError> {
-        let bytes = self.bytes().await?;
-        Ok(String::from_utf8_lossy(&bytes).trim_end_matches('\n').to_owned())
-    }
-
-    async fn succeeds(self) -> Result<bool, GitError> {
-        Ok(self.finish().await?.0 == Exit::Code(0))
-    }
-
-    async fn bytes(self) -> Result<Vec<u8>, GitError> {
-        let (purpose, directory) = (self.purpose.clone(), self.directory.clone());
-        match self.finish().await? {
-            (Exit::Code(0), bytes, _) => Ok(bytes),
-            (_, _, reason) => Err(GitError::Refused { purpose, hint: hint(&reason, &directory), reason }),
-        }
-    }
-
-    /// How git ended, what it wrote, and the line that says why.
-    async fn finish(self) -> Result<(Exit, Vec<u8>, String), GitError> {
-        let purpose = self.purpose;
-        let program = find_program("git", env::var_os("PATH").as_deref()).ok_or_else(tool_missing)?;
-        let settings = SETTINGS.iter().flat_map(|setting| ["-c".into(), OsString::from(setting)]);
-        let invocation = Invocation {
-            program,
-            arguments: settings.chain(self.arguments).collect(),
-            directory: self.directory,
-            environment: self.environment,
-            limits: Limits::default(),
-            deadline: DEADLINE,
-            output_limit: LARGEST,
-            scratch: None,
-        };
-        if !invocation.directory.is_dir() {
-            let source = io::ErrorKind::NotFound.into();
-            return Err(GitError::Path { purpose, path: invocation.directory, source });
-        }
-        let ended = process::execute(invocation)
-            .await
-            .map_err(|source| GitError::Run { purpose: purpose.clone(), source })?;
-        if ended.exit == Exit::Deadline {
-            return Err(GitError::Deadline { purpose, seconds: DEADLINE.as_secs() });
-        }
-        if ended.stdout.truncated() {
-            return Err(GitError::TooMuch { purpose, limit: LARGEST });
-        }
-        let reason = reason(&ended.stderr.into_text()).unwrap_or_else(|| ended.exit.to_string());
-        Ok((ended.exit, ended.stdout.into_bytes(), reason))
-    }
-}
-
-/// Nothing of our own environment but where git finds its programs and the user's settings.
-fn environment() -> BTreeMap<String, String> {
-    let own = ["PATH", "HOME", "XDG_CONFIG_HOME"];
-    let fixed = [
-        ("LC_ALL", "C.UTF-8"),
-        ("GIT_CONFIG_NOSYSTEM", "1"),
-        ("GIT_ATTR_NOSYSTEM", "1"),
-        ("GIT_TERMINAL_PROMPT", "0"),
-        ("GIT_OPTIONAL_LOCKS", "0"),
-        // A replaced object would show us another tree than the one that the commit names.
-        ("GIT_NO_REPLACE_OBJECTS", "1"),
-        ("GIT_NO_LAZY_FETCH", "1"),
-    ];
-    let kept = own.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)));
-    kept.chain(fixed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).collect()
-}
-
-fn identity(author: &str, epoch_seconds: i64) -> impl Iterator<Item = (String, String)> {
-    let (name, mail) = author.split_once('<').unwrap_or((author, ""));
-    let clean = |text: &str| text.replace(['<', '>'], "").replace(char::is_control, " ").trim().to_owned();
-    let (name, mail, date) = (clean(name), clean(mail), format!("@{epoch_seconds} +0000"));
-    let name = if name.is_empty() { mail.clone() } else { name };
-    ["AUTHOR", "COMMITTER"].into_iter().flat_map(move |who| {
-        [("NAME", name.clone()), ("EMAIL", mail.clone()), ("DATE", date.clone())]
-            .map(|(what, value)| (format!("GIT_{who}_{what}"), value))
-    })
-}
-
-/// The first line that names a fault, else the first line at all.
-fn reason(stderr: &str) -> Option<String> {
-    let fault = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
-    let line = stderr.lines().find(fault).or_else(|| stderr.lines().find(|line| !line.trim().is_empty()))?;
-    Some(line.trim_start_matches("fatal: ").trim_start_matches("error: ").chars().take(500).collect())
-}
-
-fn hint(reason: &str, directory: &Path) -> Option<String> {
-    let directory = directory.display();
-    if reason.contains("dubious ownership") {
-        return Some(format!(
-            "the folder belongs to another user; if you trust it, run `git config --global --add safe.directory {directory}`"
-        ));
-    }
-    let missing = reason.contains("not a git repository");
-    missing.then(|| format!("run `git init` in `{directory}`, or name the folder of a git repository"))
-}
-
-fn tool_missing() -> GitError {
-    match SandboxError::tool_missing("git") {
-        SandboxError::ToolMissing { hint, .. } => GitError::ToolMissing { hint },
-        other => GitError::ToolMissing { hint: other.to_string() },
-    }
-}
-
-fn scratch_folder(purpose: &str) -> Result<tempfile::TempDir, GitError> {
-    tempfile::Builder::new()
-        .prefix("patchline-git-")
-        .tempdir()
-        .map_err(|source| unusable(purpose, &env::temp_dir(), source))
-}
-
-fn refused(purpose: &str, reason: &str) -> GitError {
-    GitError::Refused { purpose: purpose.to_owned(), reason: reason.to_owned(), hint: None }
-}
-
-fn unusable(purpose: &str, path: &Path, source: io::Error) -> GitError {
-    GitError::Path { purpose: purpose.to_owned(), path: path.to_owned(), source }
-}
-
-/// Foreign text in an error stays on its line and short.
-fn shown(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(120).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{parse_worktrees, reason};
+    use super::parse_worktrees;
     use std::path::Path;
 
     #[test]
@@ -466,12 +332,5 @@ mod tests {
         let listed =
             "worktree /a\nHEAD 11\nbranch refs/heads/main\n\nworktree /b c\nHEAD 22\ndetached\nlocked x\n\n";
         assert_eq!(parse_worktrees(listed), [Path::new("/a"), Path::new("/b c")]);
-    }
-
-    #[test]
-    fn the_reason_is_the_line_that_names_the_fault() {
-        assert_eq!(reason("warning: x\nfatal: bad y\n").as_deref(), Some("bad y"));
-        assert_eq!(reason("\nPreparing\n").as_deref(), Some("Preparing"));
-        assert_eq!(reason(""), None);
     }
 }

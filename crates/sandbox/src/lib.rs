@@ -1,5 +1,6 @@
 //! Running what is not ours: foreign commands without secrets and within limits, and git on local repositories.
 
+mod ask;
 mod capture;
 pub mod foreign;
 pub mod git;

@@ -154,10 +154,19 @@ async fn only_what_was_changed_is_committed() {
     fs::write(repository.path(".gitattributes"), "lines text\n").unwrap();
     git(&["update-index", "--add", ".gitattributes"]);
     git(&["-c", "user.name=A", "-c", "user.email=a@b", "commit", "--quiet", "-m", "Second"]);
-    let work = tempfile::tempdir().unwrap();
-    let commit = repository.change(&work.path().join("one")).await;
-    let head = repository.git.head().await.unwrap();
-    assert_eq!(repository.git.changed_files(&head, &commit).await.unwrap(), ["a", "folder/b", "new"]);
+    let (work, git) = (tempfile::tempdir().unwrap(), &repository.git);
+    let worktree = work.path().join("one");
+    git.worktree_add(&worktree, "main").await.unwrap();
+    let before = git.changes(&worktree).await.unwrap();
+    assert!(before == ["lines"] || before.is_empty(), "{before:?}");
+    fs::write(worktree.join("a"), "changed\n").unwrap();
+    fs::write(worktree.join("new"), "new\n").unwrap();
+    assert_eq!(
+        git.changes(&worktree).await.unwrap(),
+        [&["a".to_owned()], &before[..], &["new".to_owned()]].concat()
+    );
+    let commit = git.commit_files(&worktree, &["a"], "x", AUTHOR, 0).await.unwrap();
+    assert_eq!(git.changed_files("main", &commit).await.unwrap(), ["a"]);
 }
 
 #[tokio::test]

@@ -95,6 +95,7 @@ async fn ask_side(
             readable: vec![case.patch.tree.clone(), side.tree.clone()],
             deadline: DEADLINE,
             output_limit: OUTPUT_LIMIT,
+            quoted: true,
         };
         exits.push(run(&case.sandbox, reproduction, record).await?.exit);
     }

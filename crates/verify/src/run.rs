@@ -12,6 +12,9 @@ use patchline_sandbox::sandbox::Sandbox;
 use crate::check::Side;
 use crate::outcome::Record;
 
+/// Characters of output that are told with an exit code; all of it is in the log.
+const LONGEST_QUOTE: usize = 200;
+
 const MAX_LOGGED_BYTES: usize = 768 * 1024;
 
 /// A command and where it runs.
@@ -28,6 +31,8 @@ pub(crate) struct Run<'a> {
     pub(crate) readable: Vec<PathBuf>,
     pub(crate) deadline: Duration,
     pub(crate) output_limit: usize,
+    /// Whether the first line of its output is told with its exit code.
+    pub(crate) quoted: bool,
 }
 
 /// Runs it without the network.
@@ -46,7 +51,10 @@ pub(crate) async fn run(sandbox: &Sandbox, run: Run<'_>, record: &mut Record) ->
     let seconds = finished.duration.as_secs_f64();
     let line = format!("{}: `{}`: {} after {seconds:.1} s", run.label, run.command, finished.ending());
     record.log(&format!("== {line}\n{}\n", last_part(&finished.combined())));
-    record.detail(line);
+    let said = finished.stdout.lines().find(|said| run.quoted && !said.trim().is_empty());
+    let said = said.map(|said| format!(": {}", said.trim().chars().take(LONGEST_QUOTE).collect::<String>()));
+    let ending = finished.ending();
+    record.detail(format!("{}: {ending} after {seconds:.1} s{}", run.label, said.unwrap_or_default()));
     Ok(finished)
 }
 

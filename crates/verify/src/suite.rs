@@ -94,6 +94,7 @@ async fn one_side(
         readable: Vec::new(),
         deadline: DEADLINE,
         output_limit: OUTPUT_LIMIT,
+        quoted: false,
     };
     let finished = run(&case.sandbox, tests, record).await?;
     Ok(Ran { exit: finished.exit, ending: finished.ending(), table: table(&finished, cargo) })

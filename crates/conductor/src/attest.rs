@@ -1,0 +1,65 @@
+//! Every stage leaves a signed statement: an in-toto statement in a DSSE envelope, kept by its digest.
+
+use patchline_evidence::{Blobs, Envelope, ResourceDescriptor, SigningKey, Statement};
+use patchline_model::digest::{Commit, Digest};
+use patchline_model::failure::Failure;
+use serde_json::Value;
+
+use crate::failures::storage;
+
+/// Largest envelope that is read back.
+const LARGEST_ENVELOPE: u64 = 16 * 1024 * 1024;
+
+/// Signs and keeps statements.
+#[derive(Clone, Debug)]
+pub struct Attestor {
+    blobs: Blobs,
+    key: std::sync::Arc<SigningKey>,
+}
+
+impl Attestor {
+    pub fn new(blobs: Blobs, key: SigningKey) -> Self {
+        Self { blobs, key: std::sync::Arc::new(key) }
+    }
+
+    pub fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    /// Signs a statement about these subjects and keeps the envelope; answers its digest.
+    pub fn attest(
+        &self,
+        subject: Vec<ResourceDescriptor>,
+        kind: &str,
+        predicate: Value,
+    ) -> Result<Digest, Failure> {
+        let statement = Statement { subject, predicate_type: kind.to_owned(), predicate };
+        self.keep(&self.key.sign_statement(&statement).to_bytes())
+    }
+
+    /// Keeps bytes; answers their digest.
+    pub fn keep(&self, bytes: &[u8]) -> Result<Digest, Failure> {
+        let kept = self.blobs.put(bytes).map_err(|error| storage(&error))?;
+        kept.parse().map_err(|error| Failure::permanent(format!("the store answered {error}")))
+    }
+
+    /// The statement in a kept envelope, if our key signed it and nothing was changed since.
+    pub fn verified(&self, envelope: &Digest) -> Result<Statement, Failure> {
+        let bytes = self.blobs.get(envelope.as_str(), LARGEST_ENVELOPE).map_err(|error| storage(&error))?;
+        let read =
+            Envelope::from_bytes(&bytes).and_then(|read| read.verify_statement(&self.key.verifying_key()));
+        read.map_err(|error| {
+            Failure::permanent(format!("evidence {} does not verify: {error}", envelope.short()))
+        })
+    }
+}
+
+/// A git commit as a subject.
+pub fn commit_subject(name: &str, commit: &Commit) -> ResourceDescriptor {
+    ResourceDescriptor::git_commit(name, commit.as_str())
+}
+
+/// An artifact or a blob as a subject.
+pub fn digest_subject(name: &str, digest: &Digest) -> ResourceDescriptor {
+    ResourceDescriptor::sha256(name, digest.hex())
+}

@@ -1,0 +1,99 @@
+//! The conductor as others use it: submit a command, look at patches, hear of changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use patchline_ledger::store::{Fence, Store, StoreError};
+use patchline_model::actor::Actor;
+use patchline_model::command::{Ask, Command};
+use patchline_model::context::Board;
+use patchline_model::event::Event;
+use patchline_model::id::PatchId;
+use patchline_model::policy::Policy;
+use patchline_model::rejection::Rejection;
+use patchline_model::stage::detect::{self, Opening};
+use tokio::sync::watch;
+
+use crate::projection::{Known, Projection};
+use crate::turn::{SubmitError, submit};
+
+/// How often the ledger is asked whether another process has written.
+const PULSE: Duration = Duration::from_millis(100);
+
+/// Commands in, patches out, over one ledger.
+pub struct Conductor {
+    store: Arc<dyn Store>,
+    policy: Policy,
+    projection: Projection,
+    changes: watch::Sender<u64>,
+}
+
+impl Conductor {
+    pub fn new(store: Arc<dyn Store>, policy: Policy) -> Arc<Self> {
+        let (changes, _) = watch::channel(0);
+        Arc::new(Self { store, policy, projection: Projection::default(), changes })
+    }
+
+    pub fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Opens a patch, once for each key; answers its id whether it is new or was there.
+    pub async fn open(&self, key: &str, by: Actor, opening: Opening) -> Result<PatchId, SubmitError> {
+        let id = self.store.allocate(key).await?;
+        let ask = Ask::Detect(detect::Command::Open(Box::new(opening)));
+        match self.submit(id, Command { by, ask }, None).await {
+            Ok(_) | Err(SubmitError::Rejected(Rejection::AlreadyOpen { .. })) => Ok(id),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Decides a command and keeps what follows. What it answers is on disk.
+    pub async fn submit(
+        &self,
+        id: PatchId,
+        command: Command,
+        fence: Option<&Fence>,
+    ) -> Result<Vec<Event>, SubmitError> {
+        let events = submit(self.store(), &self.policy, id, command, fence).await?;
+        if !events.is_empty() {
+            self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        }
+        Ok(events)
+    }
+
+    pub async fn patches(&self) -> Result<Vec<Arc<Known>>, StoreError> {
+        self.projection.all(self.store()).await
+    }
+
+    pub async fn patch(&self, id: PatchId) -> Result<Option<Arc<Known>>, StoreError> {
+        self.projection.one(self.store(), id).await
+    }
+
+    pub async fn board(&self) -> Result<Board, StoreError> {
+        self.store.board().await
+    }
+
+    /// Hears of every change, whoever wrote it; `watch_ledger` must run for other processes' writes to be heard.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Watches the ledger for writes of other processes; ends only when dropped.
+    pub async fn watch_ledger(&self) {
+        let mut last = None;
+        loop {
+            // A ledger that can't be asked now is asked again: the turn that needs it reports the error.
+            if let Ok(pulse) = self.store.pulse().await
+                && last.replace(pulse) != Some(pulse)
+            {
+                self.changes.send_modify(|count| *count = count.wrapping_add(1));
+            }
+            tokio::time::sleep(PULSE).await;
+        }
+    }
+}

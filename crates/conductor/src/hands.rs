@@ -1,0 +1,38 @@
+//! Every hand in one struct: what the loop can do in the world.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use patchline_approve::policy::Gate;
+use patchline_build::builder::Builder;
+use patchline_generate::fixer::Fixer;
+use patchline_judge::judge::Judge;
+use patchline_model::id::PatchId;
+use patchline_rollout::target::Target;
+use patchline_sandbox::sandbox::Sandbox;
+use patchline_verify::check::Check;
+
+use crate::attest::Attestor;
+use crate::home::Home;
+
+/// The hands, as the binary wires them.
+pub struct Hands {
+    pub home: Home,
+    pub attestor: Attestor,
+    pub sandbox: Sandbox,
+    pub fixers: Vec<Arc<dyn Fixer>>,
+    pub builder: Box<dyn Builder>,
+    pub checks: Vec<Box<dyn Check>>,
+    pub gate: Gate,
+    pub targets: Vec<Box<dyn Target>>,
+    /// Judges of running rollouts with the number of looks that they have seen. A cache: each can be made again from the
+    /// looks in the ledger.
+    pub judges: Mutex<BTreeMap<PatchId, (usize, Judge)>>,
+}
+
+impl Hands {
+    /// The target that a service's plan names.
+    pub fn target(&self, name: &str) -> Option<&dyn Target> {
+        self.targets.iter().find(|target| target.name() == name).map(AsRef::as_ref)
+    }
+}

@@ -1,0 +1,9 @@
+//! One file a stage: how its job is carried out with the hands.
+
+pub mod approve;
+pub mod build;
+pub mod detect;
+pub mod generate;
+pub mod review;
+pub mod rollout;
+pub mod verify;

@@ -1,0 +1,47 @@
+//! Looks back: figures and a release note, from the events alone.
+
+use patchline_evidence::statement::PATCHLINE_REVIEW;
+use patchline_model::failure::Failure;
+use patchline_model::stage::review::{Outcome, Review};
+use patchline_review::{look_back, release_note};
+use serde_json::json;
+
+use crate::attest::{commit_subject, digest_subject};
+use crate::hands::Hands;
+use crate::projection::Known;
+
+/// Writes the note, signs the review, and clears the work in progress away.
+pub async fn carry_out(hands: &Hands, known: &Known) -> Result<Outcome, Failure> {
+    let facts = look_back(&known.patch, &known.events);
+    let note = release_note(&known.patch, &known.events, &facts);
+    let note = hands.attestor.keep(note.as_bytes())?;
+    let mut subjects = vec![digest_subject("release-note", &note)];
+    if let Some(candidate) = known.patch.candidate() {
+        subjects.push(commit_subject(&candidate.branch, &candidate.commit));
+    }
+    let end = known.patch.review.end.as_ref().map(|end| end.word());
+    let predicate = json!({
+        "patch": known.patch.id, "outcome": end, "leadSeconds": facts.lead_seconds, "stages": facts.stages,
+        "rollbackSeconds": facts.rollback_seconds, "failedByCanary": facts.failed_by_canary,
+        "failedByShift": facts.failed_by_shift, "requests": facts.requests,
+    });
+    let evidence = hands.attestor.attest(subjects, PATCHLINE_REVIEW, predicate)?;
+    clear(hands, known).await;
+    let review = Review {
+        lead_seconds: facts.lead_seconds,
+        stages: facts.stages,
+        rollback_seconds: facts.rollback_seconds,
+        failed_by_canary: facts.failed_by_canary,
+        failed_by_shift: facts.failed_by_shift,
+        requests: facts.requests,
+        note,
+        evidence,
+    };
+    Ok(Outcome { review })
+}
+
+/// Removes the patch's worktrees. What can't be removed now is in nobody's way: it only takes room.
+async fn clear(hands: &Hands, known: &Known) {
+    let work = hands.home.work(known.patch.id);
+    let _ = tokio::fs::remove_dir_all(work).await;
+}

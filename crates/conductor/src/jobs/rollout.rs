@@ -1,0 +1,223 @@
+//! Carries out a look at the world: makes the target match, reads back what is there, and asks the judge.
+
+use std::path::Path;
+use std::sync::PoisonError;
+
+use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
+use patchline_judge::judge::{Decision, Judge, Settings, Verdict};
+use patchline_model::digest::{Commit, Digest};
+use patchline_model::failure::Failure;
+use patchline_model::id::JobId;
+use patchline_model::patch::Patch;
+use patchline_model::service::Service;
+use patchline_model::stage::detect::Opening;
+use patchline_model::stage::plan::{Counts, Guards, Observed, Plan, Version};
+use patchline_model::stage::rollout::{Job, JudgeAnswer, Judgement, Outcome, Reading, State, Tick};
+use patchline_model::time::Seconds;
+use patchline_sandbox::Git;
+
+use crate::clock;
+use crate::conductor::Conductor;
+use crate::establish::{bring_up, first_version, run_and_target, site};
+use crate::failures::git_failure;
+use crate::failures::storage;
+use crate::hands::Hands;
+
+/// The judge looks this often.
+const LOOK: Seconds = Seconds(1);
+
+/// How much slower an answer must be, as a part of itself, to count as harm for promotion.
+const LATENCY_MARGIN: f64 = 0.2;
+
+/// Looks before which nothing is promoted, whatever the steps' bakes say.
+const LEAST_LOOKS: u32 = 3;
+
+/// Canary requests before which nothing is promoted.
+const LEAST_REQUESTS: u64 = 100;
+
+pub async fn carry_out(
+    hands: &Hands,
+    conductor: &Conductor,
+    opening: &Opening,
+    patch: &Patch,
+    id: JobId,
+    job: &Job,
+) -> Result<Outcome, Failure> {
+    let (run, target) = run_and_target(hands, &opening.service)?;
+    match job {
+        Job::Begin => begin(hands, conductor, opening, patch).await,
+        Job::Reconcile { desired, look } => {
+            if *look {
+                tokio::time::sleep(clock::until(patch.changed_at.after(LOOK))).await;
+            }
+            let versions: Vec<&Version> = desired.arms.iter().map(|arm| &arm.version).collect();
+            let site = site(hands, &opening.service, run, &versions)?;
+            let observed = target.reconcile(id, &site, desired).await?;
+            let judgement = if *look { Some(judge(hands, patch, &observed)?) } else { None };
+            Ok(Outcome::Reconciled { observed, judgement })
+        }
+    }
+}
+
+/// Which version runs now; where nothing runs yet, the patch's base is started first. A version that the patch was not
+/// built upon is refused: rolling over it would take back what somebody else rolled out.
+async fn begin(
+    hands: &Hands,
+    conductor: &Conductor,
+    opening: &Opening,
+    patch: &Patch,
+) -> Result<Outcome, Failure> {
+    let service = &opening.service;
+    let (run, target) = run_and_target(hands, service)?;
+    let observed = target.observe(&site(hands, service, run, &[])?).await?;
+    let running = observed.as_ref().and_then(holder_of_most);
+    let stable = match running {
+        Some(artifact) => known_version(conductor, service, &artifact).await?,
+        None => {
+            let version = first_version(hands, conductor, service, &opening.base).await?;
+            bring_up(hands, service, &version).await?;
+            version
+        }
+    };
+    let base = patch.build.built.as_ref().map(|pair| &pair.base.digest);
+    if base != Some(&stable.artifact) && !is_contained(hands, conductor, opening, &stable).await? {
+        let text = format!("{} runs {}, which this patch was not built upon", service.name, stable.label);
+        return Err(
+            Failure::permanent(text).with_hint("merge what was rolled out into the base, and fix again")
+        );
+    }
+    Ok(Outcome::Begun { stable })
+}
+
+fn holder_of_most(observed: &Observed) -> Option<Digest> {
+    observed
+        .arms
+        .iter()
+        .filter(|arm| arm.instances > 0)
+        .max_by_key(|arm| arm.share)
+        .map(|arm| arm.artifact.clone())
+}
+
+/// The running version with the label that its patch gave it.
+async fn known_version(
+    conductor: &Conductor,
+    service: &Service,
+    artifact: &Digest,
+) -> Result<Version, Failure> {
+    let patches = conductor.patches().await.map_err(|error| storage(&error))?;
+    let ours = patches.iter().filter(|known| {
+        known.patch.opening.as_ref().is_some_and(|opening| opening.service.name == service.name)
+    });
+    let made_by =
+        ours.filter_map(|known| known.patch.new_version()).find(|version| version.artifact == *artifact);
+    Ok(made_by.unwrap_or_else(|| Version { artifact: artifact.clone(), label: artifact.short().to_owned() }))
+}
+
+/// Whether the running version's commit is among the ancestors of the patch's base.
+async fn is_contained(
+    hands: &Hands,
+    conductor: &Conductor,
+    opening: &Opening,
+    stable: &Version,
+) -> Result<bool, Failure> {
+    let Some(commit) = commit_of(hands, conductor, opening, stable).await? else { return Ok(false) };
+    let git = Git::at(Path::new(&opening.service.repository));
+    git.is_ancestor(commit.as_str(), opening.base.as_str()).await.map_err(|error| git_failure(&error))
+}
+
+async fn commit_of(
+    hands: &Hands,
+    conductor: &Conductor,
+    opening: &Opening,
+    version: &Version,
+) -> Result<Option<Commit>, Failure> {
+    let patches = conductor.patches().await.map_err(|error| storage(&error))?;
+    let by_patch = patches
+        .iter()
+        .map(|known| &known.patch)
+        .find(|patch| patch.build.built.as_ref().is_some_and(|pair| pair.patch.digest == version.artifact));
+    if let Some(candidate) = by_patch.and_then(|patch| patch.candidate()) {
+        return Ok(Some(candidate.commit.clone()));
+    }
+    let references = hands.attestor.blobs().references().map_err(|error| storage(&error))?;
+    let prefix = format!("{}/", opening.service.name);
+    for (reference, manifest) in references {
+        let Some(Ok(commit)) = reference.strip_prefix(&prefix).map(str::parse::<Commit>) else { continue };
+        let bytes = hands.attestor.blobs().get(&manifest, 1024 * 1024).map_err(|error| storage(&error))?;
+        let text = String::from_utf8_lossy(&bytes);
+        if text.contains(version.artifact.as_str()) {
+            return Ok(Some(commit));
+        }
+    }
+    Ok(None)
+}
+
+/// The judge's word on this look. Its state is made from the looks in the ledger, so that a restart forgets nothing.
+fn judge(hands: &Hands, patch: &Patch, observed: &Observed) -> Result<Judgement, Failure> {
+    let Some(plan) = &patch.rollout.plan else {
+        return Err(Failure::permanent("the rollout has no plan"));
+    };
+    let mut judges = hands.judges.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = judges.remove(&patch.id).filter(|(seen, _)| *seen <= patch.rollout.ticks.len());
+    let (seen, mut judge) = match known {
+        Some(known) => known,
+        None => (0, new_judge(plan)?),
+    };
+    for tick in &patch.rollout.ticks[seen..] {
+        judge.observe(&for_judge(tick));
+    }
+    judges.insert(patch.id, (patch.rollout.ticks.len(), judge.clone()));
+    let (tick, _) = patch.rollout.tick(observed);
+    Ok(judgement(judge.observe(&for_judge(&tick))))
+}
+
+/// Replays a rollout from its looks: the same looks give the same word, to the byte.
+pub fn replay(plan: &Plan, state: &State) -> Result<Option<Judgement>, Failure> {
+    let mut judge = new_judge(plan)?;
+    Ok(state.ticks.iter().map(|tick| judgement(judge.observe(&for_judge(tick)))).last())
+}
+
+fn new_judge(plan: &Plan) -> Result<Judge, Failure> {
+    let Guards { alpha, beta, error_margin, latency } = plan.guards;
+    let settings = Settings {
+        alpha,
+        beta,
+        margin: error_margin,
+        latency,
+        latency_margin: LATENCY_MARGIN,
+        minimum_ticks: LEAST_LOOKS,
+        minimum_requests: LEAST_REQUESTS,
+    };
+    Judge::new(settings).map_err(|error| Failure::permanent(format!("the guards can't be judged: {error}")))
+}
+
+fn for_judge(tick: &Tick) -> JudgeTick {
+    let arm = |counts: &Counts| Arm {
+        requests: counts.requests,
+        errors: counts.errors,
+        latency: Latency { buckets: counts.latency.clone() },
+    };
+    JudgeTick { canary: tick.canary.as_ref().map(arm), baseline: tick.stable.as_ref().map(arm) }
+}
+
+fn judgement(verdict: Verdict) -> Judgement {
+    let answer = match verdict.decision {
+        Decision::Continue => JudgeAnswer::Continue,
+        Decision::Promote => JudgeAnswer::Promote,
+        Decision::Rollback => JudgeAnswer::Rollback,
+        Decision::Inconclusive => JudgeAnswer::Inconclusive,
+    };
+    let readings = verdict.guards.into_iter().chain([verdict.promotion]);
+    let reading = |reading: patchline_judge::judge::Reading| Reading {
+        guard: reading.name,
+        log_evidence: finite(reading.log_evidence),
+        threshold: finite(reading.threshold),
+    };
+    Judgement { answer, reason: verdict.reason, readings: readings.map(reading).collect() }
+}
+
+/// What is kept as JSON must be a number.
+fn finite(number: f64) -> f64 {
+    const GREATEST: f64 = 1e12;
+    if number.is_nan() { 0.0 } else { number.clamp(-GREATEST, GREATEST) }
+}

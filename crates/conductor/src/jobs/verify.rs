@@ -1,0 +1,90 @@
+//! Carries out the checks, one after another, each with signed evidence.
+
+use patchline_build::builder::{Built, Made};
+use patchline_evidence::statement::TEST_RESULT;
+use patchline_model::digest::Commit;
+use patchline_model::failure::Failure;
+use patchline_model::patch::Patch;
+use patchline_model::service::Service;
+use patchline_model::stage::detect::Opening;
+use patchline_model::stage::verify::{CheckResult, Checked, Outcome, Verdict};
+use patchline_verify::check::{Case, Check, Shown, Side};
+use serde_json::json;
+
+use crate::attest::{commit_subject, digest_subject};
+use crate::clock;
+use crate::hands::Hands;
+use crate::jobs::build::make;
+use crate::jobs::detect::findings_in;
+
+/// Runs every check on base and patch.
+pub async fn carry_out(hands: &Hands, opening: &Opening, patch: &Patch) -> Result<Outcome, Failure> {
+    let service = &opening.service;
+    let (Some(candidate), Some(built)) = (patch.candidate(), &patch.build.built) else {
+        return Err(Failure::permanent("there is nothing built to verify"));
+    };
+    let base = made(hands, service, &opening.base, false).await?;
+    let patched = made(hands, service, &candidate.commit, true).await?;
+    if base.digest != built.base.digest || patched.digest != built.patch.digest {
+        return Err(Failure::permanent("what lies in the build folder is not what was built for this patch"));
+    }
+    let case = Case {
+        service: service.clone(),
+        candidate: candidate.clone(),
+        findings: patch.findings().to_vec(),
+        before: findings_in(hands, service, &base.tree).await?,
+        after: findings_in(hands, service, &patched.tree).await?,
+        base: side(base),
+        patch: side(patched),
+        sandbox: hands.sandbox.clone(),
+    };
+    let mut checks = Vec::with_capacity(hands.checks.len());
+    for check in &hands.checks {
+        checks.push(run(hands, &case, check.as_ref(), patch).await?);
+    }
+    Ok(Outcome { verdict: Verdict { checks } })
+}
+
+fn side(made: Made) -> Side {
+    Side { tree: made.tree, artifact: made.artifact, environment: made.environment }
+}
+
+/// What the builder left; it answers from there unless it was lost.
+async fn made(hands: &Hands, service: &Service, commit: &Commit, twice: bool) -> Result<Made, Failure> {
+    match make(hands, service, commit, twice).await? {
+        Built::Artifact(made) => Ok(*made),
+        Built::Broken { why, .. } => {
+            Err(Failure::transient(format!("{} does not build any more: {why}", commit.short())))
+        }
+    }
+}
+
+async fn run(hands: &Hands, case: &Case, check: &dyn Check, patch: &Patch) -> Result<Checked, Failure> {
+    let started = clock::now();
+    let shown = check.check(case).await?;
+    let milliseconds = clock::now().millis_since(started);
+    let log = hands.attestor.keep(shown.log.as_bytes())?;
+    let mut subjects = vec![commit_subject(&case.candidate.branch, &case.candidate.commit)];
+    if let Some(built) = &patch.build.built {
+        subjects.push(digest_subject(&built.patch.name, &built.patch.digest));
+    }
+    let predicate = json!({
+        "result": result_word(shown.result),
+        "configuration": [{ "name": check.name(), "digest": { "gitCommit": case.candidate.base.as_str() } }],
+        "passedTests": shown.passed, "warnedTests": shown.warned, "failedTests": shown.failed,
+        "patchline_check": check.name(), "patchline_summary": shown.summary, "patchline_details": shown.details,
+        "patchline_log": log, "patchline_milliseconds": milliseconds, "patchline_isolation": case.sandbox.isolation(),
+    });
+    let evidence = hands.attestor.attest(subjects, TEST_RESULT, predicate)?;
+    let Shown { result, summary, details, .. } = shown;
+    Ok(Checked { check: check.name().to_owned(), result, summary, details, evidence, milliseconds })
+}
+
+/// The words of the test-result predicate; it has none for what was skipped, which is no pass.
+fn result_word(result: CheckResult) -> &'static str {
+    match result {
+        CheckResult::Passed => "PASSED",
+        CheckResult::Warned | CheckResult::Skipped => "WARNED",
+        CheckResult::Failed => "FAILED",
+    }
+}

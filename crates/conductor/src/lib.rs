@@ -1,0 +1,16 @@
+//! The loop: it loads a patch, asks what is due, has a hand do it, and reports back as a command.
+
+pub mod attest;
+pub mod clock;
+pub mod conductor;
+pub mod dispatch;
+pub mod driver;
+pub mod establish;
+pub mod failures;
+pub mod hands;
+pub mod home;
+pub mod jobs;
+pub mod lease;
+pub mod projection;
+pub mod schedule;
+pub mod turn;

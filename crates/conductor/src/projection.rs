@@ -1,0 +1,71 @@
+//! Every patch with its events in memory, kept up with the ledger; what the loop and the pages read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use patchline_ledger::store::{Store, StoreError};
+use patchline_model::event::Event;
+use patchline_model::id::PatchId;
+use patchline_model::patch::Patch;
+use patchline_model::pipeline::evolve::evolve;
+use tokio::sync::Mutex;
+
+/// A patch and everything that happened to it.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub patch: Patch,
+    pub events: Vec<Event>,
+}
+
+/// What has been read so far.
+#[derive(Debug, Default)]
+pub struct Projection {
+    known: Mutex<BTreeMap<PatchId, Arc<Known>>>,
+}
+
+impl Projection {
+    /// All patches as the ledger has them now, oldest first.
+    pub async fn all(&self, store: &dyn Store) -> Result<Vec<Arc<Known>>, StoreError> {
+        let versions = store.patches().await?;
+        let mut known = self.known.lock().await;
+        let mut all = Vec::with_capacity(versions.len());
+        for (id, version) in versions {
+            let entry = known.entry(id).or_insert_with(|| fresh(id));
+            if entry.patch.version < version {
+                catch_up(store, entry).await?;
+            }
+            if entry.patch.version > 0 {
+                all.push(Arc::clone(entry));
+            }
+        }
+        Ok(all)
+    }
+
+    /// One patch as the ledger has it now; `None` if it was never opened.
+    pub async fn one(&self, store: &dyn Store, id: PatchId) -> Result<Option<Arc<Known>>, StoreError> {
+        let mut known = self.known.lock().await;
+        let mut entry = known.get(&id).cloned().unwrap_or_else(|| fresh(id));
+        catch_up(store, &mut entry).await?;
+        if entry.patch.version == 0 {
+            return Ok(None);
+        }
+        known.insert(id, Arc::clone(&entry));
+        Ok(Some(entry))
+    }
+}
+
+fn fresh(id: PatchId) -> Arc<Known> {
+    Arc::new(Known { patch: Patch::new(id), events: Vec::new() })
+}
+
+async fn catch_up(store: &dyn Store, entry: &mut Arc<Known>) -> Result<(), StoreError> {
+    let newer = store.read(entry.patch.id, entry.patch.version).await?;
+    if newer.is_empty() {
+        return Ok(());
+    }
+    let known = Arc::make_mut(entry);
+    let blank = Patch::new(known.patch.id);
+    known.patch = newer.iter().fold(std::mem::replace(&mut known.patch, blank), evolve);
+    known.events.extend(newer);
+    Ok(())
+}

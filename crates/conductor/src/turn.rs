@@ -1,0 +1,69 @@
+//! One turn: load, decide, append. Whoever was faster wins; the other reads again and decides again.
+
+use patchline_ledger::store::{Append, Fence, Store, StoreError};
+use patchline_model::command::Command;
+use patchline_model::context::Context;
+use patchline_model::event::Event;
+use patchline_model::id::PatchId;
+use patchline_model::patch::Patch;
+use patchline_model::pipeline::decide::decide;
+use patchline_model::pipeline::evolve::{locks, replay};
+use patchline_model::policy::Policy;
+use patchline_model::rejection::Rejection;
+use thiserror::Error;
+
+use crate::clock;
+
+/// Tries against writers that were faster.
+const TRIES: u32 = 50;
+
+/// Why a command changed nothing.
+#[derive(Debug, Error)]
+pub enum SubmitError {
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The patch as the ledger has it.
+pub async fn load(store: &dyn Store, id: PatchId) -> Result<Patch, StoreError> {
+    Ok(replay(Patch::new(id), &store.read(id, 0).await?))
+}
+
+/// Decides a command on the newest state and appends what follows; answers the events that were added.
+pub async fn submit(
+    store: &dyn Store,
+    policy: &Policy,
+    id: PatchId,
+    command: Command,
+    fence: Option<&Fence>,
+) -> Result<Vec<Event>, SubmitError> {
+    let mut tries = 0;
+    let mut patch = load(store, id).await?;
+    loop {
+        let board = store.board().await?;
+        let cx = Context { now: clock::now(), policy, board: &board };
+        let events = decide(cx, &patch, command.clone())?;
+        if events.is_empty() {
+            return Ok(events);
+        }
+        let (takes, gives) = locks(&patch, &events);
+        let append = Append {
+            patch: id,
+            expected: patch.version,
+            events: events.clone(),
+            fence: fence.cloned(),
+            takes,
+            gives,
+        };
+        match store.append(append).await {
+            Ok(()) => return Ok(events),
+            Err(error) if error.is_conflict() && tries < TRIES => {
+                tries += 1;
+                patch = replay(patch.clone(), &store.read(id, patch.version).await?);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

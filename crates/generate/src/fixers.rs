@@ -1,0 +1,13 @@
+//! The list of the fixers. A new one is one file and one line here.
+
+use std::sync::Arc;
+
+use patchline_sandbox::sandbox::Sandbox;
+
+use crate::dependency::cargo::CargoFixer;
+use crate::fixer::Fixer;
+
+/// All fixers, the most specific first: the first that can is the one to ask.
+pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
+    vec![Arc::new(CargoFixer::new(sandbox.clone()))]
+}

@@ -1,0 +1,13 @@
+//! Generate: the smallest change that removes the findings, as a commit on a branch of its own.
+
+mod dependency;
+mod failures;
+pub mod fixer;
+pub mod fixers;
+pub mod message;
+pub mod person;
+
+pub use dependency::cargo::CargoFixer;
+pub use fixer::{Fixer, Proposal, Request};
+pub use fixers::fixers;
+pub use person::proposed;

@@ -1,0 +1,67 @@
+//! A person's change as a candidate: already committed, on top of the base.
+
+use patchline_model::digest::{Commit, Digest};
+use patchline_model::failure::Failure;
+use patchline_model::stage::generate::{Candidate, Kind};
+use patchline_sandbox::git::Git;
+
+use crate::failures::of_git;
+use crate::fixer::{Proposal, Request};
+use crate::message;
+
+/// Takes the change as it is: what was committed is what is verified, signed and rolled out. `request.findings` are
+/// what the change answers to.
+pub async fn proposed(
+    request: &Request,
+    title: &str,
+    report: &str,
+    commit: &Commit,
+    author: &str,
+) -> Result<Proposal, Failure> {
+    if request.number > 1 || request.refused.iter().any(|refused| refused.commit == *commit) {
+        let reason =
+            "the change was refused, and only its author can make another; open a patch with the new commit";
+        return Ok(Proposal::NoFix { reasons: vec![reason.to_owned()], log: String::new() });
+    }
+    let git = Git::at(&request.repository);
+    let (base, head) = (request.base.as_str(), commit.as_str());
+    git.resolve(head).await.map_err(of_git)?;
+    if base == head || !git.is_ancestor(base, head).await.map_err(of_git)? {
+        let message = format!(
+            "could not take the change: {} does not build on {}",
+            commit.short(),
+            request.base.short()
+        );
+        let hint = format!("rebase it onto {}, and commit it", request.base.short());
+        return Err(Failure::permanent(message).with_hint(hint));
+    }
+    let files = git.changed_files(base, head).await.map_err(of_git)?;
+    if files.is_empty() {
+        let message = format!("could not take the change: {} changes no file", commit.short());
+        return Err(Failure::permanent(message));
+    }
+    let diff = git.diff(base, head).await.map_err(of_git)?;
+    let branch = message::branch(request.patch, request.number);
+    git.branch_set(&branch, head).await.map_err(of_git)?;
+    let candidate = Candidate {
+        number: request.number,
+        fixer: "person".to_owned(),
+        kind: Kind::Code,
+        title: message::clean(title, 100),
+        rationale: format!(
+            "A change by {} that answers to: {}",
+            message::clean(author, 120),
+            message::clean(report, 400)
+        ),
+        author: author.to_owned(),
+        branch,
+        base: request.base.clone(),
+        commit: commit.clone(),
+        diff: Digest::of(diff.as_bytes()),
+        files,
+        moves: Vec::new(),
+        removes: request.findings.iter().map(|finding| finding.id.clone()).collect(),
+        leaves: Vec::new(),
+    };
+    Ok(Proposal::Candidate { candidate: Box::new(candidate), diff, log: String::new() })
+}

@@ -1,0 +1,101 @@
+//! An instance for the tests: a small server that behaves, or misbehaves, as its environment says.
+//!
+//! `FAIL_PERMILLE`: so many of 1,000 requests are answered with 500, evenly spread. `DELAY_MS`: before each answer.
+//! `CRASH_ON`: this path ends the process without an answer. `STUBBORN`: SIGTERM is ignored. `WITH_CHILD`: a child
+//! process is started that never ends. `SICK_WHILE`: unhealthy while this file exists.
+//! Paths: `/echo` gives the body back, `/take` its length when it is whole, `/headers` the request's headers, `/env` the environment, `/late` no answer,
+//! `/broken` half an answer, `/length` a body of known length; all others `ok`.
+
+use std::convert::Infallible;
+use std::env::var;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
+static REQUESTS: AtomicU64 = AtomicU64::new(0);
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    let port: u16 = var("PORT").ok().and_then(|port| port.parse().ok()).expect("PORT is given");
+    if var("WITH_CHILD").is_ok() {
+        let _ = std::process::Command::new("sleep").arg("100000").spawn()?;
+    }
+    let mut ignored = if var("STUBBORN").is_ok() { Some(signal(SignalKind::terminate())?) } else { None };
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    eprintln!("listening on {port}");
+    loop {
+        let (stream, _) = listener.accept().await?;
+        tokio::spawn(async move {
+            Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)).await
+        });
+        if let Some(signal) = &mut ignored {
+            let _ = tokio::time::timeout(Duration::ZERO, signal.recv()).await;
+        }
+    }
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    let path = request.uri().path().to_owned();
+    if path == "/healthz" {
+        let is_sick = var("SICK_WHILE").is_ok_and(|file| std::path::Path::new(&file).exists());
+        return Ok(if is_sick {
+            text(StatusCode::SERVICE_UNAVAILABLE, "sick")
+        } else {
+            text(StatusCode::OK, "well")
+        });
+    }
+    if var("CRASH_ON").is_ok_and(|crash| crash == path) {
+        std::process::exit(70);
+    }
+    if let Some(delay) = number("DELAY_MS") {
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+    }
+    let request_number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    let failures = |requests: u64| requests * number("FAIL_PERMILLE").unwrap_or(0) / 1000;
+    if failures(request_number + 1) > failures(request_number) {
+        return Ok(text(StatusCode::INTERNAL_SERVER_ERROR, "as told"));
+    }
+    Ok(match path.as_str() {
+        "/echo" => Response::new(request.into_body().map_err(std::io::Error::other).boxed_unsync()),
+        "/headers" => text(StatusCode::OK, &format!("{:?}", request.headers())),
+        "/env" => text(StatusCode::OK, &format!("{:?}", std::env::vars().collect::<Vec<_>>())),
+        "/late" => std::future::pending().await,
+        "/broken" => {
+            let parts = [Ok(Frame::data(Bytes::from_static(b"half"))), Err(std::io::Error::other("as told"))];
+            // The pause lets the first part out before the second one breaks the connection.
+            let parts = futures_util::stream::iter(parts).then(|part| async move {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                part
+            });
+            Response::new(BodyExt::boxed_unsync(StreamBody::new(parts)))
+        }
+        "/take" => match request.into_body().collect().await {
+            Ok(body) => text(StatusCode::OK, &body.to_bytes().len().to_string()),
+            Err(_) => text(StatusCode::BAD_REQUEST, "not whole"),
+        },
+        "/length" => text(StatusCode::OK, "twelve bytes"),
+        _ => text(StatusCode::OK, "ok"),
+    })
+}
+
+fn text(status: StatusCode, text: &str) -> Response<Body> {
+    let body = Full::from(text.to_owned()).map_err(|never: Infallible| match never {}).boxed_unsync();
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer
+}
+
+fn number(name: &str) -> Option<u64> {
+    var(name).ok()?.parse().ok()
+}

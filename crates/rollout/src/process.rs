@@ -1,0 +1,37 @@
+//! Local processes behind an embedded reverse proxy: the target that needs nothing else.
+//!
+//! For each service in an environment there is one detached process, the **host**: it supervises the instances and
+//! holds the proxy in front of them. A conductor speaks to it through a socket ([`client`]) in the words of [`spec`];
+//! [`host`] is what runs in the host.
+//!
+//! ```text
+//! client ── control.sock ──▶ control ──▶ supervise ──▶ plan, running, instance, identity, strays
+//!                                            │ sets
+//! users ──── listen ──▶ proxy ──▶ chooses ─▶ routes ──▶ balance, counters, upstream
+//! ```
+
+mod answer;
+mod arm;
+pub mod balance;
+pub mod client;
+mod control;
+mod counters;
+mod ending;
+pub mod failure;
+mod headers;
+pub mod host;
+mod identity;
+mod instance;
+mod listen;
+mod log;
+mod plan;
+mod proxy;
+mod routes;
+mod running;
+mod saved;
+pub mod spec;
+mod strays;
+mod supervise;
+pub mod target;
+mod upload;
+mod upstream;

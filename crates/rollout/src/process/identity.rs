@@ -1,0 +1,188 @@
+//! Which process is which: a pid together with its start time, so that a pid used again is never mistaken.
+
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+/// The variable by which a host finds what it started, even when it had no time to write it down.
+pub const MARKER_VARIABLE: &str = "PATCHLINE_INSTANCE";
+
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const MAX_PROC_BYTES: u64 = 1 << 20;
+
+/// A process for as long as the machine is up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    pub pid: u32,
+    /// Clock ticks since boot, as in `/proc/<pid>/stat`.
+    pub start_time: u64,
+}
+
+impl Identity {
+    /// Of whatever has this pid now and has not ended.
+    pub fn of(pid: u32) -> Option<Identity> {
+        let stat = stat_of(pid)?;
+        (!stat.has_ended()).then_some(Identity { pid, start_time: stat.start_time })
+    }
+
+    pub fn is_alive(self) -> bool {
+        Identity::of(self.pid) == Some(self)
+    }
+}
+
+/// A living process that is held on to: signals reach it and nobody else.
+#[derive(Debug)]
+pub struct Held {
+    pub identity: Identity,
+    descriptor: OwnedFd,
+}
+
+impl Held {
+    /// Takes hold of a process, unless it is gone or its pid belongs to another one now.
+    pub fn open(identity: Identity) -> io::Result<Held> {
+        let pid = pid_of(identity)?;
+        let descriptor = pidfd_open(pid, PidfdFlags::empty())?;
+        // Looked at after opening: from here on the descriptor cannot come to mean another process.
+        if !identity.is_alive() {
+            return Err(io::Error::from(io::ErrorKind::NotFound));
+        }
+        Ok(Held { identity, descriptor })
+    }
+
+    /// Returns when the process has ended; for one that is nobody's child here.
+    pub async fn ended(&self) {
+        while self.identity.is_alive() {
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Signals the process and the group that it leads; or the process alone if it leads none.
+    pub fn signal(&self, signal: Signal) {
+        // Once it is gone the number of its group may mean another one. What is left of the group carries the marker.
+        let Ok(pid) = pid_of(self.identity) else { return };
+        if self.identity.is_alive() && kill_process_group(pid, signal).is_err() {
+            self.signal_alone(signal);
+        }
+    }
+
+    /// Signals the process and nobody else.
+    pub fn signal_alone(&self, signal: Signal) {
+        let _ = pidfd_send_signal(&self.descriptor, signal);
+    }
+}
+
+/// What `/proc/<pid>/stat` says that matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    pub state: char,
+    pub start_time: u64,
+}
+
+impl Stat {
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
+/// Reads the line of `/proc/<pid>/stat` (proc(5)). The name in brackets may itself contain brackets and blanks.
+pub fn parse_stat(line: &str) -> Option<Stat> {
+    let (_, after_name) = line.rsplit_once(')')?;
+    let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
+    let mut state = fields.first()?.chars();
+    Some(Stat { state: state.next()?, start_time: fields.get(19)?.parse().ok()? })
+}
+
+/// A process that carries a marker of this host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Marked {
+    pub identity: Identity,
+    pub marker: String,
+}
+
+/// The marker of one instance of the host in a directory.
+pub fn marker(directory: &str, epoch: &str, instance: u64) -> String {
+    format!("{directory}#{epoch}-{instance}")
+}
+
+/// Every living process that carries a marker of the host in this directory.
+pub fn find_marked(directory: &str) -> Vec<Marked> {
+    let variable = format!("{MARKER_VARIABLE}=");
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter_map(|pid| {
+        let identity = Identity::of(pid)?;
+        let environment = read_limited(&format!("/proc/{pid}/environ"))?;
+        let marker =
+            environment.split(|byte| *byte == 0).find_map(|text| text.strip_prefix(variable.as_bytes()))?;
+        let marker = std::str::from_utf8(marker).ok()?;
+        let is_ours = marker.rsplit_once('#').is_some_and(|(of, _)| of == directory);
+        is_ours.then(|| Marked { identity, marker: marker.to_owned() })
+    })
+    .collect()
+}
+
+/// Another one after each start of the machine: identities do not outlive it.
+pub fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+fn stat_of(pid: u32) -> Option<Stat> {
+    parse_stat(&String::from_utf8_lossy(&read_limited(&format!("/proc/{pid}/stat"))?))
+}
+
+fn read_limited(path: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path).ok()?.take(MAX_PROC_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn pid_of(identity: Identity) -> io::Result<Pid> {
+    i32::try_from(identity.pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    fn line(name: &str, state: char, start_time: u64) -> String {
+        let middle = vec!["0"; 18].join(" ");
+        format!("42 ({name}) {state} {middle} {start_time} 0 0")
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_can_contain_anything(name in "[ ()a-z0-9]{0,15}", start in any::<u64>()) {
+            let stat = parse_stat(&line(&name, 'S', start));
+            prop_assert_eq!(stat, Some(Stat { state: 'S', start_time: start }));
+        }
+
+        #[test]
+        fn nonsense_is_no_process(text in ".{0,200}") {
+            let _ = parse_stat(&text);
+        }
+    }
+
+    #[test]
+    fn a_process_is_itself_and_not_another_with_its_pid() {
+        let me = Identity::of(std::process::id()).expect("this process lives");
+        assert!(me.is_alive());
+        assert!(!Identity { start_time: me.start_time + 1, ..me }.is_alive());
+    }
+
+    #[test]
+    fn a_pid_used_again_cannot_be_taken_hold_of() {
+        let me = Identity::of(std::process::id()).expect("this process lives");
+        assert!(Held::open(me).is_ok());
+        let before = Identity { start_time: me.start_time.wrapping_sub(1), ..me };
+        assert_eq!(Held::open(before).expect_err("another process").kind(), io::ErrorKind::NotFound);
+    }
+}

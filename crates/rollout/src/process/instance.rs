@@ -1,0 +1,77 @@
+//! One instance: started with a clean environment in a group of its own, checked, told to end.
+
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+use std::time::Duration;
+
+use http_body_util::Empty;
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::client::conn::http1::handshake;
+use hyper::header::HOST;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::process::identity::{Held, Identity, MARKER_VARIABLE};
+use crate::process::spec::DesiredArm;
+
+/// A process that runs, and our hold on it.
+#[derive(Debug)]
+pub struct Started {
+    pub held: Held,
+    /// To take its exit status; an adopted instance is nobody's child here.
+    pub child: Child,
+}
+
+/// Starts an instance of an arm. It inherits nothing but its log, and outlives this process.
+pub fn start(arm: &DesiredArm, port: u16, marker: &str, log: File) -> io::Result<Started> {
+    let mut command = Command::new(&arm.executable);
+    command
+        .args(&arm.arguments)
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .envs(&arm.environment)
+        .env("PORT", port.to_string())
+        .env("PATCHLINE_VERSION", &arm.version)
+        .env(MARKER_VARIABLE, marker)
+        .current_dir(arm.directory.as_deref().unwrap_or(std::path::Path::new("/")))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .kill_on_drop(false);
+    let child = command.spawn()?;
+    let pid = child.id().ok_or_else(|| io::Error::other("it has no pid"))?;
+    // Until its status is taken the pid belongs to this child, even if it has ended already.
+    let identity = Identity::of(pid).ok_or_else(|| io::Error::other("it ended at once"))?;
+    Ok(Started { held: Held::open(identity)?, child })
+}
+
+/// A port that nobody uses at this moment. Should someone be faster, the instance fails to start and is started again.
+pub fn free_port() -> io::Result<u16> {
+    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// Whether the instance answers its health check with 2xx in time.
+pub async fn is_healthy(address: SocketAddr, path: &str, deadline: Duration) -> bool {
+    timeout(deadline, probe(address, path)).await.is_ok_and(|answer| answer.unwrap_or(false))
+}
+
+async fn probe(address: SocketAddr, path: &str) -> io::Result<bool> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let connection = tokio::spawn(connection);
+    let request = Request::get(path)
+        .header(HOST, address.to_string())
+        .header("user-agent", "patchline-health")
+        .header("connection", "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(io::Error::other)?;
+    let answer = sender.send_request(request).await.map_err(io::Error::other);
+    connection.abort();
+    Ok(answer?.status().is_success())
+}

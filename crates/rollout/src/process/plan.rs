@@ -1,0 +1,206 @@
+//! What to do next about the instances: pure, from what is wanted and what is there.
+
+use std::time::Duration;
+
+use crate::process::spec::HostSpec;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub start: Duration,
+    pub drain: Duration,
+    pub stop: Duration,
+}
+
+impl Limits {
+    pub fn of(spec: &HostSpec) -> Limits {
+        Limits {
+            start: Duration::from_millis(spec.start_deadline_ms),
+            drain: Duration::from_millis(spec.drain_deadline_ms),
+            stop: Duration::from_millis(spec.stop_deadline_ms),
+        }
+    }
+}
+
+/// How many instances of a version there should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    pub version: &'a str,
+    pub instances: u32,
+    /// Whether the pause after failures is over.
+    pub may_start: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Starting,
+    Healthy,
+    Unhealthy,
+    Draining,
+    Stopping { killed: bool },
+}
+
+impl Stage {
+    /// Counts towards what is wanted.
+    pub fn is_active(self) -> bool {
+        matches!(self, Stage::Starting | Stage::Healthy | Stage::Unhealthy)
+    }
+}
+
+/// An instance that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing<'a> {
+    pub instance: u64,
+    pub version: &'a str,
+    pub stage: Stage,
+    pub in_stage: Duration,
+    pub in_flight: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start one instance of the version.
+    Start { version: String },
+    /// It drains, but is wanted after all.
+    Revive { instance: u64 },
+    /// No new requests from now on.
+    Drain { instance: u64 },
+    /// It has nothing left to do: SIGTERM.
+    Terminate { instance: u64 },
+    /// It is not healthy for too long: SIGTERM, and another one instead.
+    Replace { instance: u64 },
+    /// It has had its time to end: SIGKILL.
+    Kill { instance: u64 },
+}
+
+pub fn plan(limits: Limits, wanted: &[Wanted<'_>], standing: &[Standing<'_>]) -> Vec<Action> {
+    let mut actions: Vec<Action> = wanted.iter().flat_map(|wanted| level(wanted, standing)).collect();
+    let unwanted = |one: &Standing<'_>| !wanted.iter().any(|wanted| wanted.version == one.version);
+    for one in standing {
+        let instance = one.instance;
+        match one.stage {
+            Stage::Starting | Stage::Healthy | Stage::Unhealthy if unwanted(one) => {
+                actions.push(Action::Drain { instance });
+            }
+            Stage::Starting | Stage::Unhealthy if one.in_stage >= limits.start => {
+                actions.push(Action::Replace { instance });
+            }
+            Stage::Draining if one.in_flight == 0 || one.in_stage >= limits.drain => {
+                actions.push(Action::Terminate { instance });
+            }
+            Stage::Stopping { killed: false } if one.in_stage >= limits.stop => {
+                actions.push(Action::Kill { instance });
+            }
+            Stage::Starting
+            | Stage::Healthy
+            | Stage::Unhealthy
+            | Stage::Draining
+            | Stage::Stopping { .. } => {}
+        }
+    }
+    one_action_each(actions)
+}
+
+/// As many of a version as are wanted: drain what is too much, the least useful first; revive before starting.
+fn level(wanted: &Wanted<'_>, standing: &[Standing<'_>]) -> Vec<Action> {
+    let of_version = || standing.iter().filter(|one| one.version == wanted.version);
+    let mut active: Vec<&Standing<'_>> = of_version().filter(|one| one.stage.is_active()).collect();
+    let target = wanted.instances as usize;
+    if active.len() > target {
+        active.sort_by_key(|one| (one.stage == Stage::Healthy, std::cmp::Reverse(one.instance)));
+        let too_many = active.len() - target;
+        return active.iter().take(too_many).map(|one| Action::Drain { instance: one.instance }).collect();
+    }
+    let missing = target - active.len();
+    let mut actions: Vec<Action> = of_version()
+        .filter(|one| one.stage == Stage::Draining)
+        .take(missing)
+        .map(|one| Action::Revive { instance: one.instance })
+        .collect();
+    if wanted.may_start {
+        let to_start = missing - actions.len();
+        actions.extend((0..to_start).map(|_| Action::Start { version: wanted.version.to_owned() }));
+    }
+    actions
+}
+
+/// An instance gets one order at a time: the first one; the rest follows from the next look.
+fn one_action_each(actions: Vec<Action>) -> Vec<Action> {
+    let mut ordered: Vec<u64> = Vec::new();
+    let is_first = |action: &Action| match action {
+        Action::Start { .. } => true,
+        Action::Revive { instance }
+        | Action::Drain { instance }
+        | Action::Terminate { instance }
+        | Action::Replace { instance }
+        | Action::Kill { instance } => {
+            let is_first = !ordered.contains(instance);
+            ordered.push(*instance);
+            is_first
+        }
+    };
+    actions.into_iter().filter(is_first).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        start: Duration::from_secs(30),
+        drain: Duration::from_secs(20),
+        stop: Duration::from_secs(5),
+    };
+
+    fn wanted(instances: u32) -> Wanted<'static> {
+        Wanted { version: "one", instances, may_start: true }
+    }
+
+    fn standing(instance: u64, stage: Stage) -> Standing<'static> {
+        Standing { instance, version: "one", stage, in_stage: Duration::from_secs(10), in_flight: 1 }
+    }
+
+    fn check(given: &[Standing<'static>], when: &[Wanted<'static>], then: &[Action]) {
+        assert_eq!(plan(LIMITS, when, given), then);
+    }
+
+    #[test]
+    fn what_is_missing_is_started_unless_it_failed_just_now() {
+        let start = Action::Start { version: "one".to_owned() };
+        check(&[standing(1, Stage::Healthy)], &[wanted(3)], &[start.clone(), start]);
+        check(&[], &[Wanted { may_start: false, ..wanted(3) }], &[]);
+    }
+
+    #[test]
+    fn what_drains_is_revived_before_anything_is_started() {
+        check(&[standing(4, Stage::Draining)], &[wanted(1)], &[Action::Revive { instance: 4 }]);
+    }
+
+    #[test]
+    fn the_least_useful_go_first() {
+        let given = [standing(1, Stage::Healthy), standing(2, Stage::Unhealthy), standing(3, Stage::Healthy)];
+        check(&given, &[wanted(2)], &[Action::Drain { instance: 2 }]);
+        check(&given, &[wanted(1)], &[Action::Drain { instance: 2 }, Action::Drain { instance: 3 }]);
+        check(&given, &[], &[1, 2, 3].map(|instance| Action::Drain { instance }));
+    }
+
+    #[test]
+    fn draining_ends_with_the_last_request_or_with_the_deadline() {
+        let draining = standing(1, Stage::Draining);
+        check(std::slice::from_ref(&draining), &[], &[]);
+        let done = Standing { in_flight: 0, ..draining.clone() };
+        check(&[done], &[], &[Action::Terminate { instance: 1 }]);
+        let late = Standing { in_stage: LIMITS.drain, ..draining };
+        check(&[late], &[], &[Action::Terminate { instance: 1 }]);
+    }
+
+    #[test]
+    fn who_does_not_become_healthy_is_replaced_and_who_does_not_stop_is_killed() {
+        for stage in [Stage::Starting, Stage::Unhealthy] {
+            let late = Standing { in_stage: LIMITS.start, ..standing(1, stage) };
+            check(&[late], &[wanted(1)], &[Action::Replace { instance: 1 }]);
+        }
+        let stopping = standing(1, Stage::Stopping { killed: false });
+        check(&[stopping], &[], &[Action::Kill { instance: 1 }]);
+        check(&[standing(1, Stage::Stopping { killed: true })], &[], &[]);
+    }
+}

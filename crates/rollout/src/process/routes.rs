@@ -1,0 +1,288 @@
+//! The table that the proxy chooses from and the supervisor changes: arms, their shares in force, their instances.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
+
+use crate::process::balance::{Balance, Claim, Round, shares_in_force};
+use crate::process::counters::Counters;
+use crate::process::upstream::Upstream;
+
+/// One arm as it should be routed to.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub counters: Arc<Counters>,
+    pub share_ppm: u32,
+    pub healthy: Vec<Arc<Upstream>>,
+}
+
+/// The table in force. A change is seen by every request that is chosen for after it.
+#[derive(Debug)]
+pub struct Routes {
+    table: Mutex<Table>,
+    /// Someone who waits for an instance may look again.
+    changed: Notify,
+    /// The supervisor should look at an instance.
+    pub suspected: Notify,
+    unrouted: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Table {
+    arms: Vec<Arm>,
+    balance: Balance,
+    random: u64,
+}
+
+#[derive(Debug)]
+struct Arm {
+    route: Route,
+    round: Round,
+}
+
+/// An instance chosen for one request; counts as in flight until dropped.
+#[derive(Debug)]
+pub struct Pick {
+    pub counters: Arc<Counters>,
+    pub upstream: Arc<Upstream>,
+}
+
+impl Pick {
+    fn new(counters: &Arc<Counters>, upstream: &Arc<Upstream>) -> Pick {
+        counters.begin();
+        upstream.begin();
+        Pick { counters: Arc::clone(counters), upstream: Arc::clone(upstream) }
+    }
+}
+
+impl Drop for Pick {
+    fn drop(&mut self) {
+        self.counters.end();
+        self.upstream.end();
+    }
+}
+
+/// Where a request failed before, so that its second try goes elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    pub version: String,
+    pub instance: u64,
+}
+
+impl Routes {
+    pub fn new(seed: u64) -> Routes {
+        Routes {
+            table: Mutex::new(Table { arms: Vec::new(), balance: Balance::new(&[]), random: seed }),
+            changed: Notify::new(),
+            suspected: Notify::new(),
+            unrouted: AtomicU64::new(0),
+        }
+    }
+
+    /// Puts other routes in force, at once. Exactness of the shares begins anew only where shares in force change.
+    pub fn set(&self, routes: Vec<Route>) {
+        let mut table = self.lock();
+        let before = std::mem::take(&mut table.arms);
+        let same_arms = before.len() == routes.len()
+            && before
+                .iter()
+                .zip(&routes)
+                .all(|(arm, route)| arm.route.counters.version == route.counters.version);
+        let rounds = before.iter().map(|arm| arm.round).chain(std::iter::repeat(Round::default()));
+        table.arms = if same_arms {
+            routes.into_iter().zip(rounds).map(|(route, round)| Arm { route, round }).collect()
+        } else {
+            routes.into_iter().map(|route| Arm { route, round: Round::default() }).collect()
+        };
+        table.balance_again(same_arms);
+        for upstream in before.iter().flat_map(|arm| &arm.route.healthy) {
+            if !table.routes_to(upstream.instance) {
+                upstream.set_open(false);
+            }
+        }
+        for (position, arm) in table.arms.iter().enumerate() {
+            let is_open = table.balance.share_ppm(position) > 0;
+            arm.route.healthy.iter().for_each(|upstream| upstream.set_open(is_open));
+        }
+        drop(table);
+        self.changed.notify_waiters();
+    }
+
+    /// An instance for a request, as soon as there is one; `None` when there was none until `until`. A second try goes
+    /// elsewhere if it can, or else to the same instance, provided that the supervisor has put it back.
+    pub async fn take(&self, failed: Option<&Failed>, until: Instant) -> Option<Pick> {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            if let Some(pick) = failed.and_then(|failed| self.elsewhere(failed)).or_else(|| self.by_share()) {
+                return Some(pick);
+            }
+            timeout_at(until.into(), changed).await.ok()?;
+        }
+    }
+
+    /// Whose turn it is.
+    pub fn by_share(&self) -> Option<Pick> {
+        self.lock().by_share()
+    }
+
+    /// An instance other than where the request failed before: of the same arm if it has another one.
+    pub fn elsewhere(&self, failed: &Failed) -> Option<Pick> {
+        self.lock().elsewhere(failed)
+    }
+
+    /// Takes an instance out that could not be connected to, until the supervisor has looked at it.
+    pub fn suspect(&self, upstream: &Upstream) {
+        upstream.suspect();
+        let mut table = self.lock();
+        for arm in &mut table.arms {
+            arm.route.healthy.retain(|healthy| healthy.instance != upstream.instance);
+        }
+        table.balance_again(true);
+        drop(table);
+        upstream.set_open(false);
+        self.suspected.notify_one();
+        self.changed.notify_waiters();
+    }
+
+    /// The share in force of a version.
+    pub fn share_ppm(&self, version: &str) -> u32 {
+        let table = self.lock();
+        let position = table.arms.iter().position(|arm| arm.route.counters.version == version);
+        position.map_or(0, |position| table.balance.share_ppm(position))
+    }
+
+    pub fn count_unrouted(&self) {
+        self.unrouted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn unrouted(&self) -> u64 {
+        self.unrouted.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn balance_again(&mut self, same_arms: bool) {
+        let claims: Vec<Claim> = self
+            .arms
+            .iter()
+            .map(|arm| Claim { share_ppm: arm.route.share_ppm, has_capacity: !arm.route.healthy.is_empty() })
+            .collect();
+        let shares = shares_in_force(&claims);
+        let is_same =
+            same_arms && shares.iter().enumerate().all(|(arm, share)| self.balance.share_ppm(arm) == *share);
+        if !is_same {
+            self.balance = Balance::new(&shares);
+        }
+    }
+
+    fn by_share(&mut self) -> Option<Pick> {
+        let draw = self.draw();
+        let arm = self.balance.choose(draw)?;
+        self.arms[arm].pick(None)
+    }
+
+    fn elsewhere(&mut self, failed: &Failed) -> Option<Pick> {
+        let shares: Vec<u32> = (0..self.arms.len()).map(|arm| self.balance.share_ppm(arm)).collect();
+        let (same, others): (Vec<usize>, Vec<usize>) = (0..self.arms.len())
+            .filter(|arm| shares[*arm] > 0)
+            .partition(|arm| self.arms[*arm].route.counters.version == failed.version);
+        let mut others = others;
+        others.sort_by_key(|arm| std::cmp::Reverse(shares[*arm]));
+        same.into_iter().chain(others).find_map(|arm| self.arms[arm].pick(Some(failed.instance)))
+    }
+
+    fn routes_to(&self, instance: u64) -> bool {
+        self.arms.iter().any(|arm| arm.route.healthy.iter().any(|healthy| healthy.instance == instance))
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood, 2014): even enough to place requests, and cheap.
+    fn draw(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.random ^ (self.random >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}
+
+impl Arm {
+    fn pick(&mut self, but_not: Option<u64>) -> Option<Pick> {
+        let healthy = &self.route.healthy;
+        for _ in 0..healthy.len() {
+            let upstream = &healthy[self.round.choose(healthy.len())?];
+            if Some(upstream.instance) != but_not {
+                return Some(Pick::new(&self.route.counters, upstream));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn route(version: &str, share_ppm: u32, instances: &[u64]) -> Route {
+        let healthy = instances.iter().map(|instance| Upstream::new(*instance, 1)).collect();
+        Route { counters: Counters::new(version, version), share_ppm, healthy }
+    }
+
+    fn taken(routes: &Routes, times: usize) -> Vec<String> {
+        let one =
+            || routes.by_share().map_or_else(|| "none".to_owned(), |pick| pick.counters.version.clone());
+        (0..times).map(|_| one()).collect()
+    }
+
+    #[test]
+    fn no_request_is_chosen_for_an_arm_once_its_share_is_gone() {
+        let routes = Routes::new(1);
+        routes.set(vec![route("stable", 500_000, &[1]), route("bad", 500_000, &[2])]);
+        assert!(taken(&routes, 10).contains(&"bad".to_owned()));
+        let bad =
+            routes.elsewhere(&Failed { version: "stable".to_owned(), instance: 1 }).expect("bad is left");
+        assert!(bad.upstream.is_open());
+        let still_there = Route {
+            counters: Arc::clone(&bad.counters),
+            share_ppm: 0,
+            healthy: vec![Arc::clone(&bad.upstream)],
+        };
+        routes.set(vec![route("stable", 1_000_000, &[1]), still_there]);
+        assert!(!bad.upstream.is_open(), "what was chosen before must look once more");
+        assert_eq!(taken(&routes, 10), vec!["stable"; 10]);
+        assert_eq!((bad.upstream.in_flight(), bad.counters.in_flight()), (1, 1));
+    }
+
+    #[test]
+    fn a_second_try_goes_to_another_instance_of_the_same_arm_first() {
+        let routes = Routes::new(1);
+        routes.set(vec![route("one", 900_000, &[1, 2]), route("two", 100_000, &[3])]);
+        let failed = Failed { version: "one".to_owned(), instance: 1 };
+        let pick = routes.elsewhere(&failed).expect("there is another one");
+        assert_eq!(pick.upstream.instance, 2);
+        routes.suspect(&Upstream::new(2, 1));
+        assert_eq!(routes.elsewhere(&failed).expect("the other arm").upstream.instance, 3);
+        routes.suspect(&Upstream::new(3, 1));
+        assert!(routes.elsewhere(&failed).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_request_waits_for_an_instance_and_not_for_ever() {
+        let routes = Arc::new(Routes::new(1));
+        let soon = Instant::now() + std::time::Duration::from_millis(20);
+        assert!(routes.take(None, soon).await.is_none());
+        let waiting = tokio::spawn({
+            let routes = Arc::clone(&routes);
+            async move { routes.take(None, Instant::now() + std::time::Duration::from_secs(60)).await }
+        });
+        tokio::task::yield_now().await;
+        routes.set(vec![route("one", 1_000_000, &[1])]);
+        assert!(waiting.await.expect("the task ends").is_some());
+    }
+}

@@ -1,0 +1,177 @@
+//! Local processes as a target: one host for each service in an environment, in a folder of its own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use patchline_model::digest::Digest;
+use patchline_model::failure::Failure;
+use patchline_model::id::JobId;
+use patchline_model::share::Share;
+use patchline_model::stage::plan::{Arm, Counts, Desired, Observed, ObservedArm};
+
+use crate::process::client::{HostClient, ensure_host};
+use crate::process::failure::HostError;
+use crate::process::saved::{Files, Saved, read_json};
+use crate::process::spec::{self, DesiredArm, DesiredArms, HostSpec, ObservedArms};
+use crate::target::{Site, Target};
+
+/// How long `reconcile` waits for the world to match.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Beyond the time that draining and stopping may take.
+const STOP_MARGIN: Duration = Duration::from_secs(15);
+/// How often another conductor may be faster.
+const MAX_RACES: u32 = 3;
+const MAX_LABEL: usize = 200;
+
+/// Runs versions as processes of this machine.
+#[derive(Clone, Debug)]
+pub struct Processes {
+    /// The program whose `process-host` is the host.
+    pub binary: PathBuf,
+    /// Below it lies a folder for each host: `<service>/<environment>`.
+    pub hosts: PathBuf,
+}
+
+#[async_trait]
+impl Target for Processes {
+    fn name(&self) -> &'static str {
+        "process"
+    }
+
+    async fn reconcile(&self, _: JobId, site: &Site, desired: &Desired) -> Result<Observed, Failure> {
+        let arms = desired.arms.iter().map(|arm| to_host(site, arm)).collect::<Result<Vec<_>, _>>()?;
+        let host = ensure_host(&self.binary, &self.directory(site), &spec_of(site)).await.map_err(failed)?;
+        apply(&host, arms).await.map_err(failed)?;
+        let meets = |observed: &ObservedArms| from_host(observed).meets(desired);
+        match host.wait_until("match what is desired", PATIENCE, meets).await {
+            Ok(observed) => Ok(from_host(&observed)),
+            // Not yet: say what is there, and let the caller ask again.
+            Err(HostError::Late { .. }) => {
+                host.observe().await.map(|observed| from_host(&observed)).map_err(failed)
+            }
+            Err(other) => Err(failed(other)),
+        }
+    }
+
+    async fn observe(&self, site: &Site) -> Result<Option<Observed>, Failure> {
+        let directory = self.directory(site);
+        match HostClient::connect(&directory).await {
+            Ok(host) => host.observe().await.map(|observed| Some(from_host(&observed))).map_err(failed),
+            Err(HostError::Unreachable { .. }) if !has_instances(&directory)? => Ok(None),
+            // Its instances may be running all the same: that is not nothing, and nothing can be said about it.
+            Err(other) => Err(failed(other)),
+        }
+    }
+
+    async fn stop(&self, site: &Site) -> Result<(), Failure> {
+        let (directory, spec) = (self.directory(site), spec_of(site));
+        if HostClient::connect(&directory).await.is_err() && !has_instances(&directory)? {
+            return Ok(());
+        }
+        // A host that was killed has left instances behind; only another one knows how to end them.
+        let host = ensure_host(&self.binary, &directory, &spec).await.map_err(failed)?;
+        let deadline =
+            Duration::from_millis(spec.drain_deadline_ms * 2 + spec.stop_deadline_ms) + STOP_MARGIN;
+        host.stop(deadline).await.map_err(failed)
+    }
+}
+
+impl Processes {
+    /// The folder of the host of a site. Names are plain, so they cannot lead elsewhere.
+    pub fn directory(&self, site: &Site) -> PathBuf {
+        self.hosts.join(site.service.as_str()).join(site.run.environment.as_str())
+    }
+}
+
+/// Says it only when it is news, with the next revision; should another conductor be faster, looks again.
+async fn apply(host: &HostClient, arms: Vec<DesiredArm>) -> Result<(), HostError> {
+    let mut races = 0;
+    loop {
+        let before = host.desired().await?;
+        if before.arms == arms {
+            return Ok(());
+        }
+        let desired = DesiredArms { revision: before.revision + 1, arms: arms.clone() };
+        match host.apply(&desired).await {
+            Err(error) if error.is_stale_revision() && races < MAX_RACES => races += 1,
+            other => return other,
+        }
+    }
+}
+
+fn spec_of(site: &Site) -> HostSpec {
+    let mut spec = HostSpec::new(site.service.as_str(), site.run.environment.as_str());
+    spec.listen.set_port(site.run.port);
+    spec.health_path = site.run.health.clone();
+    spec.start_deadline_ms = site.run.plan.start_deadline.0.saturating_mul(1_000).max(1_000);
+    spec
+}
+
+fn to_host(site: &Site, arm: &Arm) -> Result<DesiredArm, Failure> {
+    let artifact = &arm.version.artifact;
+    let executable = site.executables.get(artifact).ok_or_else(|| {
+        Failure::permanent(format!("could not run {artifact}: its executable is not known"))
+            .with_hint("build the artifact again, or restore it from a backup")
+    })?;
+    let printable = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
+    Ok(DesiredArm {
+        version: artifact.as_str().to_owned(),
+        label: arm.version.label.chars().map(printable).take(MAX_LABEL).collect(),
+        executable: executable.clone(),
+        arguments: site.run.arguments.clone(),
+        environment: Default::default(),
+        directory: None,
+        instances: arm.instances,
+        share_ppm: arm.share.ppm(),
+    })
+}
+
+fn from_host(observed: &ObservedArms) -> Observed {
+    Observed {
+        epoch: observed.epoch.clone(),
+        arms: observed.arms.iter().filter_map(arm_from_host).collect(),
+        unrouted: observed.unrouted,
+        address: Some(observed.listen.to_string()),
+    }
+}
+
+fn arm_from_host(arm: &spec::ObservedArm) -> Option<ObservedArm> {
+    Some(ObservedArm {
+        artifact: arm.version.parse::<Digest>().ok()?,
+        share: Share::try_from(arm.share_ppm).ok()?,
+        instances: u32::try_from(arm.instances.len()).ok()?,
+        healthy: arm.healthy,
+        restarts: arm.restarts,
+        counts: Some(Counts {
+            requests: arm.requests,
+            errors: arm.errors,
+            latency: arm.latency.buckets.clone(),
+        }),
+    })
+}
+
+fn has_instances(directory: &Path) -> Result<bool, Failure> {
+    let path = Files::new(directory).state();
+    match read_json::<Saved>(&path) {
+        Ok(saved) => Ok(saved.is_some_and(|saved| !saved.instances.is_empty())),
+        Err(error) => Err(Failure::transient(format!("could not read `{}`: {error}", path.display()))),
+    }
+}
+
+fn failed(error: HostError) -> Failure {
+    let text = error.in_full();
+    match error {
+        HostError::Spec { .. } | HostError::OtherService { .. } | HostError::Refused { status: 422, .. } => {
+            Failure::permanent(text)
+        }
+        HostError::Listen { .. }
+        | HostError::NotStarted { .. }
+        | HostError::File { .. }
+        | HostError::Locked { .. }
+        | HostError::Unreachable { .. }
+        | HostError::Late { .. }
+        | HostError::Refused { .. }
+        | HostError::Answer { .. } => Failure::transient(text),
+    }
+}

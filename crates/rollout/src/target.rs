@@ -1,0 +1,41 @@
+//! The trait of what makes the world match: local processes today, anything that runs versions tomorrow.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use patchline_model::digest::Digest;
+use patchline_model::failure::Failure;
+use patchline_model::id::JobId;
+use patchline_model::service::{Name, Run};
+use patchline_model::stage::plan::{Desired, Observed};
+
+/// Where versions run, and what can be asked of it.
+///
+/// `reconcile` is idempotent and bounded: it asks the world to match, waits at most a few seconds for it, and returns
+/// what is really there, drift included, whether it matches or not. What was set is read back, never assumed. Taking
+/// share away from a version takes effect before `reconcile` returns. A version's share takes effect only while healthy
+/// instances of it can take it.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// As a plan names it, as in `process`.
+    fn name(&self) -> &'static str;
+
+    /// Makes the world match, and reads back what is there.
+    async fn reconcile(&self, job: JobId, site: &Site, desired: &Desired) -> Result<Observed, Failure>;
+
+    /// What is there, without touching it; `None` when nothing of this service runs.
+    async fn observe(&self, site: &Site) -> Result<Option<Observed>, Failure>;
+
+    /// Stops everything of this service, drained; for the end of a demo or a decommissioned service.
+    async fn stop(&self, site: &Site) -> Result<(), Failure>;
+}
+
+/// One service in one environment, and where its artifacts lie.
+#[derive(Clone, Debug)]
+pub struct Site {
+    pub service: Name,
+    pub run: Run,
+    /// The executable of each version that may be asked for.
+    pub executables: BTreeMap<Digest, PathBuf>,
+}

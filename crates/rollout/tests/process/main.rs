@@ -1,0 +1,9 @@
+//! A host with real processes and real connections: shifting, failing, recovering, ending.
+
+mod ending;
+mod forwarding;
+mod load;
+mod recovery;
+mod setting;
+mod shifting;
+mod targeting;

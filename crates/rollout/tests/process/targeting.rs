@@ -1,0 +1,112 @@
+//! The target's contract: what was set is read back, what cannot run is refused, what was stopped is gone.
+
+use std::collections::BTreeMap;
+
+use patchline_model::digest::Digest;
+use patchline_model::failure::FailureKind;
+use patchline_model::id::{JobId, PatchId, Stage};
+use patchline_model::service::Run;
+use patchline_model::share::Share;
+use patchline_model::stage::plan::{Arm, Canary, Desired, Exit, Guards, Plan, Strategy, Version};
+use patchline_model::time::Seconds;
+use patchline_rollout::process::target::Processes;
+use patchline_rollout::target::{Site, Target};
+use rustix::process::Signal;
+
+use crate::setting::{LONG, example, host_binary, kill, marked_processes};
+
+fn site(versions: &[&Version]) -> Site {
+    let plan = Plan {
+        instances: 1,
+        strategy: Strategy::Canary(Canary { instances: 1, steps: Vec::new() }),
+        guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.01, latency: true },
+        deadline: Seconds(600),
+        start_deadline: Seconds(30),
+        missing_limit: 5,
+        at_deadline: Exit::Rollback,
+    };
+    let run = Run {
+        environment: "test".parse().expect("a name"),
+        target: "process".to_owned(),
+        arguments: Vec::new(),
+        health: "/healthz".to_owned(),
+        port: 0,
+        plan,
+    };
+    let executables: BTreeMap<_, _> =
+        versions.iter().map(|version| (version.artifact.clone(), example("instance"))).collect();
+    Site { service: "shop".parse().expect("a name"), run, executables }
+}
+
+fn version(label: &str) -> Version {
+    Version { artifact: Digest::of(label.as_bytes()), label: format!("{label} (größer 0.4.1)") }
+}
+
+fn arm(version: &Version, share: u32) -> Arm {
+    Arm { version: version.clone(), instances: 1, share: Share::try_from(share).expect("a share") }
+}
+
+fn job() -> JobId {
+    JobId { patch: PatchId(1), stage: Stage::Rollout, attempt: 1 }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_world_is_made_to_match_and_read_back() {
+    let hosts = tempfile::tempdir().expect("a directory");
+    let target = Processes { binary: host_binary(), hosts: hosts.path().to_owned() };
+    let (stable, canary) = (version("stable"), version("canary"));
+    let site = site(&[&stable, &canary]);
+    assert_eq!(target.observe(&site).await, Ok(None));
+    assert!(!target.directory(&site).exists(), "to look is not to touch");
+    target.stop(&site).await.expect("there is nothing to stop");
+
+    let desired = Desired { arms: vec![arm(&stable, 900_000), arm(&canary, 100_000)] };
+    let matched = async {
+        loop {
+            let observed = target.reconcile(job(), &site, &desired).await.expect("it can be done");
+            if observed.meets(&desired) {
+                return observed;
+            }
+        }
+    };
+    let observed = tokio::time::timeout(LONG, matched).await.expect("it matches");
+    assert!(observed.address.is_some());
+    assert_eq!(target.observe(&site).await, Ok(Some(observed.clone())));
+    assert_eq!(target.reconcile(job(), &site, &desired).await, Ok(observed), "asking twice is asking once");
+
+    let rolled_back = Desired { arms: vec![arm(&stable, 1_000_000)] };
+    let after = target.reconcile(job(), &site, &rolled_back).await.expect("it can be done");
+    assert_eq!(after.arm(&canary.artifact).map(|arm| arm.share), Some(Share::NONE));
+
+    // A host that was killed: its instances are there, and it would be wrong to say that nothing is.
+    let name =
+        std::fs::canonicalize(target.directory(&site)).expect("it exists").to_string_lossy().into_owned();
+    let client = patchline_rollout::process::client::HostClient::connect(&target.directory(&site)).await;
+    let host_pid = client.expect("it is there").observe().await.expect("it answers").host_pid;
+    kill(host_pid, Signal::KILL);
+    let unknown = async {
+        loop {
+            match target.observe(&site).await {
+                Err(failure) => return failure,
+                Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            }
+        }
+    };
+    let failure = tokio::time::timeout(LONG, unknown).await.expect("the host dies");
+    assert_eq!(failure.kind, FailureKind::Transient);
+    assert!(!marked_processes(&name).is_empty());
+    target.stop(&site).await.expect("it stops");
+    assert_eq!(marked_processes(&name), Vec::<u32>::new());
+    assert_eq!(target.observe(&site).await, Ok(None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_without_an_executable_is_refused_before_anything_moves() {
+    let hosts = tempfile::tempdir().expect("a directory");
+    let target = Processes { binary: host_binary(), hosts: hosts.path().to_owned() };
+    let stable = version("stable");
+    let desired = Desired { arms: vec![arm(&stable, 1_000_000)] };
+    let failure = target.reconcile(job(), &site(&[]), &desired).await.expect_err("it cannot run");
+    assert_eq!(failure.kind, FailureKind::Permanent);
+    assert!(!target.directory(&site(&[])).exists());
+}
