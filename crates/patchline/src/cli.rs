@@ -1,0 +1,216 @@
+//! Every command and every flag.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use patchline_model::id::PatchId;
+
+/// Takes a software patch from detection to rollout, and back again when the world gets worse.
+#[derive(Debug, Parser)]
+#[command(name = "patchline", version, propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Folder for the ledger, the evidence and the work in progress [default: the user's data folder]
+    #[arg(long, global = true, value_name = "FOLDER", env = "PATCHLINE_DATA")]
+    pub data: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a `patchline.toml` for a project
+    Init(InitArguments),
+    /// Find vulnerable dependencies
+    Scan(ScanArguments),
+    /// Make a fix, prove it, and leave a branch and a report
+    Fix(FixArguments),
+    /// Watch a real vulnerability go all the way, and a bad patch come back
+    Demo(DemoArguments),
+    /// Run the conductor, the API and the pages
+    Serve(ServeArguments),
+    /// Show where each patch stands
+    Status(StatusArguments),
+    /// Show why a patch may or may not move, and what the judge saw
+    Explain(ExplainArguments),
+    /// Approve what a patch asks for, in your own name
+    Approve(ApproveArguments),
+    /// Hold a rollout where it is; the judge stays armed
+    Pause(ControlArguments),
+    /// Let a paused rollout go on
+    Resume(ControlArguments),
+    /// Promote a canary without waiting for more evidence
+    Promote(ControlArguments),
+    /// Give a patch up; a rollout under way is taken back first
+    Abort(ControlArguments),
+    /// Take a canary back now
+    Rollback(ControlArguments),
+    /// The advisory database
+    #[command(subcommand)]
+    Db(DbCommand),
+    /// Judge canaries from JSON lines
+    Judge(JudgeCommand),
+    /// The process that holds a service's proxy and instances
+    #[command(hide = true)]
+    ProcessHost(ProcessHostArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct InitArguments {
+    /// The project's folder
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct ScanArguments {
+    /// Folders or lockfiles
+    #[arg(default_value = ".")]
+    pub paths: Vec<PathBuf>,
+    /// Folder of imported advisories [default: `advisories` in the data folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub db: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Least action that makes the exit code 1
+    #[arg(long, value_enum, default_value_t = FailOn::Schedule)]
+    pub fail_on: FailOn,
+}
+
+#[derive(Debug, Args)]
+pub struct FixArguments {
+    /// The project's folder, inside a git repository
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Only these advisories or packages
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<String>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// What is printed: the story, or one JSON object
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// Leave the pages up until Ctrl-C
+    #[arg(long)]
+    pub serve: bool,
+    /// Loopback address of the pages
+    #[arg(long, default_value = "127.0.0.1:0", value_parser = loopback)]
+    pub listen: SocketAddr,
+    /// Keep the folder with the repository, the ledger and the evidence
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// Folders with a `patchline.toml`
+    #[arg(default_value = ".")]
+    pub services: Vec<PathBuf>,
+    /// Loopback address of the API and the pages
+    #[arg(long, default_value = "127.0.0.1:7700", value_parser = loopback)]
+    pub listen: SocketAddr,
+    /// Seconds between scans
+    #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..))]
+    pub interval: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArguments {
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct ExplainArguments {
+    /// The patch, as in `P-7`
+    pub patch: PatchId,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct ApproveArguments {
+    /// The patch, as in `P-7`
+    pub patch: PatchId,
+    /// Your name; the author of a patch can't approve it
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+    /// The role in which you approve
+    #[arg(long, default_value = "owner")]
+    pub role: String,
+    /// The digest of what you were shown; without it, what is shown now is approved
+    #[arg(long, value_name = "DIGEST")]
+    pub dossier: Option<String>,
+    #[arg(long, default_value = "")]
+    pub comment: String,
+    /// Say no instead, for this reason
+    #[arg(long, value_name = "REASON")]
+    pub reject: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ControlArguments {
+    /// The patch, as in `P-7`
+    pub patch: PatchId,
+    /// Your name, for the record
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+    #[arg(long, default_value = "")]
+    pub reason: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Take in advisories in OSV format: folders, zips, JSON files, JSON lines
+    Import(ImportArguments),
+    /// Show what is there and how old it is
+    Status,
+}
+
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct JudgeCommand {
+    /// Read windows from standard input, answer each with a line
+    #[arg(long, required = true)]
+    pub stdin: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ProcessHostArguments {
+    #[arg(long)]
+    pub directory: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    ActNow,
+    Schedule,
+    Watch,
+    Never,
+}
+
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address: SocketAddr =
+        text.parse().map_err(|_| "expected an address such as 127.0.0.1:7700".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("there is no sign-in yet, so only loopback addresses such as 127.0.0.1:7700 are served"
+            .to_owned())
+    }
+}

@@ -1,0 +1,16 @@
+//! One file a command.
+
+pub mod approve;
+pub mod control;
+pub mod db;
+pub mod demo;
+pub mod explain;
+pub mod fix;
+pub mod follow;
+pub mod init;
+pub mod judge;
+pub mod person;
+pub mod process_host;
+pub mod scan;
+pub mod serve;
+pub mod status;

@@ -1,0 +1,59 @@
+//! `db import` and `db status`: the advisories that scans match against.
+
+use std::path::Path;
+
+use patchline_conductor::failures::chain;
+use patchline_detect::{Advisories, DetectError, import as import_into};
+
+use crate::cli::ImportArguments;
+use crate::exit::{Exit, Trouble};
+use crate::terminal::say;
+use crate::wire;
+
+/// Skipped records that are named one by one.
+const MOST_NAMED: usize = 10;
+
+pub fn import(arguments: &ImportArguments, data: Option<&Path>) -> Result<Exit, Trouble> {
+    let home = wire::home(data)?;
+    let directory = home.advisories();
+    let imported = import_into(&arguments.paths, &directory).map_err(|error| {
+        let exit = if matches!(error, DetectError::Write { .. }) { Exit::Storage } else { Exit::Input };
+        let mut trouble = Trouble::new(exit, chain(&error));
+        trouble.hint = error.hint().map(|hint| hint.to_string());
+        trouble
+    })?;
+    for (ecosystem, records) in &imported.ecosystems {
+        say(&format!("{ecosystem}: {records} advisories"));
+    }
+    say(&format!(
+        "imported {} records into {}; {} withdrawn, {} skipped",
+        imported.records,
+        directory.display(),
+        imported.withdrawn,
+        imported.skipped.len()
+    ));
+    for (name, why) in imported.skipped.iter().take(MOST_NAMED) {
+        say(&format!("  skipped {name}: {why}"));
+    }
+    if imported.skipped.len() > MOST_NAMED {
+        say(&format!("  … and {} more", imported.skipped.len() - MOST_NAMED));
+    }
+    if imported.records == 0 {
+        return Err(Trouble::input(
+            "nothing of it can be used: no record is of an ecosystem that this version orders",
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+pub fn status(data: Option<&Path>) -> Result<Exit, Trouble> {
+    let home = wire::home(data)?;
+    let advisories = Advisories::open(&home.advisories()).map_err(|error| Trouble::input(chain(&error)))?;
+    let status = advisories.status();
+    say(&format!("{} advisories from {}", status.records, status.from.join(", ")));
+    match &status.newest {
+        Some(newest) => say(&format!("newest change: {newest}")),
+        None => say("newest change: unknown"),
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,102 @@
+//! `explain`: why a patch may or may not move, on which evidence that rests, and what the judge saw.
+
+use std::path::PathBuf;
+
+use patchline_conductor::jobs::rollout::replay;
+use patchline_conductor::projection::Known;
+use patchline_model::stage::approve::{Answer, Decision};
+use patchline_model::view::board::card;
+use patchline_model::view::story::cause_text;
+use serde_json::json;
+
+use crate::cli::{ExplainArguments, Format};
+use crate::exit::{Exit, Trouble};
+use crate::terminal::say;
+use crate::wire;
+
+pub async fn run(arguments: ExplainArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
+    let conductor = wire::conductor(&wire::home(data.as_deref())?)?;
+    let known = conductor.patch(arguments.patch).await?;
+    let known =
+        known.ok_or_else(|| Trouble::new(Exit::Refused, format!("{} does not exist", arguments.patch)))?;
+    match arguments.format {
+        Format::Json => {
+            let patch = &known.patch;
+            let value = json!({
+                "card": card(patch), "priorities": patch.triage.priorities, "decision": patch.approve.decision,
+                "approvals": patch.approve.approvals, "verdict": patch.verify.verdict, "judgement": patch.rollout.judgement,
+                "cause": patch.rollout.cause, "totals": patch.rollout.totals,
+            });
+            say(&value.to_string());
+        }
+        Format::Table => explain(&known)?,
+    }
+    Ok(Exit::Done)
+}
+
+fn explain(known: &Known) -> Result<(), Trouble> {
+    let patch = &known.patch;
+    say(&format!("{}  {}", patch.id, patch.title()));
+    say(&format!("stage {}: {}", patch.stage(), card(patch).doing));
+    for priority in &patch.triage.priorities {
+        say(&format!("\npriority of {}: {}", priority.finding, priority.action.words()));
+        for reason in &priority.reasons {
+            say(&format!("  - {reason}"));
+        }
+    }
+    match &patch.approve.decision {
+        None => say("\nno decision yet: the policy is asked once the patch is verified"),
+        Some(decision) => decide(decision),
+    }
+    for approval in &patch.approve.approvals {
+        say(&format!("  {} approved as {} at {}", approval.by, approval.role, approval.at));
+    }
+    judged(known)
+}
+
+fn decide(decision: &Decision) {
+    let answer = match &decision.answer {
+        Answer::Allow => "allow".to_owned(),
+        Answer::Deny => "deny".to_owned(),
+        Answer::Needs(roles) => format!("needs {}", roles.join(" and ")),
+    };
+    say(&format!("\ndecision: {answer}"));
+    say(&format!("  policy {}, dossier {}", decision.policy.short(), decision.dossier.short()));
+    for reason in &decision.reasons {
+        let mark = if reason.holds { "holds        " } else { "does not hold" };
+        say(&format!("  {mark}  {}: {}", reason.rule, reason.text));
+        for evidence in &reason.evidence {
+            say(&format!("                 evidence {evidence}"));
+        }
+    }
+}
+
+/// The judge's last word, and the same word computed again from the looks in the ledger.
+fn judged(known: &Known) -> Result<(), Trouble> {
+    let rollout = &known.patch.rollout;
+    let (Some(plan), Some(judgement)) = (&rollout.plan, &rollout.judgement) else { return Ok(()) };
+    say(&format!("\njudge, after {} looks: {}", rollout.ticks.len(), judgement.reason));
+    for reading in &judgement.readings {
+        let (evidence, threshold) = (reading.log_evidence, reading.threshold);
+        say(&format!(
+            "  {:<10} evidence {evidence:>8.3} of {threshold:.3} needed (natural logarithms)",
+            reading.guard
+        ));
+    }
+    let again = replay(plan, rollout)?;
+    let same = again.as_ref() == Some(judgement);
+    say(if same { "  replayed from the ledger: the same" } else { "  replayed from the ledger: DIFFERENT" });
+    if let Some(cause) = &rollout.cause {
+        say(&format!("taken back: {}", cause_text(cause)));
+    }
+    let totals = &rollout.totals;
+    say(&format!(
+        "users: {} requests to the new version, {} failed; {} to the stable one, {} failed; {} lost by shifting",
+        totals.canary_requests,
+        totals.canary_errors,
+        totals.stable_requests,
+        totals.stable_errors,
+        totals.unrouted
+    ));
+    Ok(())
+}

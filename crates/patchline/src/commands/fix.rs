@@ -1,0 +1,133 @@
+//! `fix`: makes the smallest fix, proves it, and leaves a branch and a report. Never pushes, never touches the checkout.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use patchline_conductor::projection::Known;
+use patchline_conductor::schedule::head;
+use patchline_model::digest::Digest;
+use patchline_model::event::Fact;
+use patchline_model::failure::FailureClass;
+use patchline_model::stage::detect::{Opening, Subject, Until};
+use patchline_model::stage::review::End;
+use serde_json::json;
+
+use crate::cli::{FixArguments, Format};
+use crate::commands::follow::{Stopped, follow};
+use crate::commands::person::person;
+use crate::exit::{Exit, Trouble};
+use crate::settings;
+use crate::terminal::{Teller, say};
+use crate::wire::{self, Works};
+
+pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
+    need("git", "install it with your package manager, as in `apt-get install git`")?;
+    need("cargo", "install Rust; its installer is at the Rust project's site")?;
+    let service = settings::service(&arguments.path).await?;
+    let base = head(&service).await?;
+    let works = wire::works(wire::home(data.as_deref())?)?;
+    let by = person(None).unwrap_or(patchline_model::actor::Actor::Machine);
+    let only = arguments.only.clone();
+    let key = key(&service.repository, &service.folder, base.as_str(), &only);
+    let opening = Opening { service, base, subject: Subject::Scan { only }, until: Until::Verify };
+    let id = works.conductor.open(&key, by, opening).await?;
+
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let driven = tokio::spawn(works.driver().run(Some(BTreeSet::from([id])), stopped));
+    let conductor = Arc::clone(&works.conductor);
+    let watched = tokio::spawn(async move { conductor.watch_ledger().await });
+    let mut teller = Teller::new(arguments.format == Format::Table);
+    let mut seen = 0;
+    // A patch that ends with verification never asks for approval; either way this is the last of it.
+    let known = match follow(&works.conductor, id, &mut teller, &mut seen).await? {
+        Stopped::Closed(known) | Stopped::NeedsApproval(known) => known,
+    };
+    stop.send_replace(true);
+    watched.abort();
+    // The driver ends by itself once it was told to stop.
+    let _ = driven.await;
+    report(&works, &known, arguments.format)
+}
+
+fn need(program: &str, hint: &str) -> Result<(), Trouble> {
+    let asked = std::process::Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    match asked {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Trouble::new(Exit::Tool, format!("`{program}` is not installed")).hint(hint))
+        }
+        // Anything else that is wrong with it shows where it is used.
+        Err(_) | Ok(_) => Ok(()),
+    }
+}
+
+/// The same question about the same commit is the same patch: a second run changes nothing and answers from the record.
+fn key(repository: &str, folder: &str, base: &str, only: &[String]) -> String {
+    let question = json!([repository, folder, base, only]).to_string();
+    format!("fix:{}", Digest::of(question.as_bytes()).hex())
+}
+
+fn report(works: &Works, known: &Known, format: Format) -> Result<Exit, Trouble> {
+    let patch = &known.patch;
+    let end = patch.review.end.clone();
+    let report = write_report(works, known)?;
+    let candidate = patch.candidate();
+    if format == Format::Json {
+        let value = json!({
+            "id": patch.id.to_string(), "title": patch.title(), "outcome": end.as_ref().map(End::word),
+            "branch": candidate.map(|candidate| &candidate.branch), "commit": candidate.map(|candidate| &candidate.commit),
+            "findings": patch.findings(), "verdict": patch.verify.verdict, "report": report,
+        });
+        say(&value.to_string());
+    }
+    match (end, candidate) {
+        (Some(End::HandedOver), Some(candidate)) => {
+            if format == Format::Table {
+                say("");
+                say(&format!("branch  {}", candidate.branch));
+                say(&format!("look    git diff {}..{}", candidate.base.short(), candidate.branch));
+                say(&format!("report  {}", report.display()));
+            }
+            Ok(Exit::Done)
+        }
+        (Some(End::NothingToDo), _) => Ok(Exit::Done),
+        (Some(End::Abandoned(why)), _) => Err(abandoned(known, why, &report)),
+        (_, _) => Err(Trouble::new(Exit::Found, format!("{} did not come to an end", patch.id))),
+    }
+}
+
+/// Why there is no fix, with the exit code of what failed.
+fn abandoned(known: &Known, why: String, report: &Path) -> Trouble {
+    let failure = known.events.iter().rev().find_map(|event| match &event.fact {
+        Fact::Faltered { failure, retry_at: None, .. } => Some(failure.clone()),
+        _ => None,
+    });
+    let Some(failure) = failure else {
+        return Trouble::new(Exit::Found, why)
+            .hint(format!("the report has the details: {}", report.display()));
+    };
+    let class = failure.class;
+    let hint =
+        failure.hint.clone().unwrap_or_else(|| format!("the report has the details: {}", report.display()));
+    let exit = match class {
+        FailureClass::Other => Exit::Found,
+        FailureClass::Tool | FailureClass::Network | FailureClass::Storage => Trouble::from(failure).exit,
+    };
+    Trouble::new(exit, why).hint(hint)
+}
+
+fn write_report(works: &Works, known: &Known) -> Result<PathBuf, Trouble> {
+    const LARGEST_NOTE: u64 = 16 * 1024 * 1024;
+    let failed = |what: String| Trouble::storage(format!("could not write the report: {what}"));
+    let Some(review) = &known.patch.review.reviewed else {
+        return Err(Trouble::new(Exit::Found, "the patch was not reviewed"));
+    };
+    let blobs = works.hands.attestor.blobs();
+    let note = blobs.get(review.note.as_str(), LARGEST_NOTE).map_err(|error| failed(error.to_string()))?;
+    let folder = works.home.root().join("reports");
+    std::fs::create_dir_all(&folder).map_err(|error| failed(error.to_string()))?;
+    let path = folder.join(format!("{}.md", known.patch.id));
+    std::fs::write(&path, note).map_err(|error| failed(error.to_string()))?;
+    Ok(path)
+}

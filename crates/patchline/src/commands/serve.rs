@@ -1,0 +1,127 @@
+//! `serve`: the conductor, the API and the pages, for the services that are named.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use patchline_conductor::clock;
+use patchline_conductor::establish::{bring_up, first_version};
+use patchline_conductor::schedule::{head, scan_and_open};
+use patchline_model::service::Service;
+use patchline_server::App;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::cli::ServeArguments;
+use crate::exit::Exit;
+use crate::exit::Trouble;
+use crate::settings;
+use crate::terminal::{note, say};
+use crate::wire::{self, Works};
+
+pub async fn run(arguments: ServeArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
+    let mut services = Vec::new();
+    for folder in &arguments.services {
+        services.push(settings::service(folder).await?);
+    }
+    let works = Arc::new(wire::works(wire::home(data.as_deref())?)?);
+    let listener = listen(arguments.listen).await?;
+    let (stop, stopped) = watch::channel(false);
+    let pages = tokio::spawn(serve_pages(listener, &works, stopped.clone())?);
+    let conductor = Arc::clone(&works.conductor);
+    let watched = tokio::spawn(async move { conductor.watch_ledger().await });
+    let driven = tokio::spawn(works.driver().run(None, stopped));
+    for service in services {
+        let works = Arc::clone(&works);
+        tokio::spawn(async move { look_after(&works, &service, arguments.interval).await });
+    }
+    ended().await;
+    note("stopping; instances and their proxies go on running, and the next start takes them over");
+    stop.send_replace(true);
+    watched.abort();
+    let _ = driven.await;
+    let _ = tokio::time::timeout(Duration::from_secs(2), pages).await;
+    Ok(Exit::Done)
+}
+
+/// Opens the port, or says who can't have it and what to do.
+pub async fn listen(address: std::net::SocketAddr) -> Result<TcpListener, Trouble> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Trouble::storage(format!("could not listen on {address}: {error}"))
+            .hint("another process may use the port; choose one with `--listen 127.0.0.1:PORT`, or 0 for any")
+    })
+}
+
+/// The pages and the API on this port; says where they are.
+pub fn serve_pages(
+    listener: TcpListener,
+    works: &Works,
+    mut stop: watch::Receiver<bool>,
+) -> Result<impl Future<Output = ()> + use<>, Trouble> {
+    let address = listener.local_addr().map_err(|error| Trouble::storage(error.to_string()))?;
+    note(&format!("pages and API at http://{address}/"));
+    let app = App {
+        conductor: Arc::clone(&works.conductor),
+        blobs: works.hands.attestor.blobs().clone(),
+        started: clock::now(),
+    };
+    Ok(async move {
+        let stopped = async move {
+            let _ = stop.wait_for(|stop| *stop).await;
+        };
+        if let Err(error) = patchline_server::serve(listener, Arc::new(app), stopped).await {
+            note(&format!("notice: the pages ended: {error}"));
+        }
+    })
+}
+
+/// Keeps one service running and scanned. What fails is said and tried again at the next round.
+async fn look_after(works: &Works, service: &Service, interval: u64) {
+    loop {
+        if let Err(failure) = round(works, service).await {
+            note(&format!("notice: {}: {failure}", service.name));
+            if let Some(hint) = failure.hint {
+                note(&format!("hint: {hint}"));
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(interval)).await;
+    }
+}
+
+async fn round(works: &Works, service: &Service) -> Result<(), patchline_model::failure::Failure> {
+    if let Some(run) = &service.run {
+        let target = works.hands.target(&run.target);
+        let site = patchline_conductor::establish::site(&works.hands, service, run, &[])?;
+        let running = match target {
+            Some(target) => target.observe(&site).await?,
+            None => None,
+        };
+        if running.is_none() {
+            let commit = head(service).await?;
+            let version = first_version(&works.hands, &works.conductor, service, &commit).await?;
+            let observed = bring_up(&works.hands, service, &version).await?;
+            let address = observed.address.unwrap_or_default();
+            say(&format!("{} runs {} at http://{address}", service.name, version.label));
+        }
+    }
+    if let Some(id) = scan_and_open(&works.hands, &works.conductor, service).await? {
+        note(&format!("{}: findings are in {id}", service.name));
+    }
+    Ok(())
+}
+
+/// Ends at Ctrl-C or SIGTERM.
+pub async fn ended() {
+    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    match terminate {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Reads `patchline.toml`: every wrong key and value is shown with file, line, caret and what to do.
+
+mod caret;
+mod file;
+mod guess;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use patchline_model::service::Service;
+use patchline_sandbox::Git;
+
+use crate::exit::{Exit, Trouble};
+use crate::settings::caret::Source;
+
+/// A package's name as a service's name.
+pub fn plain_name(name: &str) -> patchline_model::service::Name {
+    guess::plain_name(name)
+}
+
+/// The file's name.
+pub const FILE: &str = "patchline.toml";
+
+/// Larger than any sensible settings.
+const LARGEST: u64 = 1024 * 1024;
+
+/// The service in this folder: from its `patchline.toml`, or, for a cargo project without one, by cargo's own
+/// conventions and without a rollout.
+pub async fn service(folder: &Path) -> Result<Service, Trouble> {
+    let folder = canonical(folder)?;
+    let top = top_of(&folder).await?;
+    let within = folder.strip_prefix(&top).unwrap_or(Path::new("")).to_string_lossy().into_owned();
+    let path = folder.join(FILE);
+    if path.exists() {
+        let text = read(&path)?;
+        let source = Source { path: path.display().to_string(), text: &text };
+        return file::service(&source, &top, &within).map_err(|problem| problem.trouble(&source));
+    }
+    if folder.join("Cargo.toml").exists() {
+        return guess::cargo_service(&folder, &top, within);
+    }
+    let message = format!("{} has neither a {FILE} nor a Cargo.toml", folder.display());
+    Err(Trouble::input(message).hint("`patchline init` writes a patchline.toml"))
+}
+
+fn canonical(folder: &Path) -> Result<PathBuf, Trouble> {
+    let found = folder.canonicalize();
+    found.map_err(|error| Trouble::input(format!("could not open {}: {error}", folder.display())))
+}
+
+async fn top_of(folder: &Path) -> Result<PathBuf, Trouble> {
+    Git::top(folder).await.map_err(|error| {
+        let missing = matches!(error, patchline_sandbox::GitError::ToolMissing { .. });
+        let exit = if missing { Exit::Tool } else { Exit::Input };
+        let mut trouble = Trouble::new(exit, error.to_string());
+        trouble.hint = Some(match error.hint() {
+            Some(hint) => hint.to_owned(),
+            None => "Patchline works on git repositories: `git init`, and commit the project".to_owned(),
+        });
+        trouble
+    })
+}
+
+fn read(path: &Path) -> Result<String, Trouble> {
+    let failed =
+        |error: std::io::Error| Trouble::input(format!("could not read {}: {error}", path.display()));
+    if fs::metadata(path).map_err(failed)?.len() > LARGEST {
+        return Err(Trouble::input(format!("{} is larger than {LARGEST} bytes", path.display())));
+    }
+    fs::read_to_string(path).map_err(failed)
+}

@@ -1,0 +1,74 @@
+//! A cargo project without settings: what cargo's own conventions say. It can be fixed and proven, not rolled out.
+
+use std::fs;
+use std::path::Path;
+
+use patchline_model::service::{Build, CommandLine, Name, Service, Tier};
+use serde::Deserialize;
+
+use crate::exit::Trouble;
+
+#[derive(Deserialize)]
+struct Manifest {
+    package: Option<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+}
+
+/// The service that a `Cargo.toml` suggests.
+pub fn cargo_service(folder: &Path, top: &Path, within: String) -> Result<Service, Trouble> {
+    let path = folder.join("Cargo.toml");
+    let text = fs::read_to_string(&path)
+        .map_err(|error| Trouble::input(format!("could not read {}: {error}", path.display())))?;
+    let manifest: Manifest = toml::from_str(&text)
+        .map_err(|error| Trouble::input(format!("could not read {}: {}", path.display(), error.message())))?;
+    let folder_name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = manifest.package.map_or(folder_name, |package| package.name);
+    Ok(Service {
+        name: plain_name(&name),
+        owner: "unowned".to_owned(),
+        tier: Tier::try_from(3).map_err(|error| Trouble::input(error.to_string()))?,
+        repository: top.display().to_string(),
+        folder: within,
+        build: Build {
+            prepare: Some(words(&["cargo", "fetch", "--locked"])),
+            command: words(&["cargo", "build", "--locked", "--offline"]),
+            // Empty: whatever cargo says that it made.
+            artifact: String::new(),
+        },
+        test: Some(words(&["cargo", "test", "--locked", "--offline"])),
+        reproducers: Vec::new(),
+        run: None,
+    })
+}
+
+fn words(words: &[&str]) -> CommandLine {
+    CommandLine(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+/// A package's name as a service's name.
+pub fn plain_name(name: &str) -> Name {
+    let lower = name.to_lowercase();
+    let plain: String = lower
+        .chars()
+        .map(|letter| if letter.is_ascii_lowercase() || letter.is_ascii_digit() { letter } else { '-' })
+        .collect();
+    let trimmed: String =
+        plain.trim_start_matches(|letter: char| !letter.is_ascii_lowercase()).chars().take(63).collect();
+    trimmed.parse().unwrap_or_else(|_| "project".parse().expect("`project` is a name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain_name;
+
+    #[test]
+    fn any_package_name_gives_a_service_name() {
+        assert_eq!(plain_name("My_Crate").as_str(), "my-crate");
+        assert_eq!(plain_name("9lives").as_str(), "lives");
+        assert_eq!(plain_name("日本").as_str(), "project");
+    }
+}

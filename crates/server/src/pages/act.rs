@@ -1,0 +1,104 @@
+//! The buttons: what a person may ask of this patch now. Without JavaScript the same commands are named instead.
+
+use maud::{Markup, html};
+use patchline_model::patch::Patch;
+use patchline_model::stage::phase::Phase;
+
+use crate::pages::decision;
+
+/// A button: the action, its words, its weight, and what is asked before it is done.
+struct Button {
+    action: &'static str,
+    words: &'static str,
+    class: &'static str,
+    confirm: Option<&'static str>,
+}
+
+pub fn section(patch: &Patch) -> Option<Markup> {
+    let asked = decision::asked(patch);
+    let buttons = if asked.is_some() { gate_buttons() } else { buttons(patch) };
+    if buttons.is_empty() {
+        return None;
+    }
+    let roles = decision::missing_roles(patch);
+    let title = if asked.is_some() { "Your word" } else { "Steer" };
+    Some(html! {
+        h2 { (title) }
+        form.act data-patch=(patch.id) data-dossier=[asked.map(|decision| decision.dossier.as_str())] {
+            div.fields {
+                label for="act-by" { "Your name"
+                    input #act-by name="by" autocomplete="name" maxlength="200" required;
+                }
+                @if asked.is_some() {
+                    label for="act-role" { "As"
+                        select #act-role name="role" { @for role in &roles { option value=(role) { (role) } } }
+                    }
+                }
+                label.wide for="act-reason" { @if asked.is_some() { "Comment" } @else { "Reason" }
+                    input #act-reason name="reason" autocomplete="off" maxlength="2000";
+                }
+            }
+            div.buttons {
+                @for button in &buttons {
+                    button id={ "act-" (button.action) } type="submit" name="action" value=(button.action)
+                        class=(button.class) data-confirm=[button.confirm] { (button.words) }
+                }
+            }
+            output role="status" aria-live="polite" {}
+        }
+        noscript {
+            p.muted { "The buttons need JavaScript. In a terminal: "
+                @for (index, button) in buttons.iter().enumerate() {
+                    @if index > 0 { ", " }
+                    code { "patchline " (button.action) " " (patch.id) }
+                }
+            }
+        }
+    })
+}
+
+fn gate_buttons() -> Vec<Button> {
+    vec![
+        Button { action: "approve", words: "Approve", class: "primary", confirm: None },
+        Button {
+            action: "reject",
+            words: "Reject",
+            class: "danger",
+            confirm: Some("Reject this patch for good?"),
+        },
+    ]
+}
+
+/// What the patch would not refuse now.
+fn buttons(patch: &Patch) -> Vec<Button> {
+    let abort = Button {
+        action: "abort",
+        words: "Abort",
+        class: "quiet",
+        confirm: Some("Give this patch up? A canary is taken back first."),
+    };
+    let rollback = Button { action: "rollback", words: "Roll back", class: "danger", confirm: None };
+    let promote = Button {
+        action: "promote",
+        words: "Promote",
+        class: "",
+        confirm: Some("Skip the remaining steps? The judge stays armed."),
+    };
+    let steady = if patch.rollout.paused.is_some() {
+        Button { action: "resume", words: "Resume", class: "primary", confirm: None }
+    } else {
+        Button { action: "pause", words: "Pause", class: "", confirm: None }
+    };
+    if patch.has_ended() || patch.opening.is_none() {
+        return Vec::new();
+    }
+    match &patch.rollout.phase {
+        Phase::Idle => vec![abort],
+        Phase::Preparing | Phase::Watching { .. } if patch.rollout.hurried => vec![steady, rollback],
+        Phase::Preparing | Phase::Watching { .. } => vec![rollback, steady, promote],
+        Phase::Growing | Phase::Switching => vec![rollback],
+        Phase::Finishing | Phase::Promoted | Phase::RollingBack | Phase::Retiring | Phase::RolledBack => {
+            Vec::new()
+        }
+    }
+}

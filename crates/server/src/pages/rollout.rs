@@ -1,0 +1,134 @@
+//! The rollout: where it stands, what users met, and its charts.
+
+use maud::{Markup, html};
+use patchline_model::event::Event;
+use patchline_model::patch::Patch;
+use patchline_model::stage::phase::Phase;
+use patchline_model::stage::plan::Plan;
+use patchline_model::stage::rollout::{JudgeAnswer, Judgement, Totals, canary_of};
+use patchline_model::time::Timestamp;
+use patchline_model::view::story::cause_text;
+
+use crate::pages::chart;
+use crate::pages::series::Series;
+use crate::pages::words;
+
+/// Steps of a plan that are shown.
+const MOST_STEPS: usize = 30;
+
+pub fn section(patch: &Patch, events: &[Event], now: Timestamp) -> Option<Markup> {
+    let rollout = &patch.rollout;
+    let plan = rollout.plan.as_ref()?;
+    let (class, text) = standing(patch);
+    Some(html! {
+        h2 { "Rollout " (words::chip(class, text)) }
+        @if let Some(reason) = &rollout.paused { p.banner.warn { strong { "Paused: " } (reason) } }
+        @if rollout.paged { p.banner.bad { strong { "A person is needed. " } "The world could not be made to match; it is tried again." } }
+        @if let Some(cause) = &rollout.cause { p.banner.bad { strong { "Taken back: " } (cause_text(cause)) } }
+        (steps(plan, &rollout.phase))
+        (totals(patch, &rollout.totals))
+        @if let Some(series) = Series::of(events, now) {
+            @if series.points.is_empty() { p.muted { "Nobody has looked yet." } }
+            @else { (chart::charts(&series)) }
+        }
+        @if let Some(judgement) = &rollout.judgement { (judge(judgement)) }
+        (versions(patch, plan))
+    })
+}
+
+fn standing(patch: &Patch) -> (&'static str, &'static str) {
+    match &patch.rollout.phase {
+        Phase::Idle => ("plain", "has not begun"),
+        Phase::Preparing => ("accent", "the canary starts"),
+        Phase::Watching { .. } if patch.rollout.paused.is_some() => ("warn", "paused"),
+        Phase::Watching { .. } => ("accent", "watching the canary"),
+        Phase::Growing | Phase::Switching | Phase::Finishing => ("good", "being promoted"),
+        Phase::Promoted => ("good", "promoted"),
+        Phase::RollingBack => ("bad", "rolling back"),
+        Phase::Retiring => ("warn", "taken back, bad version drains"),
+        Phase::RolledBack => ("warn", "rolled back"),
+    }
+}
+
+fn steps(plan: &Plan, phase: &Phase) -> Markup {
+    let steps = &canary_of(plan).steps;
+    html! {
+        ol.steps aria-label="Steps of the plan" {
+            @for (index, step) in steps.iter().take(MOST_STEPS).enumerate() {
+                @let is_now = matches!(phase, Phase::Watching { step } if *step == index);
+                li aria-current=[is_now.then_some("step")] {
+                    strong { (step.share) } " " span.muted { "for " (words::span(step.bake.0 as f64)) }
+                }
+            }
+            li aria-current=[matches!(phase, Phase::Growing | Phase::Switching | Phase::Finishing | Phase::Promoted).then_some("step")] {
+                strong { "100 %" } " " span.muted { "everywhere" }
+            }
+        }
+    }
+}
+
+/// What users met, in numbers.
+fn totals(patch: &Patch, totals: &Totals) -> Markup {
+    let moved =
+        if patch.rollout.is_going_back() { "0 %".to_owned() } else { patch.allowed_share().to_string() };
+    let took = patch.rollout.rollback_decided.zip(patch.rollout.rollback_confirmed);
+    html! {
+        dl.figures {
+            div { dt { "Canary's share now" } dd { (moved) } }
+            div { dt { "Canary" } dd { (words::number(totals.canary_requests)) " " small { "requests" } }
+                dd.sub { (words::number(totals.canary_errors)) " failed · " (words::percent(totals.canary_errors, totals.canary_requests)) } }
+            div { dt { "Stable" } dd { (words::number(totals.stable_requests)) " " small { "requests" } }
+                dd.sub { (words::number(totals.stable_errors)) " failed · " (words::percent(totals.stable_errors, totals.stable_requests)) } }
+            div { dt { "Failed by shifting" } dd { (words::number(totals.unrouted)) } dd.sub { "no version could be reached" } }
+            @if let Some((decided, confirmed)) = took {
+                div { dt { "Time to take it back" } dd { (words::span(confirmed.seconds_since(decided))) } dd.sub { "decision to no share" } }
+            }
+        }
+    }
+}
+
+fn judge(judgement: &Judgement) -> Markup {
+    let (class, word) = match judgement.answer {
+        JudgeAnswer::Continue => ("plain", "go on watching"),
+        JudgeAnswer::Promote => ("good", "promote"),
+        JudgeAnswer::Rollback => ("bad", "roll back"),
+        JudgeAnswer::Inconclusive => ("warn", "inconclusive"),
+    };
+    html! {
+        p.judge { "The judge says " (words::chip(class, word)) " " (judgement.reason) }
+        details {
+            summary { "Its numbers" }
+            table {
+                thead { tr { th scope="col" { "Guard" } th scope="col" { "Log evidence" } th scope="col" { "Suffices at" } } }
+                tbody {
+                    @for reading in judgement.readings.iter().take(20) {
+                        tr { th scope="row" { (reading.guard) } td { (figure(reading.log_evidence)) } td { (figure(reading.threshold)) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn figure(value: f64) -> String {
+    if value.is_finite() { format!("{value:.2}") } else { "–".to_owned() }
+}
+
+fn versions(patch: &Patch, plan: &Plan) -> Markup {
+    let rollout = &patch.rollout;
+    html! {
+        dl.facts {
+            @if let Some(new) = &rollout.new { div.wide { dt { "New" } dd { code { (new.artifact.short()) } " " (new.label) } } }
+            @if let Some(stable) = &rollout.stable { div.wide { dt { "Stable" } dd { code { (stable.artifact.short()) } " " (stable.label) } } }
+            div { dt { "Instances" } dd { (plan.instances) " stable, " (canary_of(plan).instances) " canary" } }
+            div { dt { "False alarm at most" } dd { (percent(plan.guards.alpha)) } }
+            div { dt { "Harm that matters" } dd { (percent(plan.guards.error_margin)) " more failures" @if plan.guards.latency { ", or slower answers" } } }
+            div { dt { "Looks" } dd { (rollout.ticks.len()) } }
+        }
+    }
+}
+
+fn percent(fraction: f64) -> String {
+    let text = format!("{:.2}", fraction * 100.0);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}

@@ -1,0 +1,111 @@
+//! What went wrong, as an API answers it: `{error, hint}` with a status.
+
+use std::error::Error;
+
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use patchline_conductor::turn::SubmitError;
+use patchline_ledger::store::StoreError;
+use patchline_model::id::PatchId;
+use patchline_model::rejection::Rejection;
+use serde::Serialize;
+
+/// An answer other than the one asked for.
+#[derive(Debug)]
+pub struct Problem {
+    pub status: StatusCode,
+    pub error: String,
+    pub hint: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+}
+
+impl Problem {
+    pub fn new(status: StatusCode, error: impl Into<String>) -> Self {
+        Self { status, error: error.into(), hint: None }
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub fn bad_request(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+
+    pub fn not_found(error: &dyn Error) -> Self {
+        Self::new(StatusCode::NOT_FOUND, chain(error))
+    }
+
+    pub fn unknown(id: PatchId) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("{id} does not exist"))
+            .with_hint("`/api/v1/patches` lists those that do")
+    }
+
+    /// The ledger could not be asked: nothing is known to have changed.
+    pub fn store(error: &StoreError) -> Self {
+        if error.is_conflict() {
+            return Self::new(StatusCode::CONFLICT, chain(error)).with_hint("ask again");
+        }
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, chain(error)).with_hint("look at the ledger and its disk")
+    }
+
+    /// The domain's refusal, or the ledger's trouble.
+    pub fn submit(error: &SubmitError) -> Self {
+        match error {
+            SubmitError::Rejected(Rejection::NotOpen { patch }) => Self::unknown(*patch),
+            SubmitError::Rejected(rejection) => Self::rejected(rejection),
+            SubmitError::Store(error) => Self::store(error),
+        }
+    }
+
+    fn rejected(rejection: &Rejection) -> Self {
+        let problem = Self::new(StatusCode::CONFLICT, rejection.to_string());
+        match hint(rejection) {
+            Some(hint) => problem.with_hint(hint),
+            None => problem,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = Body { error: &self.error, hint: self.hint.as_deref() };
+        let text = serde_json::to_string(&body).expect("two texts are always JSON");
+        (self.status, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+    }
+}
+
+/// What a person can do about a refusal.
+fn hint(rejection: &Rejection) -> Option<&'static str> {
+    match rejection {
+        Rejection::StaleDossier { .. } => Some("reload the patch and look at what it asks for now"),
+        Rejection::OwnPatch { .. } => Some("ask a colleague in that role"),
+        Rejection::NotAPerson => Some("give your own name in `by`"),
+        Rejection::NotNow { .. } | Rejection::NotPaused { .. } => Some("look at the patch: it has moved on"),
+        Rejection::Locked { .. } => Some("wait until the other patch has ended"),
+        Rejection::AlreadyOpen { .. }
+        | Rejection::NotOpen { .. }
+        | Rejection::NotOwed { .. }
+        | Rejection::WrongStage { .. }
+        | Rejection::Ended { .. }
+        | Rejection::Nonsense(_) => None,
+    }
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
