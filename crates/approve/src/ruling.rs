@@ -1,5 +1,7 @@
 //! From what a policy answered to a ruling: exact about yes, strict about the rest, bounded.
 
+use std::collections::BTreeSet;
+
 use patchline_model::digest::Digest;
 use patchline_model::stage::approve::{Answer, Reason};
 use serde_json::{Map, Value};
@@ -82,6 +84,8 @@ fn read_reason(entry: &Value, known: &[&Digest]) -> Result<Reason, String> {
     if let Some(digest) = reason.evidence.iter().find(|digest| !known.contains(digest)) {
         return Err(format!("the rule `{}` rests on {digest}, which was not shown", cut(&reason.rule)));
     }
+    let mut named = BTreeSet::new();
+    reason.evidence.retain(|digest| named.insert(digest.clone()));
     reason.rule = cut(&reason.rule);
     reason.text = cut(&reason.text);
     Ok(reason)

@@ -14,6 +14,23 @@ pub struct Failure {
     pub message: String,
     /// What a person can do about it.
     pub hint: Option<String>,
+    /// What it was that failed.
+    #[serde(default)]
+    pub class: FailureClass,
+}
+
+/// What it was that failed: decides the exit code, not whether to try again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureClass {
+    /// A program that is not installed.
+    Tool,
+    /// The network was needed and was not there.
+    Network,
+    /// The disk, the data folder, the ledger.
+    Storage,
+    #[default]
+    Other,
 }
 
 /// Whether trying again may help.
@@ -28,11 +45,26 @@ pub enum FailureKind {
 
 impl Failure {
     pub fn transient(message: impl Into<String>) -> Self {
-        Self { kind: FailureKind::Transient, message: bounded(message.into()), hint: None }
+        Self {
+            kind: FailureKind::Transient,
+            message: bounded(message.into()),
+            hint: None,
+            class: FailureClass::Other,
+        }
     }
 
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { kind: FailureKind::Permanent, message: bounded(message.into()), hint: None }
+        Self {
+            kind: FailureKind::Permanent,
+            message: bounded(message.into()),
+            hint: None,
+            class: FailureClass::Other,
+        }
+    }
+
+    pub fn of(mut self, class: FailureClass) -> Self {
+        self.class = class;
+        self
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {

@@ -29,6 +29,8 @@ pub enum Command {
     Demo(DemoArguments),
     /// Run the conductor, the API and the pages
     Serve(ServeArguments),
+    /// Stop a service's instances and proxy, which `serve` leaves running
+    Down(DownArguments),
     /// Show where each patch stands
     Status(StatusArguments),
     /// Show why a patch may or may not move, and what the judge saw
@@ -116,6 +118,13 @@ pub struct ServeArguments {
     /// Seconds between scans
     #[arg(long, default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..))]
     pub interval: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct DownArguments {
+    /// The folder with the service's `patchline.toml`
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ pub mod approve;
 pub mod control;
 pub mod db;
 pub mod demo;
+pub mod down;
 pub mod explain;
 pub mod fix;
 pub mod follow;

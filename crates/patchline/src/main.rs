@@ -13,7 +13,9 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command, DbCommand, JudgeCommand};
 use crate::commands::control::{self, Control};
-use crate::commands::{approve, db, demo, explain, fix, init, judge, process_host, scan, serve, status};
+use crate::commands::{
+    approve, db, demo, down, explain, fix, init, judge, process_host, scan, serve, status,
+};
 use crate::exit::{Exit, Trouble};
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Fix(arguments) => block_on(fix::run(arguments, data)),
         Command::Demo(arguments) => block_on(demo::run(arguments)),
         Command::Serve(arguments) => block_on(serve::run(arguments, data)),
+        Command::Down(arguments) => block_on(down::run(arguments, data)),
         Command::Status(arguments) => block_on(status::run(arguments, data)),
         Command::Explain(arguments) => block_on(explain::run(arguments, data)),
         Command::Approve(arguments) => block_on(approve::run(arguments, data)),

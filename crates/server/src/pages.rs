@@ -9,6 +9,7 @@ pub mod findings;
 pub mod layout;
 pub mod proof;
 pub mod rollout;
+pub mod scale;
 pub mod series;
 pub mod show;
 pub mod story;

@@ -53,7 +53,7 @@ async fn foreign_text_is_escaped_on_every_page() {
     let mut story = Story::new(EVIL, clock::now(), &served.blobs);
     story.opened("notebook", 1).found(EVIL, EVIL, EVIL, HIGH).proposed().built().verified();
     story.decided(Answer::Allow).started().step(0).looks(3, 100.0, 0.05, 0.0, 0.0).taken_back();
-    let id = served.tell(&story).await;
+    let id = served.tell(&mut story).await;
     for path in ["/".to_owned(), format!("/patches/{id}")] {
         let page = served.get(&path).await;
         assert_eq!(page.status, StatusCode::OK, "{path}");
@@ -72,7 +72,7 @@ async fn foreign_text_is_escaped_on_every_page() {
 #[tokio::test]
 async fn a_story_shows_every_part() {
     let served = Served::start().await;
-    let id = served.tell(&rolling(&served)).await;
+    let id = served.tell(&mut rolling(&served)).await;
     let page = served.get(&format!("/patches/{id}")).await.text;
     for part in [
         "RUSTSEC-2019-0009",
@@ -93,7 +93,7 @@ async fn a_story_shows_every_part() {
 #[tokio::test]
 async fn strangers_are_refused() {
     let served = Served::start().await;
-    let id = served.tell(&asking(&served)).await;
+    let id = served.tell(&mut asking(&served)).await;
     let path = format!("/api/v1/patches/{id}/abort");
     let (host, near) = (served.host(), format!("http://{}", served.host()));
     let body = json!({ "by": "Ann", "reason": "x" }).to_string();
@@ -148,7 +148,7 @@ async fn what_is_not_there_is_not_found() {
 #[tokio::test]
 async fn the_domains_refusal_is_a_conflict_with_its_words() {
     let served = Served::start().await;
-    let id = served.tell(&asking(&served)).await;
+    let id = served.tell(&mut asking(&served)).await;
     let dossier = format!("sha256:{}", "0".repeat(64));
     let cases = [
         ("rollback", json!({ "by": "Ann" }), StatusCode::CONFLICT, "does not apply there"),
@@ -188,7 +188,7 @@ async fn the_domains_refusal_is_a_conflict_with_its_words() {
 #[tokio::test]
 async fn an_approval_over_what_was_shown_is_kept() {
     let served = Served::start().await;
-    let id = served.tell(&asking(&served)).await;
+    let id = served.tell(&mut asking(&served)).await;
     let facts = json_of(&served.get(&format!("/api/v1/patches/{id}")).await.text);
     assert_eq!(facts["card"]["waits_for_person"], true);
     let body =
@@ -204,8 +204,8 @@ async fn an_approval_over_what_was_shown_is_kept() {
 #[tokio::test]
 async fn facts_and_events_are_whole() {
     let served = Served::start().await;
-    let story = rolling(&served);
-    let id = served.tell(&story).await;
+    let mut story = rolling(&served);
+    let id = served.tell(&mut story).await;
     let facts = json_of(&served.get(&format!("/api/v1/patches/{id}")).await.text);
     assert_eq!(facts["rollout"]["phase"], "watching");
     assert_eq!(facts["rollout"]["step"], 1);
@@ -243,7 +243,7 @@ async fn evidence_is_served_as_it_is_and_never_as_a_page() {
 async fn a_stream_begins_at_once_tells_changes_and_ends_with_the_patch() {
     let served = Served::start().await;
     let mut story = rolling(&served);
-    let id = served.tell(&story).await;
+    let id = served.tell(&mut story).await;
     let watching = served.conductor.clone();
     let watch = tokio::spawn(async move { watching.watch_ledger().await });
     let mut stream =
@@ -279,7 +279,7 @@ async fn the_boards_stream_tells_of_new_patches() {
     assert!(first.contains("\"cards\":[]"), "{first}");
     let watching = served.conductor.clone();
     let watch = tokio::spawn(async move { watching.watch_ledger().await });
-    served.tell(&asking(&served)).await;
+    served.tell(&mut asking(&served)).await;
     let second = read_until(&mut stream, |text| text.contains("P-1") || text.contains("yaml-rust")).await;
     assert!(second.contains("\"stage\":\"approve\""), "{second}");
     watch.abort();
@@ -319,7 +319,7 @@ async fn the_server_stops_with_streams_open() {
 #[tokio::test]
 async fn health_and_metrics_answer() {
     let served = Served::start().await;
-    served.tell(&rolling(&served)).await;
+    served.tell(&mut rolling(&served)).await;
     for path in ["/healthz", "/readyz"] {
         assert_eq!(served.get(path).await.status, StatusCode::OK, "{path}");
     }

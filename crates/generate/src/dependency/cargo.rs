@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use async_trait::async_trait;
 use patchline_model::digest::{Commit, Digest};
-use patchline_model::failure::Failure;
+use patchline_model::failure::{Failure, FailureClass};
 use patchline_model::id::FindingId;
 use patchline_model::package::Ecosystem;
 use patchline_model::stage::detect::{Finding, Source};
@@ -295,7 +295,7 @@ fn no_fix(leaves: &[(FindingId, String)], unreachable: bool, log: String) -> Res
             reasons.join("; ")
         );
         let hint = "connect to the network, or fetch the fixed version once with `cargo fetch`";
-        return Err(Failure::transient(message).with_hint(hint));
+        return Err(Failure::transient(message).with_hint(hint).of(FailureClass::Network));
     }
     Ok(Proposal::NoFix { reasons, log })
 }

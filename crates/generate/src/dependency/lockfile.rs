@@ -42,6 +42,9 @@ pub(crate) struct Comparison {
 struct Document {
     #[serde(default)]
     package: Vec<Entry>,
+    /// Where lockfiles of format 1 keep the checksums, as `checksum <name> <version> (<source>)`.
+    #[serde(default)]
+    metadata: BTreeMap<String, toml::Value>,
 }
 
 #[derive(Deserialize)]
@@ -62,14 +65,15 @@ impl Lockfile {
         let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
         let document: Document =
             toml::from_str(text).map_err(|error| NotALockfile(first_line(error.message().to_owned())))?;
+        let metadata = document.metadata;
         let packages = document.package.into_iter().map(|entry| {
             let version = Version::parse(&entry.version)
                 .map_err(|_| NotALockfile(format!("`{}` is not a version", entry.version.escape_debug())))?;
             Ok(Locked {
+                checksum: entry.checksum.clone().or_else(|| checksum_apart(&metadata, &entry)),
                 name: entry.name,
                 version,
                 source: entry.source,
-                checksum: entry.checksum,
                 dependencies: entry.dependencies,
             })
         });
@@ -121,6 +125,14 @@ impl Lockfile {
     }
 }
 
+/// The checksum of a package in a lockfile of format 1; cargo writes `<none>` where there is none.
+fn checksum_apart(metadata: &BTreeMap<String, toml::Value>, entry: &Entry) -> Option<String> {
+    let source = entry.source.as_ref()?;
+    let key = format!("checksum {} {} ({source})", entry.name, entry.version);
+    let checksum = metadata.get(&key)?.as_str()?;
+    (checksum != "<none>").then(|| checksum.to_owned())
+}
+
 /// Nothing may go below its installed version, and nothing may come from elsewhere or with another content.
 pub(crate) fn compare(before: &Lockfile, after: &Lockfile) -> Comparison {
     let names: BTreeSet<&str> =
@@ -143,7 +155,9 @@ fn compare_one(name: &str, before: Vec<Locked>, after: Vec<Locked>, comparison: 
         |list: &[Locked], package: &Locked| list.iter().any(|other| other.version == package.version);
     for new in &after {
         let old = before.iter().filter(|old| old.version == new.version);
-        let changed = |old: &Locked| old.source != new.source || old.checksum != new.checksum;
+        // A checksum that was not known may become known; a known one may neither change nor go.
+        let other_content = |old: &Locked| old.checksum.is_some() && old.checksum != new.checksum;
+        let changed = |old: &Locked| old.source != new.source || other_content(old);
         if old.clone().next().is_some() && old.clone().all(changed) {
             comparison
                 .violations
@@ -273,6 +287,18 @@ mod tests {
             ),
         ] {
             assert_eq!(compare(&before, &Lockfile::parse(&changed).unwrap()).violations, [violation]);
+        }
+    }
+
+    #[test]
+    fn checksums_of_format_1_move_into_the_package_and_stay_what_they_are() {
+        let source = "source = \"registry\"\n";
+        let package = format!("[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n{source}");
+        let old = format!("{package}\n[metadata]\n\"checksum a 1.0.0 (registry)\" = \"00\"\n");
+        let before = Lockfile::parse(&old).unwrap();
+        for (checksum, violations) in [("00", 0), ("11", 1)] {
+            let after = Lockfile::parse(&format!("{package}checksum = \"{checksum}\"\n")).unwrap();
+            assert_eq!(compare(&before, &after).violations.len(), violations, "{checksum}");
         }
     }
 

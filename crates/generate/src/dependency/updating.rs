@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use patchline_model::failure::Failure;
+use patchline_model::failure::{Failure, FailureClass};
 use patchline_sandbox::foreign::{Exit, Foreign};
 use patchline_sandbox::rust::{rust_environment, rust_writable};
 use patchline_sandbox::sandbox::Sandbox;
@@ -118,7 +118,8 @@ impl<'a> Updating<'a> {
         self.note(&format!("$ {}\n{}\n{}\n", command.join(" "), finished.combined(), finished.ending()));
         if let Some(missing) = reason::missing_toolchain(&finished.stderr) {
             let hint = "install it with `rustup toolchain install`, or change the repository's `rust-toolchain.toml`";
-            return Err(Failure::permanent(format!("could not run cargo: {missing}")).with_hint(hint));
+            let failure = Failure::permanent(format!("could not run cargo: {missing}")).with_hint(hint);
+            return Err(failure.of(FailureClass::Tool));
         }
         if let Some(outer) = self.outer_manifest().filter(|outer| finished.stderr.contains(outer)) {
             let message = format!(

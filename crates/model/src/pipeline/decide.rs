@@ -23,6 +23,9 @@ const LONGEST_WAIT_WHILE_MOVING: Seconds = Seconds(2);
 /// The facts that follow from a command, or why it is refused. No facts means: nothing changes.
 pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Event>, Rejection> {
     let Command { by, ask } = command;
+    if by.name().is_empty() {
+        return Err(Rejection::NotAPerson);
+    }
     let facts = match ask {
         Ask::Detect(command) => open(patch, command)?,
         Ask::Approve(command) => approve(cx, patch, &by, command)?,
@@ -103,7 +106,13 @@ fn report(
         Due::Job(..) | Due::Wake(_) | Due::Nothing => return Err(Rejection::NotOwed { job }),
     }
     match answer {
-        Ok(outcome) => answered(cx, patch, opening, job, outcome),
+        Ok(outcome) => match answered(cx, patch, opening, job, outcome) {
+            // A failed try: were it refused alone, the same question would be asked for ever.
+            Err(refused @ (Rejection::Nonsense(_) | Rejection::WrongStage { .. })) => {
+                Ok(failed(cx, patch, job, Failure::transient(refused.to_string())))
+            }
+            decided => decided,
+        },
         Err(failure) => Ok(failed(cx, patch, job, failure)),
     }
 }

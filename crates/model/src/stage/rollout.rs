@@ -87,6 +87,8 @@ pub struct State {
     pub new: Option<Version>,
     pub plan: Option<Plan>,
     pub started: Option<Timestamp>,
+    /// The step that was entered last; it outlives the phase in which it is watched.
+    pub reached: usize,
     /// When the present phase, or step, began.
     pub since: Timestamp,
     pub paused: Option<String>,
@@ -190,7 +192,7 @@ impl State {
     /// What the world should look like now.
     pub fn desired(&self) -> Option<Desired> {
         let (stable, new, plan) = (self.stable.as_ref()?, self.new.as_ref()?, self.plan.as_ref()?);
-        Some(canary::desired(plan, canary_of(plan), stable, new, &self.phase))
+        Some(canary::desired(plan, canary_of(plan), stable, new, &self.phase, self.reached))
     }
 
     /// What came since the last look. A new epoch, a counter that went backwards, or an arm that could not be read is
@@ -243,7 +245,10 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.started = Some(at);
             state.enter(Phase::Preparing, at);
         }
-        Event::StepEntered { step } => state.enter(Phase::Watching { step: *step }, at),
+        Event::StepEntered { step } => {
+            state.reached = *step;
+            state.enter(Phase::Watching { step: *step }, at);
+        }
         Event::Looked { tick, cursor, judgement } => {
             state.count(tick, cursor);
             let missing = tick.canary.is_none() || tick.stable.is_none();

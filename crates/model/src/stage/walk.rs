@@ -21,7 +21,10 @@ const PAGE_AFTER: u32 = 5;
 pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
     let not_now = |asked: &str| Rejection::NotNow { patch, stage: Stage::Rollout, asked: asked.to_owned() };
     match (command, &state.phase) {
-        (Command::Pause { .. }, Phase::Watching { .. }) if state.paused.is_some() => Ok(Vec::new()),
+        (Command::Promote { .. }, _) if *by == Actor::Machine => Err(Rejection::NotAPerson),
+        (Command::Pause { .. }, Phase::Preparing | Phase::Watching { .. }) if state.paused.is_some() => {
+            Ok(Vec::new())
+        }
         (Command::Pause { reason }, Phase::Preparing | Phase::Watching { .. }) => {
             Ok(vec![Event::Paused { reason }])
         }
@@ -31,7 +34,11 @@ pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Re
             None => Err(Rejection::NotPaused { patch }),
         },
         (Command::Resume, _) => Err(not_now("resume")),
-        (Command::Promote { .. }, Phase::Watching { .. }) if state.hurried => Ok(Vec::new()),
+        (Command::Promote { .. }, Phase::Preparing | Phase::Watching { .. })
+            if state.hurried && state.paused.is_none() =>
+        {
+            Ok(Vec::new())
+        }
         (Command::Promote { reason }, Phase::Preparing | Phase::Watching { .. }) => {
             Ok(vec![Event::Hurried { reason }])
         }
@@ -113,9 +120,12 @@ fn reconciled(
         Phase::Growing => grown(cx, plan, state, observed, judgement, met),
         Phase::Switching => switched(cx, plan, state, observed, met),
         Phase::Finishing if met => vec![counted(state, observed), Event::Promoted],
-        Phase::RollingBack if share_is_gone(state, observed) => vec![Event::ShareTaken],
+        // Counted now: a target may forget the bad version with its last instance.
+        Phase::RollingBack if share_is_gone(state, observed) => {
+            vec![counted(state, observed), Event::ShareTaken]
+        }
         Phase::Retiring if met => vec![counted(state, observed), Event::RolledBack],
-        Phase::Finishing | Phase::RollingBack | Phase::Retiring => Vec::new(),
+        Phase::Finishing | Phase::RollingBack | Phase::Retiring => not_followed(cx, plan, state),
         Phase::Idle | Phase::Promoted | Phase::RolledBack => Vec::new(),
     }
 }
@@ -158,12 +168,13 @@ fn watched(
     let shows_promotion = complete && answer == JudgeAnswer::Promote;
     let next = match answer {
         JudgeAnswer::Rollback => Some(Event::RollbackDecided { cause: Cause::Judge { reason } }),
+        // A person's word holds past the deadline too; else a rollout that waits for one could never be promoted.
+        _ if state.hurried && state.paused.is_none() && complete => Some(Event::PromotionDecided),
         _ if past_deadline && state.paused.is_none() => at_deadline(plan),
         _ if missing >= plan.missing_limit && state.paused.is_none() => Some(Event::Paused {
             reason: format!("no data for {missing} looks in a row; missing data is never good news"),
         }),
         _ if state.paused.is_some() => None,
-        _ if state.hurried && complete => Some(Event::PromotionDecided),
         _ if !baked || !complete => None,
         _ if !canary::is_last(canary, step) => Some(Event::StepEntered { step: step + 1 }),
         _ if shows_promotion => Some(Event::PromotionDecided),
@@ -216,6 +227,15 @@ fn switched(cx: Context<'_>, plan: &Plan, state: &State, observed: &Observed, me
         }],
         (false, false) => Vec::new(),
     }
+}
+
+/// A target that answers and does not follow: past the deadline a person is called, once a phase.
+fn not_followed(cx: Context<'_>, plan: &Plan, state: &State) -> Vec<Event> {
+    let late = cx.now >= state.since.after(plan.start_deadline);
+    if !late || state.paged {
+        return Vec::new();
+    }
+    vec![Event::Paged { reason: format!("the target did not follow within {}", plan.start_deadline) }]
 }
 
 fn counted(state: &State, observed: &Observed) -> Event {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Event, Fact};
 use crate::id::Stage;
-use crate::stage::approve::{self, Answer};
+use crate::stage::approve::{self, Answer, Reason};
 use crate::stage::build::{self, Reproducible};
 use crate::stage::rollout::Cause;
 use crate::stage::verify::CheckResult;
@@ -41,11 +41,7 @@ pub fn line(event: &Event) -> Option<Line> {
             let worst = priorities.first()?;
             let due = worst.due.map(|due| format!(", due {}", due.date())).unwrap_or_default();
             let text = format!("{}{due}, owner {}", worst.action.words(), worst.owner);
-            (
-                Mood::Plain,
-                text,
-                priorities.iter().flat_map(|priority| priority.reasons.clone()).take(12).collect(),
-            )
+            (Mood::Plain, text, priority_lines(priorities))
         }
         Fact::Generate(fact) => generate_line(fact),
         Fact::Build(fact) => build_line(fact),
@@ -117,6 +113,18 @@ fn finding_lines(finding: &detect::Finding) -> Vec<String> {
     lines
 }
 
+/// One finding's reasons in full; of several, one line each.
+fn priority_lines(priorities: &[triage::Priority]) -> Vec<String> {
+    if let [only] = priorities {
+        return only.reasons.clone();
+    }
+    let line = |priority: &triage::Priority| {
+        let reason = priority.reasons.first().map(String::as_str).unwrap_or_default();
+        format!("{}: {}: {reason}", priority.finding, priority.action.words())
+    };
+    priorities.iter().take(20).map(line).collect()
+}
+
 fn generate_line(fact: &generate::Event) -> Told {
     match fact {
         generate::Event::Proposed { candidate, .. } => {
@@ -179,7 +187,7 @@ fn verify_line(fact: &verify::Event) -> Option<Told> {
             let mut details = Vec::new();
             for checked in &verdict.checks {
                 details.push(format!("{} {}: {}", checked.check, word(checked.result), checked.summary));
-                details.extend(checked.details.iter().take(8).map(|detail| format!("  {detail}")));
+                details.extend(checked.details.iter().take(6).map(|detail| format!("  {detail}")));
             }
             let text = if verdict.holds() {
                 "every check passed".to_owned()
@@ -202,11 +210,7 @@ fn approve_line(fact: &approve::Event) -> Told {
                     (Mood::Warn, format!("waits for approval by {}", roles.join(" and ")))
                 }
             };
-            let reasons = decision.reasons.iter().map(|reason| {
-                let mark = if reason.holds { "holds" } else { "does not hold" };
-                format!("{} {mark}: {}", reason.rule, reason.text)
-            });
-            (mood, text, reasons.collect())
+            (mood, text, gate_lines(&decision.reasons))
         }
         approve::Event::Approved(approval) => {
             let comment =
@@ -215,6 +219,20 @@ fn approve_line(fact: &approve::Event) -> Told {
         }
         approve::Event::Rejected { by, reason } => (Mood::Bad, format!("{by} rejects: {reason}"), Vec::new()),
     }
+}
+
+/// The rules that hold by name, and each one that does not with its reason.
+fn gate_lines(reasons: &[Reason]) -> Vec<String> {
+    let holds: Vec<&str> =
+        reasons.iter().filter(|reason| reason.holds).map(|reason| reason.rule.as_str()).collect();
+    let mut lines = vec![format!("holds: {}", holds.join(", "))];
+    lines.extend(
+        reasons
+            .iter()
+            .filter(|reason| !reason.holds)
+            .map(|reason| format!("{}: {}", reason.rule, reason.text)),
+    );
+    lines
 }
 
 fn rollout_line(fact: &rollout::Event) -> Option<Told> {

@@ -26,7 +26,7 @@ async fn main() -> std::io::Result<()> {
     let blobs = Blobs::open(&folder.path().join("blobs")).map_err(std::io::Error::other)?;
     let store: Arc<dyn Store> =
         Arc::new(Sqlite::open(&folder.path().join("ledger.sqlite")).map_err(std::io::Error::other)?);
-    for (index, story) in finished(&blobs).into_iter().chain(waiting(&blobs)).enumerate() {
+    for (index, mut story) in finished(&blobs).into_iter().chain(waiting(&blobs)).enumerate() {
         let id = store.allocate(&format!("story {index}")).await.map_err(std::io::Error::other)?;
         story.save(store.as_ref(), id).await;
     }

@@ -32,6 +32,7 @@ pub struct Story {
     pub title: String,
     blobs: Blobs,
     judge: Judge,
+    saved: usize,
     chance: u64,
 }
 
@@ -45,7 +46,15 @@ impl Story {
             ..Settings::default()
         };
         let judge = Judge::new(settings).expect("the settings are plain");
-        Self { at, events: Vec::new(), title: title.to_owned(), blobs: blobs.clone(), judge, chance: 7 }
+        Self {
+            at,
+            events: Vec::new(),
+            title: title.to_owned(),
+            blobs: blobs.clone(),
+            judge,
+            saved: 0,
+            chance: 7,
+        }
     }
 
     /// Adds a fact so many seconds after the one before.
@@ -292,12 +301,13 @@ impl Story {
     }
 
     /// Writes everything that is not yet in the ledger.
-    pub async fn save(&self, store: &dyn Store, id: PatchId) {
-        let expected = store.read(id, 0).await.expect("the ledger can be read").len();
-        let events = self.events[expected..].to_vec();
-        let append =
-            Append { patch: id, expected: expected as u64, events, fence: None, takes: None, gives: None };
-        store.append(append).await.expect("nobody else writes");
+    pub async fn save(&mut self, store: &dyn Store, id: PatchId) {
+        // Whoever looks at the pages may have pressed a button meanwhile.
+        let expected = store.read(id, 0).await.expect("the ledger can be read").len() as u64;
+        let events = self.events[self.saved..].to_vec();
+        self.saved = self.events.len();
+        let append = Append { patch: id, expected, events, fence: None, takes: None, gives: None };
+        store.append(append).await.expect("nobody else writes just now");
     }
 
     fn counts(&mut self, requests: f64, error_rate: f64) -> Counts {

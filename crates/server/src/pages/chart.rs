@@ -4,22 +4,9 @@
 use maud::{Markup, html};
 use patchline_model::view::story::Mood;
 
+use crate::pages::scale::{BOTTOM, HEIGHT, LEFT, RIGHT, Scale, TOP, WIDTH, clock, short, ticks, tidy, times};
 use crate::pages::series::{Level, Mark, Point, Series};
 use crate::pages::words;
-
-/// The drawing's size and the frame in it, in the units of its view box.
-const WIDTH: f64 = 440.0;
-const HEIGHT: f64 = 172.0;
-const LEFT: f64 = 40.0;
-const RIGHT: f64 = 10.0;
-const TOP: f64 = 18.0;
-const BOTTOM: f64 = 22.0;
-
-/// Steps of the time axis, in seconds; beyond them, whole days.
-const STEPS: [f64; 20] = [
-    0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0,
-    10_800.0, 21_600.0, 43_200.0, 86_400.0,
-];
 
 /// About the width of one letter.
 const LETTER: f64 = 5.8;
@@ -196,7 +183,7 @@ fn lowest(lines: &[Line]) -> f64 {
 }
 
 fn draw(panel: &Panel<'_>) -> Markup {
-    let scale = Scale::of(panel);
+    let scale = Scale::new(panel.series.seconds, panel.low, panel.high);
     html! {
         figure.chart {
             figcaption {
@@ -318,37 +305,6 @@ fn labels<'a>(marks: &'a [Mark], scale: &Scale) -> Vec<Label<'a>> {
     placed
 }
 
-/// From values to places in the drawing. Every place is a finite number inside it, whatever comes in.
-struct Scale {
-    seconds: f64,
-    low: f64,
-    high: f64,
-}
-
-impl Scale {
-    fn of(panel: &Panel<'_>) -> Self {
-        let seconds =
-            if panel.series.seconds.is_finite() { panel.series.seconds.clamp(1.0, 1e12) } else { 1.0 };
-        let steps = ticks(panel.low, panel.high, 4);
-        let top = steps.last().copied().unwrap_or(panel.high).max(panel.high);
-        Self { seconds, low: panel.low, high: if top > panel.low { top } else { panel.low + 1.0 } }
-    }
-
-    fn x(&self, second: f64) -> f64 {
-        let part = if second.is_finite() { (second / self.seconds).clamp(0.0, 1.0) } else { 0.0 };
-        tidy(LEFT + part * (WIDTH - LEFT - RIGHT))
-    }
-
-    fn y(&self, value: f64) -> f64 {
-        let part = if value.is_finite() {
-            ((value - self.low) / (self.high - self.low)).clamp(0.0, 1.0)
-        } else {
-            0.0
-        };
-        tidy(HEIGHT - BOTTOM - part * (HEIGHT - TOP - BOTTOM))
-    }
-}
-
 fn path(scale: &Scale, line: &Line) -> String {
     let mut text = String::new();
     let mut is_drawing = false;
@@ -383,65 +339,9 @@ fn area(scale: &Scale, line: &Line) -> String {
     format!("M{} {bottom}{top}L{} {bottom}Z", scale.x(*first), scale.x(*last))
 }
 
-/// Round values from `low` to `high`, about so many.
-fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
-    let span = high - low;
-    if !span.is_finite() || span <= 0.0 {
-        return vec![if low.is_finite() { low } else { 0.0 }];
-    }
-    let raw = span / count as f64;
-    let power = 10_f64.powf(raw.log10().floor());
-    let factor = [1.0, 2.0, 2.5, 5.0, 10.0].into_iter().find(|factor| factor * power >= raw).unwrap_or(10.0);
-    let step = factor * power;
-    let first = (low / step).ceil();
-    let values = (0..count + 3).map(|index| (first + index as f64) * step);
-    values.take_while(|value| *value <= high + step * 1e-9).collect()
-}
-
-fn tidy(value: f64) -> f64 {
-    (value * 10.0).round() / 10.0
-}
-
-/// A number of at most four letters or so.
-fn short(value: f64) -> String {
-    let size = value.abs();
-    let trimmed = |text: String| {
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-    };
-    let text = match size {
-        _ if !value.is_finite() => return "–".to_owned(),
-        _ if size >= 1e9 => format!("{value:.0e}"),
-        _ if size >= 1e6 => format!("{}M", trimmed(format!("{:.1}", value / 1e6))),
-        _ if size >= 1e4 => format!("{}k", trimmed(format!("{:.1}", value / 1e3))),
-        _ if size >= 100.0 => format!("{value:.0}"),
-        _ if size >= 10.0 => trimmed(format!("{value:.1}")),
-        _ => trimmed(format!("{value:.2}")),
-    };
-    if text == "-0" { "0".to_owned() } else { text.replace('-', "\u{2212}") }
-}
-
-/// Round seconds from zero to the end, at most seven.
-fn times(seconds: f64) -> Vec<f64> {
-    let days = seconds / 5.0 / 86_400.0;
-    let step = STEPS.into_iter().find(|step| step * 5.0 >= seconds).unwrap_or(days.ceil() * 86_400.0);
-    (0..7_u32).map(|index| f64::from(index) * step).take_while(|at| *at <= seconds).collect()
-}
-
-/// A point in the rollout's time: seconds, minutes with seconds, or hours with minutes.
-fn clock(second: f64, whole: f64) -> String {
-    let count = second as u64;
-    match whole {
-        _ if count == 0 && second < 0.05 => "0".to_owned(),
-        _ if whole < 120.0 => format!("{} s", short(second)),
-        _ if whole < 7200.0 => format!("{}:{:02} min", count / 60, count % 60),
-        _ if whole < 172_800.0 => format!("{}:{:02} h", count / 3600, count / 60 % 60),
-        _ => format!("{} d", short(second / 86_400.0)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{charts, ticks};
+    use super::charts;
     use crate::pages::series::{Counted, Level, Mark, Point, Series};
     use patchline_model::view::story::Mood;
     use proptest::prelude::{Just, Strategy, any, prop_assert, prop_oneof, proptest};
@@ -506,12 +406,6 @@ mod tests {
             for place in places(&svg) {
                 prop_assert!((-1.0..=500.0).contains(&place), "{place}");
             }
-        }
-
-        #[test]
-        fn ticks_are_few_and_inside(low in -1e9..1e9_f64, span in 0.0..1e9_f64) {
-            let ticks = ticks(low, low + span, 4);
-            prop_assert!(ticks.len() <= 8);
         }
     }
 

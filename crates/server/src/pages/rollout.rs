@@ -122,13 +122,18 @@ fn versions(patch: &Patch, plan: &Plan) -> Markup {
             @if let Some(stable) = &rollout.stable { div.wide { dt { "Stable" } dd { code { (stable.artifact.short()) } " " (stable.label) } } }
             div { dt { "Instances" } dd { (plan.instances) " stable, " (canary_of(plan).instances) " canary" } }
             div { dt { "False alarm at most" } dd { (percent(plan.guards.alpha)) } }
-            div { dt { "Harm that matters" } dd { (percent(plan.guards.error_margin)) " more failures" @if plan.guards.latency { ", or slower answers" } } }
+            div { dt { "Harm that matters" } dd { (points(plan.guards.error_margin)) " points more failures" @if plan.guards.latency { ", or slower answers" } } }
             div { dt { "Looks" } dd { (rollout.ticks.len()) } }
         }
     }
 }
 
 fn percent(fraction: f64) -> String {
+    format!("{} %", points(fraction))
+}
+
+/// A fraction in hundredths.
+fn points(fraction: f64) -> String {
     let text = format!("{:.2}", fraction * 100.0);
-    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }

@@ -16,7 +16,7 @@ pub fn section(events: &[Event]) -> Option<Markup> {
         return None;
     }
     Some(html! {
-        h2 { "Timeline" }
+        h2 { "Timeline " span.count { "newest first, in UTC" } }
         ol.timeline role="list" reversed { @for line in told.iter().take(MOST_LINES) { (entry(line)) } }
         @if told.len() > MOST_LINES { p.muted { "Earlier facts are in the API's list of events." } }
     })
@@ -26,7 +26,7 @@ fn entry(line: &Line) -> Markup {
     html! {
         li class={ "entry " (words::mood_class(line.mood)) } {
             p.entry-head {
-                (words::time(line.at)) " " span.stage { (line.stage) } " " span.by { (line.by) }
+                (words::bare_time(line.at)) " " span.stage { (line.stage) } " " span.by { (line.by) }
             }
             p.entry-text { (words::linked(&line.text)) }
             @if !line.details.is_empty() {

@@ -30,17 +30,16 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
-/// A point in time, as `2026-11-21 22:38:05`, with the exact one for machines.
+/// A point in time, as `2026-11-21 22:38:05 UTC`, with the exact one for machines.
 pub fn time(at: Timestamp) -> Markup {
+    html! { (bare_time(at)) " UTC" }
+}
+
+/// The same where the reader has been told that it is UTC.
+pub fn bare_time(at: Timestamp) -> Markup {
     let exact = at.to_string();
     let shown = exact.get(..19).unwrap_or(&exact).replace('T', " ");
     html! { time datetime=(exact) title=(exact) { (shown) } }
-}
-
-/// The time of day alone, as `22:38:05`.
-pub fn time_of_day(at: Timestamp) -> Markup {
-    let exact = at.to_string();
-    html! { time datetime=(exact) title=(exact) { (exact.get(11..19).unwrap_or(&exact)) } }
 }
 
 /// How long ago, roughly.

@@ -61,7 +61,7 @@ impl Served {
     }
 
     /// Keeps a story as a patch.
-    pub async fn tell(&self, story: &Story) -> PatchId {
+    pub async fn tell(&self, story: &mut Story) -> PatchId {
         let id = self.store.allocate(&story.title).await.unwrap();
         story.save(self.store.as_ref(), id).await;
         id

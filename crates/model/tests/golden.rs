@@ -1,0 +1,206 @@
+//! Events are for ever: one stored file for each variant, which must be read and written the same by every version.
+//!
+//! `UPDATE_GOLDEN=1 cargo test -p patchline-model --test golden` writes them. A file that is in the repository is never
+//! changed by hand or by an update: an old event is brought up to date when it is read.
+
+#[path = "fixtures/given.rs"]
+mod given;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use patchline_model::actor::Actor;
+use patchline_model::digest::Digest;
+use patchline_model::event::{Event, Fact};
+use patchline_model::failure::Failure;
+use patchline_model::id::Stage;
+use patchline_model::stage::approve::{self, Answer, Approval};
+use patchline_model::stage::detect::{self, Until};
+use patchline_model::stage::generate;
+use patchline_model::stage::plan::{Counts, Version};
+use patchline_model::stage::review::{self, End};
+use patchline_model::stage::rollout::{self, Cause, Cursor, JudgeAnswer, Tick};
+use patchline_model::stage::triage::{self, Priority};
+use patchline_model::stage::verify::CheckResult;
+use patchline_model::stage::{build, verify};
+use patchline_model::time::Timestamp;
+use patchline_model::triage::action::Action;
+use patchline_model::triage::cvss;
+
+/// The file of each variant. A new variant breaks the build here: give it a file, and an event in `samples`.
+fn file(fact: &Fact) -> &'static str {
+    match fact {
+        Fact::Detect(detect::Event::Opened(_)) => "detect_opened",
+        Fact::Detect(detect::Event::Found { .. }) => "detect_found",
+        Fact::Detect(detect::Event::NothingFound { .. }) => "detect_nothing_found",
+        Fact::Triage(triage::Event::Prioritised { .. }) => "triage_prioritised",
+        Fact::Generate(generate::Event::Proposed { .. }) => "generate_proposed",
+        Fact::Generate(generate::Event::NoFix { .. }) => "generate_no_fix",
+        Fact::Generate(generate::Event::Refused { .. }) => "generate_refused",
+        Fact::Build(build::Event::Built(_)) => "build_built",
+        Fact::Build(build::Event::Broken { .. }) => "build_broken",
+        Fact::Build(build::Event::Dropped) => "build_dropped",
+        Fact::Verify(verify::Event::Verified { .. }) => "verify_verified",
+        Fact::Verify(verify::Event::Dropped) => "verify_dropped",
+        Fact::Approve(approve::Event::Decided { .. }) => "approve_decided",
+        Fact::Approve(approve::Event::Approved(_)) => "approve_approved",
+        Fact::Approve(approve::Event::Rejected { .. }) => "approve_rejected",
+        Fact::Rollout(rollout::Event::Started { .. }) => "rollout_started",
+        Fact::Rollout(rollout::Event::StepEntered { .. }) => "rollout_step_entered",
+        Fact::Rollout(rollout::Event::Looked { .. }) => "rollout_looked",
+        Fact::Rollout(rollout::Event::Paused { .. }) => "rollout_paused",
+        Fact::Rollout(rollout::Event::Resumed) => "rollout_resumed",
+        Fact::Rollout(rollout::Event::Hurried { .. }) => "rollout_hurried",
+        Fact::Rollout(rollout::Event::PromotionDecided) => "rollout_promotion_decided",
+        Fact::Rollout(rollout::Event::Switched) => "rollout_switched",
+        Fact::Rollout(rollout::Event::OldRetired) => "rollout_old_retired",
+        Fact::Rollout(rollout::Event::Promoted) => "rollout_promoted",
+        Fact::Rollout(rollout::Event::RollbackDecided { .. }) => "rollout_rollback_decided",
+        Fact::Rollout(rollout::Event::ShareTaken) => "rollout_share_taken",
+        Fact::Rollout(rollout::Event::Counted { .. }) => "rollout_counted",
+        Fact::Rollout(rollout::Event::RolledBack) => "rollout_rolled_back",
+        Fact::Rollout(rollout::Event::Paged { .. }) => "rollout_paged",
+        Fact::Review(review::Event::Ended(_)) => "review_ended",
+        Fact::Review(review::Event::Reviewed(_)) => "review_reviewed",
+        Fact::Faltered { .. } => "faltered",
+    }
+}
+
+/// Variants that `file` names.
+const VARIANTS: usize = 33;
+
+fn text(words: &str) -> String {
+    words.to_owned()
+}
+
+fn samples() -> Vec<Event> {
+    let facts = [paperwork(), moves()].concat();
+    let by = |fact: &Fact| match fact {
+        Fact::Detect(detect::Event::Opened(_)) | Fact::Approve(_) => Actor::person("ops@example.com"),
+        _ => Actor::Machine,
+    };
+    let at = Timestamp(1_767_225_600_123);
+    facts.into_iter().map(|fact| Event { at, by: by(&fact), fact }).collect()
+}
+
+fn paperwork() -> Vec<Fact> {
+    let evidence = Digest::of(b"evidence");
+    let priority = Priority {
+        finding: given::finding().id,
+        action: Action::ActNow,
+        due: Some(Timestamp(1_767_484_800_123)),
+        owner: text("team-notes"),
+        score: cvss::score(&given::finding().severity[0]),
+        reasons: vec![text("A fix is published: 0.4.1.")],
+    };
+    let approval = Approval {
+        by: Actor::person("bob@example.com"),
+        role: text("owner"),
+        dossier: given::dossier(),
+        comment: text("looks right"),
+        at: Timestamp(1_767_225_600_123),
+    };
+    vec![
+        Fact::Detect(detect::Event::Opened(Box::new(given::opening(Until::Rollout)))),
+        Fact::Detect(detect::Event::Found {
+            findings: vec![given::finding()],
+            packages: 41,
+            evidence: evidence.clone(),
+        }),
+        Fact::Detect(detect::Event::NothingFound { packages: 41, evidence: evidence.clone() }),
+        Fact::Triage(triage::Event::Prioritised { priorities: vec![priority] }),
+        Fact::Generate(generate::Event::Proposed { candidate: Box::new(given::candidate(1)), evidence }),
+        Fact::Generate(generate::Event::NoFix { reasons: vec![text("no fixed version is published")] }),
+        Fact::Generate(generate::Event::Refused { why: text("suite: 1 of 12 tests fails") }),
+        Fact::Build(build::Event::Built(Box::new(given::both()))),
+        Fact::Build(build::Event::Broken { why: text("a type does not fit"), log: Digest::of(b"log") }),
+        Fact::Build(build::Event::Dropped),
+        Fact::Verify(verify::Event::Verified { verdict: given::checks(CheckResult::Warned) }),
+        Fact::Verify(verify::Event::Dropped),
+        Fact::Approve(approve::Event::Decided {
+            decision: given::decided(Answer::Needs(vec![text("owner")])),
+            considered: 1,
+        }),
+        Fact::Approve(approve::Event::Approved(approval)),
+        Fact::Approve(approve::Event::Rejected {
+            by: Actor::person("bob@example.com"),
+            reason: text("not on a Friday"),
+        }),
+        Fact::Review(review::Event::Ended(End::RolledBack(text("the canary fails more often")))),
+        Fact::Review(review::Event::Reviewed(Box::new(given::review()))),
+        Fact::Faltered {
+            job: given::job(Stage::Build, 1),
+            failure: Failure::transient("the disk is full").with_hint("make room"),
+            retry_at: Some(Timestamp(1_767_225_602_123)),
+        },
+    ]
+}
+
+fn moves() -> Vec<Fact> {
+    let counts = |requests: u64| Counts { requests, errors: 2, latency: vec![(17, 30), (18, 9)] };
+    let tick = Tick { canary: Some(counts(5)), stable: None };
+    let cursor =
+        Cursor { epoch: text("1"), canary: Some(counts(105)), stable: Some(counts(2000)), unrouted: 1 };
+    let new = Version { artifact: Digest::of(b"new"), label: text("1111111111 (yaml-rust 0.4.1)") };
+    let reason = text("because");
+    let events = vec![
+        rollout::Event::Started { stable: given::stable(), new, plan: Box::new(given::plan()) },
+        rollout::Event::StepEntered { step: 1 },
+        rollout::Event::Looked {
+            tick: tick.clone(),
+            cursor: cursor.clone(),
+            judgement: given::judged(JudgeAnswer::Continue),
+        },
+        rollout::Event::Paused { reason: reason.clone() },
+        rollout::Event::Resumed,
+        rollout::Event::Hurried { reason: reason.clone() },
+        rollout::Event::PromotionDecided,
+        rollout::Event::Switched,
+        rollout::Event::OldRetired,
+        rollout::Event::Promoted,
+        rollout::Event::RollbackDecided {
+            cause: Cause::Person { by: Actor::person("ops@example.com"), reason: reason.clone() },
+        },
+        rollout::Event::ShareTaken,
+        rollout::Event::Counted { tick, cursor },
+        rollout::Event::RolledBack,
+        rollout::Event::Paged { reason },
+    ];
+    events.into_iter().map(Fact::Rollout).collect()
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+#[test]
+fn every_variant_is_written_and_read_as_it_always_was() {
+    for event in samples() {
+        let path = folder().join(format!("{}.json", file(&event.fact)));
+        let written = format!("{}\n", serde_json::to_string_pretty(&event).expect("events are JSON"));
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            fs::write(&path, &written).expect("the folder can be written");
+        }
+        let stored = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(written, stored, "{} is written otherwise now", path.display());
+        assert_eq!(
+            serde_json::from_str::<Event>(&stored).unwrap(),
+            event,
+            "{} is read otherwise",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn every_variant_has_its_file_and_every_file_its_variant() {
+    let variants: BTreeSet<String> =
+        samples().iter().map(|event| format!("{}.json", file(&event.fact))).collect();
+    assert_eq!(variants.len(), VARIANTS);
+    let files: BTreeSet<String> = fs::read_dir(folder())
+        .expect("the folder is there")
+        .map(|entry| entry.expect("the folder can be read").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(files, variants);
+}

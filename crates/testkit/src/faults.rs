@@ -1,0 +1,297 @@
+//! Planted faults: each a small mistake in the loop that a world must notice, or the world is not cruel enough.
+
+use patchline_model::actor::Actor;
+use patchline_model::command::{Ask, Command};
+use patchline_model::context::Context;
+use patchline_model::event::{Event, Fact};
+use patchline_model::id::Stage;
+use patchline_model::job::{Due, Job, Outcome};
+use patchline_model::patch::Patch;
+use patchline_model::pipeline::decide::decide;
+use patchline_model::pipeline::due::due;
+use patchline_model::pipeline::evolve::evolve;
+use patchline_model::rejection::Rejection;
+use patchline_model::stage::approve::{self, Answer};
+use patchline_model::stage::phase::Phase;
+use patchline_model::stage::plan::{Desired, Observed};
+use patchline_model::stage::rollout::{self, Cause, canary_of};
+use patchline_model::stage::{review, verify};
+use patchline_model::time::Timestamp;
+
+/// A mistake that somebody might make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    LateAnswersCount,
+    CursorIsStale,
+    MissingIsReadAsZero,
+    ApprovalsAreNotReconsidered,
+    AuthorApproves,
+    MachineApproves,
+    StaleDossierIsAccepted,
+    PauseIsIgnored,
+    PauseIsNotRemembered,
+    EndedPatchMoves,
+    BakeIsSkipped,
+    PromotesWithoutData,
+    JudgeIsIgnored,
+    RollbackIsGivenUp,
+    RollbackTurnsForward,
+    HalfVerdictCounts,
+    FailedChecksPass,
+    StableShrinksEarly,
+    WholeShareAtOnce,
+    FailureIsNeverRetried,
+    AttemptsAreNotCounted,
+    StoreIgnoresVersions,
+    LocksAreNotTaken,
+    CrashLosesNewestEvent,
+    CrashTearsAnAppend,
+    ActsOnWhatWasNotAppended,
+    TargetObeysOldOrders,
+    TargetGivesTooMuch,
+    NobodyIsPaged,
+    LastRequestsAreLost,
+    NonsenseIsOnlyRefused,
+}
+
+impl Fault {
+    pub const ALL: [Fault; 31] = [
+        Fault::LateAnswersCount,
+        Fault::CursorIsStale,
+        Fault::MissingIsReadAsZero,
+        Fault::ApprovalsAreNotReconsidered,
+        Fault::AuthorApproves,
+        Fault::MachineApproves,
+        Fault::StaleDossierIsAccepted,
+        Fault::PauseIsIgnored,
+        Fault::PauseIsNotRemembered,
+        Fault::EndedPatchMoves,
+        Fault::BakeIsSkipped,
+        Fault::PromotesWithoutData,
+        Fault::JudgeIsIgnored,
+        Fault::RollbackIsGivenUp,
+        Fault::RollbackTurnsForward,
+        Fault::HalfVerdictCounts,
+        Fault::FailedChecksPass,
+        Fault::StableShrinksEarly,
+        Fault::WholeShareAtOnce,
+        Fault::FailureIsNeverRetried,
+        Fault::AttemptsAreNotCounted,
+        Fault::StoreIgnoresVersions,
+        Fault::LocksAreNotTaken,
+        Fault::CrashLosesNewestEvent,
+        Fault::CrashTearsAnAppend,
+        Fault::ActsOnWhatWasNotAppended,
+        Fault::TargetObeysOldOrders,
+        Fault::TargetGivesTooMuch,
+        Fault::NobodyIsPaged,
+        Fault::LastRequestsAreLost,
+        Fault::NonsenseIsOnlyRefused,
+    ];
+}
+
+/// The three pure functions, as they are or with a fault between them and the loop.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    pub fault: Option<Fault>,
+}
+
+impl Rules {
+    pub fn decide(self, cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Event>, Rejection> {
+        let Some(fault) = self.fault else { return decide(cx, patch, command) };
+        let (misled, wrong) = mislead(fault, cx, patch.clone(), command.clone());
+        let decided = decide(cx, &misled, wrong);
+        distort(fault, cx, patch, &command, decided)
+    }
+
+    pub fn evolve(self, patch: Patch, event: &Event) -> Patch {
+        let forgets = self.fault == Some(Fault::PauseIsNotRemembered);
+        if forgets && matches!(event.fact, Fact::Rollout(rollout::Event::Paused { .. })) {
+            let paused = patch.rollout.paused.clone();
+            let mut patch = evolve(patch, event);
+            patch.rollout.paused = paused;
+            return patch;
+        }
+        evolve(patch, event)
+    }
+
+    pub fn due(self, cx: Context<'_>, patch: &Patch) -> Due {
+        let Some(fault) = self.fault else { return due(cx, patch) };
+        if fault == Fault::FailureIsNeverRetried && patch.faltering.is_some() {
+            return Due::Nothing;
+        }
+        let owed = match fault {
+            Fault::ApprovalsAreNotReconsidered => due(cx, &allow_early(patch.clone())),
+            _ => due(cx, patch),
+        };
+        let Due::Job(mut id, mut job) = owed else { return owed };
+        if fault == Fault::AttemptsAreNotCounted {
+            id.attempt = 0;
+        }
+        if let Job::Rollout(rollout::Job::Reconcile { desired, .. }) = &mut job {
+            redirect(fault, patch, desired);
+        }
+        Due::Job(id, job)
+    }
+}
+
+fn redirect(fault: Fault, patch: &Patch, desired: &mut Desired) {
+    match (fault, &patch.rollout.phase, &mut desired.arms[..]) {
+        (Fault::StableShrinksEarly, Phase::Switching | Phase::Growing, [stable, _]) => stable.instances = 0,
+        (Fault::WholeShareAtOnce, Phase::Watching { .. }, [stable, new]) => {
+            let last = patch.rollout.plan.as_ref().and_then(|plan| canary_of(plan).steps.last());
+            if let Some(last) = last {
+                (stable.share, new.share) = (last.share.rest(), last.share);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn allow_early(mut patch: Patch) -> Patch {
+    let state = &mut patch.approve;
+    if let Some(decision) = state.decision.as_mut().filter(|_| !state.approvals.is_empty()) {
+        decision.answer = Answer::Allow;
+        state.considered = state.approvals.len();
+    }
+    patch
+}
+
+/// Wrong inputs.
+fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command) -> (Patch, Command) {
+    match (fault, &mut command.ask) {
+        (Fault::LateAnswersCount, Ask::Report { job, .. }) => match due(cx, &patch) {
+            Due::Job(owed, _) if owed.stage == job.stage => *job = owed,
+            _ => {}
+        },
+        (Fault::AttemptsAreNotCounted, Ask::Report { job, .. }) => {
+            job.attempt = patch.attempts.get(&job.stage).copied().unwrap_or(0);
+        }
+        (Fault::CursorIsStale, Ask::Report { .. }) => {
+            if let Some(cursor) = &mut patch.rollout.cursor {
+                cursor.canary = cursor.canary.take().map(|_| Default::default());
+            }
+        }
+        (
+            Fault::MissingIsReadAsZero,
+            Ask::Report {
+                answer: Ok(Outcome::Rollout(rollout::Outcome::Reconciled { observed, .. })), ..
+            },
+        ) => fill_in(&patch, observed),
+        (Fault::ApprovalsAreNotReconsidered, Ask::Report { .. }) => patch = allow_early(patch),
+        (Fault::AuthorApproves, Ask::Approve(_)) => {
+            if let Some(candidate) = &mut patch.generate.candidate {
+                candidate.author = "somebody else".to_owned();
+            }
+        }
+        (Fault::MachineApproves, Ask::Approve(_)) if command.by == Actor::Machine => {
+            command.by = Actor::person(Actor::Machine.name());
+        }
+        (Fault::StaleDossierIsAccepted, Ask::Approve(approve::Command::Approve { dossier, .. })) => {
+            if let Some(decision) = &patch.approve.decision {
+                *dossier = decision.dossier.clone();
+            }
+        }
+        (Fault::PauseIsIgnored, Ask::Report { .. }) => patch.rollout.paused = None,
+        (Fault::EndedPatchMoves, Ask::Rollout(_) | Ask::Review(_)) => patch.review.end = None,
+        (Fault::BakeIsSkipped, Ask::Report { .. }) => patch.rollout.since = Timestamp(i64::MIN / 2),
+        _ => {}
+    }
+    (patch, command)
+}
+
+fn fill_in(patch: &Patch, observed: &mut Observed) {
+    let cursor = patch.rollout.cursor.clone().unwrap_or_default();
+    for arm in observed.arms.iter_mut().filter(|arm| arm.counts.is_none()) {
+        let is_new = patch.rollout.new.as_ref().is_some_and(|new| new.artifact == arm.artifact);
+        arm.counts = if is_new { cursor.canary.clone() } else { cursor.stable.clone() };
+    }
+}
+
+/// How the model speaks of an answer without sense.
+const NONSENSE: &str = "makes no sense";
+
+type Decided = Result<Vec<Event>, Rejection>;
+
+/// Wrong outputs.
+fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, decided: Decided) -> Decided {
+    let event = |fact: Fact| Event { at: cx.now, by: command.by.clone(), fact };
+    let phase = &patch.rollout.phase;
+    match (fault, decided) {
+        (Fault::PromotesWithoutData, Ok(mut events)) => {
+            let blind = |event: &Event| match &event.fact {
+                Fact::Rollout(rollout::Event::Looked { tick, judgement, .. }) => {
+                    tick.canary.is_none() && judgement.answer == rollout::JudgeAnswer::Promote
+                }
+                _ => false,
+            };
+            if matches!(phase, Phase::Watching { .. }) && events.len() == 1 && events.iter().any(blind) {
+                events.push(event(Fact::Rollout(rollout::Event::PromotionDecided)));
+            }
+            Ok(events)
+        }
+        (Fault::JudgeIsIgnored, Ok(mut events)) => {
+            events.retain(|event| match &event.fact {
+                Fact::Rollout(rollout::Event::RollbackDecided { cause }) => {
+                    !matches!(cause, Cause::Judge { .. })
+                }
+                _ => true,
+            });
+            Ok(events)
+        }
+        (Fault::RollbackIsGivenUp, Ok(mut events)) => {
+            let tries = patch.faltering.as_ref().map_or(0, |faltering| faltering.tries);
+            let goes_back = matches!(phase, Phase::RollingBack | Phase::Retiring);
+            if let Some(Event { fact: Fact::Faltered { retry_at, .. }, .. }) = events.first_mut()
+                && goes_back
+                && tries >= 1
+            {
+                *retry_at = None;
+                let end = review::End::Abandoned("it failed too often".to_owned());
+                events.push(event(Fact::Review(review::Event::Ended(end))));
+            }
+            Ok(events)
+        }
+        (Fault::RollbackTurnsForward, Err(Rejection::NotNow { asked, .. }))
+            if asked == "promote" && *phase == Phase::RollingBack =>
+        {
+            Ok(vec![event(Fact::Rollout(rollout::Event::StepEntered { step: 0 }))])
+        }
+        (Fault::HalfVerdictCounts, decided) => match &command.ask {
+            Ask::Report { answer: Ok(Outcome::Verify(outcome)), job } if job.stage == Stage::Verify => {
+                let verdict = outcome.verdict.clone();
+                let still = matches!(due(cx, patch), Due::Job(owed, _) if owed == *job);
+                if still && verdict.checks.len() < verify::REQUIRED.len() {
+                    return Ok(vec![event(Fact::Verify(verify::Event::Verified { verdict }))]);
+                }
+                decided
+            }
+            _ => decided,
+        },
+        (Fault::FailedChecksPass, Ok(mut events)) => {
+            let is_verdict =
+                |event: &Event| matches!(event.fact, Fact::Verify(verify::Event::Verified { .. }));
+            if events.iter().any(is_verdict) {
+                events.truncate(1);
+            }
+            Ok(events)
+        }
+        (Fault::NobodyIsPaged, Ok(mut events)) => {
+            events.retain(|event| !matches!(event.fact, Fact::Rollout(rollout::Event::Paged { .. })));
+            Ok(events)
+        }
+        (Fault::LastRequestsAreLost, Ok(mut events)) if *phase == Phase::RollingBack => {
+            events.retain(|event| !matches!(event.fact, Fact::Rollout(rollout::Event::Counted { .. })));
+            Ok(events)
+        }
+        (Fault::NonsenseIsOnlyRefused, Ok(mut events)) => {
+            events.retain(|event| match &event.fact {
+                Fact::Faltered { failure, .. } => !failure.message.contains(NONSENSE),
+                Fact::Review(review::Event::Ended(review::End::Abandoned(why))) => !why.contains(NONSENSE),
+                _ => true,
+            });
+            Ok(events)
+        }
+        (_, decided) => decided,
+    }
+}

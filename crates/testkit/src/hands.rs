@@ -1,0 +1,353 @@
+//! Fake hands: they do the job, fail, lie, answer late, twice or never, and lose the answer of what they did.
+
+use std::collections::BTreeMap;
+
+use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
+use patchline_judge::judge::{Decision as JudgeDecision, Judge, Settings};
+use patchline_model::digest::Digest;
+use patchline_model::failure::Failure;
+use patchline_model::id::{JobId, PatchId};
+use patchline_model::job::{Job, Outcome};
+use patchline_model::patch::Patch;
+use patchline_model::stage::approve::{self, Answer, Decision, Reason};
+use patchline_model::stage::build::{self, Artifact, Pair, Reproducible};
+use patchline_model::stage::detect;
+use patchline_model::stage::generate::{self, Candidate, Kind};
+use patchline_model::stage::plan::{Counts, Desired, Guards, Observed};
+use patchline_model::stage::review::{self, Review};
+use patchline_model::stage::rollout::{self, JudgeAnswer, Judgement, Reading, Tick};
+use patchline_model::stage::verify::{self, CheckResult, Checked, REQUIRED, Verdict};
+
+use crate::chance::Chance;
+use crate::scene::{PEOPLE, Planned, Scene};
+use crate::target::Target;
+
+/// What a hand says to a job.
+pub type Answered = Result<Outcome, Failure>;
+
+/// What became of one asking.
+#[derive(Clone, Debug, Default)]
+pub struct Errand {
+    /// Answers with how many milliseconds later each arrives; none is silence.
+    pub answers: Vec<(u64, Answered)>,
+    /// An order that reaches the target so much later.
+    pub late_order: Option<(u64, Desired)>,
+}
+
+/// The hands of a world, with what they remember.
+#[derive(Default)]
+pub struct Hands {
+    judges: BTreeMap<PatchId, (usize, Judge)>,
+}
+
+/// One question to the hands.
+pub struct Asked<'a> {
+    pub scene: &'a Scene,
+    pub patch: &'a Patch,
+    pub id: JobId,
+    pub job: &'a Job,
+    pub target: &'a mut Target,
+    pub is_calm: bool,
+}
+
+/// How a hand behaves this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Honest,
+    Late,
+    Twice,
+    AnswerLost,
+    Silent,
+    EffectLate,
+    FailsOnce,
+    FailsForGood,
+    Lies,
+}
+
+impl Manner {
+    fn of(chance: &mut Chance) -> Self {
+        match chance.below(100) {
+            0..=71 => Self::Honest,
+            72..=76 => Self::Late,
+            77..=81 => Self::Twice,
+            82..=84 => Self::AnswerLost,
+            85..=86 => Self::Silent,
+            87..=88 => Self::EffectLate,
+            89..=94 => Self::FailsOnce,
+            95 if chance.one_in(3) => Self::FailsForGood,
+            _ => Self::Lies,
+        }
+    }
+}
+
+impl Hands {
+    pub fn carry_out(&mut self, chance: &mut Chance, asked: Asked<'_>) -> Errand {
+        let manner = if asked.is_calm { Manner::Honest } else { Manner::of(chance) };
+        let desired = match asked.job {
+            Job::Rollout(rollout::Job::Reconcile { desired, .. }) => Some(desired.clone()),
+            _ => None,
+        };
+        let delay = if asked.is_calm { 0 } else { chance.below(400) };
+        let answers = match manner {
+            Manner::FailsOnce => vec![(delay, Err(Failure::transient("the network was down")))],
+            Manner::FailsForGood => vec![(delay, Err(Failure::permanent("the tool is missing")))],
+            Manner::Silent => Vec::new(),
+            Manner::EffectLate => {
+                let late_order = desired.map(|desired| (chance.between(500, 15_000), desired));
+                return Errand { answers: Vec::new(), late_order };
+            }
+            Manner::Honest | Manner::Late | Manner::Twice | Manner::AnswerLost | Manner::Lies => {
+                let answer = self.answer(chance, asked, manner == Manner::Lies);
+                match manner {
+                    Manner::Late => vec![(chance.between(1_000, 15_000), answer)],
+                    Manner::Twice => vec![(delay, answer.clone()), (chance.between(0, 5_000), answer)],
+                    Manner::AnswerLost => Vec::new(),
+                    _ => vec![(delay, answer)],
+                }
+            }
+        };
+        Errand { answers, late_order: None }
+    }
+
+    fn answer(&mut self, chance: &mut Chance, asked: Asked<'_>, lies: bool) -> Answered {
+        if lies && chance.one_in(4) {
+            // An answer of another stage.
+            return Ok(match asked.job {
+                Job::Review(_) => Outcome::Verify(verdict(CheckResult::Passed)),
+                _ => look_back(),
+            });
+        }
+        let planned = asked.scene.planned(asked.id.patch);
+        match asked.job {
+            Job::Detect(_) => Ok(Outcome::Detect(detect::Outcome {
+                findings: planned.findings.clone(),
+                packages: 12,
+                evidence: Digest::of(b"scan"),
+            })),
+            Job::Generate(generate::Job::Propose { number }) => {
+                Ok(Outcome::Generate(propose(planned, *number, asked.patch, lies)))
+            }
+            Job::Build(_) => Ok(Outcome::Build(built(planned, number(asked.patch)))),
+            Job::Verify(_) if lies => Ok(Outcome::Verify(half_a_verdict())),
+            Job::Verify(_) => {
+                let proven = number(asked.patch) > planned.unbuildable + planned.unproven;
+                let result = if proven { CheckResult::Passed } else { CheckResult::Failed };
+                Ok(Outcome::Verify(verdict(result)))
+            }
+            Job::Approve(_) => Ok(Outcome::Approve(gate(planned, asked.patch, lies))),
+            Job::Rollout(rollout::Job::Begin) => {
+                let stable = asked.target.stable();
+                let claimed = if lies { asked.patch.new_version().unwrap_or(stable) } else { stable };
+                Ok(Outcome::Rollout(rollout::Outcome::Begun { stable: claimed }))
+            }
+            Job::Rollout(rollout::Job::Reconcile { desired, look }) => self.reconcile(
+                chance,
+                asked.patch,
+                asked.id,
+                desired,
+                *look,
+                lies,
+                asked.target,
+                asked.is_calm,
+            ),
+            Job::Review(_) => Ok(look_back()),
+        }
+    }
+
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "a question to the target is as wide as this; it has one caller"
+    )]
+    fn reconcile(
+        &mut self,
+        chance: &mut Chance,
+        patch: &Patch,
+        id: JobId,
+        desired: &Desired,
+        look: bool,
+        lies: bool,
+        target: &mut Target,
+        is_calm: bool,
+    ) -> Answered {
+        if !target.order(id, desired) {
+            return Err(Failure::transient("the target has newer orders"));
+        }
+        target.advance(chance, is_calm);
+        let is_blind = lies || (!is_calm && chance.one_in(15));
+        let blind = desired.arms.last().filter(|_| is_blind).map(|arm| arm.version.artifact.clone());
+        let observed = target.observe(blind.as_ref());
+        let judgement = look.then(|| self.judge(patch, &observed));
+        let judgement = if lies { Some(promote_blindly()) } else { judgement.flatten() };
+        Ok(Outcome::Rollout(rollout::Outcome::Reconciled { observed, judgement }))
+    }
+
+    /// Asks the real judge: everything that was seen, and this look.
+    fn judge(&mut self, patch: &Patch, observed: &Observed) -> Option<Judgement> {
+        let plan = patch.rollout.plan.as_ref()?;
+        let ticks = &patch.rollout.ticks;
+        let known = self.judges.remove(&patch.id).filter(|(seen, _)| *seen <= ticks.len());
+        let (seen, mut judge) = match known {
+            Some(known) => known,
+            None => (0, Judge::new(settings(&plan.guards)).ok()?),
+        };
+        for tick in &ticks[seen..] {
+            judge.observe(&judged(tick));
+        }
+        let mut now = judge.clone();
+        self.judges.insert(patch.id, (ticks.len(), judge));
+        let verdict = now.observe(&judged(&patch.rollout.tick(observed).0));
+        let readings = verdict.guards.into_iter().chain([verdict.promotion]).map(|reading| Reading {
+            guard: reading.name,
+            log_evidence: reading.log_evidence,
+            threshold: reading.threshold,
+        });
+        Some(Judgement {
+            answer: match verdict.decision {
+                JudgeDecision::Continue => JudgeAnswer::Continue,
+                JudgeDecision::Promote => JudgeAnswer::Promote,
+                JudgeDecision::Rollback => JudgeAnswer::Rollback,
+                JudgeDecision::Inconclusive => JudgeAnswer::Inconclusive,
+            },
+            reason: verdict.reason,
+            readings: readings.collect(),
+        })
+    }
+}
+
+fn settings(guards: &Guards) -> Settings {
+    Settings {
+        alpha: guards.alpha,
+        beta: guards.beta,
+        margin: guards.error_margin,
+        latency: guards.latency,
+        ..Settings::default()
+    }
+}
+
+fn judged(tick: &Tick) -> JudgeTick {
+    let arm = |counts: &Counts| Arm {
+        requests: counts.requests,
+        errors: counts.errors,
+        latency: Latency { buckets: counts.latency.clone() },
+    };
+    JudgeTick { canary: tick.canary.as_ref().map(arm), baseline: tick.stable.as_ref().map(arm) }
+}
+
+fn promote_blindly() -> Judgement {
+    Judgement { answer: JudgeAnswer::Promote, reason: "it looks fine".to_owned(), readings: Vec::new() }
+}
+
+fn number(patch: &Patch) -> u32 {
+    patch.candidate().map_or(0, |candidate| candidate.number)
+}
+
+fn propose(planned: &Planned, number: u32, patch: &Patch, lies: bool) -> generate::Outcome {
+    if number > planned.candidates {
+        return generate::Outcome::NoFix { reasons: vec!["no fixer has an idea".to_owned()] };
+    }
+    let refused = patch.generate.refused.last().map(|(candidate, _)| candidate.commit.clone());
+    let mut removes: Vec<_> = planned.findings.iter().map(|finding| finding.id.clone()).collect();
+    if lies && refused.is_none() {
+        removes.clear();
+    }
+    let candidate = Candidate {
+        number,
+        fixer: "dependency".to_owned(),
+        kind: Kind::Dependency,
+        title: format!("fix {number} of {}", planned.id),
+        rationale: "the smallest change".to_owned(),
+        author: PEOPLE[0].to_owned(),
+        branch: format!("patchline/{}", planned.id),
+        base: planned.base.clone(),
+        commit: refused.filter(|_| lies).unwrap_or_else(|| planned.commit(number)),
+        diff: Digest::of(b"diff"),
+        files: vec!["Cargo.lock".to_owned()],
+        moves: Vec::new(),
+        removes,
+        leaves: Vec::new(),
+    };
+    generate::Outcome::Proposed { candidate: Box::new(candidate), evidence: Digest::of(b"proposal") }
+}
+
+fn built(planned: &Planned, number: u32) -> build::Outcome {
+    if number <= planned.unbuildable {
+        return build::Outcome::Broken { why: "a type does not fit".to_owned(), log: Digest::of(b"log") };
+    }
+    let artifact = |digest: Digest, reproducible: Reproducible| Artifact {
+        digest,
+        name: "app".to_owned(),
+        bytes: 4096,
+        reproducible,
+        sbom: Digest::of(b"sbom"),
+        evidence: Vec::new(),
+    };
+    build::Outcome::Built(Box::new(Pair {
+        patch: artifact(planned.artifact(number), Reproducible::Identical),
+        base: artifact(Digest::of(b"base"), Reproducible::NotTried),
+    }))
+}
+
+fn checked(check: &str, result: CheckResult) -> Checked {
+    Checked {
+        check: check.to_owned(),
+        result,
+        summary: "as seen".to_owned(),
+        details: Vec::new(),
+        evidence: Digest::of(b"check"),
+        milliseconds: 5,
+    }
+}
+
+/// All required checks; the last one with this result.
+fn verdict(last: CheckResult) -> verify::Outcome {
+    let mut checks: Vec<_> = REQUIRED.iter().map(|name| checked(name, CheckResult::Passed)).collect();
+    if let Some(check) = checks.last_mut() {
+        check.result = last;
+    }
+    verify::Outcome { verdict: Verdict { checks } }
+}
+
+fn half_a_verdict() -> verify::Outcome {
+    verify::Outcome { verdict: Verdict { checks: vec![checked(REQUIRED[1], CheckResult::Passed)] } }
+}
+
+/// The policy of this world: deny, or ask for roles, each of which an approval must fill.
+fn gate(planned: &Planned, patch: &Patch, lies: bool) -> approve::Outcome {
+    let state = &patch.approve;
+    let filled = |role: &&String| state.approvals.iter().any(|approval| approval.role == **role);
+    let lacking: Vec<String> = planned.needs.iter().filter(|role| !filled(role)).cloned().collect();
+    let answer = match (planned.denied, lacking.is_empty()) {
+        (true, _) => Answer::Deny,
+        (false, true) => Answer::Allow,
+        (false, false) => Answer::Needs(lacking),
+    };
+    let reason = Reason {
+        rule: "roles".to_owned(),
+        holds: answer == Answer::Allow,
+        text: "the roles that the policy asks for".to_owned(),
+        evidence: Vec::new(),
+    };
+    let decision = Decision {
+        answer,
+        reasons: vec![reason],
+        policy: Digest::of(b"policy"),
+        dossier: planned.dossier(number(patch)),
+        evidence: Digest::of(b"decision"),
+    };
+    approve::Outcome { decision, considered: state.approvals.len() + usize::from(lies) }
+}
+
+fn look_back() -> Outcome {
+    Outcome::Review(review::Outcome {
+        review: Review {
+            lead_seconds: 1.5,
+            stages: Vec::new(),
+            rollback_seconds: None,
+            failed_by_canary: 0,
+            failed_by_shift: 0,
+            requests: 0,
+            note: Digest::of(b"note"),
+            evidence: Digest::of(b"review"),
+        },
+    })
+}

@@ -1,0 +1,312 @@
+//! The watch over a world: its own picture of every patch, checked against each event, each order and each target.
+
+pub mod paper;
+pub mod seen;
+pub mod walk;
+
+use std::collections::BTreeMap;
+
+use patchline_model::command::{Ask, Command};
+use patchline_model::context::{Board, Context};
+use patchline_model::digest::{Commit, Digest};
+use patchline_model::event::{Event, Fact};
+use patchline_model::id::{JobId, PatchId};
+use patchline_model::job::{Due, Job};
+use patchline_model::patch::Patch;
+use patchline_model::pipeline::due::due;
+use patchline_model::pipeline::evolve::{evolve, replay};
+use patchline_model::share::Share;
+use patchline_model::stage::phase::Phase;
+use patchline_model::stage::plan::Desired;
+use patchline_model::stage::rollout;
+use patchline_model::time::Timestamp;
+
+use crate::breach::{Breach, hold};
+use crate::invariants::seen::Seen;
+use crate::scene::Scene;
+use crate::target::{Served, Target};
+
+/// Beyond the plan's own deadline, in milliseconds: so long may a rollback go on before somebody is called.
+const PATIENCE_MILLIS: u64 = 60_000;
+
+pub struct Watch {
+    patches: BTreeMap<PatchId, Patch>,
+    /// Every job that stored events ever asked for.
+    owed: BTreeMap<JobId, (Job, Option<Commit>, usize)>,
+    accounts: BTreeMap<PatchId, Account>,
+    /// The version that each service runs while nobody moves it.
+    rest: Vec<Digest>,
+}
+
+/// What users met in one rollout, counted without the loop.
+#[derive(Clone, Debug)]
+struct Account {
+    sums: [u64; 4],
+    canary_before: Served,
+    stable_before: Served,
+    losses_before: u64,
+    greatest: Share,
+    back_since: Option<u64>,
+}
+
+/// What was appended, and why.
+pub struct Appended<'a> {
+    pub scene: &'a Scene,
+    pub target: &'a Target,
+    pub patch: PatchId,
+    pub command: &'a Command,
+    pub events: &'a [Event],
+    /// Events of this patch that the ledger holds now.
+    pub stored: u64,
+    pub elapsed: u64,
+}
+
+impl Watch {
+    pub fn new(scene: &Scene) -> Self {
+        Self {
+            patches: scene.patches.iter().map(|planned| (planned.id, Patch::new(planned.id))).collect(),
+            owed: BTreeMap::new(),
+            accounts: BTreeMap::new(),
+            rest: scene.services.iter().map(|place| place.stable.artifact.clone()).collect(),
+        }
+    }
+
+    pub fn patch(&self, id: PatchId) -> &Patch {
+        &self.patches[&id]
+    }
+
+    pub fn patches(&self) -> impl Iterator<Item = &Patch> {
+        self.patches.values()
+    }
+
+    /// Takes in what the ledger stored.
+    pub fn appended(&mut self, entry: Appended<'_>) -> Result<(), Breach> {
+        let id = entry.patch;
+        let mut patch = self.patches.remove(&id).unwrap_or_else(|| Patch::new(id));
+        let expected = patch.version + entry.events.len() as u64;
+        hold(entry.stored == expected, "events only grow, and versions are dense", id, || {
+            format!("{} events are stored, {expected} were acknowledged", entry.stored)
+        })?;
+        answered(&patch, entry.command)?;
+        for (index, event) in entry.events.iter().enumerate() {
+            let after = evolve(patch.clone(), event);
+            let (planned, rest) = (entry.scene.planned(id), &entry.events[index + 1..]);
+            let seen = Seen {
+                planned,
+                command: entry.command,
+                before: &patch,
+                event,
+                after: &after,
+                rest,
+                target: entry.target,
+            };
+            paper::check(seen)?;
+            if let Fact::Rollout(fact) = &event.fact {
+                walk::check(seen, fact)?;
+                self.account(&entry, &after, fact);
+            }
+            patch = after;
+        }
+        if let Some(account) = self.accounts.get_mut(&id) {
+            for (sum, added) in account.sums.iter_mut().zip(paper::added(entry.events)) {
+                *sum += added;
+            }
+            account.check(&patch, entry.target)?;
+        }
+        self.remember_owed(&patch)?;
+        self.patches.insert(id, patch);
+        Ok(())
+    }
+
+    fn account(&mut self, entry: &Appended<'_>, after: &Patch, fact: &rollout::Event) {
+        if let rollout::Event::Started { stable, new, .. } = fact {
+            let account = Account {
+                sums: [0; 4],
+                canary_before: entry.target.served(&new.artifact),
+                stable_before: entry.target.served(&stable.artifact),
+                losses_before: entry.target.losses,
+                greatest: Share::NONE,
+                back_since: None,
+            };
+            self.accounts.insert(after.id, account);
+        }
+        let Some(account) = self.accounts.get_mut(&after.id) else { return };
+        match fact {
+            rollout::Event::StepEntered { .. } => {
+                account.greatest = account.greatest.max(after.allowed_share());
+            }
+            rollout::Event::RollbackDecided { .. } | rollout::Event::ShareTaken => {
+                account.back_since = Some(entry.elapsed)
+            }
+            rollout::Event::Promoted => {
+                if let Some(new) = &after.rollout.new {
+                    self.rest[entry.scene.planned(after.id).service] = new.artifact.clone();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn remember_owed(&mut self, patch: &Patch) -> Result<(), Breach> {
+        let Some((id, job)) = owed(patch) else { return Ok(()) };
+        let commit = patch.candidate().map(|candidate| candidate.commit.clone());
+        let asks = (job, commit, patch.approve.approvals.len());
+        let before = self.owed.entry(id).or_insert_with(|| asks.clone());
+        hold(*before == asks, "a job's id is never used for another job", patch.id, || {
+            format!("{id} was {before:?} and is {asks:?}")
+        })
+    }
+
+    /// A job is about to be handed out.
+    pub fn dispatched(&self, id: JobId, job: &Job, target: &Target) -> Result<(), Breach> {
+        if let Job::Rollout(rollout::Job::Reconcile { desired, .. }) = job {
+            let patch = self.patch(id.patch);
+            let says = |holds: bool, invariant: &'static str| {
+                hold(holds, invariant, id.patch, || format!("{id} asks for {:?}", shares(desired)))
+            };
+            let state = &patch.rollout;
+            if let (Some(stable), Some(new), Some(plan)) = (&state.stable, &state.new, &state.plan) {
+                let asked =
+                    |artifact: &Digest| desired.arms.iter().find(|arm| arm.version.artifact == *artifact);
+                let kept = asked(&stable.artifact).is_some_and(|arm| arm.instances >= plan.instances);
+                says(kept || is_past_switch(patch), "stable is never without capacity")?;
+                let share = asked(&new.artifact).map_or(Share::NONE, |arm| arm.share);
+                let there = target.arm(&new.artifact).map_or(0, |arm| arm.instances);
+                let greatest = self.accounts.get(&id.patch).map_or(Share::NONE, |account| account.greatest);
+                let ready = share <= greatest || there >= plan.instances || state.is_going_back();
+                says(ready, "capacity comes before weight")?;
+            }
+        }
+        let known = self.owed.get(&id).is_some_and(|(owed, ..)| owed == job);
+        hold(known, "what is asked of the world follows from stored events", id.patch, || {
+            format!("{id} asks for {job:?}")
+        })
+    }
+
+    /// Looks at what really runs.
+    pub fn looked_at(
+        &self,
+        scene: &Scene,
+        service: usize,
+        target: &Target,
+        elapsed: u64,
+    ) -> Result<(), Breach> {
+        let moves = |patch: &&Patch| {
+            patch.rollout.plan.is_some() && !patch.has_ended() && scene.planned(patch.id).service == service
+        };
+        let moving: Vec<&Patch> = self.patches.values().filter(moves).collect();
+        match moving[..] {
+            [] => self.rests(scene, service, target),
+            [patch] => self.moves(patch, target, elapsed),
+            [one, other, ..] => Err(Breach::new(
+                "one rollout at a time for each service",
+                other.id,
+                format!("{} moves it too", one.id),
+            )),
+        }
+    }
+
+    fn rests(&self, scene: &Scene, service: usize, target: &Target) -> Result<(), Breach> {
+        let rest = &self.rest[service];
+        let alone = target.arms().all(|arm| arm.version.artifact == *rest || arm.instances == 0);
+        let place = &scene.services[service];
+        let wanted = place.service.run.as_ref().map_or(0, |run| run.plan.instances);
+        let whole = target.arm(rest).is_some_and(|arm| arm.share == Share::ALL && arm.instances >= wanted);
+        let last = self.patches.values().rfind(|patch| scene.planned(patch.id).service == service);
+        let id = last.map_or(PatchId(0), |patch| patch.id);
+        hold(alone && whole, "between rollouts one version serves everything, with its capacity", id, || {
+            format!("{:?}", target.arms().collect::<Vec<_>>())
+        })
+    }
+
+    fn moves(&self, patch: &Patch, target: &Target, elapsed: u64) -> Result<(), Breach> {
+        let says = |holds: bool, invariant: &'static str| {
+            hold(holds, invariant, patch.id, || {
+                format!("{:?} in {:?}", target.arms().collect::<Vec<_>>(), patch.rollout.phase)
+            })
+        };
+        let state = &patch.rollout;
+        let (Some(stable), Some(new), Some(plan)) = (&state.stable, &state.new, &state.plan) else {
+            return Ok(());
+        };
+        let Some(account) = self.accounts.get(&patch.id) else { return Ok(()) };
+        let kept = target.arm(&stable.artifact).is_some_and(|arm| arm.instances >= plan.instances);
+        says(kept || is_past_switch(patch), "stable is never without capacity")?;
+        let there = target.arm(&new.artifact);
+        let share = there.map_or(Share::NONE, |arm| arm.share);
+        let decided = matches!(state.phase, Phase::Growing | Phase::Switching | Phase::Finishing);
+        // A rollback may find the share still in force that the switch gave; it only may not keep it.
+        let below = share <= account.greatest || decided || state.phase == Phase::RollingBack;
+        says(below, "no share above the plan's step")?;
+        let confirmed = state.rollback_confirmed.is_some();
+        says(!confirmed || share == Share::NONE, "a share once taken back is not given again")?;
+        let deadline = plan.start_deadline.0 * 1000 + PATIENCE_MILLIS;
+        let late = account.back_since.is_some_and(|since| elapsed > since + deadline);
+        says(!late || state.paged, "a rollback ends in stable, or pages")
+    }
+}
+
+impl Account {
+    fn check(&self, patch: &Patch, target: &Target) -> Result<(), Breach> {
+        let state = &patch.rollout;
+        let totals = &state.totals;
+        let shown =
+            [totals.canary_requests, totals.canary_errors, totals.stable_requests, totals.stable_errors];
+        hold(shown == self.sums, "totals are the sum of the looks", patch.id, || {
+            format!("{shown:?} instead of {:?}", self.sums)
+        })?;
+        let (Some(stable), Some(new)) = (&state.stable, &state.new) else { return Ok(()) };
+        let (canary, base) = (target.served(&new.artifact), target.served(&stable.artifact));
+        let truth = [
+            canary.requests - self.canary_before.requests,
+            canary.errors - self.canary_before.errors,
+            base.requests - self.stable_before.requests,
+            base.errors - self.stable_before.errors,
+        ];
+        let counted_once = shown.iter().zip(truth).all(|(shown, truth)| *shown <= truth);
+        hold(counted_once, "no request is counted twice", patch.id, || format!("{shown:?} of {truth:?}"))?;
+        let whole = state.phase != Phase::RolledBack
+            || target.losses != self.losses_before
+            || shown[..2] == truth[..2];
+        hold(whole, "every request to a version that was taken back is accounted for", patch.id, || {
+            format!("{shown:?} of {truth:?}")
+        })
+    }
+}
+
+/// Instances and share of each version, to tell.
+fn shares(desired: &Desired) -> Vec<(&str, u32, Share)> {
+    desired.arms.iter().map(|arm| (arm.version.artifact.short(), arm.instances, arm.share)).collect()
+}
+
+/// The old version may go: the new one has all of the traffic, confirmed.
+fn is_past_switch(patch: &Patch) -> bool {
+    matches!(patch.rollout.phase, Phase::Finishing | Phase::Promoted)
+}
+
+/// What stored events ask for, whatever the time and whoever else is under way.
+fn owed(patch: &Patch) -> Option<(JobId, Job)> {
+    let (board, policy) = (Board::default(), Default::default());
+    let cx = Context { now: Timestamp(i64::MAX), policy: &policy, board: &board };
+    match due(cx, patch) {
+        Due::Job(id, job) => Some((id, job)),
+        Due::Wake(_) | Due::Nothing => None,
+    }
+}
+
+/// An answer leads to events only if its job was owed by what is stored.
+fn answered(patch: &Patch, command: &Command) -> Result<(), Breach> {
+    let Ask::Report { job, .. } = &command.ask else { return Ok(()) };
+    let owed = owed(patch).map(|(id, _)| id);
+    hold(owed == Some(*job), "an answer counts once, and only while it is owed", patch.id, || {
+        format!("the answer to {job} counted while {owed:?} was owed")
+    })
+}
+
+/// The same events give the same patch.
+pub fn replays(watched: &Patch, events: &[Event]) -> Result<(), Breach> {
+    let replayed = replay(Patch::new(watched.id), events);
+    hold(replayed == *watched, "a patch read back is the patch as it was", watched.id, || {
+        format!("version {} instead of {}", replayed.version, watched.version)
+    })
+}

@@ -1,0 +1,42 @@
+//! One stored event in its surroundings: what an invariant looks at.
+
+use patchline_model::command::{Ask, Command};
+use patchline_model::event::Event;
+use patchline_model::id::PatchId;
+use patchline_model::job::Outcome;
+use patchline_model::patch::Patch;
+use patchline_model::stage::plan::Observed;
+use patchline_model::stage::rollout;
+
+use crate::scene::Planned;
+use crate::target::Target;
+
+#[derive(Clone, Copy)]
+pub struct Seen<'a> {
+    pub planned: &'a Planned,
+    /// What was asked, as the asker asked it.
+    pub command: &'a Command,
+    pub before: &'a Patch,
+    pub event: &'a Event,
+    pub after: &'a Patch,
+    /// The events that were stored with it, after it.
+    pub rest: &'a [Event],
+    pub target: &'a Target,
+}
+
+impl Seen<'_> {
+    pub fn patch(&self) -> PatchId {
+        self.before.id
+    }
+
+    /// What the target had answered, if that is what led to the event.
+    pub fn observed(&self) -> Option<&Observed> {
+        match &self.command.ask {
+            Ask::Report {
+                answer: Ok(Outcome::Rollout(rollout::Outcome::Reconciled { observed, .. })),
+                ..
+            } => Some(observed),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The events in memory, appended at a version like the real ledger, and read back through JSON like the real ledger.
+
+use std::collections::BTreeMap;
+
+use patchline_model::context::Board;
+use patchline_model::event::Event;
+use patchline_model::id::PatchId;
+
+use crate::faults::Fault;
+
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    events: BTreeMap<PatchId, Vec<Event>>,
+    board: Board,
+    fault: Option<Fault>,
+}
+
+/// Somebody was faster, or holds the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Conflict;
+
+/// Locks to take and to give back with an append.
+pub type Locks = (Option<String>, Option<String>);
+
+impl Ledger {
+    pub fn new(fault: Option<Fault>) -> Self {
+        Self { fault, ..Self::default() }
+    }
+
+    /// All of the events or none, and the locks with them.
+    pub fn append(
+        &mut self,
+        patch: PatchId,
+        expected: u64,
+        events: &[Event],
+        (takes, gives): Locks,
+    ) -> Result<(), Conflict> {
+        let checks = self.fault != Some(Fault::StoreIgnoresVersions);
+        if checks && expected != self.version(patch) {
+            return Err(Conflict);
+        }
+        let takes = takes.filter(|_| self.fault != Some(Fault::LocksAreNotTaken));
+        if let Some(lock) = takes {
+            if self.board.held_by_other(&lock, patch).is_some() {
+                return Err(Conflict);
+            }
+            self.board.locks.insert(lock, patch);
+        }
+        self.events.entry(patch).or_default().extend_from_slice(events);
+        if let Some(lock) = gives
+            && self.board.locks.get(&lock) == Some(&patch)
+        {
+            self.board.locks.remove(&lock);
+        }
+        Ok(())
+    }
+
+    pub fn board(&self) -> &Board {
+        &self.board
+    }
+
+    pub fn version(&self, patch: PatchId) -> u64 {
+        self.events(patch).len() as u64
+    }
+
+    pub fn events(&self, patch: PatchId) -> &[Event] {
+        self.events.get(&patch).map_or(&[], Vec::as_slice)
+    }
+
+    /// What a process reads that begins anew: every event through its stored form.
+    pub fn read_back(&self, patch: PatchId) -> Vec<Event> {
+        let through_json = |event: &Event| {
+            let stored = serde_json::to_string(event).expect("events hold nothing that JSON can't");
+            serde_json::from_str(&stored).expect("what was written can be read")
+        };
+        self.events(patch).iter().map(through_json).collect()
+    }
+
+    /// For a planted fault: the process dies and the newest event goes with it.
+    pub fn lose_newest(&mut self, patch: PatchId) {
+        if let Some(events) = self.events.get_mut(&patch) {
+            events.pop();
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! People who press buttons at random, also where it makes no sense; and, at the end, one who looks after everything.
+
+use patchline_model::actor::Actor;
+use patchline_model::command::{Ask, Command};
+use patchline_model::digest::Digest;
+use patchline_model::id::Stage;
+use patchline_model::patch::Patch;
+use patchline_model::stage::approve::{self, Answer};
+use patchline_model::stage::{review, rollout};
+
+use crate::chance::Chance;
+use crate::scene::{PEOPLE, ROLES};
+
+/// What somebody does to this patch now.
+pub fn press(chance: &mut Chance, patch: &Patch) -> Command {
+    let by = match chance.below(14) {
+        0 => Actor::Machine,
+        1 => Actor::person("  "),
+        2 => Actor::person("ANN@example.com"),
+        _ => Actor::person(chance.pick::<&str>(&PEOPLE)),
+    };
+    let reason = "because".to_owned();
+    let ask = match chance.below(40) {
+        0..=15 => {
+            let shown = patch.approve.decision.as_ref().map(|decision| decision.dossier.clone());
+            let shown = shown.filter(|_| !chance.one_in(5)).unwrap_or_else(|| Digest::of(b"stale"));
+            let role = (*chance.pick(&ROLES)).to_owned();
+            Ask::Approve(approve::Command::Approve { role, dossier: shown, comment: String::new() })
+        }
+        16 => Ask::Approve(approve::Command::Reject { reason }),
+        17..=23 => Ask::Rollout(rollout::Command::Pause { reason }),
+        24..=31 => Ask::Rollout(rollout::Command::Resume),
+        32..=35 => Ask::Rollout(rollout::Command::Promote { reason }),
+        36..=38 => Ask::Rollout(rollout::Command::Rollback { reason }),
+        _ => Ask::Review(review::Command::Abort { reason }),
+    };
+    Command { by, ask }
+}
+
+/// What a person does who finds the patch waiting for one: approves what is asked for, and ends every pause.
+pub fn look_after(patch: &Patch) -> Option<Command> {
+    let by = Actor::person(PEOPLE[1]);
+    let decision = patch.approve.decision.as_ref();
+    if patch.stage() == Stage::Approve
+        && let Some(decision) = decision
+        && let Answer::Needs(roles) = &decision.answer
+    {
+        let role = roles.first()?.clone();
+        let dossier = decision.dossier.clone();
+        let ask = approve::Command::Approve { role, dossier, comment: String::new() };
+        return Some(Command { by, ask: Ask::Approve(ask) });
+    }
+    patch.rollout.paused.as_ref()?;
+    let reason = "it is fine".to_owned();
+    let ask = if patch.id.0.is_multiple_of(2) {
+        rollout::Command::Rollback { reason }
+    } else {
+        rollout::Command::Promote { reason }
+    };
+    Some(Command { by, ask: Ask::Rollout(ask) })
+}
+
+/// Whether the patch may rightly stand still until a person acts.
+pub fn waits_for_person(patch: &Patch) -> bool {
+    let asks =
+        matches!(patch.approve.decision.as_ref().map(|decision| &decision.answer), Some(Answer::Needs(_)));
+    let considered = patch.approve.considered == patch.approve.approvals.len();
+    let approval = patch.stage() == Stage::Approve && asks && considered;
+    !patch.has_ended() && (approval || patch.rollout.paused.is_some())
+}

@@ -1,0 +1,207 @@
+//! What a world consists of before anything happens: services, patches, and what is true of them.
+
+use patchline_model::digest::{Commit, Digest};
+use patchline_model::id::{FindingId, PatchId};
+use patchline_model::policy::Policy;
+use patchline_model::service::{Build, CommandLine, Name, Run, Service, Tier};
+use patchline_model::share::Share;
+use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
+use patchline_model::stage::plan::{Canary, Exit, Guards, Plan, Step, Strategy, Version};
+use patchline_model::time::Seconds;
+
+use crate::chance::Chance;
+
+/// Who lives in this world; the first one writes the patches.
+pub const PEOPLE: [&str; 4] =
+    ["Ann <ann@example.com>", "Bob <bob@example.com>", "Cem <cem@example.com>", "Dee <dee@example.com>"];
+
+/// Roles that may be asked for.
+pub const ROLES: [&str; 2] = ["owner", "security"];
+
+#[derive(Clone, Debug)]
+pub struct Scene {
+    pub seed: u64,
+    pub policy: Policy,
+    pub services: Vec<Place>,
+    pub patches: Vec<Planned>,
+    /// Steps of the random part.
+    pub steps: u64,
+    pub has_two_drivers: bool,
+}
+
+/// A service and what runs there at first.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub service: Service,
+    pub stable: Version,
+    pub error_rate: f64,
+    pub requests_per_second: u64,
+}
+
+/// What is true of a patch before anybody knows.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    pub id: PatchId,
+    pub service: usize,
+    pub opens_at_step: u64,
+    pub until: Until,
+    pub findings: Vec<Finding>,
+    pub base: Commit,
+    /// Candidates that a fixer can think of; with the last, `NoFix`.
+    pub candidates: u32,
+    /// Candidates, from the first on, that don't build; and those that fail a check.
+    pub unbuildable: u32,
+    pub unproven: u32,
+    /// Roles that the policy asks for; none is allowed by itself.
+    pub needs: Vec<String>,
+    pub denied: bool,
+    /// Error rate of the new version.
+    pub error_rate: f64,
+    /// What is built turns out to be what runs already.
+    pub builds_the_same: Option<Digest>,
+}
+
+impl Scene {
+    pub fn new(seed: u64) -> Self {
+        let mut chance = Chance::of(seed, &[1]);
+        let services: Vec<Place> =
+            (0..chance.between(1, 2)).map(|number| place(&mut chance, number)).collect();
+        let patches = (1..=chance.between(1, 3)).map(|id| planned(&mut chance, id, &services)).collect();
+        Self {
+            seed,
+            policy: Policy { longest_wait: Seconds(8), ..Policy::default() },
+            services,
+            patches,
+            steps: chance.between(120, 260),
+            has_two_drivers: chance.one_in(2),
+        }
+    }
+
+    pub fn planned(&self, id: PatchId) -> &Planned {
+        let index = usize::try_from(id.0.saturating_sub(1)).unwrap_or(0);
+        &self.patches[index]
+    }
+
+    pub fn place_of(&self, id: PatchId) -> &Place {
+        &self.services[self.planned(id).service]
+    }
+
+    /// The command with which the patch begins.
+    pub fn opening(&self, id: PatchId) -> Opening {
+        let planned = self.planned(id);
+        Opening {
+            service: self.services[planned.service].service.clone(),
+            base: planned.base.clone(),
+            subject: Subject::Scan { only: Vec::new() },
+            until: planned.until,
+        }
+    }
+}
+
+impl Planned {
+    pub fn commit(&self, number: u32) -> Commit {
+        commit(&format!("candidate {number} of {}", self.id))
+    }
+
+    pub fn artifact(&self, number: u32) -> Digest {
+        let new = || Digest::of(format!("artifact {number} of {}", self.id).as_bytes());
+        self.builds_the_same.clone().unwrap_or_else(new)
+    }
+
+    pub fn dossier(&self, number: u32) -> Digest {
+        Digest::of(format!("dossier {number} of {}", self.id).as_bytes())
+    }
+}
+
+fn commit(text: &str) -> Commit {
+    Digest::of(text.as_bytes()).hex()[..40].parse().expect("forty hex digits are a commit")
+}
+
+fn name(text: &str) -> Name {
+    text.parse().expect("the world's names are plain")
+}
+
+fn place(chance: &mut Chance, number: u64) -> Place {
+    let label = format!("service-{number}");
+    let words = |text: &str| CommandLine(vec![text.to_owned()]);
+    let service = Service {
+        name: name(&label),
+        owner: PEOPLE[1].to_owned(),
+        tier: Tier::try_from(chance.between(1, 4) as u8).expect("1 to 4 are tiers"),
+        repository: format!("/repositories/{label}"),
+        folder: String::new(),
+        build: Build { prepare: None, command: words("make"), artifact: "app".to_owned() },
+        test: Some(words("test")),
+        reproducers: Vec::new(),
+        run: Some(Run {
+            environment: name("production"),
+            target: "fake".to_owned(),
+            arguments: Vec::new(),
+            health: "/health".to_owned(),
+            port: 0,
+            plan: plan(chance),
+        }),
+    };
+    let stable = Version { artifact: Digest::of(label.as_bytes()), label };
+    Place {
+        service,
+        stable,
+        error_rate: *chance.pick(&[0.0, 0.001, 0.01]),
+        requests_per_second: *chance.pick(&[0, 60, 300, 900]),
+    }
+}
+
+fn plan(chance: &mut Chance) -> Plan {
+    let plans: [&[u32]; 3] = [&[50_000, 250_000, 500_000], &[100_000, 500_000], &[200_000]];
+    let shares = *chance.pick(&plans);
+    let bake = Seconds(chance.between(2, 8));
+    let step = |ppm: &u32| Step { share: Share::try_from(*ppm).expect("below the whole"), bake };
+    Plan {
+        instances: chance.between(1, 4) as u32,
+        strategy: Strategy::Canary(Canary { instances: 1, steps: shares.iter().map(step).collect() }),
+        guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.02, latency: false },
+        deadline: Seconds(chance.between(40, 120)),
+        start_deadline: Seconds(chance.between(15, 30)),
+        missing_limit: chance.between(3, 8) as u32,
+        at_deadline: if chance.one_in(2) { Exit::Hold } else { Exit::Rollback },
+    }
+}
+
+fn planned(chance: &mut Chance, id: u64, services: &[Place]) -> Planned {
+    let service = chance.below(services.len() as u64) as usize;
+    let findings = (0..chance.between(0, 6).min(2)).map(|number| finding(id, number)).collect();
+    let asks: [&[&str]; 4] = [&[], &[], &ROLES[..1], &ROLES];
+    let needs = *chance.pick(&asks);
+    Planned {
+        id: PatchId(id),
+        service,
+        opens_at_step: chance.below(30),
+        until: if chance.one_in(10) { Until::Verify } else { Until::Rollout },
+        findings,
+        base: commit(&format!("base {service}")),
+        candidates: chance.between(0, 8).min(3) as u32,
+        unbuildable: u32::from(chance.one_in(8)),
+        unproven: chance.below(8).saturating_sub(5) as u32,
+        needs: needs.iter().map(|role| (*role).to_owned()).collect(),
+        denied: chance.one_in(20),
+        error_rate: *chance.pick(&[0.0, 0.001, 0.01, 0.08, 0.4]),
+        builds_the_same: chance.one_in(16).then(|| services[service].stable.artifact.clone()),
+    }
+}
+
+fn finding(patch: u64, number: u64) -> Finding {
+    let advisory = format!("EXAMPLE-{patch}-{number}");
+    Finding {
+        id: FindingId(advisory.to_lowercase()),
+        source: Source::Lockfile,
+        advisory,
+        aliases: Vec::new(),
+        summary: "an example".to_owned(),
+        package: None,
+        location: Location { path: "Cargo.lock".to_owned(), line: Some(7) },
+        paths: Vec::new(),
+        fixed: vec!["1.0.1".to_owned()],
+        severity: vec!["CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".to_owned()],
+        informational: None,
+    }
+}

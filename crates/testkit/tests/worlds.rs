@@ -1,0 +1,42 @@
+//! A thousand worlds hold; every planted fault is noticed; a seed tells one story.
+
+use patchline_testkit::faults::Fault;
+use patchline_testkit::simulation::{hunt, many};
+use patchline_testkit::world;
+
+/// Worlds that a planted fault may take to be noticed.
+const MOST_WORLDS: u64 = 1500;
+
+#[test]
+fn a_thousand_worlds_break_no_invariant() {
+    let summary = many(1, 1000);
+    if let Some(told) = summary.broken {
+        let breach = told.breach.expect("a broken world says what broke");
+        panic!("{}\nworld {}: {breach}", told.story.join("\n"), told.seed);
+    }
+    for end in ["promoted", "rolled_back", "abandoned", "handed_over", "nothing_to_do"] {
+        let count = summary.ends.get(end).copied().unwrap_or(0);
+        assert!(count >= 20, "only {count} of the patches were {end}: {:?}", summary.ends);
+    }
+}
+
+#[test]
+fn every_planted_fault_is_caught() {
+    let survivors: Vec<_> =
+        Fault::ALL.into_iter().filter(|fault| hunt(*fault, 1, MOST_WORLDS).by.is_none()).collect();
+    assert_eq!(survivors, [], "these faults go unnoticed");
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    for seed in 1..20 {
+        let told = world::run(seed, None);
+        assert!(told.story.len() > 10, "world {seed} is too quiet");
+        assert_eq!(told, world::run(seed, None));
+    }
+}
+
+#[test]
+fn other_seeds_tell_other_stories() {
+    assert_ne!(world::run(1, None).story, world::run(2, None).story);
+}
