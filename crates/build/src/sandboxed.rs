@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use patchline_model::digest::Digest;
-use patchline_model::failure::Failure;
+use patchline_model::failure::{Failure, FailureClass};
 use patchline_model::service::CommandLine;
 use patchline_sandbox::foreign::{Finished, Foreign};
 use patchline_sandbox::git::Git;
@@ -164,9 +164,8 @@ impl SandboxBuilder {
         }
         let text =
             format!("could not ask `{}` for its version: {}", words[0], first_line(&finished.combined()));
-        Err(Stop::World(
-            Failure::permanent(text).with_hint("install the toolchain that the repository names"),
-        ))
+        let failure = Failure::permanent(text).with_hint("install the toolchain that the repository names");
+        Err(Stop::World(failure.of(FailureClass::Tool)))
     }
 
     /// Fetches what the build needs. Only cargo itself may write to what all builds share.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use patchline_model::failure::Failure;
+use patchline_model::failure::{Failure, FailureClass};
 use patchline_model::service::CommandLine;
 use patchline_sandbox::GitError;
 use patchline_sandbox::foreign::{Exit, Finished, SandboxError};
@@ -47,9 +47,14 @@ pub(crate) fn ended(command: &CommandLine, finished: &Finished, network: Network
 pub(crate) fn not_run(error: SandboxError) -> Stop {
     let text = with_causes(&error);
     Stop::World(match error {
-        SandboxError::ToolMissing { hint, .. } => Failure::permanent(text).with_hint(hint),
+        SandboxError::ToolMissing { hint, .. } => {
+            Failure::permanent(text).with_hint(hint).of(FailureClass::Tool)
+        }
         SandboxError::NoCommand | SandboxError::PathMissing { .. } => Failure::permanent(text),
-        SandboxError::Scratch(_) | SandboxError::Run { .. } => {
+        SandboxError::Scratch(_) => Failure::transient(text)
+            .with_hint("look at the free space and the rights of the temporary folder")
+            .of(FailureClass::Storage),
+        SandboxError::Run { .. } => {
             Failure::transient(text).with_hint("look at the machine's memory, processes and disk")
         }
         SandboxError::Isolation { .. } => {
@@ -62,6 +67,10 @@ pub(crate) fn not_run(error: SandboxError) -> Stop {
 pub(crate) fn not_exported(error: &GitError) -> Stop {
     let text = with_causes(error);
     let failure = if error.is_transient() { Failure::transient(text) } else { Failure::permanent(text) };
+    let failure = match error {
+        GitError::ToolMissing { .. } => failure.of(FailureClass::Tool),
+        _ => failure,
+    };
     Stop::World(match error.hint() {
         Some(hint) => failure.with_hint(hint),
         None => failure,
@@ -75,6 +84,7 @@ pub(crate) fn disk(what: &str, error: &io::Error) -> Stop {
 pub(crate) fn disk_failure(what: &str, error: &io::Error) -> Failure {
     Failure::transient(format!("could not {what}: {error}"))
         .with_hint("look at the disk's free space and at who may write there")
+        .of(FailureClass::Storage)
 }
 
 /// An error with its causes, in one line.

@@ -1,6 +1,6 @@
 //! Reads from what a failed command wrote whether the commit is broken, the world was, or a tool is missing.
 
-use patchline_model::failure::Failure;
+use patchline_model::failure::{Failure, FailureClass};
 
 /// How much of the first errors is repeated.
 const MAX_LINES: usize = 6;
@@ -29,7 +29,7 @@ pub(crate) fn read(stderr: &str, stdout: &str, network: Network) -> Trouble {
     };
     let first = first_errors(stderr, stdout);
     if says(&NO_ROOM) {
-        let failure = Failure::transient(format!("the disk is full: {first}"));
+        let failure = Failure::transient(format!("the disk is full: {first}")).of(FailureClass::Storage);
         return Trouble::World(failure.with_hint("free some space where the builds are kept"));
     }
     if says(&KILLED) {
@@ -37,14 +37,16 @@ pub(crate) fn read(stderr: &str, stdout: &str, network: Network) -> Trouble {
         return Trouble::World(failure.with_hint("it may have run out of memory; try again with more of it"));
     }
     if says(&NO_TOOL) {
-        let failure = Failure::permanent(format!("a tool is missing: {first}"));
+        let failure = Failure::permanent(format!("a tool is missing: {first}")).of(FailureClass::Tool);
         return Trouble::World(failure.with_hint("install the tool that is named, for the user who builds"));
     }
     match network {
         Network::Allowed if says(&NO_NETWORK) => {
             let failure = Failure::transient(format!("what the build needs could not be fetched: {first}"));
             Trouble::World(
-                failure.with_hint("look at the network and the package registry; it is tried again"),
+                failure
+                    .of(FailureClass::Network)
+                    .with_hint("look at the network and the package registry; it is tried again"),
             )
         }
         Network::Denied if says(&NOT_FETCHED) => {

@@ -1,4 +1,4 @@
-//! Every stage leaves a signed statement: an in-toto statement in a DSSE envelope, kept by its digest.
+//! What a hand did leaves a signed statement: an in-toto statement in a DSSE envelope, kept by its digest.
 
 use patchline_evidence::{Blobs, Envelope, ResourceDescriptor, SigningKey, Statement};
 use patchline_model::digest::{Commit, Digest};

@@ -13,11 +13,8 @@ pub const SLSA_PROVENANCE: &str = "https://slsa.dev/provenance/v1";
 pub const TEST_RESULT: &str = "https://in-toto.io/attestation/test-result/v0.1";
 pub const VULNS: &str = "https://in-toto.io/attestation/vulns/v0.2";
 pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
-pub const PATCHLINE_TRIAGE: &str = "https://patchline.dev/attestation/triage/v0.1";
 pub const PATCHLINE_GENERATION: &str = "https://patchline.dev/attestation/generation/v0.1";
-pub const PATCHLINE_APPROVAL: &str = "https://patchline.dev/attestation/approval/v0.1";
 pub const PATCHLINE_DECISION: &str = "https://patchline.dev/attestation/decision/v0.1";
-pub const PATCHLINE_DEPLOYMENT: &str = "https://patchline.dev/attestation/deployment/v0.1";
 pub const PATCHLINE_REVIEW: &str = "https://patchline.dev/attestation/review/v0.1";
 
 /// What `_type` must say.

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::thread;
 
 use patchline_evidence::sign::STATEMENT_PAYLOAD;
-use patchline_evidence::statement::PATCHLINE_APPROVAL;
+use patchline_evidence::statement::PATCHLINE_DECISION;
 use patchline_evidence::{
     Envelope, EvidenceError, ResourceDescriptor, SigningKey, Statement, VerifyingKey, pae,
 };
@@ -29,7 +29,7 @@ fn statement() -> Statement {
     let subject = vec![ResourceDescriptor::sha256("app.tar", hex)];
     Statement {
         subject,
-        predicate_type: PATCHLINE_APPROVAL.to_owned(),
+        predicate_type: PATCHLINE_DECISION.to_owned(),
         predicate: json!({"decision": "APPROVED"}),
     }
 }

@@ -43,6 +43,17 @@ pub async fn service(folder: &Path) -> Result<Service, Trouble> {
     Err(Trouble::input(message).hint("`patchline init` writes a patchline.toml"))
 }
 
+/// What the folder's `patchline.toml` says, if there is one; asks no git, so it serves where there is no repository.
+pub fn described(folder: &Path) -> Result<Option<Service>, Trouble> {
+    let path = folder.join(FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = read(&path)?;
+    let source = Source { path: path.display().to_string(), text: &text };
+    file::service(&source, folder, "").map(Some).map_err(|problem| problem.trouble(&source))
+}
+
 fn canonical(folder: &Path) -> Result<PathBuf, Trouble> {
     let found = folder.canonicalize();
     found.map_err(|error| Trouble::input(format!("could not open {}: {error}", folder.display())))

@@ -24,7 +24,8 @@ pub trait Target: Send + Sync {
     /// Makes the world match, and reads back what is there.
     async fn reconcile(&self, job: JobId, site: &Site, desired: &Desired) -> Result<Observed, Failure>;
 
-    /// What is there, without touching it; `None` when nothing of this service runs.
+    /// What is there, without changing what is desired; `None` when nothing of this service was asked for. A control plane
+    /// of the target's own that has died is brought back, so that what it held can be read.
     async fn observe(&self, site: &Site) -> Result<Option<Observed>, Failure>;
 
     /// Stops everything of this service, drained; for the end of a demo or a decommissioned service.

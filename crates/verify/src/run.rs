@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use patchline_model::failure::Failure;
+use patchline_model::failure::{Failure, FailureClass};
 use patchline_model::service::CommandLine;
 use patchline_sandbox::foreign::{Finished, Foreign, SandboxError};
 use patchline_sandbox::rust::rust_environment;
@@ -71,11 +71,16 @@ fn failure(label: &str, error: &SandboxError) -> Failure {
     let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
     let text = causes.fold(format!("{label}: {error}"), |text, cause| format!("{text}: {cause}"));
     match error {
-        SandboxError::ToolMissing { hint, .. } => Failure::permanent(text).with_hint(hint.clone()),
+        SandboxError::ToolMissing { hint, .. } => {
+            Failure::permanent(text).with_hint(hint.clone()).of(FailureClass::Tool)
+        }
         SandboxError::NoCommand | SandboxError::PathMissing { .. } => {
             Failure::permanent(text).with_hint("correct the command in `patchline.toml`")
         }
-        SandboxError::Scratch(_) | SandboxError::Run { .. } => {
+        SandboxError::Scratch(_) => Failure::transient(text)
+            .with_hint("look at the free space and the rights of the temporary folder")
+            .of(FailureClass::Storage),
+        SandboxError::Run { .. } => {
             Failure::transient(text).with_hint("look at the machine's memory, processes and disk")
         }
         SandboxError::Isolation { .. } => {

@@ -3,8 +3,9 @@
 use patchline_evidence::statement::PATCHLINE_REVIEW;
 use patchline_model::failure::Failure;
 use patchline_model::stage::review::{Outcome, Review};
+use patchline_model::stage::rollout::State;
 use patchline_review::{look_back, release_note};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::attest::{commit_subject, digest_subject};
 use crate::hands::Hands;
@@ -24,6 +25,7 @@ pub async fn carry_out(hands: &Hands, known: &Known) -> Result<Outcome, Failure>
         "patch": known.patch.id, "outcome": end, "leadSeconds": facts.lead_seconds, "stages": facts.stages,
         "rollbackSeconds": facts.rollback_seconds, "failedByCanary": facts.failed_by_canary,
         "failedByShift": facts.failed_by_shift, "requests": facts.requests,
+        "approvals": known.patch.approve.approvals, "rollout": rollout(hands, &known.patch.rollout)?,
     });
     let evidence = hands.attestor.attest(subjects, PATCHLINE_REVIEW, predicate)?;
     clear(hands, known).await;
@@ -38,6 +40,18 @@ pub async fn carry_out(hands: &Hands, known: &Known) -> Result<Outcome, Failure>
         evidence,
     };
     Ok(Outcome { review })
+}
+
+/// How the rollout went, with the judge's whole input among the blobs, so that its word can be computed again.
+fn rollout(hands: &Hands, state: &State) -> Result<Value, Failure> {
+    if state.plan.is_none() {
+        return Ok(Value::Null);
+    }
+    let looks = serde_json::to_vec(&state.ticks).map_err(|error| Failure::permanent(error.to_string()))?;
+    Ok(json!({
+        "phase": state.phase, "stable": state.stable, "new": state.new, "plan": state.plan, "totals": state.totals,
+        "cause": state.cause, "judgement": state.judgement, "looks": hands.attestor.keep(&looks)?,
+    }))
 }
 
 /// Removes the patch's worktrees. What can't be removed now is in nobody's way: it only takes room.

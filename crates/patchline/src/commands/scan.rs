@@ -69,11 +69,8 @@ fn priorities(path: &Path, findings: &[Finding]) -> Result<Vec<Priority>, Troubl
 
 fn service_at(path: &Path) -> Result<Service, Trouble> {
     let folder = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new(".")) };
-    if folder.join(settings::FILE).exists() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|error| Trouble::storage(format!("could not start the runtime: {error}")))?;
-        return runtime.block_on(settings::service(folder));
+    if let Some(service) = settings::described(folder)? {
+        return Ok(service);
     }
     Ok(Service {
         name: settings::plain_name("project"),

@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use patchline_conductor::clock;
-use patchline_conductor::establish::{bring_up, first_version};
+use patchline_conductor::establish::{bring_up, first_version, run_and_target, site};
 use patchline_conductor::schedule::{head, scan_and_open};
+use patchline_model::failure::Failure;
 use patchline_model::service::Service;
+use patchline_model::stage::plan::Observed;
 use patchline_server::App;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -18,6 +20,10 @@ use crate::exit::Trouble;
 use crate::settings;
 use crate::terminal::{note, say};
 use crate::wire::{self, Works};
+
+/// How often a running service is looked at, and a start that failed is tried again.
+const CHECK: Duration = Duration::from_secs(2);
+const RETRY: Duration = Duration::from_secs(10);
 
 pub async fn run(arguments: ServeArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
     let mut services = Vec::new();
@@ -77,33 +83,56 @@ pub fn serve_pages(
 
 /// Keeps one service running and scanned. What fails is said and tried again at the next round.
 async fn look_after(works: &Works, service: &Service, interval: u64) {
+    let interval = Duration::from_secs(interval);
+    let mut is_up = false;
+    let mut scanned: Option<Instant> = None;
     loop {
-        if let Err(failure) = round(works, service).await {
-            note(&format!("notice: {}: {failure}", service.name));
-            if let Some(hint) = failure.hint {
-                note(&format!("hint: {hint}"));
-            }
+        let kept = if is_up { keep_up(works, service).await } else { start(works, service).await };
+        is_up = is_up || kept.is_ok();
+        tell(service, kept);
+        if scanned.is_none_or(|scanned| scanned.elapsed() >= interval) {
+            tell(service, scan(works, service).await);
+            scanned = Some(Instant::now());
         }
-        tokio::time::sleep(Duration::from_secs(interval)).await;
+        tokio::time::sleep(if is_up { CHECK } else { RETRY }).await;
     }
 }
 
-async fn round(works: &Works, service: &Service) -> Result<(), patchline_model::failure::Failure> {
-    if let Some(run) = &service.run {
-        let target = works.hands.target(&run.target);
-        let site = patchline_conductor::establish::site(&works.hands, service, run, &[])?;
-        let running = match target {
-            Some(target) => target.observe(&site).await?,
-            None => None,
-        };
-        if running.is_none() {
-            let commit = head(service).await?;
-            let version = first_version(&works.hands, &works.conductor, service, &commit).await?;
-            let observed = bring_up(&works.hands, service, &version).await?;
-            let address = observed.address.unwrap_or_default();
-            say(&format!("{} runs {} at http://{address}", service.name, version.label));
-        }
+fn tell(service: &Service, done: Result<(), Failure>) {
+    let Err(failure) = done else { return };
+    note(&format!("notice: {}: {failure}", service.name));
+    if let Some(hint) = failure.hint {
+        note(&format!("hint: {hint}"));
     }
+}
+
+/// Starts the service where nothing of it runs; takes over what runs.
+async fn start(works: &Works, service: &Service) -> Result<(), Failure> {
+    if service.run.is_none() || observe(works, service).await?.is_some() {
+        return Ok(());
+    }
+    let commit = head(service).await?;
+    let version = first_version(&works.hands, &works.conductor, service, &commit).await?;
+    let observed = bring_up(&works.hands, service, &version).await?;
+    let address = observed.address.unwrap_or_default();
+    say(&format!("{} runs {} at http://{address}", service.name, version.label));
+    Ok(())
+}
+
+/// Looking is enough: a host that was killed is replaced, and its successor takes the instances over.
+async fn keep_up(works: &Works, service: &Service) -> Result<(), Failure> {
+    if service.run.is_some() {
+        observe(works, service).await?;
+    }
+    Ok(())
+}
+
+async fn observe(works: &Works, service: &Service) -> Result<Option<Observed>, Failure> {
+    let (run, target) = run_and_target(&works.hands, service)?;
+    target.observe(&site(&works.hands, service, run, &[])?).await
+}
+
+async fn scan(works: &Works, service: &Service) -> Result<(), Failure> {
     if let Some(id) = scan_and_open(&works.hands, &works.conductor, service).await? {
         note(&format!("{}: findings are in {id}", service.name));
     }

@@ -14,8 +14,11 @@ use crate::settings::caret::{Problem, Source};
 /// A day: no bake and no deadline is longer.
 const LONGEST_SECONDS: u64 = 86_400;
 
-/// More instances than one machine runs.
-const MOST_INSTANCES: u32 = 1000;
+/// As many instances of one version as the process target starts.
+const MOST_INSTANCES: u32 = 64;
+
+/// Looks without data that a rollout may be told to bear.
+const MOST_LOOKS: u32 = 1000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -215,7 +218,7 @@ fn run_of(run: RunSection, rollout: RolloutSection, guards: Option<GuardsSection
             guards: guards_of(guards)?,
             deadline: span_of_time(&rollout.deadline_seconds)?,
             start_deadline: start,
-            missing_limit: rollout.missing_limit.as_ref().map_or(Ok(10), count)?,
+            missing_limit: rollout.missing_limit.as_ref().map_or(Ok(10), looks)?,
             at_deadline: rollout.at_deadline.as_ref().map_or(Ok(Exit::Rollback), exit)?,
         },
     })
@@ -270,9 +273,17 @@ fn fraction(value: &Spanned<f64>, name: &str) -> Result<f64, Problem> {
 }
 
 fn count(value: &Spanned<u32>) -> Result<u32, Problem> {
+    up_to(value, MOST_INSTANCES)
+}
+
+fn looks(value: &Spanned<u32>) -> Result<u32, Problem> {
+    up_to(value, MOST_LOOKS)
+}
+
+fn up_to(value: &Spanned<u32>, most: u32) -> Result<u32, Problem> {
     match *value.get_ref() {
-        number @ 1..=MOST_INSTANCES => Ok(number),
-        _ => Err(Problem::at(value.span(), format!("expected a number from 1 to {MOST_INSTANCES}"))),
+        number if (1..=most).contains(&number) => Ok(number),
+        _ => Err(Problem::at(value.span(), format!("expected a number from 1 to {most}"))),
     }
 }
 

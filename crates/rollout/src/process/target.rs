@@ -59,7 +59,11 @@ impl Target for Processes {
         match HostClient::connect(&directory).await {
             Ok(host) => host.observe().await.map(|observed| Some(from_host(&observed))).map_err(failed),
             Err(HostError::Unreachable { .. }) if !has_instances(&directory)? => Ok(None),
-            // Its instances may be running all the same: that is not nothing, and nothing can be said about it.
+            // The host was killed, or the machine was: another one takes over what runs and starts what is gone.
+            Err(HostError::Unreachable { .. }) => {
+                let host = ensure_host(&self.binary, &directory, &spec_of(site)).await.map_err(failed)?;
+                host.observe().await.map(|observed| Some(from_host(&observed))).map_err(failed)
+            }
             Err(other) => Err(failed(other)),
         }
     }

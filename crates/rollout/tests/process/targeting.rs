@@ -9,6 +9,7 @@ use patchline_model::service::Run;
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Arm, Canary, Desired, Exit, Guards, Plan, Strategy, Version};
 use patchline_model::time::Seconds;
+use patchline_rollout::process::client::HostClient;
 use patchline_rollout::process::target::Processes;
 use patchline_rollout::target::{Site, Target};
 use rustix::process::Signal;
@@ -78,26 +79,33 @@ async fn the_world_is_made_to_match_and_read_back() {
     let after = target.reconcile(job(), &site, &rolled_back).await.expect("it can be done");
     assert_eq!(after.arm(&canary.artifact).map(|arm| arm.share), Some(Share::NONE));
 
-    // A host that was killed: its instances are there, and it would be wrong to say that nothing is.
+    // A host that was killed: a look brings another one, and that one takes the same instances over.
     let name =
         std::fs::canonicalize(target.directory(&site)).expect("it exists").to_string_lossy().into_owned();
-    let client = patchline_rollout::process::client::HostClient::connect(&target.directory(&site)).await;
-    let host_pid = client.expect("it is there").observe().await.expect("it answers").host_pid;
+    let host_pid = host_pid(&target, &site).await;
+    let before = marked_processes(&name);
     kill(host_pid, Signal::KILL);
-    let unknown = async {
+    let replaced = async {
         loop {
-            match target.observe(&site).await {
-                Err(failure) => return failure,
-                Ok(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
+            let looked = target.observe(&site).await;
+            let epoch = looked.ok().flatten().map(|observed| observed.epoch);
+            if epoch.is_some_and(|epoch| epoch != after.epoch) {
+                return;
             }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    let failure = tokio::time::timeout(LONG, unknown).await.expect("the host dies");
-    assert_eq!(failure.kind, FailureKind::Transient);
-    assert!(!marked_processes(&name).is_empty());
+    tokio::time::timeout(LONG, replaced).await.expect("another host comes");
+    assert!(!before.is_empty());
+    assert_eq!(marked_processes(&name), before, "the instances are the same processes");
     target.stop(&site).await.expect("it stops");
     assert_eq!(marked_processes(&name), Vec::<u32>::new());
     assert_eq!(target.observe(&site).await, Ok(None));
+}
+
+async fn host_pid(target: &Processes, site: &Site) -> u32 {
+    let client = HostClient::connect(&target.directory(site)).await;
+    client.expect("it is there").observe().await.expect("it answers").host_pid
 }
 
 #[tokio::test(flavor = "multi_thread")]
