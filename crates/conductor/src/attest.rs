@@ -5,6 +5,7 @@ use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
 use serde_json::Value;
 
+use crate::blocking::blocking;
 use crate::failures::storage;
 
 /// Largest envelope that is read back.
@@ -39,13 +40,14 @@ impl Attestor {
 
     /// Keeps bytes; answers their digest.
     pub fn keep(&self, bytes: &[u8]) -> Result<Digest, Failure> {
-        let kept = self.blobs.put(bytes).map_err(|error| storage(&error))?;
+        let kept = blocking(|| self.blobs.put(bytes)).map_err(|error| storage(&error))?;
         kept.parse().map_err(|error| Failure::permanent(format!("the store answered {error}")))
     }
 
     /// The statement in a kept envelope, if our key signed it and nothing was changed since.
     pub fn verified(&self, envelope: &Digest) -> Result<Statement, Failure> {
-        let bytes = self.blobs.get(envelope.as_str(), LARGEST_ENVELOPE).map_err(|error| storage(&error))?;
+        let bytes = blocking(|| self.blobs.get(envelope.as_str(), LARGEST_ENVELOPE))
+            .map_err(|error| storage(&error))?;
         let read =
             Envelope::from_bytes(&bytes).and_then(|read| read.verify_statement(&self.key.verifying_key()));
         read.map_err(|error| {

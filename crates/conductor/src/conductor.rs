@@ -9,9 +9,11 @@ use patchline_model::command::{Ask, Command};
 use patchline_model::context::Board;
 use patchline_model::event::Event;
 use patchline_model::id::PatchId;
+use patchline_model::patch::Patch;
 use patchline_model::policy::Policy;
 use patchline_model::rejection::Rejection;
 use patchline_model::stage::detect::{self, Opening};
+use patchline_model::stage::review::End;
 use tokio::sync::watch;
 
 use crate::projection::{Known, Projection};
@@ -52,6 +54,21 @@ impl Conductor {
         }
     }
 
+    /// Opens a patch for a question that may be asked again: while a patch for it is under way, or came to a good end,
+    /// that is the answer; one that ended without a fix is followed by another.
+    pub async fn open_again(&self, key: &str, by: Actor, opening: Opening) -> Result<PatchId, SubmitError> {
+        for generation in 1_u32.. {
+            let numbered = format!("{key}#{generation}");
+            let id = self.open(&numbered, by.clone(), opening.clone()).await?;
+            let end = self.patch(id).await?.and_then(|known| known.patch.review.end.clone());
+            match end {
+                Some(End::Abandoned(_) | End::RolledBack(_) | End::NothingToDo) => {}
+                None | Some(End::HandedOver | End::Promoted) => return Ok(id),
+            }
+        }
+        self.open(key, by, opening).await
+    }
+
     /// Decides a command and keeps what follows. What it answers is on disk.
     pub async fn submit(
         &self,
@@ -59,7 +76,9 @@ impl Conductor {
         command: Command,
         fence: Option<&Fence>,
     ) -> Result<Vec<Event>, SubmitError> {
-        let events = submit(self.store(), &self.policy, id, command, fence).await?;
+        let known = self.projection.one(self.store(), id).await?;
+        let patch = known.map_or_else(|| Patch::new(id), |known| known.patch.clone());
+        let events = submit(self.store(), &self.policy, patch, command, fence).await?;
         if !events.is_empty() {
             self.changes.send_modify(|count| *count = count.wrapping_add(1));
         }

@@ -1,14 +1,17 @@
 //! The loop: wake, turn, dispatch, repeat. Restart, crash and a normal turn are one code path.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use patchline_ledger::store::StoreError;
 use patchline_model::command::Command;
 use patchline_model::context::{Board, Context};
+use patchline_model::failure::Failure;
 use patchline_model::id::{JobId, PatchId};
-use patchline_model::job::Due;
+use patchline_model::job::{Due, Job, Outcome};
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::due::due;
 use tokio::sync::watch;
@@ -20,6 +23,7 @@ use crate::dispatch::dispatch;
 use crate::failures::chain;
 use crate::hands::Hands;
 use crate::lease::Lease;
+use crate::projection::Known;
 use crate::turn::SubmitError;
 
 /// Before asking again a hand whose answer changed nothing.
@@ -27,6 +31,9 @@ const PAUSE: Duration = Duration::from_millis(150);
 
 /// Before asking again a ledger that failed, or for a lease that another process has.
 const BACK_OFF: Duration = Duration::from_millis(500);
+
+/// Who waits for named patches is told after so many failures of the ledger in a row; a service tries for ever.
+const MOST_FAILURES: u32 = 10;
 
 /// Even with nothing to hear, the patches are looked at this often.
 const IDLE: Duration = Duration::from_secs(5);
@@ -48,28 +55,36 @@ impl Driver {
     }
 
     /// Drives until told to stop; `only` restricts it to these patches. Work that is under way is dropped at the stop and
-    /// owed again at the next start.
-    pub async fn run(self: Arc<Self>, only: Option<BTreeSet<PatchId>>, mut stop: watch::Receiver<bool>) {
+    /// owed again at the next start. With `only`, a ledger that keeps failing ends it.
+    pub async fn run(
+        self: Arc<Self>,
+        only: Option<BTreeSet<PatchId>>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), StoreError> {
         let mut changes = self.conductor.subscribe();
-        let mut driven: JoinSet<PatchId> = JoinSet::new();
+        let mut driven: JoinSet<(PatchId, Result<(), StoreError>)> = JoinSet::new();
+        let mut failures = 0;
         let mut busy: BTreeMap<PatchId, ()> = BTreeMap::new();
         loop {
             changes.mark_unchanged();
             for id in self.owed(only.as_ref()).await {
                 if busy.insert(id, ()).is_none() {
                     let driver = Arc::clone(&self);
-                    driven.spawn(async move {
-                        driver.drive_and_tell(id).await;
-                        id
-                    });
+                    driven.spawn(async move { (id, driver.drive_and_tell(id).await) });
                 }
             }
             tokio::select! {
-                () = told_to_stop(&mut stop) => return,
+                () = told_to_stop(&mut stop) => return Ok(()),
                 _ = changes.changed() => {}
                 _ = tokio::time::sleep(IDLE) => {}
                 Some(done) = driven.join_next() => match done {
-                    Ok(id) => { busy.remove(&id); }
+                    Ok((id, done)) => {
+                        busy.remove(&id);
+                        failures = if done.is_ok() { 0 } else { failures + 1 };
+                        if only.is_some() && failures >= MOST_FAILURES {
+                            return done;
+                        }
+                    }
                     Err(error) => {
                         (self.notice)(&format!("a driver task ended badly: {error}"));
                         driven.abort_all();
@@ -103,11 +118,13 @@ impl Driver {
         due(Context { now: clock::now(), policy: self.conductor.policy(), board }, patch)
     }
 
-    async fn drive_and_tell(&self, id: PatchId) {
-        if let Err(error) = self.drive(id).await {
-            (self.notice)(&format!("could not drive {id}: {}", chain(&error)));
+    async fn drive_and_tell(&self, id: PatchId) -> Result<(), StoreError> {
+        let done = self.drive(id).await;
+        if let Err(error) = &done {
+            (self.notice)(&format!("could not drive {id}: {}", chain(error)));
             tokio::time::sleep(BACK_OFF).await;
         }
+        done
     }
 
     /// Takes the lease and drives until nothing is owed, or the lease is lost.
@@ -141,7 +158,7 @@ impl Driver {
                 }
                 Due::Job(job_id, job) => {
                     let answer = tokio::select! {
-                        answer = dispatch(&self.hands, &self.conductor, &known, job_id, &job) => answer,
+                        answer = self.carry_out(&known, job_id, &job) => answer,
                         () = self.superseded(id, job_id) => continue,
                     };
                     let command = Command::report(job_id, answer);
@@ -156,6 +173,17 @@ impl Driver {
                     }
                 }
             }
+        }
+    }
+
+    /// Has a hand do the job. A hand that breaks has failed at this job; it takes nobody else with it.
+    async fn carry_out(&self, known: &Known, id: JobId, job: &Job) -> Result<Outcome, Failure> {
+        let work = dispatch(&self.hands, &self.conductor, known, id, job);
+        match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure::permanent(format!(
+                "the hand that had {id} broke; its message is on standard error"
+            ))),
         }
     }
 

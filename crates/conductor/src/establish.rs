@@ -1,8 +1,11 @@
 //! Brings a service up where nothing of it runs yet: with the version that was promoted last, or else with a commit.
 
 use std::collections::BTreeMap;
+use std::fs::{File, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use patchline_build::builder::Built;
 use patchline_ledger::store::StoreError;
@@ -15,6 +18,7 @@ use patchline_model::stage::plan::{Arm, Desired, Observed, Version};
 use patchline_model::stage::review::End;
 use patchline_rollout::target::{Site, Target};
 
+use crate::blocking::blocking;
 use crate::conductor::Conductor;
 use crate::failures::storage;
 use crate::hands::Hands;
@@ -99,7 +103,7 @@ pub fn site(hands: &Hands, service: &Service, run: &Run, versions: &[&Version]) 
     let mut executables = BTreeMap::new();
     for version in versions {
         let path = hands.home.release(&version.artifact).join(&name);
-        place(hands, &version.artifact, &path)?;
+        blocking(|| place(hands, &version.artifact, &path))?;
         executables.insert(version.artifact.clone(), path);
     }
     Ok(Site { service: service.name.clone(), run: run.clone(), executables })
@@ -116,8 +120,14 @@ fn place(hands: &Hands, artifact: &Digest, path: &PathBuf) -> Result<(), Failure
     std::fs::create_dir_all(folder).map_err(failed)?;
     let bytes =
         hands.attestor.blobs().get(artifact.as_str(), LARGEST_ARTIFACT).map_err(|error| storage(&error))?;
-    let whole = folder.join(format!(".{}", std::process::id()));
-    std::fs::write(&whole, bytes).map_err(failed)?;
-    std::fs::set_permissions(&whole, std::fs::Permissions::from_mode(0o755)).map_err(failed)?;
-    std::fs::rename(&whole, path).map_err(failed)
+    static PLACED: AtomicU64 = AtomicU64::new(0);
+    let number = PLACED.fetch_add(1, Ordering::Relaxed);
+    let whole = folder.join(format!(".{}-{number}", std::process::id()));
+    let mut file = File::create(&whole).map_err(failed)?;
+    file.write_all(&bytes).map_err(failed)?;
+    file.set_permissions(Permissions::from_mode(0o755)).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    drop(file);
+    std::fs::rename(&whole, path).map_err(failed)?;
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
 }

@@ -1,6 +1,7 @@
 //! The loop: it loads a patch, asks what is due, has a hand do it, and reports back as a command.
 
 pub mod attest;
+pub mod blocking;
 pub mod clock;
 pub mod conductor;
 pub mod dispatch;

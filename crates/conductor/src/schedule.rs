@@ -42,7 +42,8 @@ pub async fn scan_and_open(
         subject: Subject::Scan { only: Vec::new() },
         until: Until::Rollout,
     };
-    let opened = conductor.open(&key(service, &serious), Actor::Machine, opening).await;
+    let opened =
+        conductor.open(&key(service, opening.base.as_str(), &serious), Actor::Machine, opening).await;
     opened.map(Some).map_err(|error| match error {
         SubmitError::Store(error) => storage(&error),
         SubmitError::Rejected(rejection) => Failure::permanent(rejection.to_string()),
@@ -56,9 +57,11 @@ pub async fn head(service: &Service) -> Result<Commit, Failure> {
     head.parse().map_err(|error| Failure::permanent(format!("git answered {error}")))
 }
 
-/// What the patch is for, independent of the commit: a new commit with the old findings is no new patch.
-fn key(service: &Service, findings: &[&Finding]) -> String {
+/// What the patch is for. A new commit is a new question; the same commit with the same findings is not asked again by
+/// itself, however it ended: `patchline fix` asks again.
+fn key(service: &Service, base: &str, findings: &[&Finding]) -> String {
     let mut ids: Vec<&str> = findings.iter().map(|finding| finding.id.0.as_str()).collect();
     ids.sort_unstable();
-    format!("scan:{}:{}", service.name, Digest::of(ids.join("\n").as_bytes()).hex())
+    let asked = format!("{base}\n{}", ids.join("\n"));
+    format!("scan:{}:{}", service.name, Digest::of(asked.as_bytes()).hex())
 }

@@ -4,7 +4,6 @@ use patchline_ledger::store::{Append, Fence, Store, StoreError};
 use patchline_model::command::Command;
 use patchline_model::context::Context;
 use patchline_model::event::Event;
-use patchline_model::id::PatchId;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::decide::decide;
 use patchline_model::pipeline::evolve::{locks, replay};
@@ -26,21 +25,17 @@ pub enum SubmitError {
     Store(#[from] StoreError),
 }
 
-/// The patch as the ledger has it.
-pub async fn load(store: &dyn Store, id: PatchId) -> Result<Patch, StoreError> {
-    Ok(replay(Patch::new(id), &store.read(id, 0).await?))
-}
-
-/// Decides a command on the newest state and appends what follows; answers the events that were added.
+/// Decides a command on the newest state and appends what follows; answers the events that were added. `patch` is the
+/// state that is known: what came since is read when another writer was faster.
 pub async fn submit(
     store: &dyn Store,
     policy: &Policy,
-    id: PatchId,
+    mut patch: Patch,
     command: Command,
     fence: Option<&Fence>,
 ) -> Result<Vec<Event>, SubmitError> {
+    let id = patch.id;
     let mut tries = 0;
-    let mut patch = load(store, id).await?;
     loop {
         let board = store.board().await?;
         let cx = Context { now: clock::now(), policy, board: &board };
@@ -61,7 +56,8 @@ pub async fn submit(
             Ok(()) => return Ok(events),
             Err(error) if error.is_conflict() && tries < TRIES => {
                 tries += 1;
-                patch = replay(patch.clone(), &store.read(id, patch.version).await?);
+                let newer = store.read(id, patch.version).await?;
+                patch = replay(patch, &newer);
             }
             Err(error) => return Err(error.into()),
         }

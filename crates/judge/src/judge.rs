@@ -299,8 +299,8 @@ impl Judge {
     fn verdict(&self) -> Verdict {
         let decision = match (self.rolled_back, self.step.promoted) {
             (true, _) => Decision::Rollback,
-            (false, true) => Decision::Promote,
-            (false, false) => Decision::Continue,
+            (false, true) if self.harm() < self.harm_limit() / 2.0 => Decision::Promote,
+            (false, _) => Decision::Continue,
         };
         let limit = self.harm_limit();
         let mut guards = Vec::new();

@@ -255,6 +255,20 @@ fn missing_data_never_promotes_and_pauses_at_last() {
 }
 
 #[test]
+fn a_pause_of_our_own_does_not_outlast_the_deadline_but_a_persons_does() {
+    let mut paused = Given::baked();
+    for _ in 0..3 {
+        let outcome = blind(&paused);
+        paused = paused.answered(outcome);
+    }
+    let late = paused.later(600);
+    check(&late, late.answer(blind(&late)), Ok(&["rollout looked", "rollout rollback_decided"]));
+    let asked = Given::baked().asked("ann", steer(rollout::Command::Pause { reason: reason() }));
+    let late = asked.later(600);
+    check(&late, late.answer(blind(&late)), Ok(&["rollout looked"]));
+}
+
+#[test]
 fn a_reset_of_the_counters_is_missing_data() {
     let given = Given::baked();
     let backwards = given.answer(given.followed(1, rollout::JudgeAnswer::Promote));

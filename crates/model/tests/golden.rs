@@ -152,7 +152,7 @@ fn moves() -> Vec<Fact> {
             cursor: cursor.clone(),
             judgement: given::judged(JudgeAnswer::Continue),
         },
-        rollout::Event::Paused { reason: reason.clone() },
+        rollout::Event::Paused { reason: reason.clone(), by_machine: true },
         rollout::Event::Resumed,
         rollout::Event::Hurried { reason: reason.clone() },
         rollout::Event::PromotionDecided,

@@ -81,8 +81,19 @@ impl From<Failure> for Trouble {
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
-        Self::storage(chain(&error))
-            .hint("look at the free space and the rights of the data folder (`--data`)")
+        let hint = match &error {
+            StoreError::Conflict { .. } | StoreError::Fenced { .. } | StoreError::Locked { .. } => {
+                return Self::new(Exit::Refused, chain(&error))
+                    .hint("another process is at work on it; try again");
+            }
+            StoreError::Unreadable { .. } => {
+                "use the newer Patchline that wrote it, or bring the ledger back from a backup"
+            }
+            StoreError::Storage { .. } => {
+                "look at the free space and the rights of the data folder (`--data`)"
+            }
+        };
+        Self::storage(chain(&error)).hint(hint)
     }
 }
 

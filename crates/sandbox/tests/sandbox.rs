@@ -255,17 +255,26 @@ async fn memory_and_file_size_have_limits() {
     }
 }
 
+/// A folder outside of those that the sandbox makes private; the repository itself may lie in one of them.
+fn folder_that_is_shown() -> Option<tempfile::TempDir> {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let shown = |path: &&str| {
+        !path.is_empty()
+            && !["/tmp", "/var/tmp", "/run"].iter().any(|private| Path::new(path).starts_with(private))
+    };
+    let found = [env!("CARGO_TARGET_TMPDIR"), home.as_str()].into_iter().find(shown);
+    if found.is_none() {
+        eprintln!("skipped: no folder outside of /tmp can be written");
+    }
+    found.and_then(|folder| tempfile::tempdir_in(folder).ok())
+}
+
 #[tokio::test]
 async fn bubblewrap_shows_what_is_named_and_nothing_else() {
     let Some(sandbox) = sandboxes().into_iter().find(bubblewrap) else { return };
-    let (work, other, secret) = (
-        tempfile::tempdir().unwrap(),
-        tempfile::tempdir().unwrap(),
-        tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
-    );
+    let (work, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     fs::write(work.path().join("file"), "old").unwrap();
     fs::write(other.path().join("file"), "other").unwrap();
-    fs::write(secret.path().join("key"), "secret").unwrap();
     let read = |path: &Path| format!("cat {} 2>/dev/null || echo none", path.join("file").display());
 
     let finished = run(&sandbox, &shell(&read(work.path()), &work)).await;
@@ -287,7 +296,9 @@ async fn bubblewrap_shows_what_is_named_and_nothing_else() {
     assert_eq!(fs::read_to_string(work.path().join("file")).unwrap(), "new\n", "unless it is named");
     assert!(!Path::new("/etc/patchline-was-here").exists());
 
+    let Some(secret) = folder_that_is_shown() else { return };
     let key = secret.path().join("key");
+    fs::write(&key, "secret").unwrap();
     let foreign = shell(&format!("cat {} || echo hidden", key.display()), &work);
     assert_eq!(run(&sandbox, &foreign).await.stdout, "secret");
     let hiding = sandbox.clone().hiding(secret.path());

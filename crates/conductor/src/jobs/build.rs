@@ -17,6 +17,7 @@ use patchline_sandbox::Git;
 use serde_json::json;
 
 use crate::attest::digest_subject;
+use crate::blocking::blocking;
 use crate::failures::git_failure;
 use crate::hands::Hands;
 
@@ -70,7 +71,7 @@ pub fn artifact(
 ) -> Result<Artifact, Failure> {
     let sbom = cyclonedx(made, service, commit, patched);
     let bytes = serde_json::to_vec_pretty(&sbom).map_err(|error| Failure::permanent(error.to_string()))?;
-    let stored = registry::store(hands.attestor.blobs(), made, &bytes, service, commit)?;
+    let stored = blocking(|| registry::store(hands.attestor.blobs(), made, &bytes, service, commit))?;
     let subject = || vec![digest_subject(&made.name, &made.digest)];
     let invocation = format!("{}/{commit}", service.name);
     let provenance =

@@ -23,7 +23,8 @@ const LONGEST_WAIT_WHILE_MOVING: Seconds = Seconds(2);
 /// The facts that follow from a command, or why it is refused. No facts means: nothing changes.
 pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Event>, Rejection> {
     let Command { by, ask } = command;
-    if by.name().is_empty() {
+    let nameless = by != Actor::Machine && (by.name().is_empty() || by.name() == Actor::Machine.name());
+    if nameless {
         return Err(Rejection::NotAPerson);
     }
     let facts = match ask {

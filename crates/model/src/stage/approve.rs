@@ -118,13 +118,22 @@ pub fn decide(
     }
 }
 
-/// Whether two names mean one person: the e-mail address counts where both have one.
+/// Whether two names may mean one person: the whole, the display name, the address or its local part are the same.
+/// Rather one approval too few than an author's own.
 fn same_person(one: &str, other: &str) -> bool {
-    let mail = |text: &str| {
-        let inner = text.split_once('<').and_then(|(_, rest)| rest.split_once('>')).map(|(mail, _)| mail);
-        inner.unwrap_or(text).trim().to_lowercase()
+    let one = names_of(one);
+    names_of(other).iter().any(|name| one.contains(name))
+}
+
+fn names_of(text: &str) -> Vec<String> {
+    let text = text.trim().to_lowercase();
+    let (display, mail) = match text.split_once('<') {
+        Some((display, rest)) => (display.trim(), rest.trim_end_matches('>').trim()),
+        None => (text.as_str(), if text.contains('@') { text.as_str() } else { "" }),
     };
-    mail(one) == mail(other) || one.trim().eq_ignore_ascii_case(other.trim())
+    let local = mail.split('@').next().unwrap_or_default();
+    let names = [text.as_str(), display, mail, local].map(str::to_owned);
+    names.into_iter().filter(|name| !name.is_empty()).collect()
 }
 
 /// Takes in the policy's answer; one that looked at fewer approvals than there are is out of date.
@@ -166,6 +175,8 @@ mod tests {
     fn one_address_is_one_person() {
         assert!(same_person("Ann <ann@example.com>", "ANN@example.com"));
         assert!(same_person("ann", "Ann"));
+        assert!(same_person("ann", "Ann Author <ann@example.com>"));
+        assert!(same_person("Ann Author", "Ann Author <ann@example.com>"));
         assert!(!same_person("Ann <ann@example.com>", "bob@example.com"));
     }
 }

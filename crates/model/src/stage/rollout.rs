@@ -92,6 +92,8 @@ pub struct State {
     /// When the present phase, or step, began.
     pub since: Timestamp,
     pub paused: Option<String>,
+    /// Patchline paused by itself: the deadline goes on, for nobody has said that it may wait.
+    pub paused_by_machine: bool,
     /// A person asked for promotion: the remaining steps are skipped, the judge stays armed.
     pub hurried: bool,
     /// Every look so far, oldest first: the judge's whole input.
@@ -137,6 +139,8 @@ pub enum Event {
     },
     Paused {
         reason: String,
+        #[serde(default)]
+        by_machine: bool,
     },
     Resumed,
     Hurried {
@@ -256,7 +260,10 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.ticks.push(tick.clone());
             state.judgement = Some(judgement.clone());
         }
-        Event::Paused { reason } => state.paused = Some(reason.clone()),
+        Event::Paused { reason, by_machine } => {
+            state.paused = Some(reason.clone());
+            state.paused_by_machine = *by_machine;
+        }
         Event::Resumed => {
             state.paused = None;
             state.missing = 0;

@@ -26,7 +26,7 @@ pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Re
             Ok(Vec::new())
         }
         (Command::Pause { reason }, Phase::Preparing | Phase::Watching { .. }) => {
-            Ok(vec![Event::Paused { reason }])
+            Ok(vec![Event::Paused { reason, by_machine: false }])
         }
         (Command::Pause { .. }, _) => Err(not_now("pause")),
         (Command::Resume, Phase::Preparing | Phase::Watching { .. }) => match state.paused {
@@ -165,14 +165,17 @@ fn watched(
     let baked = canary.steps.get(step).is_none_or(|step| cx.now >= state.since.after(step.bake));
     let past_deadline = state.started.is_some_and(|started| cx.now >= started.after(plan.deadline));
     let past_deadline = past_deadline || state.ticks.len() >= MOST_LOOKS;
+    // What a person paused, and what the plan holds at its deadline, waits for a person.
+    let waits_for_person = state.paused.is_some() && !state.paused_by_machine;
     let shows_promotion = complete && answer == JudgeAnswer::Promote;
     let next = match answer {
         JudgeAnswer::Rollback => Some(Event::RollbackDecided { cause: Cause::Judge { reason } }),
         // A person's word holds past the deadline too; else a rollout that waits for one could never be promoted.
         _ if state.hurried && state.paused.is_none() && complete => Some(Event::PromotionDecided),
-        _ if past_deadline && state.paused.is_none() => at_deadline(plan),
+        _ if past_deadline && !waits_for_person => at_deadline(plan),
         _ if missing >= plan.missing_limit && state.paused.is_none() => Some(Event::Paused {
             reason: format!("no data for {missing} looks in a row; missing data is never good news"),
+            by_machine: true,
         }),
         _ if state.paused.is_some() => None,
         _ if !baked || !complete => None,
@@ -188,7 +191,7 @@ fn at_deadline(plan: &Plan) -> Option<Event> {
     let reason = format!("{} passed without enough evidence either way", plan.deadline);
     Some(match plan.at_deadline {
         Exit::Rollback => Event::RollbackDecided { cause: Cause::Inconclusive { reason } },
-        Exit::Hold => Event::Paused { reason },
+        Exit::Hold => Event::Paused { reason, by_machine: false },
     })
 }
 

@@ -56,6 +56,9 @@ fn waits_for_person(patch: &Patch) -> bool {
 }
 
 fn doing(patch: &Patch) -> String {
+    if let Some(faltering) = patch.faltering.as_ref().filter(|_| !patch.is_closed()) {
+        return format!("try {} failed: {}", faltering.tries, faltering.message);
+    }
     if let Some(end) = &patch.review.end {
         return match end.word() {
             "promoted" => "runs everywhere".to_owned(),
@@ -64,9 +67,6 @@ fn doing(patch: &Patch) -> String {
             "nothing_to_do" => "nothing to fix".to_owned(),
             _ => "abandoned".to_owned(),
         };
-    }
-    if let Some(faltering) = &patch.faltering {
-        return format!("try {} failed: {}", faltering.tries, faltering.message);
     }
     match patch.stage() {
         Stage::Detect | Stage::Triage => "scanning".to_owned(),

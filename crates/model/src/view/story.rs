@@ -247,7 +247,7 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
             plain(Mood::Plain, format!("step {}: the canary takes its share", step + 1))
         }
         Event::Looked { .. } | Event::Counted { .. } => None,
-        Event::Paused { reason } => plain(Mood::Warn, format!("paused: {reason}")),
+        Event::Paused { reason, .. } => plain(Mood::Warn, format!("paused: {reason}")),
         Event::Resumed => plain(Mood::Plain, "resumed".to_owned()),
         Event::Hurried { reason } => plain(Mood::Warn, format!("a person promotes: {reason}")),
         Event::PromotionDecided => {

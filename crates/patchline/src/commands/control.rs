@@ -1,16 +1,26 @@
 //! `pause`, `resume`, `promote`, `abort`, `rollback`: a person steers. Asking twice is asking once.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use patchline_model::command::{Ask, Command};
+use patchline_model::id::PatchId;
+use patchline_model::patch::Patch;
 use patchline_model::stage::{review, rollout};
 use patchline_model::view::story;
+use tokio::sync::watch;
 
 use crate::cli::ControlArguments;
 use crate::commands::person::person;
 use crate::exit::{Exit, Trouble};
 use crate::terminal::say;
-use crate::wire;
+use crate::wire::{self, Works};
+
+/// How long a rollback may take to be confirmed before the command says that it is not.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What a person asks for.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +37,8 @@ pub async fn run(
     arguments: ControlArguments,
     data: Option<PathBuf>,
 ) -> Result<Exit, Trouble> {
-    let conductor = wire::conductor(&wire::home(data.as_deref())?)?;
+    let works = wire::works(wire::home(data.as_deref())?)?;
+    let conductor = &works.conductor;
     let by = person(arguments.by.as_deref())?;
     let id = arguments.patch;
     if conductor.patch(id).await?.is_none() {
@@ -48,5 +59,46 @@ pub async fn run(
     for line in events.iter().filter_map(story::line) {
         say(&format!("{id}: {}", line.text));
     }
+    if matches!(control, Control::Rollback | Control::Abort) {
+        return see_it_done(&works, id).await;
+    }
     Ok(Exit::Done)
+}
+
+/// Asking is not enough where users may be hurt: drives the patch until it holds no share any more, whether `serve` is
+/// there or not. Where another process drives it, that one has the lease and this one only watches.
+async fn see_it_done(works: &Works, id: PatchId) -> Result<Exit, Trouble> {
+    let (stop, stopped) = watch::channel(false);
+    let driven = tokio::spawn(works.driver().run(Some(BTreeSet::from([id])), stopped));
+    let done = async {
+        loop {
+            let known = works.conductor.patch(id).await?;
+            let patch = known.as_ref().map(|known| &known.patch);
+            let back =
+                |patch: &Patch| patch.rollout.rollback_confirmed.is_some() || patch.rollout.plan.is_none();
+            if patch.is_none_or(back) {
+                return Ok::<_, Trouble>(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    let done = tokio::time::timeout(PATIENCE, done).await;
+    stop.send_replace(true);
+    // It ends by itself once it was told to stop; what it could not do is said below.
+    let _ = driven.await;
+    match done {
+        Ok(done) => {
+            done?;
+            say(&format!("{id}: the new version holds no share"));
+            Ok(Exit::Done)
+        }
+        Err(_) => {
+            let text = format!(
+                "{id} is on its way back, but that it holds no share is not confirmed after {} s",
+                PATIENCE.as_secs()
+            );
+            Err(Trouble::storage(text)
+                .hint("`patchline status` shows what it waits for; `patchline serve` goes on with it"))
+        }
+    }
 }

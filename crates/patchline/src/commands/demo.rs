@@ -15,6 +15,7 @@ use patchline_conductor::projection::Known;
 use patchline_conductor::schedule::head;
 use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
+use patchline_model::failure::Failure;
 use patchline_model::id::PatchId;
 use patchline_model::service::Service;
 use patchline_model::stage::approve;
@@ -50,7 +51,12 @@ pub async fn run(arguments: DemoArguments) -> Result<Exit, Trouble> {
     let folder =
         folder.map_err(|error| Trouble::storage(format!("could not make a temporary folder: {error}")))?;
     let listener = listen(arguments.listen).await?;
-    let mut set = prepare(folder.path(), arguments.format).await?;
+    let mut end = Box::pin(ended());
+    let interrupted = || Trouble::new(Exit::Found, "the demo was interrupted");
+    let mut set = tokio::select! {
+        set = prepare(folder.path(), arguments.format) => set?,
+        () = &mut end => return Err(interrupted()),
+    };
     let (stop, stopped) = watch::channel(false);
     let driven = tokio::spawn(set.works.driver().run(None, stopped.clone()));
     let pages =
@@ -58,20 +64,20 @@ pub async fn run(arguments: DemoArguments) -> Result<Exit, Trouble> {
 
     let played = tokio::select! {
         played = play(&mut set) => played,
-        () = ended() => Err(Trouble::new(Exit::Found, "the demo was interrupted")),
+        () = &mut end => Err(interrupted()),
     };
     let told = played.and_then(|(summaries, load)| close(&arguments, &summaries, &load));
     if arguments.serve && told.is_ok() {
         note("the pages stay up; Ctrl-C ends the demo");
-        ended().await;
+        end.await;
     }
     stop.send_replace(true);
     let _ = driven.await;
     if let Some(pages) = pages {
         pages.abort();
     }
-    take_down(&set).await;
-    if arguments.keep {
+    let is_down = take_down(&set).await;
+    if arguments.keep || !is_down {
         note(&format!("kept: {}", folder.keep().display()));
     }
     told
@@ -257,13 +263,16 @@ fn closing(summaries: &[Summary], met: &Met) {
     ));
 }
 
-/// Stops the proxy and the instances: the demo leaves nothing running.
-async fn take_down(set: &Set) {
+/// Stops the proxy and the instances: the demo leaves nothing running, or says that it could not.
+async fn take_down(set: &Set) -> bool {
     let taken = async {
         let (run, target) = run_and_target(&set.works.hands, &set.service)?;
         target.stop(&site(&set.works.hands, &set.service, run, &[])?).await
     };
-    if let Err(failure) = taken.await {
+    let taken: Result<(), Failure> = taken.await;
+    if let Err(failure) = &taken {
         note(&format!("notice: could not stop the demo's service: {failure}"));
+        note("hint: `patchline down --data FOLDER/data FOLDER/notebook` tries again");
     }
+    taken.is_ok()
 }

@@ -13,6 +13,12 @@ pub async fn run(arguments: DownArguments, data: Option<PathBuf>) -> Result<Exit
     let service = settings::service(&arguments.path).await?;
     let works = wire::works(wire::home(data.as_deref())?)?;
     let (run, target) = run_and_target(&works.hands, &service)?;
+    let lock = service.lock().unwrap_or_default();
+    if let Some(patch) = works.conductor.board().await?.locks.get(&lock) {
+        let text = format!("{patch} is moving {lock}");
+        return Err(Trouble::new(Exit::Refused, text)
+            .hint(format!("wait for it, or `patchline abort {patch}` first")));
+    }
     let site = site(&works.hands, &service, run, &[])?;
     if target.observe(&site).await?.is_none() {
         say(&format!("nothing of {} runs in {}", service.name, run.environment));

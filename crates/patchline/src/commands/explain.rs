@@ -86,6 +86,10 @@ fn judged(known: &Known) -> Result<(), Trouble> {
     let again = replay(plan, rollout)?;
     let same = again.as_ref() == Some(judgement);
     say(if same { "  replayed from the ledger: the same" } else { "  replayed from the ledger: DIFFERENT" });
+    if !same {
+        let text = "the judge's last word does not follow from the looks in the ledger";
+        return Err(Trouble::new(Exit::Found, text).hint("was it written by another version of Patchline?"));
+    }
     if let Some(cause) = &rollout.cause {
         say(&format!("taken back: {}", cause_text(cause)));
     }

@@ -5,11 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
+use patchline_conductor::failures::chain;
 use patchline_conductor::projection::Known;
 use patchline_conductor::schedule::head;
+use patchline_detect::Advisories;
 use patchline_model::digest::Digest;
 use patchline_model::event::Fact;
 use patchline_model::failure::FailureClass;
+use patchline_model::service::Service;
 use patchline_model::stage::detect::{Opening, Subject, Until};
 use patchline_model::stage::review::End;
 use serde_json::json;
@@ -30,19 +33,28 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     let works = wire::works(wire::home(data.as_deref())?)?;
     let by = person(None).unwrap_or(patchline_model::actor::Actor::Machine);
     let only = arguments.only.clone();
-    let key = key(&service.repository, &service.folder, base.as_str(), &only);
+    let key = key(&service, base.as_str(), &only, &works)?;
     let opening = Opening { service, base, subject: Subject::Scan { only }, until: Until::Verify };
-    let id = works.conductor.open(&key, by, opening).await?;
+    let id = works.conductor.open_again(&key, by, opening).await?;
 
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    let driven = tokio::spawn(works.driver().run(Some(BTreeSet::from([id])), stopped));
+    let mut driven = tokio::spawn(works.driver().run(Some(BTreeSet::from([id])), stopped));
     let conductor = Arc::clone(&works.conductor);
     let watched = tokio::spawn(async move { conductor.watch_ledger().await });
     let mut teller = Teller::new(arguments.format == Format::Table);
     let mut seen = 0;
     // A patch that ends with verification never asks for approval; either way this is the last of it.
-    let known = match follow(&works.conductor, id, &mut teller, &mut seen).await? {
-        Stopped::Closed(known) | Stopped::NeedsApproval(known) => known,
+    let known = tokio::select! {
+        stopped = follow(&works.conductor, id, &mut teller, &mut seen) => match stopped? {
+            Stopped::Closed(known) | Stopped::NeedsApproval(known) => known,
+        },
+        ended = &mut driven => {
+            let text = format!("{id} is not driven any more");
+            return Err(match ended {
+                Ok(Err(error)) => error.into(),
+                Ok(Ok(())) | Err(_) => Trouble::storage(text),
+            });
+        }
     };
     stop.send_replace(true);
     watched.abort();
@@ -62,10 +74,13 @@ fn need(program: &str, hint: &str) -> Result<(), Trouble> {
     }
 }
 
-/// The same question about the same commit is the same patch: a second run changes nothing and answers from the record.
-fn key(repository: &str, folder: &str, base: &str, only: &[String]) -> String {
-    let question = json!([repository, folder, base, only]).to_string();
-    format!("fix:{}", Digest::of(question.as_bytes()).hex())
+/// The same question about the same commit, settings and advisories is the same patch: a second run changes nothing and
+/// answers from the record.
+fn key(service: &Service, base: &str, only: &[String], works: &Works) -> Result<String, Trouble> {
+    let advisories =
+        Advisories::open(&works.home.advisories()).map_err(|error| Trouble::input(chain(&error)))?;
+    let question = json!([service, base, only, advisories.status()]).to_string();
+    Ok(format!("fix:{}", Digest::of(question.as_bytes()).hex()))
 }
 
 fn report(works: &Works, known: &Known, format: Format) -> Result<Exit, Trouble> {

@@ -12,6 +12,7 @@ use patchline_model::service::Service;
 use patchline_model::stage::plan::Observed;
 use patchline_server::App;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::cli::ServeArguments;
@@ -36,12 +37,16 @@ pub async fn run(arguments: ServeArguments, data: Option<PathBuf>) -> Result<Exi
     let pages = tokio::spawn(serve_pages(listener, &works, stopped.clone())?);
     let conductor = Arc::clone(&works.conductor);
     let watched = tokio::spawn(async move { conductor.watch_ledger().await });
-    let driven = tokio::spawn(works.driver().run(None, stopped));
+    let mut driven = tokio::spawn(works.driver().run(None, stopped));
     for service in services {
         let works = Arc::clone(&works);
         tokio::spawn(async move { look_after(&works, &service, arguments.interval).await });
     }
-    ended().await;
+    tokio::select! {
+        () = ended() => {}
+        // It ends by itself only when it broke: pages over patches that nobody drives would be a lie.
+        _ = &mut driven => return Err(Trouble::storage("the driver ended; start `patchline serve` again")),
+    }
     note("stopping; instances and their proxies go on running, and the next start takes them over");
     stop.send_replace(true);
     watched.abort();
@@ -139,17 +144,18 @@ async fn scan(works: &Works, service: &Service) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends at Ctrl-C or SIGTERM.
+/// Ends at Ctrl-C, at SIGTERM, and when the terminal is closed.
 pub async fn ended() {
-    let terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
-    match terminate {
-        Ok(mut terminate) => {
+    let both = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
+    match both {
+        (Ok(mut terminate), Ok(mut hangup)) => {
             tokio::select! {
                 _ = tokio::signal::ctrl_c() => {}
                 _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
             }
         }
-        Err(_) => {
+        (_, _) => {
             let _ = tokio::signal::ctrl_c().await;
         }
     }

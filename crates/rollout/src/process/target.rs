@@ -17,7 +17,7 @@ use crate::process::spec::{self, DesiredArm, DesiredArms, HostSpec, ObservedArms
 use crate::target::{Site, Target};
 
 /// How long `reconcile` waits for the world to match.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Beyond the time that draining and stopping may take.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
 /// How often another conductor may be faster.
@@ -42,7 +42,9 @@ impl Target for Processes {
     async fn reconcile(&self, _: JobId, site: &Site, desired: &Desired) -> Result<Observed, Failure> {
         let arms = desired.arms.iter().map(|arm| to_host(site, arm)).collect::<Result<Vec<_>, _>>()?;
         let host = ensure_host(&self.binary, &self.directory(site), &spec_of(site)).await.map_err(failed)?;
-        apply(&host, arms).await.map_err(failed)?;
+        if !apply(&host, arms).await.map_err(failed)? {
+            return host.observe().await.map(|observed| from_host(&observed)).map_err(failed);
+        }
         let meets = |observed: &ObservedArms| from_host(observed).meets(desired);
         match host.wait_until("match what is desired", PATIENCE, meets).await {
             Ok(observed) => Ok(from_host(&observed)),
@@ -88,18 +90,19 @@ impl Processes {
     }
 }
 
-/// Says it only when it is news, with the next revision; should another conductor be faster, looks again.
-async fn apply(host: &HostClient, arms: Vec<DesiredArm>) -> Result<(), HostError> {
+/// Says it only when it is news, with the next revision; should another conductor be faster, looks again. Answers
+/// whether it was news.
+async fn apply(host: &HostClient, arms: Vec<DesiredArm>) -> Result<bool, HostError> {
     let mut races = 0;
     loop {
         let before = host.desired().await?;
         if before.arms == arms {
-            return Ok(());
+            return Ok(false);
         }
         let desired = DesiredArms { revision: before.revision + 1, arms: arms.clone() };
         match host.apply(&desired).await {
             Err(error) if error.is_stale_revision() && races < MAX_RACES => races += 1,
-            other => return other,
+            other => return other.map(|()| true),
         }
     }
 }

@@ -363,7 +363,7 @@ mod tests {
                 1 => rollout::Event::StepEntered { step },
                 2 => rollout::Event::Switched,
                 3 => rollout::Event::ShareTaken,
-                4 => rollout::Event::Paused { reason: "x".to_owned() },
+                4 => rollout::Event::Paused { reason: "x".to_owned(), by_machine: false },
                 _ => looked(requests, log),
             }
         })
