@@ -5,11 +5,12 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use patchline_conductor::clock;
+use patchline_conductor::failures::chain;
 use patchline_model::event::Event;
 use patchline_model::patch::Patch;
 use serde_json::{Value, json};
 
-use crate::problem::{Problem, chain};
+use crate::problem::Problem;
 use crate::state::Shared;
 
 /// The process answers.

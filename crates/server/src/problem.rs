@@ -4,6 +4,7 @@ use std::error::Error;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use patchline_conductor::failures::chain;
 use patchline_conductor::turn::SubmitError;
 use patchline_ledger::store::StoreError;
 use patchline_model::id::PatchId;
@@ -97,15 +98,4 @@ fn hint(rejection: &Rejection) -> Option<&'static str> {
         | Rejection::Ended { .. }
         | Rejection::Nonsense(_) => None,
     }
-}
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }

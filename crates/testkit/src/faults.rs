@@ -157,6 +157,9 @@ fn allow_early(mut patch: Patch) -> Patch {
     patch
 }
 
+/// The name under which the machine slips past the question for a person.
+const STAND_IN: &str = "stand-in";
+
 /// Wrong inputs.
 fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command) -> (Patch, Command) {
     match (fault, &mut command.ask) {
@@ -185,7 +188,7 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
             }
         }
         (Fault::MachineApproves, Ask::Approve(_)) if command.by == Actor::Machine => {
-            command.by = Actor::person(Actor::Machine.name());
+            command.by = Actor::person(STAND_IN);
         }
         (Fault::StaleDossierIsAccepted, Ask::Approve(approve::Command::Approve { dossier, .. })) => {
             if let Some(decision) = &patch.approve.decision {
@@ -227,6 +230,15 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
             };
             if matches!(phase, Phase::Watching { .. }) && events.len() == 1 && events.iter().any(blind) {
                 events.push(event(Fact::Rollout(rollout::Event::PromotionDecided)));
+            }
+            Ok(events)
+        }
+        (Fault::MachineApproves, Ok(mut events)) => {
+            for event in events.iter_mut().filter(|event| event.by.name() == STAND_IN) {
+                event.by = Actor::Machine;
+                if let Fact::Approve(approve::Event::Approved(approval)) = &mut event.fact {
+                    approval.by = Actor::Machine;
+                }
             }
             Ok(events)
         }

@@ -3,11 +3,12 @@
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use patchline_conductor::failures::chain;
 use patchline_evidence::{Blobs, EvidenceError};
 use patchline_model::digest::Digest;
 use serde::de::IgnoredAny;
 
-use crate::problem::{Problem, chain};
+use crate::problem::Problem;
 use crate::state::Shared;
 
 /// Largest blob that is shown; larger ones are on the disk.
