@@ -1,0 +1,88 @@
+//! The smallest service that can be good or bad: an HTTP server whose behaviour is the last line of its own executable.
+//!
+//! The line is `behaviour fail_permille=50 …`: so many of a thousand requests are answered with 500, by counting. The
+//! health check is never among them. Without such a line every request is answered with 200.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The behaviour lies within so many bytes of the end.
+const TAIL: u64 = 4096;
+
+/// Longest request line or header line.
+const LONGEST_LINE: u64 = 16 * 1024;
+
+/// Longest body.
+const LONGEST_BODY: u64 = 1024 * 1024;
+
+static ANSWERED: AtomicU64 = AtomicU64::new(0);
+
+fn main() -> io::Result<()> {
+    let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(8080);
+    let fail_permille = fail_permille(&tail_of_own_executable()?);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    for stream in listener.incoming() {
+        let stream = stream?;
+        std::thread::spawn(move || drop(serve(&stream, fail_permille)));
+    }
+    Ok(())
+}
+
+fn tail_of_own_executable() -> io::Result<String> {
+    let mut file = File::open("/proc/self/exe")?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn fail_permille(tail: &str) -> u64 {
+    let line = tail.lines().rev().find_map(|line| line.strip_prefix("behaviour ")).unwrap_or_default();
+    let word = line.split_whitespace().find_map(|word| word.strip_prefix("fail_permille="));
+    word.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// One connection, kept alive until the other side closes it.
+fn serve(stream: &TcpStream, fail_permille: u64) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut reader = BufReader::new(stream);
+    let mut writer = stream;
+    while let Some(path) = request(&mut reader)? {
+        let status = if path == "/healthz" || !fails(fail_permille) { "200 OK" } else { "500 Oh No" };
+        writer.write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 3\r\n\r\nok\n").as_bytes())?;
+    }
+    Ok(())
+}
+
+/// The path of the next request, read to its end; nothing when the connection is at its end.
+fn request(reader: &mut BufReader<&TcpStream>) -> io::Result<Option<String>> {
+    let first = line(reader)?;
+    let Some(path) = first.split(' ').nth(1) else { return Ok(None) };
+    let mut body = 0;
+    loop {
+        let header = line(reader)?.to_ascii_lowercase();
+        if header.is_empty() {
+            break;
+        }
+        if let Some(length) = header.strip_prefix("content-length:") {
+            body = length.trim().parse().unwrap_or(0).min(LONGEST_BODY);
+        }
+    }
+    io::copy(&mut reader.by_ref().take(body), &mut io::sink())?;
+    Ok(Some(path.to_owned()))
+}
+
+fn line(reader: &mut BufReader<&TcpStream>) -> io::Result<String> {
+    let mut line = String::new();
+    reader.by_ref().take(LONGEST_LINE).read_line(&mut line)?;
+    Ok(line.trim_end().to_owned())
+}
+
+/// Evenly spread: of a thousand requests in a row exactly `permille` fail.
+fn fails(permille: u64) -> bool {
+    let number = ANSWERED.fetch_add(1, Ordering::Relaxed) % 1000;
+    number * permille / 1000 != (number + 1) * permille / 1000
+}
