@@ -109,6 +109,8 @@ fn what_does_not_build_gives_way_to_the_next_candidate() {
             log: Digest::of(b"log"),
         })
     };
+    let base = build::Outcome::BaseBroken { why: "a type does not fit".to_owned(), log: Digest::of(b"log") };
+    check(&given, given.answer(Outcome::Build(base)), Ok(&["build base_broken", "review ended abandoned"]));
     let expected = [&["build broken"], &NEXT_CANDIDATE[..]].concat();
     check(&given, given.answer(broken()), Ok(&expected));
     let given = given.answered(broken());

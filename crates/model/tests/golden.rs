@@ -40,6 +40,7 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Generate(generate::Event::Refused { .. }) => "generate_refused",
         Fact::Build(build::Event::Built(_)) => "build_built",
         Fact::Build(build::Event::Broken { .. }) => "build_broken",
+        Fact::Build(build::Event::BaseBroken { .. }) => "build_base_broken",
         Fact::Build(build::Event::Dropped) => "build_dropped",
         Fact::Verify(verify::Event::Verified { .. }) => "verify_verified",
         Fact::Verify(verify::Event::Dropped) => "verify_dropped",
@@ -68,7 +69,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 33;
+const VARIANTS: usize = 34;
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -115,6 +116,7 @@ fn paperwork() -> Vec<Fact> {
         Fact::Generate(generate::Event::Refused { why: text("suite: 1 of 12 tests fails") }),
         Fact::Build(build::Event::Built(Box::new(given::both()))),
         Fact::Build(build::Event::Broken { why: text("a type does not fit"), log: Digest::of(b"log") }),
+        Fact::Build(build::Event::BaseBroken { why: text("a type does not fit"), log: Digest::of(b"log") }),
         Fact::Build(build::Event::Dropped),
         Fact::Verify(verify::Event::Verified { verdict: given::checks(CheckResult::Warned) }),
         Fact::Verify(verify::Event::Dropped),

@@ -2,6 +2,7 @@
 //! user's checkout or index.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::ask::{Ask, identity, refused, scratch_folder, shown, unusable};
@@ -271,7 +272,7 @@ impl Git {
         let ask =
             |arguments: &[&str]| Ask::new(purpose, worktree, arguments).detached(&git, scratch, worktree);
         let own = git.join("index");
-        fs::copy(&own, scratch.join("index")).map_err(|source| unusable(purpose, &own, source))?;
+        copy_as_it_is(&own, &scratch.join("index")).map_err(|source| unusable(purpose, &own, source))?;
         let parent = ask(&["rev-parse", "--verify", "HEAD^{commit}"]).line().await?;
         let files = if files.is_empty() { &["."] } else { files };
         ask(&[&["--literal-pathspecs", "add", "--all", "--"], files].concat()).bytes().await?;
@@ -320,6 +321,14 @@ fn same(left: &Path, right: &Path) -> bool {
         path.canonicalize().ok().or_else(|| Some(parent?.join(path.file_name()?)))
     };
     left == right || real(left).is_some_and(|left| real(right) == Some(left))
+}
+
+/// Copies an index with its time of writing: by that time git tells which files it must look into again, for they may have
+/// changed in the very second in which the index was written.
+fn copy_as_it_is(from: &Path, to: &Path) -> io::Result<()> {
+    fs::copy(from, to)?;
+    let written = fs::metadata(from)?.modified()?;
+    fs::File::options().write(true).open(to)?.set_modified(written)
 }
 
 #[cfg(test)]

@@ -159,7 +159,12 @@ fn readable(view: &View<'_>) -> Vec<PathBuf> {
     let arguments = foreign.command.iter().skip(1).map(PathBuf::from).filter(|path| is_plain(path));
     let shared = SHARED_OF_RUN.iter().map(PathBuf::from);
     let own = [foreign.directory.clone(), view.program.to_owned()];
-    foreign.readable.iter().cloned().chain(own).chain(arguments).chain(shared).collect()
+    // Where the tools keep what they need, wherever the user put it; their secrets are hidden in it.
+    let tools = ["CARGO_HOME", "RUSTUP_HOME"]
+        .into_iter()
+        .filter_map(|name| foreign.environment.get(name))
+        .map(PathBuf::from);
+    foreign.readable.iter().cloned().chain(own).chain(arguments).chain(shared).chain(tools).collect()
 }
 
 /// An absolute path below a private place, not that place itself.

@@ -31,8 +31,7 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: &Patch) -> Resul
         Built::Artifact(made) => artifact(hands, service, &opening.base, &made, None)?,
         Built::Broken { why, log } => {
             let log = hands.attestor.keep(log.as_bytes())?;
-            let why = format!("the base does not build, so no patch can be held against it: {why}");
-            return Ok(Outcome::Broken { why, log });
+            return Ok(Outcome::BaseBroken { why, log });
         }
     };
     match make(hands, service, &candidate.commit, true).await? {

@@ -168,15 +168,17 @@ fn proposed(events: Vec<generate::Event>) -> Result<Vec<Fact>, Rejection> {
 }
 
 fn built(cx: Context<'_>, patch: &Patch, events: Vec<build::Event>) -> Vec<Fact> {
-    let broken = events.iter().find_map(|event| match event {
-        build::Event::Broken { why, .. } => Some(format!("it does not build: {why}")),
+    let follows = events.iter().find_map(|event| match event {
+        build::Event::Broken { why, .. } => {
+            Some(refuse_candidate(cx, patch, format!("it does not build: {why}")))
+        }
+        build::Event::BaseBroken { why, .. } => {
+            let why = format!("the base does not build, so no patch can be held against it: {why}");
+            Some(vec![ended(End::Abandoned(why))])
+        }
         build::Event::Built(_) | build::Event::Dropped => None,
     });
-    let facts: Vec<Fact> = events.into_iter().map(Fact::Build).collect();
-    match broken {
-        Some(why) => facts.into_iter().chain(refuse_candidate(cx, patch, why)).collect(),
-        None => facts,
-    }
+    events.into_iter().map(Fact::Build).chain(follows.into_iter().flatten()).collect()
 }
 
 fn verified(cx: Context<'_>, patch: &Patch, opening: &Opening, events: Vec<verify::Event>) -> Vec<Fact> {

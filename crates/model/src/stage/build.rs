@@ -53,6 +53,11 @@ pub enum Event {
         why: String,
         log: Digest,
     },
+    /// The commit that the patch is held against does not build, so nothing can be said of any candidate.
+    BaseBroken {
+        why: String,
+        log: Digest,
+    },
     /// Another candidate is tried: what was built is no longer asked for.
     Dropped,
 }
@@ -68,19 +73,23 @@ pub enum Job {
 pub enum Outcome {
     Built(Box<Pair>),
     Broken { why: String, log: Digest },
+    BaseBroken { why: String, log: Digest },
 }
 
 pub fn report(outcome: Outcome) -> Vec<Event> {
     match outcome {
         Outcome::Built(pair) => vec![Event::Built(pair)],
         Outcome::Broken { why, log } => vec![Event::Broken { why, log }],
+        Outcome::BaseBroken { why, log } => vec![Event::BaseBroken { why, log }],
     }
 }
 
 pub fn evolve(_: State, event: &Event) -> State {
     match event {
         Event::Built(pair) => State { built: Some((**pair).clone()), broken: None },
-        Event::Broken { why, .. } => State { built: None, broken: Some(why.clone()) },
+        Event::Broken { why, .. } | Event::BaseBroken { why, .. } => {
+            State { built: None, broken: Some(why.clone()) }
+        }
         Event::Dropped => State::default(),
     }
 }

@@ -167,6 +167,9 @@ fn build_line(fact: &build::Event) -> Told {
                 details,
             )
         }
+        build::Event::BaseBroken { why, .. } => {
+            (Mood::Bad, format!("the base does not build: {why}"), Vec::new())
+        }
         build::Event::Broken { why, .. } => (Mood::Bad, format!("does not build: {why}"), Vec::new()),
         build::Event::Dropped => {
             (Mood::Plain, "the build is dropped with its candidate".to_owned(), Vec::new())

@@ -112,7 +112,7 @@ fn word(fact: &Fact) -> String {
         Fact::Generate(generate::Event::NoFix { .. }) => "no fix",
         Fact::Generate(generate::Event::Refused { .. }) => "refused",
         Fact::Build(build::Event::Built(_)) => "built",
-        Fact::Build(build::Event::Broken { .. }) => "broken",
+        Fact::Build(build::Event::Broken { .. } | build::Event::BaseBroken { .. }) => "broken",
         Fact::Build(build::Event::Dropped) => "build dropped",
         Fact::Verify(verify::Event::Verified { .. }) => "verified",
         Fact::Verify(verify::Event::Dropped) => "verdict dropped",
