@@ -62,8 +62,8 @@ impl Conductor {
             let id = self.open(&numbered, by.clone(), opening.clone()).await?;
             let end = self.patch(id).await?.and_then(|known| known.patch.review.end.clone());
             match end {
-                Some(End::Abandoned(_) | End::RolledBack(_) | End::NothingToDo) => {}
-                None | Some(End::HandedOver | End::Promoted) => return Ok(id),
+                Some(End::Abandoned(_) | End::RolledBack(_)) => {}
+                None | Some(End::HandedOver | End::Promoted | End::NothingToDo) => return Ok(id),
             }
         }
         self.open(key, by, opening).await

@@ -74,7 +74,11 @@ impl Driver {
                 }
             }
             tokio::select! {
-                () = told_to_stop(&mut stop) => return Ok(()),
+                () = told_to_stop(&mut stop) => {
+                    driven.abort_all();
+                    while driven.join_next().await.is_some() {}
+                    return Ok(());
+                }
                 _ = changes.changed() => {}
                 _ = tokio::time::sleep(IDLE) => {}
                 Some(done) = driven.join_next() => match done {

@@ -20,7 +20,7 @@ impl Home {
         use std::os::unix::fs::DirBuilderExt as _;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         let root = root.canonicalize()?;
-        let probe = root.join(".writable");
+        let probe = root.join(format!(".writable-{}", std::process::id()));
         fs::write(&probe, b"")?;
         fs::remove_file(&probe)?;
         Ok(Self { root })

@@ -14,7 +14,7 @@ use crate::conductor::Conductor;
 use crate::failures::git_failure;
 use crate::failures::storage;
 use crate::hands::Hands;
-use crate::jobs::detect::findings_in;
+use crate::jobs::detect::findings_to_fix;
 use crate::turn::SubmitError;
 
 /// Scans the service's checked-out commit. What it finds gets one patch, once: the same findings are the same patch.
@@ -30,7 +30,7 @@ pub async fn scan_and_open(
     }
     let git = Git::at(Path::new(&service.repository));
     git.export(base.as_str(), &tree).await.map_err(|error| git_failure(&error))?;
-    let findings = findings_in(hands, service, &tree).await?;
+    let findings = findings_to_fix(hands, service, &tree).await?;
     let _ = std::fs::remove_dir_all(&tree);
     let serious: Vec<&Finding> = findings.iter().filter(|finding| finding.informational.is_none()).collect();
     if serious.is_empty() {

@@ -115,8 +115,11 @@ impl Store for Sqlite {
         let key = key.to_owned();
         self.run("allocate a patch", move |connection| {
             let transaction = immediate(connection)?;
-            transaction
-                .execute("insert into patches (key) values (?1) on conflict do nothing", params![key])?;
+            // Asking for a key that is there uses up no number.
+            transaction.execute(
+                "insert into patches (key) select ?1 where not exists (select 1 from patches where key = ?1)",
+                params![key],
+            )?;
             let id: i64 =
                 transaction
                     .query_row("select id from patches where key = ?1", params![key], |row| row.get(0))?;

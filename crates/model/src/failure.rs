@@ -27,6 +27,8 @@ pub enum FailureClass {
     Tool,
     /// The network was needed and was not there.
     Network,
+    /// A file of the project, or what was asked about it.
+    Input,
     /// The disk, the data folder, the ledger.
     Storage,
     #[default]

@@ -73,6 +73,7 @@ impl From<Failure> for Trouble {
             FailureClass::Tool => Exit::Tool,
             FailureClass::Network => Exit::Network,
             FailureClass::Storage => Exit::Storage,
+            FailureClass::Input => Exit::Input,
             FailureClass::Other => Exit::Found,
         };
         Self { exit, message: failure.message, hint: failure.hint, excerpt: None }

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::time::{Duration, Instant};
 
+use patchline_detect::Advisories;
 use patchline_model::view::story::{Line, Mood};
 
 use crate::exit::Trouble;
@@ -27,6 +28,15 @@ pub fn complain(trouble: &Trouble) {
     }
     if let Some(hint) = &trouble.hint {
         note(&format!("hint: {hint}"));
+    }
+}
+
+/// A scan against nearly nothing is no all-clear.
+pub fn warn_if_only_built_in(advisories: &Advisories) {
+    if advisories.status().only_built_in {
+        note(
+            "warning: only the built-in advisories are there; `patchline db import` takes in a database in OSV format",
+        );
     }
 }
 
@@ -120,7 +130,7 @@ impl Teller {
             let seconds = self.began.elapsed().as_secs_f64();
             let line = format!("{seconds:>6.1} s  {stage:<8} … {text} ({:.0} s)", since.as_secs_f64());
             let mut out = std::io::stdout().lock();
-            let _ = write!(out, "\r\x1b[2K{}", line.chars().take(110).collect::<String>())
+            let _ = write!(out, "\r\x1b[2K{}", line.chars().take(width()).collect::<String>())
                 .and_then(|()| out.flush());
         } else if self.announced.as_deref() != Some(text) {
             let text = text.to_owned();
@@ -140,6 +150,12 @@ impl Teller {
     fn paint(&self, code: &str, text: &str) -> String {
         if self.colour && code != "0" { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
+}
+
+/// Columns of the terminal less one, so that a status line never wraps.
+fn width() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok();
+    size.map_or(79, |size| usize::from(size.ws_col.max(20)) - 1)
 }
 
 /// A table with aligned columns; the last one is not padded.

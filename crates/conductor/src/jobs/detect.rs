@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use patchline_detect::{Advisories, Scan, scan};
 use patchline_evidence::statement::VULNS;
-use patchline_model::failure::Failure;
+use patchline_model::failure::{Failure, FailureClass};
 use patchline_model::id::{FindingId, PatchId};
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Finding, Location, Opening, Outcome, Source, Subject};
@@ -25,8 +25,9 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
         }
         Subject::Scan { only } => {
             let tree = export(hands, opening, patch).await?;
-            let scan = scan_tree(hands, tree.join(&opening.service.folder)).await?;
+            let scan = known(scan_service(hands, &opening.service, &tree).await?)?;
             let packages = u32::try_from(scan.inventory.len()).unwrap_or(u32::MAX);
+            refuse_unknown(only, &scan.findings)?;
             let findings = scan.findings.into_iter().filter(|finding| wanted(finding, only)).collect();
             (findings, packages, json!(scan.advisories))
         }
@@ -41,23 +42,64 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
     Ok(Outcome { findings, packages, evidence })
 }
 
-/// Scans a tree on a thread that may block.
-pub async fn scan_tree(hands: &Hands, tree: PathBuf) -> Result<Scan, Failure> {
+/// Scans the service in an exported tree, on a thread that may block. A member of a workspace is scanned where the
+/// workspace's lockfile lies.
+async fn scan_service(hands: &Hands, service: &Service, tree: &Path) -> Result<Scan, Failure> {
+    let folder = lockfile_folder(tree, &service.folder);
     let directory = hands.home.advisories();
     let scanned = tokio::task::spawn_blocking(move || {
         let advisories = Advisories::open(&directory)?;
-        scan(&tree, &advisories)
+        scan(&folder, &advisories)
     });
     match scanned.await {
         Ok(Ok(scan)) => Ok(scan),
-        Ok(Err(error)) => Err(Failure::permanent(chain(&error))),
+        Ok(Err(error)) => Err(Failure::permanent(chain(&error)).of(FailureClass::Input)),
         Err(error) => Err(Failure::transient(format!("the scan was broken off: {error}"))),
     }
 }
 
-/// The findings of a service's own folder in an exported tree, as seen from the repository's top.
+/// Where no lockfile was read, nothing is known: that is a failure and no all-clear.
+fn known(scan: Scan) -> Result<Scan, Failure> {
+    if !scan.inventory.is_empty() {
+        return Ok(scan);
+    }
+    let hint =
+        "commit `Cargo.lock` (`cargo generate-lockfile` writes one); only what is committed is looked at";
+    let failure = Failure::permanent("no lockfile could be read in the commit, so nothing is known");
+    Err(failure.of(FailureClass::Input).with_hint(hint))
+}
+
+/// The service's own folder, or the nearest above it, inside the tree, that has a lockfile.
+fn lockfile_folder(tree: &Path, folder: &str) -> PathBuf {
+    let own = tree.join(folder);
+    let above = own.ancestors().take_while(|place| place.starts_with(tree));
+    above.map(Path::to_owned).find(|place| place.join("Cargo.lock").exists()).unwrap_or(own)
+}
+
+/// The findings of the service in an exported tree that must have a lockfile.
+pub async fn findings_to_fix(hands: &Hands, service: &Service, tree: &Path) -> Result<Vec<Finding>, Failure> {
+    Ok(known(scan_service(hands, service, tree).await?)?.findings)
+}
+
+/// The findings of the service in an exported tree, to be compared with another's; a tree without a lockfile has none.
 pub async fn findings_in(hands: &Hands, service: &Service, tree: &Path) -> Result<Vec<Finding>, Failure> {
-    Ok(scan_tree(hands, tree.join(&service.folder)).await?.findings)
+    Ok(scan_service(hands, service, tree).await?.findings)
+}
+
+/// Whether the finding stands in the lockfile that a fix of this service changes, or in none. Others in the tree, as a
+/// `fuzz/Cargo.lock`, are services of their own.
+pub fn is_own(finding: &Finding) -> bool {
+    finding.source == Source::Report || finding.location.path == "Cargo.lock"
+}
+
+/// A name that nothing bears is more likely a slip of the hand than good news.
+fn refuse_unknown(only: &[String], findings: &[Finding]) -> Result<(), Failure> {
+    match only.iter().find(|name| !findings.iter().any(|finding| bears(finding, name))) {
+        None => Ok(()),
+        Some(name) => Err(Failure::permanent(format!("`{name}` names no finding here"))
+            .of(FailureClass::Input)
+            .with_hint("`patchline scan` lists them")),
+    }
 }
 
 /// The base commit in a folder of our own: what is committed counts, not what lies about in a checkout.
@@ -72,14 +114,20 @@ async fn export(hands: &Hands, opening: &Opening, patch: PatchId) -> Result<Path
     Ok(tree)
 }
 
-/// A patch is made for vulnerabilities; what is only worth knowing is `scan`'s to show.
+/// A patch is made for vulnerabilities, and for what was asked for by name; what is only worth knowing is `scan`'s to show.
 fn wanted(finding: &Finding, only: &[String]) -> bool {
-    let names = |name: &String| {
-        *name == finding.advisory
-            || finding.aliases.contains(name)
-            || finding.package.as_ref().is_some_and(|package| package.name == *name)
-    };
-    finding.informational.is_none() && (only.is_empty() || only.iter().any(names))
+    if only.is_empty() {
+        finding.informational.is_none()
+    } else {
+        only.iter().any(|name| bears(finding, name))
+    }
+}
+
+/// Whether the advisory, one of its other names, or the package is called so.
+fn bears(finding: &Finding, name: &str) -> bool {
+    finding.advisory == name
+        || finding.aliases.iter().any(|alias| alias == name)
+        || finding.package.as_ref().is_some_and(|package| package.name == name)
 }
 
 fn reported(title: &str, report: &str, author: &str) -> Finding {

@@ -6,8 +6,9 @@ use patchline_evidence::statement::PATCHLINE_GENERATION;
 use patchline_generate::fixer::{Proposal, Request};
 use patchline_generate::proposed;
 use patchline_model::failure::Failure;
+use patchline_model::id::FindingId;
 use patchline_model::patch::Patch;
-use patchline_model::stage::detect::{Opening, Subject};
+use patchline_model::stage::detect::{Finding, Opening, Subject};
 use patchline_model::stage::generate::{Candidate, Job, Outcome};
 use patchline_sandbox::Git;
 use serde_json::json;
@@ -15,6 +16,7 @@ use serde_json::json;
 use crate::attest::{commit_subject, digest_subject};
 use crate::failures::git_failure;
 use crate::hands::Hands;
+use crate::jobs::detect::is_own;
 
 /// The author of what Patchline commits.
 const AUTHOR: &str = "Patchline <patchline@localhost>";
@@ -63,8 +65,13 @@ async fn request(hands: &Hands, opening: &Opening, patch: &Patch, number: u32) -
 }
 
 /// The first fixer that can do something about any finding; the others' findings stay with the reason.
-async fn from_fixers(hands: &Hands, request: Request) -> Result<Proposal, Failure> {
-    let mut reasons = Vec::new();
+async fn from_fixers(hands: &Hands, mut request: Request) -> Result<Proposal, Failure> {
+    let (own, elsewhere): (Vec<_>, Vec<_>) = request.findings.into_iter().partition(is_own);
+    request.findings = own;
+    let left: Vec<(FindingId, String)> =
+        elsewhere.iter().map(|finding| (finding.id.clone(), left_to(finding))).collect();
+    let mut reasons: Vec<String> = left.iter().map(|(_, why)| why.clone()).collect();
+    reasons.dedup();
     for fixer in &hands.fixers {
         let able = request.findings.iter().filter(|finding| fixer.can(finding)).cloned().collect::<Vec<_>>();
         if able.is_empty() {
@@ -72,7 +79,10 @@ async fn from_fixers(hands: &Hands, request: Request) -> Result<Proposal, Failur
         }
         match fixer.propose(&Request { findings: able, ..request.clone() }).await? {
             Proposal::NoFix { reasons: why, .. } => reasons.extend(why),
-            found @ Proposal::Candidate { .. } => return Ok(found),
+            Proposal::Candidate { mut candidate, diff, log } => {
+                candidate.leaves.extend(left);
+                return Ok(Proposal::Candidate { candidate, diff, log });
+            }
         }
     }
     if reasons.is_empty() {
@@ -81,6 +91,13 @@ async fn from_fixers(hands: &Hands, request: Request) -> Result<Proposal, Failur
         );
     }
     Ok(Proposal::NoFix { reasons, log: String::new() })
+}
+
+/// Another lockfile in the tree is fixed where it lies.
+fn left_to(finding: &Finding) -> String {
+    let path = Path::new(&finding.location.path);
+    let folder = path.parent().unwrap_or(Path::new(".")).display();
+    format!("it stands in `{}`; `patchline fix {folder}` fixes it there", finding.location.path)
 }
 
 fn attest(

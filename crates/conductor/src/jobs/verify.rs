@@ -1,12 +1,14 @@
 //! Carries out the checks, one after another, each with signed evidence.
 
+use std::path::Path;
+
 use patchline_build::builder::{Built, Made};
 use patchline_evidence::statement::TEST_RESULT;
 use patchline_model::digest::Commit;
 use patchline_model::failure::Failure;
 use patchline_model::patch::Patch;
 use patchline_model::service::Service;
-use patchline_model::stage::detect::Opening;
+use patchline_model::stage::detect::{Finding, Opening};
 use patchline_model::stage::verify::{CheckResult, Checked, Outcome, Verdict};
 use patchline_verify::check::{Case, Check, Shown, Side};
 use serde_json::json;
@@ -15,7 +17,7 @@ use crate::attest::{commit_subject, digest_subject};
 use crate::clock;
 use crate::hands::Hands;
 use crate::jobs::build::make;
-use crate::jobs::detect::findings_in;
+use crate::jobs::detect::{findings_in, is_own};
 
 /// Runs every check on base and patch.
 pub async fn carry_out(hands: &Hands, opening: &Opening, patch: &Patch) -> Result<Outcome, Failure> {
@@ -32,8 +34,8 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: &Patch) -> Resul
         service: service.clone(),
         candidate: candidate.clone(),
         findings: patch.findings().to_vec(),
-        before: findings_in(hands, service, &base.tree).await?,
-        after: findings_in(hands, service, &patched.tree).await?,
+        before: own_findings(hands, service, &base.tree).await?,
+        after: own_findings(hands, service, &patched.tree).await?,
         base: side(base),
         patch: side(patched),
         sandbox: hands.sandbox.clone(),
@@ -43,6 +45,10 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: &Patch) -> Resul
         checks.push(run(hands, &case, check.as_ref(), patch).await?);
     }
     Ok(Outcome { verdict: Verdict { checks } })
+}
+
+async fn own_findings(hands: &Hands, service: &Service, tree: &Path) -> Result<Vec<Finding>, Failure> {
+    Ok(findings_in(hands, service, tree).await?.into_iter().filter(is_own).collect())
 }
 
 fn side(made: Made) -> Side {

@@ -91,8 +91,17 @@ impl CargoFixer {
         if cleared.is_empty() {
             return no_fix(&sorted.leaves, unreachable, log);
         }
-        let change =
-            Change { request, git, worktree, folder, unchanged, cleared, leaves: sorted.leaves, log };
+        let change = Change {
+            request,
+            git,
+            worktree,
+            folder,
+            unchanged,
+            cleared,
+            leaves: sorted.leaves,
+            log,
+            format: before.format,
+        };
         change.candidate(compare(&before, &after), &after).await
     }
 }
@@ -201,6 +210,8 @@ struct Change<'a> {
     cleared: Vec<&'a Aim<'a>>,
     leaves: Vec<(FindingId, String)>,
     log: String,
+    /// The lockfile's format before.
+    format: u32,
 }
 
 impl Change<'_> {
@@ -212,7 +223,7 @@ impl Change<'_> {
         let Request { patch, number, base, .. } = self.request;
         let updates: Vec<Update<'_>> = self.cleared.iter().map(|aim| update(aim, &moves, after)).collect();
         let title = message::title(&updates);
-        let rationale = self.rationale(&updates, &moves);
+        let rationale = self.rationale(&updates, &moves, after.format);
         let text = message::message(*patch, &title, &rationale, &updates);
 
         let lockfile = Path::new(self.folder).join("Cargo.lock").to_string_lossy().into_owned();
@@ -257,7 +268,7 @@ impl Change<'_> {
     }
 
     /// Why these versions, and what else moves.
-    fn rationale(&self, updates: &[Update<'_>], moves: &[Move]) -> String {
+    fn rationale(&self, updates: &[Update<'_>], moves: &[Move], format: u32) -> String {
         let versions = self.cleared.iter().zip(updates).map(|(aim, update)| {
             let (name, to) = (aim.name, &update.to);
             if *to == aim.smallest().to_string() {
@@ -282,7 +293,14 @@ impl Change<'_> {
         };
         let left =
             self.leaves.iter().map(|(id, why)| format!("Left open: {id}, for {}.", message::clean(why, 300)));
-        versions.chain([moved]).chain(left).collect::<Vec<_>>().join(" ")
+        let reformatted = (format != self.format).then(|| self.reformatted(format));
+        versions.chain([moved]).chain(reformatted).chain(left).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Cargo writes its newest format, which an older cargo can't read (the cargo changelog: format 4 since 1.78).
+    fn reformatted(&self, format: u32) -> String {
+        let older = if format >= 4 { "; cargo before 1.78 can't read it" } else { "" };
+        format!("Cargo.lock moves from format {} to {format}{older}.", self.format)
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Locked {
 #[derive(Debug)]
 pub(crate) struct Lockfile {
     packages: Vec<Locked>,
+    /// 1 to 4; formats 1 and 2 do not name themselves.
+    pub(crate) format: u32,
 }
 
 /// What happened between two lockfiles.
@@ -40,6 +42,7 @@ pub(crate) struct Comparison {
 
 #[derive(Deserialize)]
 struct Document {
+    version: Option<u32>,
     #[serde(default)]
     package: Vec<Entry>,
     /// Where lockfiles of format 1 keep the checksums, as `checksum <name> <version> (<source>)`.
@@ -66,6 +69,7 @@ impl Lockfile {
         let document: Document =
             toml::from_str(text).map_err(|error| NotALockfile(first_line(error.message().to_owned())))?;
         let metadata = document.metadata;
+        let format = document.version.unwrap_or(if metadata.is_empty() { 2 } else { 1 });
         let packages = document.package.into_iter().map(|entry| {
             let version = Version::parse(&entry.version)
                 .map_err(|_| NotALockfile(format!("`{}` is not a version", entry.version.escape_debug())))?;
@@ -77,7 +81,7 @@ impl Lockfile {
                 dependencies: entry.dependencies,
             })
         });
-        Ok(Self { packages: packages.collect::<Result<_, _>>()? })
+        Ok(Self { packages: packages.collect::<Result<_, _>>()?, format })
     }
 
     pub(crate) fn versions<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Version> {

@@ -94,7 +94,7 @@ fn detect_line(fact: &detect::Event) -> Told {
             (Mood::Warn, text, findings.iter().take(20).flat_map(finding_lines).collect())
         }
         detect::Event::NothingFound { packages, .. } => {
-            (Mood::Good, format!("nothing found in {packages} packages"), Vec::new())
+            (Mood::Good, format!("nothing to fix in {packages} packages"), Vec::new())
         }
     }
 }

@@ -17,7 +17,7 @@ pub async fn run(arguments: DownArguments, data: Option<PathBuf>) -> Result<Exit
     if let Some(patch) = works.conductor.board().await?.locks.get(&lock) {
         let text = format!("{patch} is moving {lock}");
         return Err(Trouble::new(Exit::Refused, text)
-            .hint(format!("wait for it, or `patchline abort {patch}` first")));
+            .hint(format!("`patchline serve` carries it on; `patchline abort {patch}` takes it back now")));
     }
     let site = site(&works.hands, &service, run, &[])?;
     if target.observe(&site).await?.is_none() {

@@ -45,6 +45,7 @@ fn explain(known: &Known) -> Result<(), Trouble> {
         }
     }
     match &patch.approve.decision {
+        None if patch.has_ended() => say("\nno decision: it ended before the policy was asked"),
         None => say("\nno decision yet: the policy is asked once the patch is verified"),
         Some(decision) => decide(decision),
     }

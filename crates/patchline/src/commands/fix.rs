@@ -5,37 +5,48 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use patchline_conductor::failures::chain;
+use patchline_conductor::failures::{chain, git_failure};
 use patchline_conductor::projection::Known;
 use patchline_conductor::schedule::head;
 use patchline_detect::Advisories;
 use patchline_model::digest::Digest;
 use patchline_model::event::Fact;
-use patchline_model::failure::FailureClass;
+use patchline_model::failure::{Failure, FailureClass};
+use patchline_model::id::PatchId;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Opening, Subject, Until};
 use patchline_model::stage::review::End;
+use patchline_sandbox::{Git, GitError};
 use serde_json::json;
 
 use crate::cli::{FixArguments, Format};
 use crate::commands::follow::{Stopped, follow};
 use crate::commands::person::person;
+use crate::commands::serve::ended;
 use crate::exit::{Exit, Trouble};
 use crate::settings;
-use crate::terminal::{Teller, say};
+use crate::terminal::{Teller, note, say, warn_if_only_built_in};
 use crate::wire::{self, Works};
 
 pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
     need("git", "install it with your package manager, as in `apt-get install git`")?;
     need("cargo", "install Rust; its installer is at the Rust project's site")?;
     let service = settings::service(&arguments.path).await?;
-    let base = head(&service).await?;
+    let base = head(&service).await.map_err(no_commit)?;
+    say_what_is_left_out(&service, base.short());
     let works = wire::works(wire::home(data.as_deref())?)?;
     let by = person(None).unwrap_or(patchline_model::actor::Actor::Machine);
     let only = arguments.only.clone();
-    let key = key(&service, base.as_str(), &only, &works)?;
+    let advisories =
+        Advisories::open(&works.home.advisories()).map_err(|error| Trouble::input(chain(&error)))?;
+    warn_if_only_built_in(&advisories);
+    let key = key(&service, base.as_str(), &only, &advisories);
+    let repository = PathBuf::from(&service.repository);
     let opening = Opening { service, base, subject: Subject::Scan { only }, until: Until::Verify };
     let id = works.conductor.open_again(&key, by, opening).await?;
+    if works.conductor.patch(id).await?.is_some_and(|known| known.patch.is_closed()) {
+        note(&format!("{id} has answered this already; this is its record"));
+    }
 
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut driven = tokio::spawn(works.driver().run(Some(BTreeSet::from([id])), stopped));
@@ -48,6 +59,12 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
         stopped = follow(&works.conductor, id, &mut teller, &mut seen) => match stopped? {
             Stopped::Closed(known) | Stopped::NeedsApproval(known) => known,
         },
+        () = ended() => {
+            stop.send_replace(true);
+            let _ = driven.await;
+            let text = format!("{id} was interrupted at `{}`", stage_of(&works, id).await);
+            return Err(Trouble::new(Exit::Found, text).hint("`patchline fix` goes on from there"));
+        }
         ended = &mut driven => {
             let text = format!("{id} is not driven any more");
             return Err(match ended {
@@ -60,7 +77,51 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     watched.abort();
     // The driver ends by itself once it was told to stop.
     let _ = driven.await;
+    bring_branch_back(&repository, &known).await?;
     report(&works, &known, arguments.format)
+}
+
+async fn stage_of(works: &Works, id: PatchId) -> String {
+    let known = works.conductor.patch(id).await.ok().flatten();
+    known.map(|known| known.patch.stage().to_string()).unwrap_or_default()
+}
+
+/// A repository without a commit has nothing to be fixed.
+fn no_commit(failure: Failure) -> Trouble {
+    Trouble::input(failure.message).hint("commit the project first: only what is committed is looked at")
+}
+
+/// What is not committed is not looked at, and that is said.
+fn say_what_is_left_out(service: &Service, base: &str) {
+    let folder = Path::new(&service.repository).join(&service.folder);
+    let mut git = std::process::Command::new("git");
+    git.args([
+        "--no-optional-locks",
+        "-c",
+        "core.fsmonitor=false",
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ".",
+    ]);
+    let asked = git.current_dir(folder).stdin(Stdio::null()).output();
+    if asked.is_ok_and(|asked| !asked.stdout.is_empty()) {
+        note(&format!("the checkout has changes that are not committed; only {base} is looked at"));
+    }
+}
+
+/// A branch that was deleted since is set to its commit again.
+async fn bring_branch_back(repository: &Path, known: &Known) -> Result<(), Trouble> {
+    let handed_over = known.patch.review.end == Some(End::HandedOver);
+    let Some(candidate) = known.patch.candidate().filter(|_| handed_over) else { return Ok(()) };
+    let git = Git::at(repository);
+    let failed = |error: GitError| Trouble::from(git_failure(&error));
+    if git.branch(&candidate.branch).await.map_err(failed)?.is_none() {
+        git.branch_set(&candidate.branch, candidate.commit.as_str()).await.map_err(failed)?;
+        note(&format!("{} was gone and is back", candidate.branch));
+    }
+    Ok(())
 }
 
 fn need(program: &str, hint: &str) -> Result<(), Trouble> {
@@ -76,11 +137,9 @@ fn need(program: &str, hint: &str) -> Result<(), Trouble> {
 
 /// The same question about the same commit, settings and advisories is the same patch: a second run changes nothing and
 /// answers from the record.
-fn key(service: &Service, base: &str, only: &[String], works: &Works) -> Result<String, Trouble> {
-    let advisories =
-        Advisories::open(&works.home.advisories()).map_err(|error| Trouble::input(chain(&error)))?;
+fn key(service: &Service, base: &str, only: &[String], advisories: &Advisories) -> String {
     let question = json!([service, base, only, advisories.status()]).to_string();
-    Ok(format!("fix:{}", Digest::of(question.as_bytes()).hex()))
+    format!("fix:{}", Digest::of(question.as_bytes()).hex())
 }
 
 fn report(works: &Works, known: &Known, format: Format) -> Result<Exit, Trouble> {
@@ -127,7 +186,9 @@ fn abandoned(known: &Known, why: String, report: &Path) -> Trouble {
         failure.hint.clone().unwrap_or_else(|| format!("the report has the details: {}", report.display()));
     let exit = match class {
         FailureClass::Other => Exit::Found,
-        FailureClass::Tool | FailureClass::Network | FailureClass::Storage => Trouble::from(failure).exit,
+        FailureClass::Tool | FailureClass::Network | FailureClass::Storage | FailureClass::Input => {
+            Trouble::from(failure).exit
+        }
     };
     Trouble::new(exit, why).hint(hint)
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::cli::{FailOn, Format, ScanArguments};
 use crate::exit::{Exit, Trouble};
-use crate::terminal::{note, say};
+use crate::terminal::{note, say, warn_if_only_built_in};
 use crate::{settings, wire};
 
 /// One path's scan with its priorities, in the order of the findings.
@@ -102,11 +102,7 @@ fn table(all: &[Scanned], advisories: &Advisories) {
         "{count} {noun} in {packages} packages, against {} advisories",
         advisories.status().records
     ));
-    if advisories.status().only_built_in {
-        note(
-            "warning: only the built-in advisories are there; `patchline db import` takes in a database in OSV format",
-        );
-    }
+    warn_if_only_built_in(advisories);
 }
 
 fn show(finding: &Finding, priority: &Priority) {

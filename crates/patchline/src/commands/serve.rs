@@ -1,5 +1,6 @@
 //! `serve`: the conductor, the API and the pages, for the services that are named.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,8 +9,11 @@ use patchline_conductor::clock;
 use patchline_conductor::establish::{bring_up, first_version, run_and_target, site};
 use patchline_conductor::schedule::{head, scan_and_open};
 use patchline_model::failure::Failure;
+use patchline_model::id::{PatchId, Stage};
 use patchline_model::service::Service;
+use patchline_model::share::Share;
 use patchline_model::stage::plan::Observed;
+use patchline_model::view::board::card;
 use patchline_server::App;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,7 +42,8 @@ pub async fn run(arguments: ServeArguments, data: Option<PathBuf>) -> Result<Exi
     let conductor = Arc::clone(&works.conductor);
     let watched = tokio::spawn(async move { conductor.watch_ledger().await });
     let mut driven = tokio::spawn(works.driver().run(None, stopped));
-    for service in services {
+    let told = tokio::spawn(tell_changes(Arc::clone(&works)));
+    for service in services.clone() {
         let works = Arc::clone(&works);
         tokio::spawn(async move { look_after(&works, &service, arguments.interval).await });
     }
@@ -47,7 +52,8 @@ pub async fn run(arguments: ServeArguments, data: Option<PathBuf>) -> Result<Exi
         // It ends by itself only when it broke: pages over patches that nobody drives would be a lie.
         _ = &mut driven => return Err(Trouble::storage("the driver ended; start `patchline serve` again")),
     }
-    note("stopping; instances and their proxies go on running, and the next start takes them over");
+    told.abort();
+    say_what_stays(&works, &services).await;
     stop.send_replace(true);
     watched.abort();
     let _ = driven.await;
@@ -84,6 +90,49 @@ pub fn serve_pages(
             note(&format!("notice: the pages ended: {error}"));
         }
     })
+}
+
+/// One line for each thing that a patch begins to do, and what a person can do where one is waited for.
+async fn tell_changes(works: Arc<Works>) {
+    let mut changes = works.conductor.subscribe();
+    let mut told: BTreeMap<PatchId, String> = BTreeMap::new();
+    loop {
+        changes.mark_unchanged();
+        // What can't be read now is told at the next change; the driver says what is wrong with the ledger.
+        for known in works.conductor.patches().await.unwrap_or_default() {
+            let card = card(&known.patch);
+            if told.insert(card.id, card.doing.clone()).as_ref() == Some(&card.doing) {
+                continue;
+            }
+            say(&format!("{}  {}  {}: {}", card.id, card.service, card.stage, card.doing));
+            if card.waits_for_person && card.stage == Stage::Approve {
+                say(&format!(
+                    "hint: `patchline explain {0}`, then `patchline approve {0} --by NAME`",
+                    card.id
+                ));
+            }
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What the end of this process means for users.
+async fn say_what_stays(works: &Works, services: &[Service]) {
+    if services.iter().any(|service| service.run.is_some()) {
+        note("stopping; instances and their proxies go on running, and the next start takes them over");
+    }
+    for known in works.conductor.patches().await.unwrap_or_default() {
+        let patch = &known.patch;
+        if !patch.has_ended() && patch.allowed_share() > Share::NONE && patch.rollout.plan.is_some() {
+            let (id, share) = (patch.id, patch.allowed_share());
+            note(&format!(
+                "warning: {id} keeps {share} of the requests, and nobody judges it until `serve` runs again"
+            ));
+            note(&format!("hint: `patchline abort {id} --by NAME` takes it back"));
+        }
+    }
 }
 
 /// Keeps one service running and scanned. What fails is said and tried again at the next round.
@@ -138,10 +187,7 @@ async fn observe(works: &Works, service: &Service) -> Result<Option<Observed>, F
 }
 
 async fn scan(works: &Works, service: &Service) -> Result<(), Failure> {
-    if let Some(id) = scan_and_open(&works.hands, &works.conductor, service).await? {
-        note(&format!("{}: findings are in {id}", service.name));
-    }
-    Ok(())
+    scan_and_open(&works.hands, &works.conductor, service).await.map(|_| ())
 }
 
 /// Ends at Ctrl-C, at SIGTERM, and when the terminal is closed.
