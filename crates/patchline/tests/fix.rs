@@ -1,0 +1,117 @@
+//! `fix` on real projects: what it leaves, what it leaves alone, and that it never says "all clear" without having looked.
+#![allow(clippy::unwrap_used, reason = "tests may; clippy sees only the functions that are marked as tests")]
+
+#[path = "binary/cargo_project.rs"]
+mod cargo_project;
+#[path = "binary/run.rs"]
+mod run;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::cargo_project::{CLEAN, SETTINGS, VULNERABLE, cargo_project, git};
+use crate::run::{Ran, check, json, patchline, run, text};
+
+/// A project with this lockfile, and a data folder beside it.
+fn project(lockfile: &str, files: &[(&str, &str)]) -> (TempDir, PathBuf, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let (project, data) = (folder.path().join("project"), folder.path().join("data"));
+    cargo_project(&project, lockfile, files);
+    (folder, project, data)
+}
+
+/// Runs `fix`; `None` where cargo can reach neither a registry nor a cache, which is said.
+fn fix(data: &Path, project: &Path, code: i32) -> Option<Ran> {
+    let ran = run(&mut patchline(&["--data", text(data), "fix", "--format", "json", text(project)]));
+    if ran.code == 5 {
+        eprintln!("skipped: cargo can't get the crates: {}", ran.err);
+        return None;
+    }
+    assert_eq!(ran.code, code, "{}\n{}", ran.out, ran.err);
+    Some(ran)
+}
+
+#[test]
+fn a_fix_is_a_branch_with_one_line_moved_and_a_second_run_changes_nothing() {
+    let (_folder, project, data) = project(VULNERABLE, &[]);
+    fs::write(project.join("src/main.rs"), "fn main() { /* not committed */ }\n").unwrap();
+    let Some(first) = fix(&data, &project, 0) else { return };
+    assert!(first.err.contains("changes that are not committed"), "{}", first.err);
+    let value = json(&first);
+    assert_eq!(value["outcome"], "handed_over", "{value}");
+    assert_eq!(git(&project, &["diff", "--name-only", "main", "patchline/P-1"]), "Cargo.lock\n");
+    let message = git(&project, &["log", "-1", "--format=%B", "patchline/P-1"]);
+    for trailer in ["Patchline-Patch: P-1", "Fixes: RUSTSEC-2018-0006"] {
+        assert!(message.contains(trailer), "{message}");
+    }
+    assert_eq!(git(&project, &["status", "--porcelain"]), " M src/main.rs\n", "the checkout is as it was");
+    assert_eq!(git(&project, &["branch", "--show-current"]), "main\n");
+    assert_eq!(git(&project, &["worktree", "list"]).lines().count(), 1, "no worktree is left");
+
+    let branches = git(&project, &["for-each-ref"]);
+    git(&project, &["branch", "--quiet", "-D", "patchline/P-1"]);
+    let second = fix(&data, &project, 0).expect("it asks cargo for nothing");
+    assert!(second.err.contains("P-1 has answered this already"), "{}", second.err);
+    assert_eq!(git(&project, &["for-each-ref"]), branches, "the branch is back and nothing else has come");
+}
+
+#[test]
+fn a_lockfile_that_lies_elsewhere_is_left_by_name_while_the_own_one_is_fixed() {
+    let fuzz = [("fuzz/Cargo.lock", VULNERABLE)];
+    let (_folder, project, data) = project(VULNERABLE, &fuzz);
+    let Some(ran) = fix(&data, &project, 0) else { return };
+    assert_eq!(json(&ran)["outcome"], "handed_over");
+    assert_eq!(git(&project, &["diff", "--name-only", "main", "patchline/P-1"]), "Cargo.lock\n");
+    let report = fs::read_to_string(data.join("reports/P-1.md")).unwrap();
+    assert!(report.contains("fuzz"), "{report}");
+}
+
+#[test]
+fn where_only_another_lockfile_is_vulnerable_it_says_where_to_go() {
+    let (_folder, project, data) = project(CLEAN, &[("fuzz/Cargo.lock", VULNERABLE)]);
+    check(
+        &mut patchline(&["--data", text(&data), "fix", text(&project)]),
+        1,
+        &["stands in `fuzz/Cargo.lock`", "`patchline fix fuzz`"],
+    );
+}
+
+#[test]
+fn a_member_of_a_workspace_is_held_against_the_workspaces_lockfile() {
+    let member = [("member/patchline.toml", SETTINGS), ("member/src/main.rs", "fn main() {}\n")];
+    let (_folder, project, data) = project(VULNERABLE, &member);
+    let ran = run(&mut patchline(&["--data", text(&data), "fix", text(&project.join("member"))]));
+    assert!(ran.out.contains("1 finding in 3 packages"), "{}\n{}", ran.out, ran.err);
+}
+
+#[test]
+fn without_a_lockfile_in_the_commit_nothing_is_all_clear() {
+    let (_folder, project, data) = project(CLEAN, &[]);
+    git(&project, &["rm", "--quiet", "--cached", "Cargo.lock"]);
+    git(&project, &["commit", "--quiet", "--message", "No lockfile"]);
+    check(
+        &mut patchline(&["--data", text(&data), "fix", text(&project)]),
+        3,
+        &["no lockfile could be read in the commit", "commit `Cargo.lock`"],
+    );
+}
+
+#[test]
+fn a_name_that_nothing_bears_is_no_good_news() {
+    let (_folder, project, data) = project(VULNERABLE, &[]);
+    let arguments = ["--data", text(&data), "fix", "--only", "nonsuch", text(&project)];
+    check(&mut patchline(&arguments), 3, &["`nonsuch` names no finding here"]);
+}
+
+#[test]
+fn nothing_to_fix_is_0_and_is_asked_once() {
+    let (_folder, project, data) = project(CLEAN, &[]);
+    for _ in 0..2 {
+        let ran = fix(&data, &project, 0).expect("it asks cargo for nothing");
+        assert_eq!(json(&ran)["outcome"], "nothing_to_do");
+        assert_eq!(json(&ran)["id"], "P-1");
+        assert!(ran.err.contains("only the built-in advisories"), "{}", ran.err);
+    }
+}
