@@ -52,6 +52,6 @@ async fn carry_out(
         Job::Rollout(job) => {
             jobs::rollout::carry_out(hands, conductor, opening, patch, id, job).await.map(Outcome::Rollout)
         }
-        Job::Review(_) => jobs::review::carry_out(hands, known).await.map(Outcome::Review),
+        Job::Review(_) => jobs::review::carry_out(hands, conductor, known).await.map(Outcome::Review),
     }
 }

@@ -50,6 +50,9 @@ fn a_fix_is_a_branch_with_one_line_moved_and_a_second_run_changes_nothing() {
     assert_eq!(git(&project, &["branch", "--show-current"]), "main\n");
     assert_eq!(git(&project, &["worktree", "list"]).lines().count(), 1, "no worktree is left");
 
+    let built: Vec<_> = fs::read_dir(data.join("builds/small")).unwrap().collect();
+    assert!(built.is_empty(), "no built tree is left: {built:?}");
+
     let branches = git(&project, &["for-each-ref"]);
     git(&project, &["branch", "--quiet", "-D", "patchline/P-1"]);
     let second = fix(&data, &project, 0).expect("it asks cargo for nothing");
