@@ -86,6 +86,9 @@ async fn put_desired(control: &Control, request: Request<Incoming>) -> Answer {
         (true, Ok(Applied::Stale { seen })) => {
             refuse(StatusCode::CONFLICT, &format!("revision {seen} has been seen, with other contents"))
         }
+        (true, Ok(Applied::Overtaken)) => {
+            refuse(StatusCode::PRECONDITION_FAILED, "a later attempt of the same patch has been obeyed")
+        }
         (true, Ok(Applied::NotStored { reason })) => refuse(
             StatusCode::INSUFFICIENT_STORAGE,
             &format!("it is in force but could not be stored: {reason}"),

@@ -123,6 +123,24 @@ pub struct DesiredArms {
     /// Only ever grows: a lower one than the host has seen is refused.
     pub revision: u64,
     pub arms: Vec<DesiredArm>,
+    /// On whose behalf. An earlier attempt of the patch that was obeyed last is refused: it comes from a conductor that
+    /// slept while another went on.
+    #[serde(default)]
+    pub attempt: Option<Attempt>,
+}
+
+/// A patch, and which attempt of its rollout this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    pub patch: u64,
+    pub number: u32,
+}
+
+impl Attempt {
+    /// Of the same patch, and before the other.
+    pub fn is_before(self, other: Attempt) -> bool {
+        self.patch == other.patch && self.number < other.number
+    }
 }
 
 /// One version, how to start it, how many of it, and its share of the traffic.
@@ -328,7 +346,7 @@ mod tests {
     }
 
     fn check(arms: Vec<DesiredArm>, refused_for: Option<&str>) {
-        let desired = DesiredArms { revision: 1, arms };
+        let desired = DesiredArms { revision: 1, arms, attempt: None };
         let bytes = serde_json::to_vec(&desired).expect("it can be written");
         match (parse_desired(&bytes), refused_for) {
             (Ok(parsed), None) => assert_eq!(parsed, desired),
@@ -355,7 +373,7 @@ mod tests {
                 .enumerate()
                 .map(|(n, share)| DesiredArm { instances, label: text.clone(), ..arm(&format!("v{n}"), *share) })
                 .collect();
-            let bytes = serde_json::to_vec(&DesiredArms { revision, arms })?;
+            let bytes = serde_json::to_vec(&DesiredArms { revision, arms, attempt: None })?;
             if let Ok(read) = parse_desired(&bytes) {
                 prop_assert_eq!(read.revision, revision);
                 let sum: u64 = read.arms.iter().map(|arm| u64::from(arm.share_ppm)).sum();
@@ -366,7 +384,7 @@ mod tests {
 
         #[test]
         fn a_request_with_one_byte_changed_is_read_or_refused(at in 0usize..200, byte in any::<u8>()) {
-            let desired = DesiredArms { revision: 7, arms: vec![arm("one", 900_000), arm("two", 100_000)] };
+            let desired = DesiredArms { revision: 7, arms: vec![arm("one", 900_000), arm("two", 100_000)], attempt: None };
             let mut bytes = serde_json::to_vec(&desired)?;
             let at = at % bytes.len();
             bytes[at] = byte;

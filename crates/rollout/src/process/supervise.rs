@@ -44,6 +44,8 @@ pub enum Order {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Applied {
     Accepted,
+    /// It comes from an earlier attempt of the patch that was obeyed last.
+    Overtaken,
     /// It is older than what was seen, or has the same revision and other contents.
     Stale {
         seen: u64,
@@ -280,7 +282,7 @@ impl Supervisor {
                 let _ = reply.send(self.observed());
             }
             Order::Desired(reply) => {
-                let nothing = DesiredArms { revision: 0, arms: Vec::new() };
+                let nothing = DesiredArms { revision: 0, arms: Vec::new(), attempt: None };
                 let _ = reply.send(self.saved.desired.clone().unwrap_or(nothing));
             }
             Order::End { forget } => {
@@ -299,6 +301,9 @@ impl Supervisor {
             return Applied::Ending;
         }
         if let Some(seen) = &self.saved.desired {
+            if desired.attempt.zip(seen.attempt).is_some_and(|(attempt, seen)| attempt.is_before(seen)) {
+                return Applied::Overtaken;
+            }
             let is_stale =
                 desired.revision < seen.revision || (desired.revision == seen.revision && desired != *seen);
             if is_stale {

@@ -13,7 +13,7 @@ use patchline_model::stage::plan::{Arm, Counts, Desired, Observed, ObservedArm};
 use crate::process::client::{HostClient, ensure_host};
 use crate::process::failure::HostError;
 use crate::process::saved::{Files, Saved, read_json};
-use crate::process::spec::{self, DesiredArm, DesiredArms, HostSpec, ObservedArms};
+use crate::process::spec::{self, Attempt, DesiredArm, DesiredArms, HostSpec, ObservedArms};
 use crate::target::{Site, Target};
 
 /// How long `reconcile` waits for the world to match.
@@ -39,10 +39,11 @@ impl Target for Processes {
         "process"
     }
 
-    async fn reconcile(&self, _: JobId, site: &Site, desired: &Desired) -> Result<Observed, Failure> {
+    async fn reconcile(&self, job: JobId, site: &Site, desired: &Desired) -> Result<Observed, Failure> {
         let arms = desired.arms.iter().map(|arm| to_host(site, arm)).collect::<Result<Vec<_>, _>>()?;
         let host = ensure_host(&self.binary, &self.directory(site), &spec_of(site)).await.map_err(failed)?;
-        if !apply(&host, arms).await.map_err(failed)? {
+        let attempt = Attempt { patch: job.patch.0, number: job.attempt };
+        if !apply(&host, arms, attempt).await.map_err(failed)? {
             return host.observe().await.map(|observed| from_host(&observed)).map_err(failed);
         }
         let meets = |observed: &ObservedArms| from_host(observed).meets(desired);
@@ -92,14 +93,15 @@ impl Processes {
 
 /// Says it only when it is news, with the next revision; should another conductor be faster, looks again. Answers
 /// whether it was news.
-async fn apply(host: &HostClient, arms: Vec<DesiredArm>) -> Result<bool, HostError> {
+async fn apply(host: &HostClient, arms: Vec<DesiredArm>, attempt: Attempt) -> Result<bool, HostError> {
     let mut races = 0;
     loop {
         let before = host.desired().await?;
         if before.arms == arms {
             return Ok(false);
         }
-        let desired = DesiredArms { revision: before.revision + 1, arms: arms.clone() };
+        let desired =
+            DesiredArms { revision: before.revision + 1, arms: arms.clone(), attempt: Some(attempt) };
         match host.apply(&desired).await {
             Err(error) if error.is_stale_revision() && races < MAX_RACES => races += 1,
             other => return other.map(|()| true),

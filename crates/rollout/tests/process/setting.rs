@@ -51,7 +51,7 @@ impl Setting {
 
     pub async fn apply(&mut self, arms: &[DesiredArm]) {
         self.revision += 1;
-        let desired = DesiredArms { revision: self.revision, arms: arms.to_vec() };
+        let desired = DesiredArms { revision: self.revision, arms: arms.to_vec(), attempt: None };
         self.client.apply(&desired).await.expect("it is accepted");
     }
 

@@ -7,7 +7,7 @@ use patchline_model::failure::FailureKind;
 use patchline_model::id::{JobId, PatchId, Stage};
 use patchline_model::service::Run;
 use patchline_model::share::Share;
-use patchline_model::stage::plan::{Arm, Canary, Desired, Exit, Guards, Plan, Strategy, Version};
+use patchline_model::stage::plan::{Arm, Canary, Desired, Exit, Guards, Observed, Plan, Strategy, Version};
 use patchline_model::time::Seconds;
 use patchline_rollout::process::client::HostClient;
 use patchline_rollout::process::target::Processes;
@@ -106,6 +106,24 @@ async fn the_world_is_made_to_match_and_read_back() {
 async fn host_pid(target: &Processes, site: &Site) -> u32 {
     let client = HostClient::connect(&target.directory(site)).await;
     client.expect("it is there").observe().await.expect("it answers").host_pid
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conductor_that_slept_can_not_give_a_share_back() {
+    let hosts = tempfile::tempdir().expect("a directory");
+    let target = Processes { binary: host_binary(), hosts: hosts.path().to_owned() };
+    let (stable, canary) = (version("stable"), version("canary"));
+    let site = site(&[&stable, &canary]);
+    let at = |attempt| JobId { attempt, ..job() };
+    let watching = Desired { arms: vec![arm(&stable, 750_000), arm(&canary, 250_000)] };
+    let back = Desired { arms: vec![arm(&stable, 1_000_000), arm(&canary, 0)] };
+    target.reconcile(at(7), &site, &watching).await.expect("it can be done");
+    let taken = target.reconcile(at(9), &site, &back).await.expect("it can be done");
+    target.reconcile(at(8), &site, &watching).await.expect_err("it was overtaken");
+    let there = target.observe(&site).await.expect("it can be asked").expect("it runs");
+    let share = |observed: &Observed| observed.arm(&canary.artifact).map(|arm| arm.share);
+    assert_eq!((share(&taken), share(&there)), (Some(Share::NONE), Some(Share::NONE)));
+    target.stop(&site).await.expect("it stops");
 }
 
 #[tokio::test(flavor = "multi_thread")]
