@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use patchline_model::digest::Digest;
-use patchline_model::failure::{Failure, FailureClass};
+use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::service::CommandLine;
 use patchline_sandbox::foreign::{Finished, Foreign};
 use patchline_sandbox::git::Git;
@@ -20,7 +20,7 @@ use crate::command;
 use crate::lockfile;
 use crate::log::Log;
 use crate::marker::{self, Place};
-use crate::stop::{Stop, disk, disk_failure, ended, not_exported, not_run, with_causes};
+use crate::stop::{Stop, disk, disk_failure, ended, not_exported, not_run};
 use crate::tree;
 use crate::trouble::Network;
 
@@ -125,7 +125,7 @@ impl SandboxBuilder {
             .map_err(|error| Stop::Broken(format!("the lockfile could not be read: {error}")))?;
         let packages = match &lock {
             Some(bytes) => lockfile::parse(&String::from_utf8_lossy(bytes))
-                .map_err(|error| Stop::Broken(with_causes(&error)))?,
+                .map_err(|error| Stop::Broken(in_full(&error)))?,
             None => Vec::new(),
         };
         let plain = rust_environment();

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use patchline_model::failure::{Failure, FailureClass};
+use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::service::CommandLine;
 use patchline_sandbox::GitError;
 use patchline_sandbox::foreign::{Exit, Finished, SandboxError};
@@ -45,27 +45,19 @@ pub(crate) fn ended(command: &CommandLine, finished: &Finished, network: Network
 
 /// A command that could not be run at all.
 pub(crate) fn not_run(error: SandboxError) -> Stop {
-    let text = with_causes(&error);
-    Stop::World(match error {
-        SandboxError::ToolMissing { hint, .. } => {
-            Failure::permanent(text).with_hint(hint).of(FailureClass::Tool)
-        }
+    let text = in_full(&error);
+    let failure = match &error {
+        SandboxError::ToolMissing { .. } => Failure::permanent(text).of(FailureClass::Tool),
         SandboxError::NoCommand | SandboxError::PathMissing { .. } => Failure::permanent(text),
-        SandboxError::Scratch(_) => Failure::transient(text)
-            .with_hint("look at the free space and the rights of the temporary folder")
-            .of(FailureClass::Storage),
-        SandboxError::Run { .. } => {
-            Failure::transient(text).with_hint("look at the machine's memory, processes and disk")
-        }
-        SandboxError::Isolation { .. } => {
-            Failure::transient(text).with_hint("see whether `bwrap --ro-bind / / true` works for this user")
-        }
-    })
+        SandboxError::Scratch(_) => Failure::transient(text).of(FailureClass::Storage),
+        SandboxError::Run { .. } | SandboxError::Isolation { .. } => Failure::transient(text),
+    };
+    Stop::World(failure.with_hint(error.hint()))
 }
 
 /// A commit that could not be written out.
 pub(crate) fn not_exported(error: &GitError) -> Stop {
-    let text = with_causes(error);
+    let text = in_full(error);
     let failure = if error.is_transient() { Failure::transient(text) } else { Failure::permanent(text) };
     let failure = match error {
         GitError::ToolMissing { .. } => failure.of(FailureClass::Tool),
@@ -85,10 +77,4 @@ pub(crate) fn disk_failure(what: &str, error: &io::Error) -> Failure {
     Failure::transient(format!("could not {what}: {error}"))
         .with_hint("look at the disk's free space and at who may write there")
         .of(FailureClass::Storage)
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use patchline_ledger::store::StoreError;
 use patchline_model::command::Command;
 use patchline_model::context::{Board, Context};
-use patchline_model::failure::Failure;
+use patchline_model::failure::{Failure, in_full};
 use patchline_model::id::{JobId, PatchId};
 use patchline_model::job::{Due, Job, Outcome};
 use patchline_model::patch::Patch;
@@ -20,7 +20,6 @@ use tokio::task::JoinSet;
 use crate::clock;
 use crate::conductor::Conductor;
 use crate::dispatch::dispatch;
-use crate::failures::chain;
 use crate::hands::Hands;
 use crate::lease::Lease;
 use crate::projection::Known;
@@ -125,7 +124,7 @@ impl Driver {
     async fn drive_and_tell(&self, id: PatchId) -> Result<(), StoreError> {
         let done = self.drive(id).await;
         if let Err(error) = &done {
-            (self.notice)(&format!("could not drive {id}: {}", chain(error)));
+            (self.notice)(&format!("could not drive {id}: {}", in_full(error)));
             tokio::time::sleep(BACK_OFF).await;
         }
         done

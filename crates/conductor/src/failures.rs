@@ -1,31 +1,20 @@
 //! Errors of the libraries as failures of a job: what could not be done, whether it may work later, what to do.
 
-use patchline_model::failure::{Failure, FailureClass};
+use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_sandbox::GitError;
-
-/// An error with its causes, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
-}
 
 /// A store that fails may work again when there is room, or the disk is back.
 pub fn storage(error: &dyn std::error::Error) -> Failure {
-    let failure = Failure::transient(chain(error)).of(FailureClass::Storage);
+    let failure = Failure::transient(in_full(error)).of(FailureClass::Storage);
     failure.with_hint("look at the free space and the rights of the data folder")
 }
 
 /// What git said, with its hint.
 pub fn git_failure(error: &GitError) -> Failure {
     let failure = if error.is_transient() {
-        Failure::transient(chain(error))
+        Failure::transient(in_full(error))
     } else {
-        Failure::permanent(chain(error))
+        Failure::permanent(in_full(error))
     };
     let failure = match error {
         GitError::ToolMissing { .. } => failure.of(FailureClass::Tool),

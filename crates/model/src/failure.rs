@@ -75,6 +75,12 @@ impl Failure {
     }
 }
 
+/// An error with its causes, in one line: a failure is kept as text.
+pub fn in_full(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 fn bounded(mut text: String) -> String {
     if text.len() > LONGEST_MESSAGE {
         let mut end = LONGEST_MESSAGE;

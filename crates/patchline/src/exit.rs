@@ -2,10 +2,9 @@
 
 use std::process::ExitCode;
 
-use patchline_conductor::failures::chain;
 use patchline_conductor::turn::SubmitError;
 use patchline_ledger::store::StoreError;
-use patchline_model::failure::{Failure, FailureClass};
+use patchline_model::failure::{Failure, FailureClass, in_full};
 
 /// Every exit code of the binary; `docs/exit-codes.md` has the same table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +83,7 @@ impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         let hint = match &error {
             StoreError::Conflict { .. } | StoreError::Fenced { .. } | StoreError::Locked { .. } => {
-                return Self::new(Exit::Refused, chain(&error))
+                return Self::new(Exit::Refused, in_full(&error))
                     .hint("another process is at work on it; try again");
             }
             StoreError::Unreadable { .. } => {
@@ -94,7 +93,7 @@ impl From<StoreError> for Trouble {
                 "look at the free space and the rights of the data folder (`--data`)"
             }
         };
-        Self::storage(chain(&error)).hint(hint)
+        Self::storage(in_full(&error)).hint(hint)
     }
 }
 

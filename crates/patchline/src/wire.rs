@@ -1,5 +1,6 @@
 //! The only place that names adapters: opens the data folder and puts the hands together.
 
+use patchline_model::failure::in_full;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -9,7 +10,6 @@ use patchline_build::SandboxBuilder;
 use patchline_conductor::attest::Attestor;
 use patchline_conductor::conductor::Conductor;
 use patchline_conductor::driver::{Driver, Notice};
-use patchline_conductor::failures::chain;
 use patchline_conductor::hands::Hands;
 use patchline_conductor::home::Home;
 use patchline_evidence::{Blobs, EvidenceError, SigningKey};
@@ -88,5 +88,5 @@ impl Works {
 }
 
 fn evidence(error: EvidenceError) -> Trouble {
-    Trouble::storage(chain(&error))
+    Trouble::storage(in_full(&error))
 }

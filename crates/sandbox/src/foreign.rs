@@ -75,6 +75,21 @@ pub enum SandboxError {
     Isolation { program: String, reason: String },
 }
 
+impl SandboxError {
+    /// What a person can do about it.
+    pub fn hint(&self) -> &str {
+        match self {
+            SandboxError::ToolMissing { hint, .. } => hint,
+            SandboxError::NoCommand | SandboxError::PathMissing { .. } => {
+                "correct the command in `patchline.toml`"
+            }
+            SandboxError::Scratch(_) => "look at the free space and the rights of the temporary folder",
+            SandboxError::Run { .. } => "look at the machine's memory, processes and disk",
+            SandboxError::Isolation { .. } => "see whether `bwrap --ro-bind / / true` works for this user",
+        }
+    }
+}
+
 impl Foreign {
     /// Ten minutes, 1 MiB of each stream, 16 GiB for each process, no network, nothing writable.
     pub fn new<S: AsRef<str>>(command: &[S], directory: &Path) -> Self {

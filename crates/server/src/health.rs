@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use patchline_conductor::clock;
-use patchline_conductor::failures::chain;
 use patchline_model::event::Event;
+use patchline_model::failure::in_full;
 use patchline_model::patch::Patch;
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ pub async fn metrics(State(shared): State<Shared>) -> Result<impl IntoResponse, 
             all.iter().map(|known| (known.patch.clone(), known.events.clone())).collect();
         patchline_review::prometheus(&patchline_review::metrics(&told))
     });
-    let failed = |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, chain(&error));
+    let failed = |error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, in_full(&error));
     let mut text = task.await.map_err(failed)?;
     let up = clock::now().seconds_since(shared.app.started);
     text.push_str(&format!(

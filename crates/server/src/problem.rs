@@ -1,10 +1,10 @@
 //! What went wrong, as an API answers it: `{error, hint}` with a status.
 
+use patchline_model::failure::in_full;
 use std::error::Error;
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use patchline_conductor::failures::chain;
 use patchline_conductor::turn::SubmitError;
 use patchline_ledger::store::StoreError;
 use patchline_model::id::PatchId;
@@ -41,7 +41,7 @@ impl Problem {
     }
 
     pub fn not_found(error: &dyn Error) -> Self {
-        Self::new(StatusCode::NOT_FOUND, chain(error))
+        Self::new(StatusCode::NOT_FOUND, in_full(error))
     }
 
     pub fn unknown(id: PatchId) -> Self {
@@ -52,9 +52,10 @@ impl Problem {
     /// The ledger could not be asked: nothing is known to have changed.
     pub fn store(error: &StoreError) -> Self {
         if error.is_conflict() {
-            return Self::new(StatusCode::CONFLICT, chain(error)).with_hint("ask again");
+            return Self::new(StatusCode::CONFLICT, in_full(error)).with_hint("ask again");
         }
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, chain(error)).with_hint("look at the ledger and its disk")
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, in_full(error))
+            .with_hint("look at the ledger and its disk")
     }
 
     /// The domain's refusal, or the ledger's trouble.

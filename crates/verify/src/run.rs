@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use patchline_model::failure::{Failure, FailureClass};
+use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::service::CommandLine;
 use patchline_sandbox::foreign::{Finished, Foreign, SandboxError};
 use patchline_sandbox::rust::rust_environment;
@@ -68,23 +68,12 @@ fn last_part(text: &str) -> &str {
 }
 
 fn failure(label: &str, error: &SandboxError) -> Failure {
-    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
-    let text = causes.fold(format!("{label}: {error}"), |text, cause| format!("{text}: {cause}"));
-    match error {
-        SandboxError::ToolMissing { hint, .. } => {
-            Failure::permanent(text).with_hint(hint.clone()).of(FailureClass::Tool)
-        }
-        SandboxError::NoCommand | SandboxError::PathMissing { .. } => {
-            Failure::permanent(text).with_hint("correct the command in `patchline.toml`")
-        }
-        SandboxError::Scratch(_) => Failure::transient(text)
-            .with_hint("look at the free space and the rights of the temporary folder")
-            .of(FailureClass::Storage),
-        SandboxError::Run { .. } => {
-            Failure::transient(text).with_hint("look at the machine's memory, processes and disk")
-        }
-        SandboxError::Isolation { .. } => {
-            Failure::transient(text).with_hint("see whether `bwrap --ro-bind / / true` works for this user")
-        }
-    }
+    let text = format!("{label}: {}", in_full(error));
+    let failure = match error {
+        SandboxError::ToolMissing { .. } => Failure::permanent(text).of(FailureClass::Tool),
+        SandboxError::NoCommand | SandboxError::PathMissing { .. } => Failure::permanent(text),
+        SandboxError::Scratch(_) => Failure::transient(text).of(FailureClass::Storage),
+        SandboxError::Run { .. } | SandboxError::Isolation { .. } => Failure::transient(text),
+    };
+    failure.with_hint(error.hint())
 }

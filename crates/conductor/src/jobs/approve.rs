@@ -4,13 +4,12 @@ use patchline_approve::{Input, Verified};
 use patchline_evidence::statement::PATCHLINE_DECISION;
 use patchline_model::digest::Digest;
 use patchline_model::event::{Event, Fact};
-use patchline_model::failure::Failure;
+use patchline_model::failure::{Failure, in_full};
 use patchline_model::stage::approve::{Answer, Decision, Outcome};
 use patchline_model::stage::{build, detect, generate, verify};
 use serde_json::json;
 
 use crate::attest::{commit_subject, digest_subject};
-use crate::failures::chain;
 use crate::hands::Hands;
 use crate::projection::Known;
 
@@ -20,7 +19,7 @@ pub async fn carry_out(hands: &Hands, known: &Known) -> Result<Outcome, Failure>
     let Some(input) = Input::of(patch, verified(hands, &known.events)?) else {
         return Err(Failure::permanent("there is nothing to decide about"));
     };
-    let ruling = hands.gate.decide(&input).map_err(|error| Failure::permanent(chain(&error)))?;
+    let ruling = hands.gate.decide(&input).map_err(|error| Failure::permanent(in_full(&error)))?;
     let evidence: Vec<&Digest> = input.evidence.iter().map(|item| &item.digest).collect();
     let predicate = json!({
         "answer": answer_word(&ruling.answer), "needs": needs(&ruling.answer), "reasons": ruling.reasons,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use patchline_detect::{Advisories, Scan, scan};
 use patchline_evidence::statement::VULNS;
-use patchline_model::failure::{Failure, FailureClass};
+use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::id::{FindingId, PatchId};
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Finding, Location, Opening, Outcome, Source, Subject};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::attest::commit_subject;
 use crate::clock;
-use crate::failures::{chain, git_failure};
+use crate::failures::git_failure;
 use crate::hands::Hands;
 
 /// Scans, or reads the report, and leaves a signed statement of what was found.
@@ -53,7 +53,7 @@ async fn scan_service(hands: &Hands, service: &Service, tree: &Path) -> Result<S
     });
     match scanned.await {
         Ok(Ok(scan)) => Ok(scan),
-        Ok(Err(error)) => Err(Failure::permanent(chain(&error)).of(FailureClass::Input)),
+        Ok(Err(error)) => Err(Failure::permanent(in_full(&error)).of(FailureClass::Input)),
         Err(error) => Err(Failure::transient(format!("the scan was broken off: {error}"))),
     }
 }

@@ -1,8 +1,8 @@
 //! `db import` and `db status`: the advisories that scans match against.
 
+use patchline_model::failure::in_full;
 use std::path::Path;
 
-use patchline_conductor::failures::chain;
 use patchline_detect::{Advisories, DetectError, import as import_into};
 
 use crate::cli::ImportArguments;
@@ -18,7 +18,7 @@ pub fn import(arguments: &ImportArguments, data: Option<&Path>) -> Result<Exit, 
     let directory = home.advisories();
     let imported = import_into(&arguments.paths, &directory).map_err(|error| {
         let exit = if matches!(error, DetectError::Write { .. }) { Exit::Storage } else { Exit::Input };
-        let mut trouble = Trouble::new(exit, chain(&error));
+        let mut trouble = Trouble::new(exit, in_full(&error));
         trouble.hint = error.hint().map(|hint| hint.to_string());
         trouble
     })?;
@@ -48,7 +48,7 @@ pub fn import(arguments: &ImportArguments, data: Option<&Path>) -> Result<Exit, 
 
 pub fn status(data: Option<&Path>) -> Result<Exit, Trouble> {
     let home = wire::home(data)?;
-    let advisories = Advisories::open(&home.advisories()).map_err(|error| Trouble::input(chain(&error)))?;
+    let advisories = Advisories::open(&home.advisories()).map_err(|error| Trouble::input(in_full(&error)))?;
     let status = advisories.status();
     say(&format!("{} advisories from {}", status.records, status.from.join(", ")));
     match &status.newest {

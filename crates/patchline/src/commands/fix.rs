@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use patchline_conductor::failures::{chain, git_failure};
+use patchline_conductor::failures::git_failure;
 use patchline_conductor::projection::Known;
 use patchline_conductor::schedule::head;
 use patchline_detect::Advisories;
 use patchline_model::digest::Digest;
 use patchline_model::event::Fact;
-use patchline_model::failure::{Failure, FailureClass};
+use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::id::PatchId;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Opening, Subject, Until};
@@ -38,7 +38,7 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     let by = person(None).unwrap_or(patchline_model::actor::Actor::Machine);
     let only = arguments.only.clone();
     let advisories =
-        Advisories::open(&works.home.advisories()).map_err(|error| Trouble::input(chain(&error)))?;
+        Advisories::open(&works.home.advisories()).map_err(|error| Trouble::input(in_full(&error)))?;
     warn_if_only_built_in(&advisories);
     let key = key(&service, base.as_str(), &only, &advisories);
     let repository = PathBuf::from(&service.repository);

@@ -1,9 +1,9 @@
 //! `scan`: find vulnerable dependencies, and say how urgent they are.
 
+use patchline_model::failure::in_full;
 use std::path::Path;
 
 use patchline_conductor::clock;
-use patchline_conductor::failures::chain;
 use patchline_detect::{Advisories, Scan, scan};
 use patchline_model::context::{Board, Context};
 use patchline_model::policy::Policy;
@@ -51,7 +51,7 @@ pub fn run(arguments: &ScanArguments, data: Option<&Path>) -> Result<Exit, Troub
 }
 
 fn trouble(error: &patchline_detect::DetectError) -> Trouble {
-    let mut trouble = Trouble::input(chain(error));
+    let mut trouble = Trouble::input(in_full(error));
     trouble.hint = error.hint().map(|hint| hint.to_string());
     trouble
 }

@@ -3,9 +3,9 @@
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use patchline_conductor::failures::chain;
 use patchline_evidence::{Blobs, EvidenceError};
 use patchline_model::digest::Digest;
+use patchline_model::failure::in_full;
 use serde::de::IgnoredAny;
 
 use crate::problem::Problem;
@@ -39,14 +39,15 @@ pub async fn blob(State(shared): State<Shared>, Path(digest): Path<String>) -> R
 /// Reads a blob on a thread that may block.
 pub async fn read(blobs: Blobs, digest: Digest, most: u64) -> Result<Vec<u8>, Problem> {
     let task = tokio::task::spawn_blocking(move || blobs.get(digest.as_str(), most));
-    let done = task.await.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, chain(&error)))?;
+    let done =
+        task.await.map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, in_full(&error)))?;
     done.map_err(|error| {
         let status = match &error {
             EvidenceError::BlobMissing { .. } => StatusCode::NOT_FOUND,
             EvidenceError::BlobTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Problem::new(status, chain(&error))
+        Problem::new(status, in_full(&error))
     })
 }
 
