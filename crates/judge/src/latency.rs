@@ -20,6 +20,11 @@ const ODDS: [f64; 6] = [1.2, 1.5, 2.0, 3.0, 5.0, 10.0];
 /// Shares of the baseline's requests beyond the watched quantiles.
 const TAILS: [f64; 2] = [0.1, 0.01];
 
+/// Most that one look may say, in nats. Requests of one look share what happens to their machine: a pause of one instance
+/// makes many of them slow at once, and is no slower version. What is cut off only lowers the evidence, so its mean stays at
+/// most one; a rollback for latency needs several looks that agree.
+const MOST_OF_ONE_LOOK: f64 = 2.0;
+
 const BETS: usize = TILTS.len() + TAILS.len() * ODDS.len();
 
 /// Counts by bucket, empty buckets included.
@@ -98,6 +103,9 @@ impl LatencyGuard {
                 }
             }
         }
+        for bet in &mut log_e {
+            *bet = bet.min(MOST_OF_ONE_LOOK);
+        }
         self.wealth.bet(&log_e);
     }
 
@@ -162,4 +170,27 @@ pub fn log_e_ranks(canary: &Dense, baseline: &Dense) -> [f64; TILTS.len()] {
         *log_e = tilt * canary_score - n_canary as f64 * moment.ln();
     }
     log_e
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LatencyGuard, Recent};
+    use crate::arms::Latency;
+
+    fn all_at(micros: u64, count: u64) -> Latency {
+        Latency { buckets: vec![(Latency::bucket_of(micros), count)] }
+    }
+
+    #[test]
+    fn one_paused_look_is_no_slower_version_and_many_slow_looks_are() {
+        let (fast, slow) = (all_at(300, 100), all_at(50_000, 100));
+        let mut guard = LatencyGuard::default();
+        let mut recent = Recent::default();
+        recent.add(&all_at(300, 1000));
+        guard.observe(&slow, &fast, &recent);
+        let limit = 100_f64.ln();
+        assert!(guard.log() < limit, "one look alone never decides: {}", guard.log());
+        (0..9).for_each(|_| guard.observe(&slow, &fast, &recent));
+        assert!(guard.log() > limit, "ten looks that agree do: {}", guard.log());
+    }
 }
