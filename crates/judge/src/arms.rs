@@ -22,6 +22,13 @@ pub struct Tick {
     pub baseline: Option<Arm>,
 }
 
+/// How many instances serve each arm. It says how much of an arm's traffic a single pause can hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instances {
+    pub canary: u32,
+    pub baseline: u32,
+}
+
 /// Counts of one arm in one tick.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Arm {

@@ -4,48 +4,17 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
+use crate::clumping::{CAUTION_OF_ERRORS, Clumping, Dispersion, Sample};
+
 /// Requests that the recent past should hold before it is compared with the long one.
 const RECENT_REQUESTS: u64 = 3000;
 
 /// Looks that the recent past holds at most.
 const RECENT_LOOKS: usize = 64;
 
-/// Counts with which the index of dispersion is shrunk to one.
-const SHRINK: f64 = 20.0;
-
-/// What the index of dispersion of independent events may show by chance alone.
-const SLACK: f64 = 0.15;
-
-/// Clumps differ in size, and it is the large ones that deceive: a guard counts the excess over one that many times.
-const STRETCH: f64 = 1.6;
-
 /// Requests that the prior guess of the error rate is worth, and that guess.
 const PRIOR_REQUESTS: f64 = 500.0;
 const PRIOR_RATE: f64 = 0.001;
-
-/// How clumped events are: an index of dispersion of at least one, known before the look it is used for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Clumping(f64);
-
-impl Clumping {
-    /// Independent events.
-    pub const NONE: Clumping = Clumping(1.0);
-
-    /// The index of dispersion.
-    pub fn index(self) -> f64 {
-        self.0
-    }
-
-    /// `e^(1/φ)` in logs. By Jensen's inequality still an e-value, and right for clumps of size φ.
-    pub fn temper(self, log_e: f64) -> f64 {
-        log_e / self.0
-    }
-
-    /// The same with a φ that also holds large clumps at bay: for guards, which a single clump must not trip.
-    pub fn temper_firmly(self, log_e: f64) -> f64 {
-        log_e / (1.0 + STRETCH * (self.0 - 1.0))
-    }
-}
 
 /// The baseline's own record, history before the rollout included.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -53,9 +22,7 @@ pub struct Record {
     requests: f64,
     events: f64,
     recent: VecDeque<(u64, u64)>,
-    last: Option<(u64, u64)>,
-    squares: f64,
-    expected: f64,
+    dispersion: Dispersion,
 }
 
 impl Record {
@@ -65,7 +32,8 @@ impl Record {
             return;
         }
         let odd = self.is_odd(requests, events);
-        self.compare_with_last(requests, events);
+        let rate = events as f64 / requests as f64;
+        self.dispersion.add(Sample { requests: requests as f64, sum: events as f64, variance: rate });
         if !odd {
             self.requests += requests as f64;
             self.events += events as f64;
@@ -85,10 +53,9 @@ impl Record {
         (self.clumping().index() * self.rate() / (self.requests + 1.0)).sqrt()
     }
 
-    /// How clumped the events are: squares of successive differences against what independent events would show, so
-    /// that slow drift does not count.
+    /// How clumped the events are. Independent ones are taken for a Poisson stream, whose variance is its mean.
     pub fn clumping(&self) -> Clumping {
-        Clumping(((SHRINK + self.squares) / (SHRINK + self.expected) - SLACK).max(1.0))
+        self.dispersion.clumping(CAUTION_OF_ERRORS)
     }
 
     /// Whether a look at the baseline does not fit the rate known before: an incident, or its end.
@@ -98,17 +65,6 @@ impl Record {
         let spread = 3.0 * (index * mean).sqrt();
         let events = events as f64;
         events > mean + spread + 2.0 * index || events < mean - spread
-    }
-
-    fn compare_with_last(&mut self, requests: u64, events: u64) {
-        if let Some((last_requests, last_events)) = self.last {
-            let growth = requests as f64 / last_requests as f64;
-            let difference = events as f64 - last_events as f64 * growth;
-            let pooled = (events + last_events) as f64 / (requests + last_requests) as f64;
-            self.squares += difference * difference;
-            self.expected += pooled * requests as f64 * (1.0 + growth);
-        }
-        self.last = Some((requests, events));
     }
 
     fn trim(&mut self) {

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Share of the money that is staked before the first look; the rest is staked later, bit by bit.
-const STAKED_AT_ONCE: f64 = 0.75;
+const STAKED_AT_ONCE: f64 = 0.9;
 
 /// Looks after which the money kept for later starts has shrunk by the factor `2^-1/2`.
 const PATIENCE: f64 = 60.0;

@@ -2,16 +2,21 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::arms::{Arm, Tick};
+use crate::arms::{Arm, Instances, Tick};
 use crate::baseline::Record;
 use crate::errors::{ErrorGuard, Table};
-use crate::evidence::log_mean;
-use crate::latency::{LatencyGuard, Recent};
+use crate::evidence::log_add;
+use crate::latency::LatencyGuard;
+use crate::pauses::Limit;
 use crate::promotion::{ErrorsAlike, LatencyAlike};
+use crate::recent::Recent;
 
 /// Requests of both arms that a look needs; fewer wait for the next tick, since a comparison of one request with
 /// nothing teaches nothing.
-const LEAST_REQUESTS: u64 = 50;
+const LEAST_REQUESTS: u64 = 40;
+
+/// The part of the mean that each guard's evidence has. Errors speak in many nats, slowness in few, so latency gets more.
+const LATENCY_PART: f64 = 0.65;
 
 /// What the user cares about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +35,24 @@ pub struct Settings {
     pub minimum_ticks: u32,
     /// Requests to the canary before a promotion.
     pub minimum_requests: u64,
+    /// How many instances serve each arm, where it is known.
+    #[serde(default)]
+    pub instances: Option<Instances>,
+    /// How long a tick lasts.
+    #[serde(default = "one_second")]
+    pub tick_seconds: f64,
+    /// Ticks at the beginning in which the canary's latency is recorded but not judged, since its caches are still cold.
+    /// Errors are judged from the first tick.
+    #[serde(default = "ten_ticks")]
+    pub warm_up_ticks: u32,
+}
+
+fn one_second() -> f64 {
+    1.0
+}
+
+fn ten_ticks() -> u32 {
+    10
 }
 
 impl Default for Settings {
@@ -42,6 +65,9 @@ impl Default for Settings {
             latency_margin: 0.2,
             minimum_ticks: 1,
             minimum_requests: 0,
+            instances: None,
+            tick_seconds: one_second(),
+            warm_up_ticks: ten_ticks(),
         }
     }
 }
@@ -54,9 +80,10 @@ impl Settings {
                 return Err(BadSettings::NotBetweenZeroAndOne { name, value });
             }
         }
-        let margin = self.latency_margin;
-        if !(margin > 0.0 && margin.is_finite()) {
-            return Err(BadSettings::NotPositive { name: "latency_margin", value: margin });
+        for (name, value) in [("latency_margin", self.latency_margin), ("tick_seconds", self.tick_seconds)] {
+            if !(value > 0.0 && value.is_finite()) {
+                return Err(BadSettings::NotPositive { name, value });
+            }
         }
         Ok(())
     }
@@ -91,7 +118,8 @@ pub struct Verdict {
     pub decision: Decision,
     /// One plain sentence.
     pub reason: String,
-    /// Evidence of harm: "errors", "latency" where guarded, and then "together", the mean of both, which decides.
+    /// Evidence of harm: "errors", "latency" where guarded, and then "together", the weighted mean of both, which
+    /// decides.
     pub guards: Vec<Reading>,
     /// Evidence that the canary is not worse by the margin.
     pub promotion: Reading,
@@ -111,8 +139,8 @@ pub struct Reading {
 
 /// Watches one canary from its first request to its last.
 ///
-/// Several guards share `alpha` by the mean of their e-values, which needs no independence and is never later than
-/// giving each guard its part. Promotion needs each proof at `beta`.
+/// Several guards share `alpha` by a weighted mean of their e-values, which needs no independence (Vovk & Wang, Annals of
+/// Statistics 49, 2021) and is never later than giving each guard its part. Promotion needs each proof at `beta`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Judge {
     settings: Settings,
@@ -123,6 +151,7 @@ pub struct Judge {
     errors_alike: ErrorsAlike,
     latency_alike: LatencyAlike,
     waiting: Pair,
+    waiting_ticks: u64,
     seen: Pair,
     looks: u64,
     missing: u64,
@@ -154,10 +183,14 @@ impl Judge {
             record: Record::default(),
             recent: Recent::default(),
             errors: ErrorGuard::new(settings.margin),
-            latency: LatencyGuard::default(),
+            latency: LatencyGuard::new(
+                Limit::new(settings.tick_seconds, settings.warm_up_ticks),
+                settings.instances,
+            ),
             errors_alike: ErrorsAlike::new(settings.margin),
             latency_alike: LatencyAlike::new(settings.latency_margin),
             waiting: Pair::default(),
+            waiting_ticks: 0,
             seen: Pair::default(),
             looks: 0,
             missing: 0,
@@ -216,23 +249,25 @@ impl Judge {
 
     fn take_in(&mut self, canary: &Arm, baseline: &Arm) {
         self.step.ticks += 1;
+        self.waiting_ticks += 1;
         self.step.requests = self.step.requests.saturating_add(canary.requests);
         self.waiting.canary.merge(canary);
         self.waiting.baseline.merge(baseline);
         if self.waiting.canary.requests + self.waiting.baseline.requests >= LEAST_REQUESTS {
             let look = std::mem::take(&mut self.waiting);
-            self.look(&look);
+            let ticks = std::mem::take(&mut self.waiting_ticks);
+            self.look(&look, ticks);
         }
     }
 
     /// Bets before it learns: what is staked on a look may depend on earlier looks alone.
-    fn look(&mut self, look: &Pair) {
+    fn look(&mut self, look: &Pair, ticks: u64) {
         let (canary, baseline) = (&look.canary, &look.baseline);
         let table = Table::new(canary.requests, canary.errors, baseline.requests, baseline.errors);
         self.errors.observe(table, self.record.rate(), self.record.clumping());
         self.errors_alike.observe(table, &self.record);
         if self.settings.latency {
-            self.latency.observe(&canary.latency, &baseline.latency, &self.recent);
+            self.latency.observe(&canary.latency, &baseline.latency, &self.recent, ticks);
         }
         self.learn(baseline);
         if self.settings.latency {
@@ -276,7 +311,7 @@ impl Judge {
     /// The log of the evidence of harm, all guards together.
     fn harm(&self) -> f64 {
         if self.settings.latency {
-            log_mean(&[self.errors.log(), self.latency.log()])
+            log_add(self.errors.log() + (1.0 - LATENCY_PART).ln(), self.latency.log() + LATENCY_PART.ln())
         } else {
             self.errors.log()
         }
@@ -305,9 +340,8 @@ impl Judge {
         let limit = self.harm_limit();
         let mut guards = Vec::new();
         if self.settings.latency {
-            let alone = limit + 2f64.ln();
-            guards.push(reading("errors", self.errors.log(), alone));
-            guards.push(reading("latency", self.latency.log(), alone));
+            guards.push(reading("errors", self.errors.log(), limit - (1.0 - LATENCY_PART).ln()));
+            guards.push(reading("latency", self.latency.log(), limit - LATENCY_PART.ln()));
             guards.push(reading("together", self.harm(), limit));
         } else {
             guards.push(reading("errors", self.errors.log(), limit));

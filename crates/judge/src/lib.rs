@@ -8,9 +8,12 @@
 
 pub mod arms;
 pub mod baseline;
+pub mod clumping;
 pub mod errors;
 pub mod evidence;
 pub mod judge;
 pub mod latency;
+pub mod pauses;
 pub mod promotion;
 pub mod protocol;
+pub mod recent;

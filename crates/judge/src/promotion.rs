@@ -8,10 +8,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::arms::{BUCKETS, Latency};
-use crate::baseline::{Clumping, Record};
+use crate::baseline::Record;
+use crate::clumping::Clumping;
 use crate::errors::Table;
 use crate::evidence::log_mean;
-use crate::latency::{Dense, Recent, beyond, edge};
+use crate::recent::{Dense, Recent, beyond, edge};
 
 /// Shares of the baseline's requests beyond the quantiles at which latency is compared.
 const TAILS: [f64; 2] = [0.5, 0.1];

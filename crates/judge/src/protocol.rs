@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::arms::{Arm, Latency, Tick};
+use crate::arms::{Arm, Instances, Latency, Tick};
 use crate::judge::{BadSettings, Judge, Settings};
 
 /// Bytes that a line may have.
@@ -91,6 +91,10 @@ struct Start {
     latency_margin: Option<f64>,
     minimum_ticks: Option<u32>,
     minimum_requests: Option<u64>,
+    instances: Option<Instances>,
+    tick_s: Option<f64>,
+    /// None by default: a simulator's canary is warm.
+    warm_up_ticks: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -103,6 +107,7 @@ enum Metric {
 impl Start {
     fn settings(self) -> Settings {
         let usual = Settings::default();
+        let tick_seconds = self.tick_s.unwrap_or(usual.tick_seconds);
         Settings {
             alpha: self.alpha.unwrap_or(usual.alpha),
             beta: self.beta.unwrap_or(usual.beta),
@@ -114,6 +119,9 @@ impl Start {
             latency_margin: self.latency_margin.unwrap_or(usual.latency_margin),
             minimum_ticks: self.minimum_ticks.unwrap_or(usual.minimum_ticks),
             minimum_requests: self.minimum_requests.unwrap_or(usual.minimum_requests),
+            instances: self.instances,
+            tick_seconds,
+            warm_up_ticks: self.warm_up_ticks.unwrap_or(0),
         }
     }
 }

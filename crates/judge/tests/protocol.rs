@@ -31,7 +31,7 @@ fn raw_latencies_are_judged() {
         r#"{{"type":"window","canary":{{"n":50,"latency_ms":[{slow}]}},"baseline":{{"n":450,"latency_ms":[{fast}]}}}}"#
     );
     assert_eq!(decision(&mut session, &window), "continue", "one look may be one pause");
-    let further: Vec<String> = (0..9).map(|_| decision(&mut session, &window)).collect();
+    let further: Vec<String> = (0..19).map(|_| decision(&mut session, &window)).collect();
     assert_eq!(further.last().map(String::as_str), Some("rollback"), "{further:?}");
 }
 
