@@ -95,9 +95,11 @@ impl Bets {
     ///
     /// An estimate that is off by `x` standard errors multiplies the mean of the evidence by `exp(exposure·error·x)`.
     /// Over a normal error the mean of that is `exp((exposure·error)²/2)`; lowering by half of `exposure·error`
-    /// standard errors pays for it. Half a standard error more is caution, and two are the most.
+    /// standard errors pays for it. Some more is caution, and two are the most. A count of few events is skewed, by the
+    /// inverse root of their number, which is the relative error; so there is more caution where that is large.
     fn lower(&self, rate: f64, error: f64) -> f64 {
-        let standard_errors = (0.5 + 0.5 * self.exposure * error).min(2.0);
+        let caution = 0.2 + 1.7 * (error / rate.max(1e-9)).min(0.3);
+        let standard_errors = (caution + 0.5 * self.exposure * error).min(2.0);
         (rate - standard_errors * error).max(0.0)
     }
 
