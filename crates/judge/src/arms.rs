@@ -16,10 +16,13 @@ const EIGHTHS: [u64; 8] =
 const EDGES: [u64; BUCKETS as usize] = edges();
 
 /// One look: both arms at the same time; `None` is missing, which is no evidence either way.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Tick {
     pub canary: Option<Arm>,
     pub baseline: Option<Arm>,
+    /// The canary's share of the requests by the plan, between 0 and 1, where the split is to be watched too.
+    #[serde(default)]
+    pub planned_share: Option<f64>,
 }
 
 /// How many instances serve each arm. It says how much of an arm's traffic a single pause can hit.

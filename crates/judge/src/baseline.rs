@@ -17,12 +17,21 @@ const PRIOR_REQUESTS: f64 = 500.0;
 const PRIOR_RATE: f64 = 0.001;
 
 /// The baseline's own record, history before the rollout included.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     requests: f64,
     events: f64,
     recent: VecDeque<(u64, u64)>,
     dispersion: Dispersion,
+}
+
+impl Default for Record {
+    /// Errors that come together come within a look: retries take less than a second. Errors over many looks are an
+    /// incident of all instances, which the comparison of the arms cancels and the index must not count.
+    fn default() -> Self {
+        let (requests, events, recent) = (0.0, 0.0, VecDeque::new());
+        Record { requests, events, recent, dispersion: Dispersion::new(1) }
+    }
 }
 
 impl Record {

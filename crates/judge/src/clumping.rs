@@ -40,6 +40,7 @@ const KEPT: f64 = 0.999;
 /// Errors need more of it than latency, where a limit stands beside it (`pauses.rs`).
 pub const STRETCH_OF_ERRORS: f64 = 2.5;
 pub const STRETCH_OF_LATENCY: f64 = 2.0;
+pub const STRETCH_OF_PROMOTION: f64 = 1.7;
 
 /// Standard errors by which the index is lowered: few events of errors show less than many requests, and must not be
 /// believed too late; a wrong index of latency costs seconds.
@@ -85,12 +86,8 @@ impl Clumping {
         Clumping(1.0 + (self.0 - 1.0) * ((1.0 - share) * busier + share))
     }
 
-    /// `e^(1/φ)` in logs. By Jensen's inequality still an e-value, and right for clumps of size φ.
-    pub fn temper(self, log_e: f64) -> f64 {
-        log_e / self.0
-    }
-
-    /// The same with a φ that also holds large clumps at bay: for guards, which a single clump must not trip.
+    /// `e^(1/φ)` in logs, with a φ whose excess over one is stretched, so that it also holds large clumps at bay. By
+    /// Jensen's inequality still an e-value, and right for clumps of size φ.
     pub fn temper_firmly(self, log_e: f64, stretch: f64) -> f64 {
         log_e / (1.0 + stretch * (self.0 - 1.0))
     }
@@ -113,8 +110,10 @@ pub struct Sample {
 /// variance `v`, `(b − a)²/2` has the mean `v`, and so has `(b − a)(b − c)`. Slow drift cancels in both (von Neumann,
 /// Annals of Mathematical Statistics 12, 1941). The product also is blind to a lasting change of level, which makes one of
 /// its factors small; but it is noisier, so single looks, to which a change of level does little, use the square.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dispersion {
+    /// Longer blocks than this are not looked at: what lasts longer is an incident and no clump.
+    longest: u32,
     scales: [Scale; SCALES.len()],
 }
 
@@ -138,12 +137,17 @@ struct Block {
 }
 
 impl Dispersion {
+    /// With blocks of so many looks at most.
+    pub fn new(longest: u32) -> Dispersion {
+        Dispersion { longest, scales: Default::default() }
+    }
+
     /// Takes in one look.
     pub fn add(&mut self, sample: Sample) {
         if sample.requests <= 0.0 {
             return;
         }
-        for (scale, looks) in self.scales.iter_mut().zip(SCALES) {
+        for (scale, looks) in self.scales.iter_mut().zip(SCALES).filter(|(_, looks)| *looks <= self.longest) {
             scale.add(sample, looks);
         }
     }

@@ -10,6 +10,7 @@ use crate::latency::LatencyGuard;
 use crate::pauses::Limit;
 use crate::promotion::{ErrorsAlike, LatencyAlike};
 use crate::recent::Recent;
+use crate::split::SplitGuard;
 
 /// Requests of both arms that a look needs; fewer wait for the next tick, since a comparison of one request with
 /// nothing teaches nothing.
@@ -112,6 +113,18 @@ pub enum Decision {
     Inconclusive,
 }
 
+/// Whether there is something to judge. None of this is harm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Data {
+    #[default]
+    Sound,
+    /// The last look had no data of an arm: no evidence either way.
+    Missing,
+    /// The arms do not get the shares of the plan: a fault of the target. Nothing is promoted on such data.
+    WrongSplit,
+}
+
 /// What the judge thinks after a look, with the numbers that say why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
@@ -123,6 +136,9 @@ pub struct Verdict {
     pub guards: Vec<Reading>,
     /// Evidence that the canary is not worse by the margin.
     pub promotion: Reading,
+    /// Whether there was something to judge.
+    #[serde(default)]
+    pub data: Data,
     /// Ticks seen, missing ones included.
     pub looks: u64,
     /// Ticks in which an arm was missing.
@@ -148,6 +164,7 @@ pub struct Judge {
     recent: Recent,
     errors: ErrorGuard,
     latency: LatencyGuard,
+    split: SplitGuard,
     errors_alike: ErrorsAlike,
     latency_alike: LatencyAlike,
     waiting: Pair,
@@ -181,12 +198,13 @@ impl Judge {
         settings.check()?;
         Ok(Judge {
             record: Record::default(),
-            recent: Recent::default(),
+            recent: Recent::new(settings.tick_seconds),
             errors: ErrorGuard::new(settings.margin),
             latency: LatencyGuard::new(
                 Limit::new(settings.tick_seconds, settings.warm_up_ticks),
                 settings.instances,
             ),
+            split: SplitGuard::default(),
             errors_alike: ErrorsAlike::new(settings.margin),
             latency_alike: LatencyAlike::new(settings.latency_margin),
             waiting: Pair::default(),
@@ -219,6 +237,9 @@ impl Judge {
         match (&tick.canary, &tick.baseline) {
             (Some(canary), Some(baseline)) if canary.is_plausible() && baseline.is_plausible() => {
                 self.missing_in_a_row = 0;
+                if let Some(share) = tick.planned_share {
+                    self.split.observe(canary.requests, baseline.requests, share);
+                }
                 self.take_in(canary, baseline);
             }
             _ => {
@@ -232,6 +253,7 @@ impl Judge {
 
     /// Begins the next step of a rollout: bake and proof for promotion start anew, evidence of harm is kept.
     pub fn next_step(&mut self) {
+        self.split = SplitGuard::default();
         self.step = Step::default();
         self.errors_alike = ErrorsAlike::new(self.settings.margin);
         self.latency_alike = LatencyAlike::new(self.settings.latency_margin);
@@ -293,6 +315,9 @@ impl Judge {
     /// What forbids a promotion, whatever the proof.
     fn obstacle(&self) -> Option<String> {
         let (settings, step) = (&self.settings, &self.step);
+        if self.split.is_wrong() {
+            return Some("the canary does not get its share of the requests".to_owned());
+        }
         if step.ticks < u64::from(settings.minimum_ticks) {
             return Some(format!("the bake is at tick {} of {}", step.ticks, settings.minimum_ticks));
         }
@@ -334,7 +359,9 @@ impl Judge {
     fn verdict(&self) -> Verdict {
         let decision = match (self.rolled_back, self.step.promoted) {
             (true, _) => Decision::Rollback,
-            (false, true) if self.harm() < self.harm_limit() / 2.0 => Decision::Promote,
+            (false, true) if self.harm() < self.harm_limit() / 2.0 && !self.split.is_wrong() => {
+                Decision::Promote
+            }
             (false, _) => Decision::Continue,
         };
         let limit = self.harm_limit();
@@ -351,8 +378,17 @@ impl Judge {
             reason: self.reason(decision),
             guards,
             promotion: reading("promotion", self.alike(), self.alike_limit()),
+            data: self.data(),
             looks: self.looks,
             missing: self.missing,
+        }
+    }
+
+    fn data(&self) -> Data {
+        match (self.split.is_wrong(), self.missing_in_a_row) {
+            (true, _) => Data::WrongSplit,
+            (false, 0) => Data::Sound,
+            (false, _) => Data::Missing,
         }
     }
 

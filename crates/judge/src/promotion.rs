@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::arms::{BUCKETS, Latency};
 use crate::baseline::Record;
-use crate::clumping::Clumping;
+use crate::clumping::{Clumping, STRETCH_OF_PROMOTION};
 use crate::errors::Table;
 use crate::evidence::log_mean;
 use crate::recent::{Dense, Recent, beyond, edge};
@@ -98,7 +98,7 @@ impl Bets {
     /// standard errors pays for it. Some more is caution, and two are the most. A count of few events is skewed, by the
     /// inverse root of their number, which is the relative error; so there is more caution where that is large.
     fn lower(&self, rate: f64, error: f64) -> f64 {
-        let caution = 0.2 + 1.7 * (error / rate.max(1e-9)).min(0.3);
+        let caution = 0.2 + (1.7 * error / rate.max(1e-9)).min(0.3);
         let standard_errors = (caution + 0.5 * self.exposure * error).min(2.0);
         (rate - standard_errors * error).max(0.0)
     }
@@ -110,8 +110,9 @@ impl Bets {
         let without = requests.saturating_sub(events) as f64;
         let log_ratio =
             events as f64 * (likely / worst).ln() + without * ((1.0 - likely) / (1.0 - worst)).ln();
-        self.log += clumping.temper(log_ratio);
-        self.exposure += clumping.temper(requests as f64 * (1.0 - likely / worst) / (1.0 - worst));
+        self.log += clumping.temper_firmly(log_ratio, STRETCH_OF_PROMOTION);
+        let exposure = requests as f64 * (1.0 - likely / worst) / (1.0 - worst);
+        self.exposure += clumping.temper_firmly(exposure, STRETCH_OF_PROMOTION);
     }
 
     fn bet_on_quantile(

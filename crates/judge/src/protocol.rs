@@ -132,6 +132,7 @@ struct Window {
     missing: bool,
     canary: Option<Counts>,
     baseline: Option<Counts>,
+    planned_share: Option<f64>,
 }
 
 impl Window {
@@ -139,7 +140,8 @@ impl Window {
         if self.missing {
             return Tick::default();
         }
-        Tick { canary: self.canary.map(Arm::from), baseline: self.baseline.map(Arm::from) }
+        let (canary, baseline) = (self.canary.map(Arm::from), self.baseline.map(Arm::from));
+        Tick { canary, baseline, planned_share: self.planned_share }
     }
 }
 

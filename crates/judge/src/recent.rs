@@ -16,6 +16,9 @@ const MOST_LOOKS: usize = 60;
 /// Requests below which nothing is said of a quantile.
 const FEWEST: u64 = 50;
 
+/// The longest block of looks on which clumps of slow requests are measured.
+const LONGEST_BLOCK_SECONDS: f64 = 16.0;
+
 /// How far beyond p90 *far* begins, in units of the distance from p50 to p90 (in logs): at 3.8 standard deviations where
 /// durations are lognormal. What lies there is a pause, or a fault of its own kind, and is judged apart.
 const FAR: usize = 2;
@@ -27,7 +30,7 @@ const LEAST_FAR: usize = 4;
 pub type Dense = [u64; BUCKETS as usize];
 
 /// The baseline's latency of late: some minutes of thin traffic, a minute of the usual kind.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Recent {
     looks: VecDeque<Latency>,
     total: u64,
@@ -56,6 +59,19 @@ impl Edges {
 }
 
 impl Recent {
+    /// For ticks of so many seconds. A pause is over in some seconds; what lasts longer is no clump.
+    pub fn new(tick_seconds: f64) -> Recent {
+        let dispersion = Dispersion::new((LONGEST_BLOCK_SECONDS / tick_seconds).clamp(1.0, 1e6) as u32);
+        Recent {
+            looks: VecDeque::new(),
+            total: 0,
+            sum: Vec::new(),
+            scores: dispersion.clone(),
+            p90: dispersion.clone(),
+            p99: dispersion,
+        }
+    }
+
     /// Takes in one look: first it is compared with the past, then it is part of it.
     pub fn add(&mut self, latency: &Latency) {
         let look = latency.dense();

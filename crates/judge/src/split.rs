@@ -28,7 +28,7 @@ impl Default for SplitGuard {
 }
 
 impl SplitGuard {
-    /// Chance of ever calling a right split wrong. It has nothing to do with harm, so it is its own.
+    /// Chance of ever calling the right split of a step wrong. It has nothing to do with harm, so it is its own.
     pub const ALPHA: f64 = 0.001;
 
     /// Bets on the requests of a look for which the plan's share was `share`.

@@ -2,7 +2,7 @@
 
 use patchline_judge::arms::{Arm, BUCKETS, Latency, Tick};
 use patchline_judge::errors::{Table, log_moment};
-use patchline_judge::judge::{BadSettings, Decision, Judge, Settings};
+use patchline_judge::judge::{BadSettings, Data, Decision, Judge, Settings};
 use patchline_judge::latency::log_e_ranks;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 use proptest::strategy::Strategy;
@@ -122,6 +122,42 @@ fn an_incident_that_hits_both_arms_alike_cancels() {
     }
 }
 
+#[test]
+fn a_split_that_is_not_the_plans_is_no_harm_and_no_promotion() {
+    let mut judge = judge(false);
+    for _ in 0..60 {
+        let tick = Tick { planned_share: Some(0.5), ..tick((100, 0), (900, 1)) };
+        let verdict = judge.observe(&tick);
+        assert_eq!(verdict.data, Data::WrongSplit, "{verdict:?}");
+        assert_eq!(verdict.decision, Decision::Continue, "{verdict:?}");
+    }
+    assert_eq!(judge.observe(&Tick::default()).data, Data::WrongSplit);
+}
+
+#[test]
+fn missing_data_is_a_state_of_its_own() {
+    let mut judge = judge(false);
+    assert_eq!(judge.observe(&Tick::default()).data, Data::Missing);
+    assert_eq!(judge.observe(&tick((100, 0), (900, 1))).data, Data::Sound);
+}
+
+#[test]
+fn latency_of_the_warm_up_is_no_evidence_but_its_errors_are() {
+    let settings = Settings { latency: true, warm_up_ticks: 8, ..Settings::default() };
+    let mut judge = Judge::new(settings).expect("good settings");
+    let arm = |micros, requests| {
+        let latency = Latency::from(vec![(Latency::bucket_of(micros), requests)]);
+        Some(Arm { requests, errors: 0, latency })
+    };
+    for looked in 1..=12 {
+        let slow = Tick { canary: arm(90_000, 50), baseline: arm(50_000, 450), planned_share: None };
+        let evidence = judge.observe(&slow).guards[1].log_evidence;
+        assert_eq!(evidence.abs() > 1e-9, looked > 8, "look {looked}: {evidence}");
+    }
+    let mut ill = self::judge(true);
+    assert_eq!(ill.observe(&tick((100, 50), (900, 1))).decision, Decision::Rollback);
+}
+
 proptest! {
     #[test]
     fn more_of_the_events_on_the_canary_is_more_evidence(
@@ -185,7 +221,7 @@ proptest! {
                 errors,
                 latency: Latency::from(vec![(errors as u16, requests >> shift)]),
             };
-            let verdict = judge.observe(&Tick { canary: Some(arm(a, b)), baseline: Some(arm(c, d)) });
+            let verdict = judge.observe(&Tick { canary: Some(arm(a, b)), baseline: Some(arm(c, d)), planned_share: None });
             prop_assert!(verdict.guards.iter().all(|guard| !guard.log_evidence.is_nan()));
             prop_assert!(!verdict.promotion.log_evidence.is_nan());
         }
@@ -198,7 +234,7 @@ fn judge(latency: bool) -> Judge {
 
 fn tick(canary: (u64, u64), baseline: (u64, u64)) -> Tick {
     let arm = |(requests, errors)| Some(Arm { requests, errors, latency: Latency::default() });
-    Tick { canary: arm(canary), baseline: arm(baseline) }
+    Tick { canary: arm(canary), baseline: arm(baseline), planned_share: None }
 }
 
 fn any_arm() -> impl Strategy<Value = Arm> {
@@ -211,6 +247,9 @@ fn any_arm() -> impl Strategy<Value = Arm> {
 }
 
 fn any_tick() -> impl Strategy<Value = Tick> {
-    (any_arm(), any_arm())
-        .prop_map(|(canary, baseline)| Tick { canary: Some(canary), baseline: Some(baseline) })
+    (any_arm(), any_arm()).prop_map(|(canary, baseline)| Tick {
+        canary: Some(canary),
+        baseline: Some(baseline),
+        planned_share: None,
+    })
 }

@@ -201,7 +201,8 @@ fn for_judge(tick: &Tick) -> JudgeTick {
         errors: counts.errors,
         latency: Latency { buckets: counts.latency.clone() },
     };
-    JudgeTick { canary: tick.canary.as_ref().map(arm), baseline: tick.stable.as_ref().map(arm) }
+    let (canary, baseline) = (tick.canary.as_ref().map(arm), tick.stable.as_ref().map(arm));
+    JudgeTick { canary, baseline, planned_share: None }
 }
 
 fn judgement(verdict: Verdict) -> Judgement {

@@ -35,7 +35,8 @@ impl World {
     }
 
     pub fn look(&mut self, share: f64) -> Tick {
-        Tick { canary: Some(self.arm(0, share)), baseline: Some(self.arm(1, 1.0 - share)) }
+        let (canary, baseline) = (self.arm(0, share), self.arm(1, 1.0 - share));
+        Tick { canary: Some(canary), baseline: Some(baseline), planned_share: None }
     }
 
     fn arm(&mut self, arm: usize, share: f64) -> Arm {

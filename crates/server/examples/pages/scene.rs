@@ -240,6 +240,7 @@ impl Story {
         let verdict = self.judge.observe(&JudgeTick {
             canary: tick.canary.as_ref().map(arm),
             baseline: tick.stable.as_ref().map(arm),
+            planned_share: None,
         });
         let readings = verdict.guards.into_iter().chain([verdict.promotion]).map(|reading| Reading {
             guard: reading.name,
