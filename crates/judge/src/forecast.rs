@@ -12,7 +12,7 @@ use crate::judge::{BadSettings, Decision, Judge, Settings};
 use world::World;
 
 /// Looks that all runs of a forecast may have together, so that a call ends within a second.
-const MOST_LOOKS: u64 = 30_000;
+const MOST_LOOKS: u64 = 100_000;
 
 /// Runs at most and at least.
 const MOST_RUNS: u64 = 200;
@@ -122,7 +122,7 @@ pub fn largest_share(
         let trial = Outlook { steps: vec![step], ..outlook.clone() };
         // The good canary does not matter here, so half of the work would be for nothing.
         trial.check(regression)?;
-        let runs = (MOST_LOOKS / 8 / trial.looks().max(1)).clamp(FEWEST_RUNS, MOST_RUNS);
+        let runs = (MOST_LOOKS / 16 / trial.looks().max(1)).clamp(FEWEST_RUNS, MOST_RUNS);
         let ill = run_all(&trial, regression, runs)?;
         let failed = Spread::of(ill.iter().map(|end| end.canary_requests * regression.error_points));
         if failed.p95 <= budget {
@@ -147,8 +147,11 @@ fn run_all(outlook: &Outlook, regression: Regression, runs: u64) -> Result<Vec<E
 
 fn run(outlook: &Outlook, regression: Regression, seed: u64) -> Result<End, BadOutlook> {
     let mut judge = Judge::new(outlook.settings.clone())?;
-    let mut world = World::new(outlook, regression, seed);
     let tick = outlook.settings.tick_seconds;
+    let base = outlook.base_error_rate;
+    let rates = [(base + regression.error_points).min(1.0), base];
+    let slower = outlook.settings.latency.then_some(regression.latency_factor);
+    let mut world = World::new(outlook.requests_per_second * tick, rates, slower, seed);
     let mut end = End { seconds: 0.0, canary_requests: 0.0, rolled_back: false, promoted: false };
     let (mut step, mut baked) = (0, 0.0);
     for _ in 0..outlook.looks() {

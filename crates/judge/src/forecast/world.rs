@@ -2,8 +2,6 @@
 
 use crate::arms::{Arm, BUCKETS, Latency, Tick};
 
-use super::{Outlook, Regression};
-
 /// Durations are lognormal with this median and this spread of their logs. What counts is by how much the canary is
 /// slower in units of the spread, and 0.5 is usual for answers over HTTP.
 const MEDIAN_MICROS: f64 = 50_000.0;
@@ -23,15 +21,14 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(outlook: &Outlook, regression: Regression, seed: u64) -> World {
-        let base = outlook.base_error_rate;
-        let parts = |factor: f64| if outlook.settings.latency { parts(factor) } else { Vec::new() };
-        World {
-            requests: outlook.requests_per_second * outlook.settings.tick_seconds,
-            rates: [(base + regression.error_points).min(1.0), base],
-            parts: [parts(regression.latency_factor), parts(1.0)],
-            chance: Chance(seed),
-        }
+    /// With so many requests a look and the error rates of canary and baseline; `slower` is by what factor the canary
+    /// is, where latency is wanted.
+    pub fn new(requests: f64, rates: [f64; 2], slower: Option<f64>, seed: u64) -> World {
+        let parts = match slower {
+            Some(factor) => [parts(factor), parts(1.0)],
+            None => [Vec::new(), Vec::new()],
+        };
+        World { requests, rates, parts, chance: Chance(seed) }
     }
 
     pub fn look(&mut self, share: f64) -> Tick {
