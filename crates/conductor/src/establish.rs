@@ -60,7 +60,8 @@ async fn last_promoted(conductor: &Conductor, service: &Service) -> Result<Optio
 /// Starts the service with one version holding all of the traffic, and waits until it is healthy.
 pub async fn bring_up(hands: &Hands, service: &Service, version: &Version) -> Result<Observed, Failure> {
     let (run, target) = run_and_target(hands, service)?;
-    let arm = Arm { version: version.clone(), instances: run.plan.instances, share: Share::ALL };
+    let instances = run.plan.instances;
+    let arm = Arm { version: version.clone(), instances, share: Share::ALL, carriers: instances };
     let desired = Desired { arms: vec![arm] };
     let site = site(hands, service, run, &[version])?;
     let job = JobId { patch: PatchId(0), stage: Stage::Rollout, attempt: 0 };

@@ -130,12 +130,6 @@ impl Patch {
 
     /// The share that the plan allows the new version now; the most that a target may give it.
     pub fn allowed_share(&self) -> Share {
-        let desired = self.rollout.desired();
-        let new = self.rollout.new.as_ref();
-        let arm = desired
-            .as_ref()
-            .zip(new)
-            .and_then(|(desired, new)| desired.arms.iter().find(|arm| arm.version.artifact == new.artifact));
-        arm.map_or(Share::NONE, |arm| arm.share)
+        self.rollout.allowed_share()
     }
 }

@@ -1,3 +1,8 @@
 //! Strategies: pure functions from progress to desired state.
 
+pub mod blue_green;
 pub mod canary;
+pub mod course;
+pub mod desired;
+pub mod rolling;
+pub mod station;

@@ -18,7 +18,7 @@ use patchline_model::id::Stage;
 use patchline_model::stage::approve::{self, Answer, Approval};
 use patchline_model::stage::detect::{self, Until};
 use patchline_model::stage::generate;
-use patchline_model::stage::plan::{Counts, Version};
+use patchline_model::stage::plan::{Counts, Plan, Strategy, Version};
 use patchline_model::stage::review::{self, End};
 use patchline_model::stage::rollout::{self, Cause, Cursor, JudgeAnswer, Tick};
 use patchline_model::stage::triage::{self, Priority};
@@ -47,7 +47,17 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Approve(approve::Event::Decided { .. }) => "approve_decided",
         Fact::Approve(approve::Event::Approved(_)) => "approve_approved",
         Fact::Approve(approve::Event::Rejected { .. }) => "approve_rejected",
-        Fact::Rollout(rollout::Event::Started { .. }) => "rollout_started",
+        Fact::Rollout(rollout::Event::Started { plan, .. }) => match &plan.strategy {
+            Strategy::Canary(canary) if canary.end.is_some() => "rollout_started_watched",
+            Strategy::Canary(_) => "rollout_started",
+            Strategy::Rolling(_) => "rollout_started_rolling",
+            Strategy::BlueGreen(_) => "rollout_started_blue_green",
+        },
+        Fact::Rollout(rollout::Event::StepPrepared { .. }) => "rollout_step_prepared",
+        Fact::Rollout(rollout::Event::GateReached { .. }) => "rollout_gate_reached",
+        Fact::Rollout(rollout::Event::GateOpened { .. }) => "rollout_gate_opened",
+        Fact::Rollout(rollout::Event::BakeBegun) => "rollout_bake_begun",
+        Fact::Rollout(rollout::Event::StableReturned { .. }) => "rollout_stable_returned",
         Fact::Rollout(rollout::Event::StepEntered { .. }) => "rollout_step_entered",
         Fact::Rollout(rollout::Event::Looked { .. }) => "rollout_looked",
         Fact::Rollout(rollout::Event::Paused { .. }) => "rollout_paused",
@@ -69,7 +79,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 34;
+const VARIANTS: usize = 42;
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -78,7 +88,9 @@ fn text(words: &str) -> String {
 fn samples() -> Vec<Event> {
     let facts = [paperwork(), moves()].concat();
     let by = |fact: &Fact| match fact {
-        Fact::Detect(detect::Event::Opened(_)) | Fact::Approve(_) => Actor::person("ops@example.com"),
+        Fact::Detect(detect::Event::Opened(_))
+        | Fact::Approve(_)
+        | Fact::Rollout(rollout::Event::GateOpened { .. }) => Actor::person("ops@example.com"),
         _ => Actor::Machine,
     };
     let at = Timestamp(1_767_225_600_123);
@@ -146,8 +158,21 @@ fn moves() -> Vec<Fact> {
         Cursor { epoch: text("1"), canary: Some(counts(105)), stable: Some(counts(2000)), unrouted: 1 };
     let new = Version { artifact: Digest::of(b"new"), label: text("1111111111 (yaml-rust 0.4.1)") };
     let reason = text("because");
+    let started = |plan: Plan| rollout::Event::Started {
+        stable: given::stable(),
+        new: new.clone(),
+        plan: Box::new(plan),
+    };
     let events = vec![
-        rollout::Event::Started { stable: given::stable(), new, plan: Box::new(given::plan()) },
+        started(given::plan()),
+        started(given::watched_plan()),
+        started(given::rolling_plan()),
+        started(given::blue_green_plan()),
+        rollout::Event::StepPrepared { step: 1 },
+        rollout::Event::GateReached { step: 1 },
+        rollout::Event::GateOpened { step: 1 },
+        rollout::Event::BakeBegun,
+        rollout::Event::StableReturned { instances: 2 },
         rollout::Event::StepEntered { step: 1 },
         rollout::Event::Looked {
             tick: tick.clone(),

@@ -7,9 +7,10 @@ use given::{Given, finding, service, share};
 use patchline_model::service::Tier;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::Desired;
-use patchline_model::stage::rollout::{JudgeAnswer, canary_of};
+use patchline_model::stage::rollout::JudgeAnswer;
 use patchline_model::stage::triage::prioritise;
-use patchline_model::strategy::canary;
+use patchline_model::strategy::course::course;
+use patchline_model::strategy::desired::{Progress, desired};
 use patchline_model::triage::action::Action;
 
 const CRITICAL: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"; // 9.8
@@ -138,6 +139,7 @@ fn capacity_comes_before_weight_and_stable_stays_until_the_switch_is_confirmed()
 fn a_hurried_canary_keeps_its_share_while_it_grows() {
     let state = Given::watching().patch.rollout;
     let (plan, stable, new) = (given::plan(), state.stable.expect("begun"), state.new.expect("begun"));
-    let growing = canary::desired(&plan, canary_of(&plan), &stable, &new, &Phase::Growing, 0);
+    let progress = Progress { phase: &Phase::Growing, reached: 0, left: None };
+    let growing = desired(&course(&plan), &stable, &new, progress);
     assert_eq!(arms(&growing), [Some((3, 95)), Some((3, 5))]);
 }

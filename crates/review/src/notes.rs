@@ -214,6 +214,9 @@ fn rolled(patch: &Patch, events: &[Event], facts: &Facts) -> Vec<String> {
         Fact::Rollout(
             rollout::Event::Paused { .. }
             | rollout::Event::Resumed
+            | rollout::Event::GateReached { .. }
+            | rollout::Event::GateOpened { .. }
+            | rollout::Event::BakeBegun
             | rollout::Event::Hurried { .. }
             | rollout::Event::Paged { .. },
         ) => story::line(event)

@@ -3,7 +3,8 @@
 use patchline_model::event::{Event, Fact};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Counts, Plan};
-use patchline_model::stage::rollout::{self, Judgement, Tick, canary_of};
+use patchline_model::stage::rollout::{self, Judgement, Tick};
+use patchline_model::strategy::course::course;
 use patchline_model::time::Timestamp;
 
 /// One step of the plan as it went.
@@ -56,8 +57,14 @@ pub fn steps(events: &[Event]) -> Vec<Step> {
                     step.count(tick);
                 }
             }
-            rollout::Event::PromotionDecided | rollout::Event::RollbackDecided { .. } => watched = false,
+            rollout::Event::StepPrepared { .. }
+            | rollout::Event::PromotionDecided
+            | rollout::Event::RollbackDecided { .. } => watched = false,
             rollout::Event::Paused { .. }
+            | rollout::Event::GateReached { .. }
+            | rollout::Event::GateOpened { .. }
+            | rollout::Event::BakeBegun
+            | rollout::Event::StableReturned { .. }
             | rollout::Event::Resumed
             | rollout::Event::Hurried { .. }
             | rollout::Event::Switched
@@ -73,8 +80,9 @@ pub fn steps(events: &[Event]) -> Vec<Step> {
 
 impl Step {
     fn new(plan: Option<&Plan>, step: usize, since: Timestamp) -> Self {
-        let share =
-            plan.and_then(|plan| canary_of(plan).steps.get(step)).map_or(Share::NONE, |step| step.share);
+        let share = plan
+            .and_then(|plan| course(plan).stations.get(step).map(|station| station.share))
+            .unwrap_or_default();
         Self {
             number: step.saturating_add(1),
             share,

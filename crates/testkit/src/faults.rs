@@ -11,12 +11,14 @@ use patchline_model::pipeline::decide::decide;
 use patchline_model::pipeline::due::due;
 use patchline_model::pipeline::evolve::evolve;
 use patchline_model::rejection::Rejection;
+use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Desired, Observed};
-use patchline_model::stage::rollout::{self, Cause, canary_of};
+use patchline_model::stage::rollout::{self, Cause, Gate};
 use patchline_model::stage::{review, verify};
 use patchline_model::time::Timestamp;
+use patchline_model::view::board::waits_at_gate;
 
 /// A mistake that somebody might make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,10 +54,21 @@ pub enum Fault {
     NobodyIsPaged,
     LastRequestsAreLost,
     NonsenseIsOnlyRefused,
+    GateIsSkipped,
+    JudgeSleepsAtGate,
+    GateOutlastsDeadline,
+    LastBakeIsSkipped,
+    HoldBackIsIgnored,
+    BatchRetiresStableEarly,
+    CapacityIsAssumed,
+    RollbackRetiresStableFirst,
+    RollbackRetiresBadFirst,
+    RollbackOverloadsStable,
+    MinorArmTakesAll,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 31] = [
+    pub const ALL: [Fault; 42] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::MissingIsReadAsZero,
@@ -87,6 +100,17 @@ impl Fault {
         Fault::NobodyIsPaged,
         Fault::LastRequestsAreLost,
         Fault::NonsenseIsOnlyRefused,
+        Fault::GateIsSkipped,
+        Fault::JudgeSleepsAtGate,
+        Fault::GateOutlastsDeadline,
+        Fault::LastBakeIsSkipped,
+        Fault::HoldBackIsIgnored,
+        Fault::BatchRetiresStableEarly,
+        Fault::CapacityIsAssumed,
+        Fault::RollbackRetiresStableFirst,
+        Fault::RollbackRetiresBadFirst,
+        Fault::RollbackOverloadsStable,
+        Fault::MinorArmTakesAll,
     ];
 }
 
@@ -128,8 +152,9 @@ impl Rules {
         if fault == Fault::AttemptsAreNotCounted {
             id.attempt = 0;
         }
-        if let Job::Rollout(rollout::Job::Reconcile { desired, .. }) = &mut job {
+        if let Job::Rollout(rollout::Job::Reconcile { desired, look }) = &mut job {
             redirect(fault, patch, desired);
+            *look &= fault != Fault::JudgeSleepsAtGate || !waits_at_gate(patch);
         }
         Due::Job(id, job)
     }
@@ -139,10 +164,26 @@ fn redirect(fault: Fault, patch: &Patch, desired: &mut Desired) {
     match (fault, &patch.rollout.phase, &mut desired.arms[..]) {
         (Fault::StableShrinksEarly, Phase::Switching | Phase::Growing, [stable, _]) => stable.instances = 0,
         (Fault::WholeShareAtOnce, Phase::Watching { .. }, [stable, new]) => {
-            let last = patch.rollout.plan.as_ref().and_then(|plan| canary_of(plan).steps.last());
+            let last = patch.rollout.course().and_then(|course| course.stations.last().cloned());
             if let Some(last) = last {
                 (stable.share, new.share) = (last.share.rest(), last.share);
             }
+        }
+        (Fault::HoldBackIsIgnored, Phase::Baking, [stable, new]) => {
+            (stable.share, new.share) = (Share::NONE, Share::ALL);
+        }
+        (Fault::BatchRetiresStableEarly, Phase::Filling { .. }, [stable, new]) => {
+            stable.instances = stable.instances.saturating_sub(new.instances);
+        }
+        (Fault::RollbackRetiresStableFirst, Phase::RollingBack, [stable, _]) => {
+            stable.instances = stable.instances.saturating_sub(1);
+        }
+        (Fault::RollbackRetiresBadFirst, Phase::RollingBack, [_, new]) if new.share > Share::NONE => {
+            new.instances = 0;
+        }
+        (Fault::RollbackOverloadsStable, Phase::RollingBack, [stable, new]) if new.share > Share::NONE => {
+            (stable.share, new.share) = (Share::ALL, Share::NONE);
+            stable.carriers = 0;
         }
         _ => {}
     }
@@ -197,6 +238,19 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
         }
         (Fault::PauseIsIgnored, Ask::Report { .. }) => patch.rollout.paused = None,
         (Fault::EndedPatchMoves, Ask::Rollout(_) | Ask::Review(_)) => patch.review.end = None,
+        (Fault::GateIsSkipped, Ask::Report { .. }) => patch.rollout.gate = Gate::Opened,
+        (Fault::GateOutlastsDeadline, Ask::Report { .. }) if waits_at_gate(&patch) => {
+            patch.rollout.started = None;
+        }
+        (Fault::LastBakeIsSkipped, Ask::Report { .. }) if patch.rollout.phase == Phase::Baking => {
+            patch.rollout.since = Timestamp(i64::MIN / 2);
+        }
+        (
+            Fault::CapacityIsAssumed,
+            Ask::Report {
+                answer: Ok(Outcome::Rollout(rollout::Outcome::Reconciled { observed, .. })), ..
+            },
+        ) => assume(&patch, observed),
         (Fault::BakeIsSkipped, Ask::Report { .. }) => patch.rollout.since = Timestamp(i64::MIN / 2),
         _ => {}
     }
@@ -208,6 +262,17 @@ fn fill_in(patch: &Patch, observed: &mut Observed) {
     for arm in observed.arms.iter_mut().filter(|arm| arm.counts.is_none()) {
         let is_new = patch.rollout.new.as_ref().is_some_and(|new| new.artifact == arm.artifact);
         arm.counts = if is_new { cursor.canary.clone() } else { cursor.stable.clone() };
+    }
+}
+
+/// Takes what is wanted for what is there.
+fn assume(patch: &Patch, observed: &mut Observed) {
+    let Some(desired) = patch.rollout.desired() else { return };
+    for there in &mut observed.arms {
+        let wanted = desired.arms.iter().find(|arm| arm.version.artifact == there.artifact);
+        there.instances = wanted.map_or(0, |arm| arm.instances);
+        there.healthy = there.instances;
+        there.share = wanted.map_or(Share::NONE, |arm| arm.share);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The watch over a world: its own picture of every patch, checked against each event, each order and each target.
 
 pub mod paper;
+pub mod road;
 pub mod seen;
 pub mod walk;
 
@@ -17,7 +18,7 @@ use patchline_model::pipeline::due::due;
 use patchline_model::pipeline::evolve::{evolve, replay};
 use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
-use patchline_model::stage::plan::Desired;
+use patchline_model::stage::plan::{Arm, Desired, Plan, Strategy};
 use patchline_model::stage::rollout;
 use patchline_model::time::Timestamp;
 
@@ -132,12 +133,20 @@ impl Watch {
         }
         let Some(account) = self.accounts.get_mut(&after.id) else { return };
         match fact {
-            rollout::Event::StepEntered { .. } => {
-                account.greatest = account.greatest.max(after.allowed_share());
+            rollout::Event::StepPrepared { step } | rollout::Event::StepEntered { step } => {
+                let plan = after.rollout.plan.as_ref();
+                let promised = plan.and_then(|plan| road::promised(plan, *step));
+                let entered = matches!(fact, rollout::Event::StepEntered { .. });
+                let share = promised.map_or(Share::NONE, |it| if entered { it.share } else { it.filling });
+                account.greatest = account.greatest.max(share);
             }
-            rollout::Event::RollbackDecided { .. } | rollout::Event::ShareTaken => {
-                account.back_since = Some(entry.elapsed)
+            rollout::Event::BakeBegun => {
+                let plan = after.rollout.plan.as_ref();
+                account.greatest = plan.and_then(hold_back).map_or(account.greatest, Share::rest);
             }
+            rollout::Event::RollbackDecided { .. }
+            | rollout::Event::StableReturned { .. }
+            | rollout::Event::ShareTaken => account.back_since = Some(entry.elapsed),
             rollout::Event::Promoted => {
                 if let Some(new) = &after.rollout.new {
                     self.rest[entry.scene.planned(after.id).service] = new.artifact.clone();
@@ -159,7 +168,7 @@ impl Watch {
 
     /// A job is about to be handed out.
     pub fn dispatched(&self, id: JobId, job: &Job, target: &Target) -> Result<(), Breach> {
-        if let Job::Rollout(rollout::Job::Reconcile { desired, .. }) = job {
+        if let Job::Rollout(rollout::Job::Reconcile { desired, look }) = job {
             let patch = self.patch(id.patch);
             let says = |holds: bool, invariant: &'static str| {
                 hold(holds, invariant, id.patch, || format!("{id} asks for {:?}", shares(desired)))
@@ -168,13 +177,35 @@ impl Watch {
             if let (Some(stable), Some(new), Some(plan)) = (&state.stable, &state.new, &state.plan) {
                 let asked =
                     |artifact: &Digest| desired.arms.iter().find(|arm| arm.version.artifact == *artifact);
-                let kept = asked(&stable.artifact).is_some_and(|arm| arm.instances >= plan.instances);
+                let kept = |arm: &Arm| keeps(plan, arm.instances, arm.share);
+                let kept = asked(&stable.artifact).is_some_and(kept);
                 says(kept || is_past_switch(patch), "stable is never without capacity")?;
                 let share = asked(&new.artifact).map_or(Share::NONE, |arm| arm.share);
                 let there = target.arm(&new.artifact).map_or(0, |arm| arm.instances);
                 let greatest = self.accounts.get(&id.patch).map_or(Share::NONE, |account| account.greatest);
-                let ready = share <= greatest || there >= plan.instances || state.is_going_back();
+                let sized = !road::sizes_the_new(plan) || road::carry(plan, there, share);
+                let ready = (share <= greatest && sized) || there >= plan.instances || state.is_going_back();
                 says(ready, "capacity comes before weight")?;
+                // Another driver may still ask for what was owed before; the target refuses it.
+                let is_newest = owed(patch).is_some_and(|(owed, _)| owed == id);
+                if is_newest {
+                    let armed = *look || !is_judged(&state.phase);
+                    says(armed, "the judge is armed while both versions serve")?;
+                    let held = state.phase != Phase::Baking || share <= greatest;
+                    says(held, "the hold-back stays with the old version")?;
+                }
+                if is_newest && state.is_going_back() {
+                    let there = |artifact: &Digest| target.arm(artifact).map_or(0, |arm| arm.instances);
+                    let back = asked(&stable.artifact).filter(|arm| arm.instances >= plan.instances);
+                    says(back.is_some(), "on the way back every stable instance is wanted again")?;
+                    let whole = there(&stable.artifact) >= plan.instances;
+                    let last = whole
+                        || asked(&new.artifact).is_some_and(|arm| arm.instances >= there(&new.artifact));
+                    says(last, "on the way back the bad version goes last")?;
+                    let carried =
+                        back.is_some_and(|arm| road::carry(plan, there(&stable.artifact), arm.share));
+                    says(carried, "on the way back stable takes what it can carry, and no more")?;
+                }
             }
         }
         let known = self.owed.get(&id).is_some_and(|(owed, ..)| owed == job);
@@ -230,11 +261,12 @@ impl Watch {
             return Ok(());
         };
         let Some(account) = self.accounts.get(&patch.id) else { return Ok(()) };
-        let kept = target.arm(&stable.artifact).is_some_and(|arm| arm.instances >= plan.instances);
+        let kept = target.arm(&stable.artifact).is_some_and(|arm| keeps(plan, arm.instances, arm.share));
         says(kept || is_past_switch(patch), "stable is never without capacity")?;
+        says(target.excess == 0, "no version serves more than its share while another is ill")?;
         let there = target.arm(&new.artifact);
         let share = there.map_or(Share::NONE, |arm| arm.share);
-        let decided = matches!(state.phase, Phase::Growing | Phase::Switching | Phase::Finishing);
+        let decided = matches!(state.phase, Phase::Switching | Phase::Finishing);
         // A rollback may find the share still in force that the switch gave; it only may not keep it.
         let below = share <= account.greatest || decided || state.phase == Phase::RollingBack;
         says(below, "no share above the plan's step")?;
@@ -277,6 +309,27 @@ impl Account {
 /// Instances and share of each version, to tell.
 fn shares(desired: &Desired) -> Vec<(&str, u32, Share)> {
     desired.arms.iter().map(|arm| (arm.version.artifact.short(), arm.instances, arm.share)).collect()
+}
+
+/// The stable version has what its share needs; where the plan leaves it whole, all of its instances.
+fn keeps(plan: &Plan, instances: u32, share: Share) -> bool {
+    let whole = match &plan.strategy {
+        Strategy::Rolling(_) => instances > 0,
+        Strategy::Canary(_) | Strategy::BlueGreen(_) => instances >= plan.instances,
+    };
+    whole && road::carry(plan, instances, share)
+}
+
+fn hold_back(plan: &Plan) -> Option<Share> {
+    match &plan.strategy {
+        Strategy::Canary(canary) => canary.end.as_ref().map(|end| end.hold_back),
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) => None,
+    }
+}
+
+/// Phases in which users may meet both versions and nothing is decided for good.
+fn is_judged(phase: &Phase) -> bool {
+    matches!(phase, Phase::Filling { .. } | Phase::Watching { .. } | Phase::Growing | Phase::Baking)
 }
 
 /// The old version may go: the new one has all of the traffic, confirmed.

@@ -7,6 +7,7 @@ use patchline_model::id::Stage;
 use patchline_model::patch::Patch;
 use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::{review, rollout};
+use patchline_model::view::board::waits_at_gate;
 
 use crate::chance::Chance;
 use crate::scene::{PEOPLE, ROLES};
@@ -37,7 +38,8 @@ pub fn press(chance: &mut Chance, patch: &Patch) -> Command {
     Command { by, ask }
 }
 
-/// What a person does who finds the patch waiting for one: approves what is asked for, and ends every pause.
+/// What a person does who finds the patch waiting for one: approves what is asked for, ends every pause, and opens
+/// every gate.
 pub fn look_after(patch: &Patch) -> Option<Command> {
     let by = Actor::person(PEOPLE[1]);
     let decision = patch.approve.decision.as_ref();
@@ -49,6 +51,9 @@ pub fn look_after(patch: &Patch) -> Option<Command> {
         let dossier = decision.dossier.clone();
         let ask = approve::Command::Approve { role, dossier, comment: String::new() };
         return Some(Command { by, ask: Ask::Approve(ask) });
+    }
+    if patch.rollout.paused.is_none() && waits_at_gate(patch) {
+        return Some(Command { by, ask: Ask::Rollout(rollout::Command::Resume) });
     }
     patch.rollout.paused.as_ref()?;
     let reason = "it is fine".to_owned();
@@ -66,5 +71,5 @@ pub fn waits_for_person(patch: &Patch) -> bool {
         matches!(patch.approve.decision.as_ref().map(|decision| &decision.answer), Some(Answer::Needs(_)));
     let considered = patch.approve.considered == patch.approve.approvals.len();
     let approval = patch.stage() == Stage::Approve && asks && considered;
-    !patch.has_ended() && (approval || patch.rollout.paused.is_some())
+    !patch.has_ended() && (approval || patch.rollout.paused.is_some() || waits_at_gate(patch))
 }

@@ -6,7 +6,9 @@ use patchline_model::policy::Policy;
 use patchline_model::service::{Build, CommandLine, Name, Run, Service, Tier};
 use patchline_model::share::Share;
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
-use patchline_model::stage::plan::{Canary, Exit, Guards, Plan, Step, Strategy, Version};
+use patchline_model::stage::plan::{
+    BlueGreen, Canary, Exit, Guards, Plan, Rolling, Step, Strategy, Version, WatchedEnd,
+};
 use patchline_model::time::Seconds;
 
 use crate::chance::Chance;
@@ -152,19 +154,47 @@ fn place(chance: &mut Chance, number: u64) -> Place {
 }
 
 fn plan(chance: &mut Chance) -> Plan {
-    let plans: [&[u32]; 3] = [&[50_000, 250_000, 500_000], &[100_000, 500_000], &[200_000]];
-    let shares = *chance.pick(&plans);
-    let bake = Seconds(chance.between(2, 8));
-    let step = |ppm: &u32| Step { share: Share::try_from(*ppm).expect("below the whole"), bake };
+    let instances = chance.between(1, 4) as u32;
+    let strategy = match chance.below(4) {
+        0 | 1 => Strategy::Canary(canary(chance)),
+        2 => Strategy::Rolling(rolling(chance, instances)),
+        _ => Strategy::BlueGreen(BlueGreen {
+            preview: Seconds(chance.between(1, 5)),
+            bake: Seconds(chance.between(2, 8)),
+            hold_back: share(*chance.pick(&[0, 50_000, 100_000, 200_000])),
+        }),
+    };
     Plan {
-        instances: chance.between(1, 4) as u32,
-        strategy: Strategy::Canary(Canary { instances: 1, steps: shares.iter().map(step).collect() }),
+        instances,
+        strategy,
         guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.02, latency: false },
         deadline: Seconds(chance.between(40, 120)),
         start_deadline: Seconds(chance.between(15, 30)),
         missing_limit: chance.between(3, 8) as u32,
         at_deadline: if chance.one_in(2) { Exit::Hold } else { Exit::Rollback },
     }
+}
+
+fn share(ppm: u32) -> Share {
+    Share::try_from(ppm).expect("below the whole")
+}
+
+fn canary(chance: &mut Chance) -> Canary {
+    let plans: [&[u32]; 3] = [&[50_000, 250_000, 500_000], &[100_000, 500_000], &[200_000]];
+    let shares = *chance.pick(&plans);
+    let bake = Seconds(chance.between(2, 8));
+    let end = chance.one_in(2).then(|| WatchedEnd {
+        bake: Seconds(chance.between(2, 8)),
+        hold_back: share(*chance.pick(&[50_000, 100_000])),
+    });
+    let mut step = |ppm: &u32| Step { share: share(*ppm), bake, gate: chance.one_in(4) };
+    Canary { instances: 1, steps: shares.iter().map(&mut step).collect(), end }
+}
+
+fn rolling(chance: &mut Chance, instances: u32) -> Rolling {
+    let batch = chance.between(1, u64::from(instances.saturating_sub(1).max(1))) as u32;
+    let most = u64::from(batch.min(instances - 1));
+    Rolling { batch, max_unavailable: chance.between(0, most) as u32, bake: Seconds(chance.between(2, 6)) }
 }
 
 fn planned(chance: &mut Chance, id: u64, services: &[Place]) -> Planned {

@@ -12,6 +12,8 @@ pub struct Summary {
     pub events: u64,
     /// How the patches ended, by word.
     pub ends: BTreeMap<String, u64>,
+    /// How the rollouts of each strategy ended.
+    pub walks: BTreeMap<String, u64>,
     /// The first world in which an invariant did not hold.
     pub broken: Option<Told>,
 }
@@ -25,6 +27,9 @@ pub fn many(first: u64, worlds: u64) -> Summary {
         summary.events += told.events;
         for end in &told.ends {
             *summary.ends.entry(end.clone()).or_default() += 1;
+        }
+        for walk in &told.walks {
+            *summary.walks.entry(walk.clone()).or_default() += 1;
         }
         if told.breach.is_some() {
             summary.broken = Some(told);

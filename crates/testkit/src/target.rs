@@ -42,6 +42,8 @@ pub struct Target {
     pub losses: u64,
     /// Takes orders and does nothing.
     pub is_stuck: bool,
+    /// Requests that a version served beyond its share.
+    pub excess: u64,
     requests_per_second: u64,
     fault: Option<Fault>,
 }
@@ -65,6 +67,7 @@ impl Target {
             unrouted: 0,
             losses: 0,
             is_stuck: false,
+            excess: 0,
             requests_per_second,
             fault,
         };
@@ -132,7 +135,7 @@ impl Target {
         let ready = |there: &BTreeMap<Digest, Running>| {
             desired.arms.iter().all(|arm| {
                 let there = there.get(&arm.version.artifact);
-                there.is_some_and(|there| there.share >= arm.share || there.instances >= arm.instances)
+                there.is_some_and(|there| there.share >= arm.share || there.instances >= arm.carriers)
             })
         };
         if !ready(&self.running) {
@@ -163,8 +166,13 @@ impl Target {
     /// Serves what comes in this span.
     pub fn serve(&mut self, chance: &mut Chance, milliseconds: u64) {
         let requests = self.requests_per_second * milliseconds / 1000;
+        let part_of = |there: &Running| requests * u64::from(there.share.ppm()) / 1_000_000;
+        let homeless: u64 = self.running.values().filter(|there| there.healthy == 0).map(part_of).sum();
         for (artifact, there) in &mut self.running {
-            let part = requests * u64::from(there.share.ppm()) / 1_000_000;
+            let fair = part_of(there);
+            let shifts = self.fault == Some(Fault::MinorArmTakesAll) && there.healthy > 0;
+            let part = if shifts && fair > 0 { fair + homeless } else { fair };
+            self.excess += part - fair;
             if part == 0 {
                 continue;
             }

@@ -65,6 +65,8 @@ pub struct Told {
     pub events: u64,
     /// One word for each patch: how it ended.
     pub ends: Vec<String>,
+    /// Strategy and end of each rollout, as in `rolling promoted`.
+    pub walks: Vec<String>,
     /// What happened, in order.
     pub story: Vec<String>,
 }
@@ -75,7 +77,10 @@ pub fn run(seed: u64, fault: Option<Fault>) -> Told {
     let breach = world.live().err();
     let end = |patch: &Patch| patch.review.end.as_ref().map_or("open", |end| end.word()).to_owned();
     let ends = world.watch.patches().map(end).collect();
-    Told { seed, breach, events: world.events, ends, story: world.story }
+    let walk =
+        |patch: &Patch| Some(format!("{} {}", patch.rollout.plan.as_ref()?.strategy.word(), end(patch)));
+    let walks = world.watch.patches().filter_map(walk).collect();
+    Told { seed, breach, events: world.events, ends, walks, story: world.story }
 }
 
 impl World {

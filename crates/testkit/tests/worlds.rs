@@ -18,6 +18,12 @@ fn a_thousand_worlds_break_no_invariant() {
         let count = summary.ends.get(end).copied().unwrap_or(0);
         assert!(count >= 20, "only {count} of the patches were {end}: {:?}", summary.ends);
     }
+    for strategy in ["canary", "rolling", "blue/green"] {
+        for end in ["promoted", "rolled_back"] {
+            let count = summary.walks.get(&format!("{strategy} {end}")).copied().unwrap_or(0);
+            assert!(count >= 20, "only {count} rollouts by {strategy} were {end}: {:?}", summary.walks);
+        }
+    }
 }
 
 #[test]

@@ -8,22 +8,64 @@ use serde::{Deserialize, Serialize};
 pub enum Phase {
     #[default]
     Idle,
-    /// Canary instances start; they get no share yet.
+    /// The first instances of the new version start; they get no share yet.
     Preparing,
-    /// The canary holds the step's share and the judge looks.
+    /// More instances of the new version start for this step; the share is still that of the step before, and the judge
+    /// looks.
+    Filling {
+        step: usize,
+    },
+    /// The new version holds the step's share and the judge looks.
     Watching {
         step: usize,
     },
     /// Promotion is decided: the new version gets full capacity.
     Growing,
+    /// The new version holds all but the hold-back; the judge looks, and the old version is still whole.
+    Baking,
     /// The new version holds all of the traffic; the old one stays ready.
     Switching,
     /// The old version drains and goes.
     Finishing,
     Promoted,
-    /// The canary has lost all of its share; confirmed by the target.
+    /// The bad version loses its share as fast as stable instances can carry it.
     RollingBack,
-    /// The bad version drains and goes.
+    /// The bad version has no share, as the target confirmed; it drains and goes.
     Retiring,
     RolledBack,
+}
+
+impl Phase {
+    /// Forward, and not yet past the point of no return: a judge, a deadline or a person can still take it back.
+    pub fn can_go_back(&self) -> bool {
+        match self {
+            Phase::Preparing
+            | Phase::Filling { .. }
+            | Phase::Watching { .. }
+            | Phase::Growing
+            | Phase::Baking
+            | Phase::Switching => true,
+            Phase::Idle
+            | Phase::Finishing
+            | Phase::Promoted
+            | Phase::RollingBack
+            | Phase::Retiring
+            | Phase::RolledBack => false,
+        }
+    }
+
+    /// Whether a person can hold it here, or hurry it.
+    pub fn can_be_held(&self) -> bool {
+        match self {
+            Phase::Preparing | Phase::Filling { .. } | Phase::Watching { .. } | Phase::Baking => true,
+            Phase::Idle
+            | Phase::Growing
+            | Phase::Switching
+            | Phase::Finishing
+            | Phase::Promoted
+            | Phase::RollingBack
+            | Phase::Retiring
+            | Phase::RolledBack => false,
+        }
+    }
 }

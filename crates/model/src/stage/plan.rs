@@ -33,11 +33,13 @@ pub enum Exit {
     Hold,
 }
 
-/// The way from the old version to the new one.
+/// The way from the old version to the new one; `strategy::course` says where it leads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     Canary(Canary),
+    Rolling(Rolling),
+    BlueGreen(BlueGreen),
 }
 
 /// Growing shares, each watched for its bake.
@@ -45,12 +47,49 @@ pub enum Strategy {
 pub struct Canary {
     pub instances: u32,
     pub steps: Vec<Step>,
+    /// Watched once more with nearly all of the traffic before the old version goes; without it, it goes at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<WatchedEnd>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Step {
     pub share: Share,
     pub bake: Seconds,
+    /// After the bake the rollout waits here for a person; the judge stays armed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gate: bool,
+}
+
+/// The bake after a decided promotion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchedEnd {
+    pub bake: Seconds,
+    /// What the old version keeps meanwhile, to be compared with.
+    pub hold_back: Share,
+}
+
+/// Instances are replaced batch by batch; the share follows their number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rolling {
+    /// Instances of one batch.
+    pub batch: u32,
+    /// Old instances that may go before the new ones of their batch are healthy; the others carry all of the traffic.
+    pub max_unavailable: u32,
+    /// The least time for each batch.
+    pub bake: Seconds,
+}
+
+/// The new version stands whole beside the old one, then takes nearly everything at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BlueGreen {
+    /// The least time with all instances and no share.
+    pub preview: Seconds,
+    /// The least time after the switch, with the old version still whole.
+    pub bake: Seconds,
+    /// What the old version keeps after the switch, to be compared with. Nothing: then the judge sees no baseline, and
+    /// only a person can promote.
+    pub hold_back: Share,
 }
 
 /// What the judge is asked to hold.
@@ -86,6 +125,9 @@ pub struct Arm {
     pub version: Version,
     pub instances: u32,
     pub share: Share,
+    /// Healthy instances that it takes to carry the share; others may still be on their way. With fewer, a target gives
+    /// less: capacity comes before weight.
+    pub carriers: u32,
 }
 
 /// What is really there, read back from the target.
@@ -120,6 +162,17 @@ pub struct Counts {
     pub errors: u64,
     /// Latency as (bucket, count), ascending; the buckets are the judge's.
     pub latency: Vec<(u16, u64)>,
+}
+
+impl Strategy {
+    /// As people call it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Strategy::Canary(_) => "canary",
+            Strategy::Rolling(_) => "rolling",
+            Strategy::BlueGreen(_) => "blue/green",
+        }
+    }
 }
 
 impl Observed {

@@ -3,9 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
+use crate::share::Share;
 use crate::stage::phase::Phase;
-use crate::stage::plan::{Canary, Counts, Desired, Observed, Plan, Strategy, Version};
-use crate::strategy::canary;
+use crate::stage::plan::{Counts, Desired, Observed, Plan, Version};
+use crate::strategy::course::course;
+use crate::strategy::desired::{Progress, desired};
+use crate::strategy::station::{Course, Left};
 use crate::time::Timestamp;
 
 /// One look: what came since the look before, in both arms. `None` is missing, which is no evidence either way.
@@ -80,6 +83,18 @@ pub struct Totals {
     pub unrouted: u64,
 }
 
+/// The gate at the end of the present step, if the plan has one there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// The step's bake is not over.
+    #[default]
+    Ahead,
+    /// A person must open it.
+    Waits,
+    Opened,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     pub phase: Phase,
@@ -94,6 +109,7 @@ pub struct State {
     pub paused: Option<String>,
     /// Patchline paused by itself: the deadline goes on, for nobody has said that it may wait.
     pub paused_by_machine: bool,
+    pub gate: Gate,
     /// A person asked for promotion: the remaining steps are skipped, the judge stays armed.
     pub hurried: bool,
     /// Every look so far, oldest first: the judge's whole input.
@@ -107,6 +123,8 @@ pub struct State {
     /// When taking it back was decided, and when the target confirmed that the canary has no share.
     pub rollback_decided: Option<Timestamp>,
     pub rollback_confirmed: Option<Timestamp>,
+    /// What stood when that was decided, and how many stable instances have come back since.
+    pub left: Option<Left>,
     /// Failed tries to make the world match, in a row, were so many that a person was called.
     pub paged: bool,
 }
@@ -128,8 +146,19 @@ pub enum Event {
         new: Version,
         plan: Box<Plan>,
     },
+    /// The step's instances are asked for; its share comes when they are healthy.
+    StepPrepared {
+        step: usize,
+    },
     /// The step's share is asked for from now on.
     StepEntered {
+        step: usize,
+    },
+    /// The step's bake is over, and a person must open the way to the next.
+    GateReached {
+        step: usize,
+    },
+    GateOpened {
         step: usize,
     },
     Looked {
@@ -148,6 +177,8 @@ pub enum Event {
     },
     /// The evidence, or a person, promotes: the new version gets full capacity.
     PromotionDecided,
+    /// The new version has capacity for everything and gets all but the hold-back, watched for the last time.
+    BakeBegun,
     /// The new version has capacity for everything and gets all of the traffic.
     Switched,
     /// The target confirmed the switch; the old version may go.
@@ -155,6 +186,10 @@ pub enum Event {
     Promoted,
     RollbackDecided {
         cause: Cause,
+    },
+    /// So many stable instances are healthy again: they take what they can carry.
+    StableReturned {
+        instances: u32,
     },
     /// The target confirmed that the bad version has no share any more.
     ShareTaken,
@@ -193,10 +228,23 @@ pub enum Outcome {
 }
 
 impl State {
+    /// The way that the plan takes.
+    pub fn course(&self) -> Option<Course> {
+        self.plan.as_ref().map(course)
+    }
+
     /// What the world should look like now.
     pub fn desired(&self) -> Option<Desired> {
-        let (stable, new, plan) = (self.stable.as_ref()?, self.new.as_ref()?, self.plan.as_ref()?);
-        Some(canary::desired(plan, canary_of(plan), stable, new, &self.phase, self.reached))
+        let (stable, new, course) = (self.stable.as_ref()?, self.new.as_ref()?, self.course()?);
+        let progress = Progress { phase: &self.phase, reached: self.reached, left: self.left.as_ref() };
+        Some(desired(&course, stable, new, progress))
+    }
+
+    /// The share that the plan allows the new version now; the most that a target may give it.
+    pub fn allowed_share(&self) -> Share {
+        let (Some(desired), Some(new)) = (self.desired(), &self.new) else { return Share::NONE };
+        let arm = desired.arms.iter().find(|arm| arm.version.artifact == new.artifact);
+        arm.map_or(Share::NONE, |arm| arm.share)
     }
 
     /// What came since the last look. A new epoch, a counter that went backwards, or an arm that could not be read is
@@ -233,13 +281,6 @@ impl State {
     }
 }
 
-/// The canary part of a plan.
-pub fn canary_of(plan: &Plan) -> &Canary {
-    match &plan.strategy {
-        Strategy::Canary(canary) => canary,
-    }
-}
-
 pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
     match event {
         Event::Started { stable, new, plan } => {
@@ -249,8 +290,12 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.started = Some(at);
             state.enter(Phase::Preparing, at);
         }
+        Event::StepPrepared { step } => state.enter(Phase::Filling { step: *step }, at),
+        Event::GateReached { .. } => state.gate = Gate::Waits,
+        Event::GateOpened { .. } => state.gate = Gate::Opened,
         Event::StepEntered { step } => {
             state.reached = *step;
+            state.gate = Gate::Ahead;
             state.enter(Phase::Watching { step: *step }, at);
         }
         Event::Looked { tick, cursor, judgement } => {
@@ -273,6 +318,11 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.paused = None;
         }
         Event::PromotionDecided => state.enter(Phase::Growing, at),
+        Event::BakeBegun => {
+            // To skip the steps is one word of a person, to skip the bake another.
+            state.hurried = false;
+            state.enter(Phase::Baking, at);
+        }
         Event::Switched => state.enter(Phase::Switching, at),
         Event::OldRetired => state.enter(Phase::Finishing, at),
         Event::Promoted => state.enter(Phase::Promoted, at),
@@ -280,7 +330,13 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.cause = Some(cause.clone());
             state.rollback_decided = Some(at);
             state.paused = None;
+            state.left = state.standing();
             state.enter(Phase::RollingBack, at);
+        }
+        Event::StableReturned { instances } => {
+            if let Some(left) = &mut state.left {
+                left.stable = *instances;
+            }
         }
         Event::ShareTaken => {
             state.rollback_confirmed = Some(at);
@@ -298,6 +354,17 @@ impl State {
         self.phase = phase;
         self.since = at;
         self.paged = false;
+    }
+
+    /// What is asked for now of both versions.
+    fn standing(&self) -> Option<Left> {
+        let desired = self.desired()?;
+        let arm = |version: &Option<Version>| {
+            let version = version.as_ref()?;
+            desired.arms.iter().find(|arm| arm.version.artifact == version.artifact)
+        };
+        let (stable, new) = (arm(&self.stable)?, arm(&self.new)?);
+        Some(Left { stable: stable.instances, new: new.instances, share: new.share })
     }
 
     fn count(&mut self, tick: &Tick, cursor: &Cursor) {

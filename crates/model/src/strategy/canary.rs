@@ -1,41 +1,27 @@
-//! Canary: growing shares beside the stable version.
+//! Canary: growing shares beside the stable version, which stays whole.
 
 use crate::share::Share;
-use crate::stage::phase::Phase;
-use crate::stage::plan::{Arm, Canary, Desired, Plan, Version};
+use crate::stage::plan::{Canary, Plan};
+use crate::strategy::station::{Course, Station};
 
-/// Which version holds which share in this phase. Capacity comes before weight: an arm gets its instances a phase
-/// before it gets the share that needs them, and the stable version keeps all of its instances until the end. `reached`
-/// is the step that was entered last: its share stays in force while the new version grows.
-pub fn desired(
-    plan: &Plan,
-    canary: &Canary,
-    stable: &Version,
-    new: &Version,
-    phase: &Phase,
-    reached: usize,
-) -> Desired {
-    let share_of = |step: usize| canary.steps.get(step).map_or(Share::NONE, |step| step.share);
-    let both = |instances: u32, share: Share| Desired {
-        arms: vec![
-            Arm { version: stable.clone(), instances: plan.instances, share: share.rest() },
-            Arm { version: new.clone(), instances, share },
-        ],
-    };
-    let only = |version: &Version| Desired {
-        arms: vec![Arm { version: version.clone(), instances: plan.instances, share: Share::ALL }],
-    };
-    match phase {
-        Phase::Idle | Phase::Retiring | Phase::RolledBack => only(stable),
-        Phase::Preparing | Phase::RollingBack => both(canary.instances, Share::NONE),
-        Phase::Watching { step } => both(canary.instances, share_of(*step)),
-        Phase::Growing => both(plan.instances.max(canary.instances), share_of(reached)),
-        Phase::Switching => both(plan.instances.max(canary.instances), Share::ALL),
-        Phase::Finishing | Phase::Promoted => only(new),
+/// One station a step; the canary's instances are the same in all of them.
+pub fn course(plan: &Plan, canary: &Canary) -> Course {
+    let mut share_before = Share::NONE;
+    let stations = canary.steps.iter().map(|step| {
+        let before = std::mem::replace(&mut share_before, step.share);
+        Station {
+            stable: plan.instances,
+            new: canary.instances,
+            share_before: before,
+            share: step.share,
+            bake: step.bake,
+            gate: step.gate,
+        }
+    });
+    Course {
+        instances: plan.instances,
+        whole: plan.instances,
+        stations: stations.collect(),
+        end: canary.end.clone(),
     }
-}
-
-/// Whether this is the last watched step.
-pub fn is_last(canary: &Canary, step: usize) -> bool {
-    step + 1 >= canary.steps.len()
 }

@@ -6,7 +6,8 @@ use crate::id::{PatchId, Stage};
 use crate::patch::Patch;
 use crate::stage::approve::Answer;
 use crate::stage::phase::Phase;
-use crate::stage::rollout::canary_of;
+use crate::stage::plan::{Plan, Strategy};
+use crate::stage::rollout::Gate;
 use crate::time::Timestamp;
 use crate::triage::action::Action;
 
@@ -52,7 +53,14 @@ fn waits_for_person(patch: &Patch) -> bool {
     !patch.has_ended()
         && ((patch.stage() == Stage::Approve && asks)
             || patch.rollout.paused.is_some()
+            || waits_at_gate(patch)
             || patch.rollout.paged)
+}
+
+/// A gate of the plan holds the rollout until somebody opens it.
+pub fn waits_at_gate(patch: &Patch) -> bool {
+    let rollout = &patch.rollout;
+    !patch.has_ended() && matches!(rollout.phase, Phase::Watching { .. }) && rollout.gate == Gate::Waits
 }
 
 fn doing(patch: &Patch) -> String {
@@ -86,18 +94,39 @@ fn rolling(patch: &Patch) -> String {
     if let Some(reason) = &patch.rollout.paused {
         return format!("paused: {reason}");
     }
+    let step_of = |step: usize| {
+        let steps = patch.rollout.course().map_or(0, |course| course.stations.len());
+        format!("step {} of {steps}", step + 1)
+    };
     match &patch.rollout.phase {
         Phase::Idle => "waits for the service to be free".to_owned(),
-        Phase::Preparing => "starting the canary".to_owned(),
+        Phase::Preparing => {
+            let what = patch.rollout.plan.as_ref().map_or("", watched);
+            format!("starting the {what}")
+        }
+        Phase::Filling { step } => format!("starting more instances ({})", step_of(*step)),
+        Phase::Watching { step } if waits_at_gate(patch) => {
+            format!("waits at the gate at {} ({}): `resume` opens it", patch.allowed_share(), step_of(*step))
+        }
         Phase::Watching { step } => {
-            let steps = patch.rollout.plan.as_ref().map_or(0, |plan| canary_of(plan).steps.len());
-            format!("canary at {} (step {} of {steps})", patch.allowed_share(), step + 1)
+            let what = patch.rollout.plan.as_ref().map_or("", watched);
+            format!("{what} at {} ({})", patch.allowed_share(), step_of(*step))
         }
         Phase::Growing => "promoted: growing".to_owned(),
+        Phase::Baking => format!("promoted: last bake at {}", patch.allowed_share()),
         Phase::Switching => "promoted: taking all traffic".to_owned(),
         Phase::Finishing => "promoted: old version drains".to_owned(),
         Phase::RollingBack => "rolling back".to_owned(),
         Phase::Retiring => "rolled back: bad version drains".to_owned(),
         Phase::Promoted | Phase::RolledBack => "done".to_owned(),
+    }
+}
+
+/// What is watched in a step of this plan.
+fn watched(plan: &Plan) -> &'static str {
+    match &plan.strategy {
+        Strategy::Canary(_) => "canary",
+        Strategy::Rolling(_) => "new instances",
+        Strategy::BlueGreen(_) => "new version",
     }
 }

@@ -6,6 +6,7 @@ use crate::event::{Event, Fact};
 use crate::id::Stage;
 use crate::stage::approve::{self, Answer, Reason};
 use crate::stage::build::{self, Reproducible};
+use crate::stage::plan::Strategy;
 use crate::stage::rollout::Cause;
 use crate::stage::verify::CheckResult;
 use crate::stage::{detect, generate, review, rollout, triage, verify};
@@ -242,12 +243,26 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
     use rollout::Event;
     let plain = |mood: Mood, text: String| Some((mood, text, Vec::new()));
     match fact {
-        Event::Started { stable, new, .. } => plain(
-            Mood::Plain,
-            format!("canary of {} beside {} starts", new.artifact.short(), stable.artifact.short()),
-        ),
+        Event::Started { stable, new, plan } => {
+            let (new, stable) = (new.artifact.short(), stable.artifact.short());
+            let text = match &plan.strategy {
+                Strategy::Canary(_) => format!("canary of {new} beside {stable} starts"),
+                Strategy::Rolling(_) => format!("{new} replaces {stable} batch by batch"),
+                Strategy::BlueGreen(_) => format!("{new} starts beside {stable}, which stays whole"),
+            };
+            plain(Mood::Plain, text)
+        }
+        Event::StepPrepared { step } => {
+            plain(Mood::Plain, format!("step {}: more instances start", step + 1))
+        }
         Event::StepEntered { step } => {
-            plain(Mood::Plain, format!("step {}: the canary takes its share", step + 1))
+            plain(Mood::Plain, format!("step {}: the new version takes its share", step + 1))
+        }
+        Event::GateReached { step } => {
+            plain(Mood::Warn, format!("step {} has baked; its gate waits for a person to `resume`", step + 1))
+        }
+        Event::GateOpened { step } => {
+            plain(Mood::Plain, format!("a person opens the gate of step {}", step + 1))
         }
         Event::Looked { .. } | Event::Counted { .. } => None,
         Event::Paused { reason, .. } => plain(Mood::Warn, format!("paused: {reason}")),
@@ -256,10 +271,17 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
         Event::PromotionDecided => {
             plain(Mood::Good, "promotion is decided; the new version gets full capacity".to_owned())
         }
+        Event::BakeBegun => plain(
+            Mood::Plain,
+            "the new version takes all but the hold-back and is watched once more".to_owned(),
+        ),
         Event::Switched => plain(Mood::Plain, "the new version takes all of the traffic".to_owned()),
         Event::OldRetired => plain(Mood::Plain, "the old version drains".to_owned()),
         Event::Promoted => plain(Mood::Good, "promoted: every instance runs the new version".to_owned()),
         Event::RollbackDecided { cause } => plain(Mood::Bad, format!("rollback: {}", cause_text(cause))),
+        Event::StableReturned { instances } => {
+            plain(Mood::Plain, format!("{instances} stable instances are healthy again"))
+        }
         Event::ShareTaken => plain(Mood::Good, "the bad version has no share any more".to_owned()),
         Event::RolledBack => {
             plain(Mood::Good, "rolled back: every instance runs the stable version".to_owned())

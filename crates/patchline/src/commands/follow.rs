@@ -8,7 +8,8 @@ use patchline_conductor::projection::Known;
 use patchline_model::event::Fact;
 use patchline_model::id::PatchId;
 use patchline_model::stage::approve::Answer;
-use patchline_model::stage::rollout::{Event as RolloutEvent, canary_of};
+use patchline_model::stage::rollout::Event as RolloutEvent;
+use patchline_model::strategy::course::course;
 use patchline_model::view::board::card;
 use patchline_model::view::story::{self, Mood};
 
@@ -61,9 +62,10 @@ pub async fn follow(
 fn tell(known: &Known, event: &patchline_model::event::Event, teller: &mut Teller) {
     if let Fact::Rollout(RolloutEvent::StepEntered { step }) = &event.fact {
         let plan = known.patch.rollout.plan.as_ref();
-        let share = plan.and_then(|plan| canary_of(plan).steps.get(*step)).map(|step| step.share.to_string());
+        let share =
+            plan.and_then(|plan| course(plan).stations.get(*step).map(|station| station.share.to_string()));
         let text =
-            format!("step {}: {} of the requests go to the canary", step + 1, share.unwrap_or_default());
+            format!("step {}: {} of the requests go to the new version", step + 1, share.unwrap_or_default());
         teller.tell("rollout", Mood::Plain, &text);
     } else if let Some(line) = story::line(event) {
         teller.line(&line);

@@ -214,6 +214,7 @@ fn run_of(run: RunSection, rollout: RolloutSection, guards: Option<GuardsSection
             strategy: Strategy::Canary(Canary {
                 instances: count(&rollout.canary_instances)?,
                 steps: steps(&rollout.steps)?,
+                end: None,
             }),
             guards: guards_of(guards)?,
             deadline: span_of_time(&rollout.deadline_seconds)?,
@@ -245,7 +246,7 @@ fn steps(steps: &Spanned<Vec<StepSection>>) -> Result<Vec<Step>, Problem> {
             );
         }
         last = share;
-        all.push(Step { share, bake: span_of_time(&step.bake_seconds)? });
+        all.push(Step { share, bake: span_of_time(&step.bake_seconds)?, gate: false });
     }
     Ok(all)
 }

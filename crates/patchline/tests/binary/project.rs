@@ -123,6 +123,7 @@ impl Project {
         let step = |share: f64| Step {
             share: Share::from_fraction(share).expect("it is a share"),
             bake: Seconds(1),
+            gate: false,
         };
         Run {
             environment: "test".parse().expect("it is a name"),
@@ -132,7 +133,11 @@ impl Project {
             port: self.port,
             plan: Plan {
                 instances: INSTANCES,
-                strategy: Strategy::Canary(Canary { instances: CANARIES, steps: vec![step(0.2), step(0.5)] }),
+                strategy: Strategy::Canary(Canary {
+                    instances: CANARIES,
+                    steps: vec![step(0.2), step(0.5)],
+                    end: None,
+                }),
                 guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.05, latency: false },
                 deadline: Seconds(120),
                 start_deadline: Seconds(30),

@@ -131,7 +131,12 @@ fn rollout_word(fact: &rollout::Event) -> String {
     use rollout::Event;
     let word = match fact {
         Event::Started { .. } => "started",
+        Event::StepPrepared { step } => return format!("step {} prepared", step + 1),
         Event::StepEntered { step } => return format!("step {}", step + 1),
+        Event::GateReached { .. } => "gate reached",
+        Event::GateOpened { .. } => "gate opened",
+        Event::BakeBegun => "bake begun",
+        Event::StableReturned { .. } => "stable returned",
         Event::Looked { .. } => "looked",
         Event::Paused { .. } => "paused",
         Event::Resumed => "resumed",

@@ -132,11 +132,14 @@ fn decision(answer: Answer) -> Decision {
 }
 
 fn plan() -> Plan {
-    let step =
-        |fraction| Step { share: Share::from_fraction(fraction).expect("it is a share"), bake: Seconds(5) };
+    let step = |fraction| Step {
+        share: Share::from_fraction(fraction).expect("it is a share"),
+        bake: Seconds(5),
+        gate: false,
+    };
     Plan {
         instances: 2,
-        strategy: Strategy::Canary(Canary { instances: 1, steps: vec![step(0.05), step(0.5)] }),
+        strategy: Strategy::Canary(Canary { instances: 1, steps: vec![step(0.05), step(0.5)], end: None }),
         guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.01, latency: true },
         deadline: Seconds(600),
         start_deadline: Seconds(10),

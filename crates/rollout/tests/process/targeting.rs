@@ -19,7 +19,7 @@ use crate::setting::{LONG, example, host_binary, kill, marked_processes};
 fn site(versions: &[&Version]) -> Site {
     let plan = Plan {
         instances: 1,
-        strategy: Strategy::Canary(Canary { instances: 1, steps: Vec::new() }),
+        strategy: Strategy::Canary(Canary { instances: 1, steps: Vec::new(), end: None }),
         guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.01, latency: true },
         deadline: Seconds(600),
         start_deadline: Seconds(30),
@@ -44,7 +44,12 @@ fn version(label: &str) -> Version {
 }
 
 fn arm(version: &Version, share: u32) -> Arm {
-    Arm { version: version.clone(), instances: 1, share: Share::try_from(share).expect("a share") }
+    Arm {
+        version: version.clone(),
+        instances: 1,
+        share: Share::try_from(share).expect("a share"),
+        carriers: 1,
+    }
 }
 
 fn job() -> JobId {

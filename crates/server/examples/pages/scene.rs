@@ -338,12 +338,14 @@ pub fn service_of(name: &str, tier: u8) -> Service {
     let step = |fraction, seconds| Step {
         share: Share::from_fraction(fraction).expect("a share"),
         bake: Seconds(seconds),
+        gate: false,
     };
     let plan = Plan {
         instances: 3,
         strategy: Strategy::Canary(Canary {
             instances: 1,
             steps: vec![step(0.05, 30), step(0.25, 30), step(0.5, 30)],
+            end: None,
         }),
         guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.02, latency: true },
         deadline: Seconds(3600),

@@ -206,8 +206,10 @@ pub fn phase(phase: &Phase) -> (&'static str, Option<usize>) {
     match phase {
         Phase::Idle => ("idle", None),
         Phase::Preparing => ("preparing", None),
+        Phase::Filling { step } => ("filling", Some(step.saturating_add(1))),
         Phase::Watching { step } => ("watching", Some(step.saturating_add(1))),
         Phase::Growing => ("growing", None),
+        Phase::Baking => ("baking", None),
         Phase::Switching => ("switching", None),
         Phase::Finishing => ("finishing", None),
         Phase::Promoted => ("promoted", None),

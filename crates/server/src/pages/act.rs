@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use patchline_model::patch::Patch;
 use patchline_model::stage::phase::Phase;
+use patchline_model::view::board::waits_at_gate;
 
 use crate::pages::decision;
 
@@ -86,6 +87,8 @@ fn buttons(patch: &Patch) -> Vec<Button> {
     };
     let steady = if patch.rollout.paused.is_some() {
         Button { action: "resume", words: "Resume", class: "primary", confirm: None }
+    } else if waits_at_gate(patch) {
+        Button { action: "resume", words: "Open the gate", class: "primary", confirm: None }
     } else {
         Button { action: "pause", words: "Pause", class: "", confirm: None }
     };
@@ -94,8 +97,14 @@ fn buttons(patch: &Patch) -> Vec<Button> {
     }
     match &patch.rollout.phase {
         Phase::Idle => vec![abort],
-        Phase::Preparing | Phase::Watching { .. } if patch.rollout.hurried => vec![steady, rollback],
-        Phase::Preparing | Phase::Watching { .. } => vec![rollback, steady, promote],
+        Phase::Preparing | Phase::Filling { .. } | Phase::Watching { .. } | Phase::Baking
+            if patch.rollout.hurried =>
+        {
+            vec![steady, rollback]
+        }
+        Phase::Preparing | Phase::Filling { .. } | Phase::Watching { .. } | Phase::Baking => {
+            vec![rollback, steady, promote]
+        }
         Phase::Growing | Phase::Switching => vec![rollback],
         Phase::Finishing | Phase::Promoted | Phase::RollingBack | Phase::Retiring | Phase::RolledBack => {
             Vec::new()

@@ -5,8 +5,10 @@ use patchline_model::event::Event;
 use patchline_model::patch::Patch;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::Plan;
-use patchline_model::stage::rollout::{JudgeAnswer, Judgement, Totals, canary_of};
+use patchline_model::stage::rollout::{JudgeAnswer, Judgement, Totals};
+use patchline_model::strategy::course::course;
 use patchline_model::time::Timestamp;
+use patchline_model::view::board::waits_at_gate;
 use patchline_model::view::story::cause_text;
 
 use crate::pages::chart;
@@ -39,9 +41,13 @@ pub fn section(patch: &Patch, events: &[Event], now: Timestamp) -> Option<Markup
 fn standing(patch: &Patch) -> (&'static str, &'static str) {
     match &patch.rollout.phase {
         Phase::Idle => ("plain", "has not begun"),
-        Phase::Preparing => ("accent", "the canary starts"),
+        Phase::Preparing => ("accent", "the new version starts"),
+        Phase::Filling { .. } | Phase::Baking if patch.rollout.paused.is_some() => ("warn", "paused"),
+        Phase::Filling { .. } => ("accent", "more instances start"),
+        Phase::Watching { .. } if waits_at_gate(patch) => ("warn", "waits at a gate"),
         Phase::Watching { .. } if patch.rollout.paused.is_some() => ("warn", "paused"),
-        Phase::Watching { .. } => ("accent", "watching the canary"),
+        Phase::Watching { .. } => ("accent", "watching the new version"),
+        Phase::Baking => ("good", "promoted, watched once more"),
         Phase::Growing | Phase::Switching | Phase::Finishing => ("good", "being promoted"),
         Phase::Promoted => ("good", "promoted"),
         Phase::RollingBack => ("bad", "rolling back"),
@@ -51,16 +57,32 @@ fn standing(patch: &Patch) -> (&'static str, &'static str) {
 }
 
 fn steps(plan: &Plan, phase: &Phase) -> Markup {
-    let steps = &canary_of(plan).steps;
+    let course = course(plan);
+    let is_promoted = match phase {
+        Phase::Growing | Phase::Switching | Phase::Finishing | Phase::Promoted => true,
+        Phase::Idle
+        | Phase::Preparing
+        | Phase::Filling { .. }
+        | Phase::Watching { .. }
+        | Phase::Baking
+        | Phase::RollingBack
+        | Phase::Retiring
+        | Phase::RolledBack => false,
+    };
     html! {
         ol.steps aria-label="Steps of the plan" {
-            @for (index, step) in steps.iter().take(MOST_STEPS).enumerate() {
+            @for (index, step) in course.stations.iter().take(MOST_STEPS).enumerate() {
                 @let is_now = matches!(phase, Phase::Watching { step } if *step == index);
                 li aria-current=[is_now.then_some("step")] {
-                    strong { (step.share) } " " span.muted { "for " (words::span(step.bake.0 as f64)) }
+                    strong { (step.share) } " " span.muted { "for " (words::span(step.bake.0 as f64)) @if step.gate { ", then a gate" } }
                 }
             }
-            li aria-current=[matches!(phase, Phase::Growing | Phase::Switching | Phase::Finishing | Phase::Promoted).then_some("step")] {
+            @if let Some(end) = &course.end {
+                li aria-current=[(*phase == Phase::Baking).then_some("step")] {
+                    strong { (end.hold_back.rest()) } " " span.muted { "for " (words::span(end.bake.0 as f64)) }
+                }
+            }
+            li aria-current=[is_promoted.then_some("step")] {
                 strong { "100 %" } " " span.muted { "everywhere" }
             }
         }
@@ -74,7 +96,7 @@ fn totals(patch: &Patch, totals: &Totals) -> Markup {
     let took = patch.rollout.rollback_decided.zip(patch.rollout.rollback_confirmed);
     html! {
         dl.figures {
-            div { dt { "Canary's share now" } dd { (moved) } }
+            div { dt { "New version's share now" } dd { (moved) } }
             div { dt { "Canary" } dd { (words::number(totals.canary_requests)) " " small { "requests" } }
                 dd.sub { (words::number(totals.canary_errors)) " failed · " (words::percent(totals.canary_errors, totals.canary_requests)) } }
             div { dt { "Stable" } dd { (words::number(totals.stable_requests)) " " small { "requests" } }
@@ -120,7 +142,8 @@ fn versions(patch: &Patch, plan: &Plan) -> Markup {
         dl.facts {
             @if let Some(new) = &rollout.new { div.wide { dt { "New" } dd { code { (new.artifact.short()) } " " (new.label) } } }
             @if let Some(stable) = &rollout.stable { div.wide { dt { "Stable" } dd { code { (stable.artifact.short()) } " " (stable.label) } } }
-            div { dt { "Instances" } dd { (plan.instances) " stable, " (canary_of(plan).instances) " canary" } }
+            div { dt { "Instances" } dd { (plan.instances) " stable" @if let Some(first) = course(plan).stations.first() { ", " (first.new) " new at first" } } }
+            div { dt { "Strategy" } dd { (plan.strategy.word()) } }
             div { dt { "False alarm at most" } dd { (percent(plan.guards.alpha)) } }
             div { dt { "Harm that matters" } dd { (points(plan.guards.error_margin)) " points more failures" @if plan.guards.latency { ", or slower answers" } } }
             div { dt { "Looks" } dd { (rollout.ticks.len()) } }

@@ -1,8 +1,7 @@
 //! What a rollout's charts show, read from its events: shares, looks, marks. Bounded, and free of odd numbers.
 
 use patchline_model::event::{Event, Fact};
-use patchline_model::stage::plan::Plan;
-use patchline_model::stage::rollout::{self, Judgement, Reading, Tick, canary_of};
+use patchline_model::stage::rollout::{self, Judgement, Reading, Tick};
 use patchline_model::time::Timestamp;
 use patchline_model::view::story::Mood;
 
@@ -74,10 +73,10 @@ impl Series {
             Fact::Rollout(fact) => Some((event.at, fact)),
             _ => None,
         });
-        let mut gathering: Option<Gathering<'_>> = None;
+        let mut gathering: Option<Gathering> = None;
         for (at, fact) in facts {
-            if let rollout::Event::Started { plan, .. } = fact {
-                gathering.get_or_insert_with(|| Gathering::begin(at, plan));
+            if let rollout::Event::Started { .. } = fact {
+                gathering.get_or_insert_with(|| Gathering::begin(at));
             }
             if let Some(gathering) = &mut gathering {
                 gathering.take(at, fact);
@@ -146,16 +145,17 @@ impl Counted {
 }
 
 /// The series while it is read.
-struct Gathering<'a> {
+struct Gathering {
     start: Timestamp,
-    plan: &'a Plan,
+    /// The rollout as far as it is read, without its looks.
+    state: rollout::State,
     has_ended: bool,
     series: Series,
 }
 
-impl<'a> Gathering<'a> {
-    fn begin(start: Timestamp, plan: &'a Plan) -> Self {
-        Self { start, plan, has_ended: false, series: Series::default() }
+impl Gathering {
+    fn begin(start: Timestamp) -> Self {
+        Self { start, state: rollout::State::default(), has_ended: false, series: Series::default() }
     }
 
     fn take(&mut self, at: Timestamp, fact: &rollout::Event) {
@@ -163,28 +163,28 @@ impl<'a> Gathering<'a> {
         // A clock that went backwards moves nothing to the left.
         let second = at.seconds_since(self.start).max(self.series.seconds);
         self.series.seconds = second;
+        let is_look = matches!(fact, Event::Looked { .. } | Event::Counted { .. });
+        if !is_look {
+            self.state = rollout::evolve(std::mem::take(&mut self.state), at, fact);
+            self.share(second, self.state.allowed_share().fraction());
+        }
         match fact {
-            Event::Started { .. } => self.share(second, 0.0),
+            Event::Started { .. } | Event::StepPrepared { .. } | Event::OldRetired => {}
+            Event::StableReturned { .. } => {}
             Event::StepEntered { step } => {
-                let share = canary_of(self.plan).steps.get(*step).map_or(0.0, |step| step.share.fraction());
-                self.share(second, share);
                 self.mark(second, Mood::Plain, format!("step {}", step.saturating_add(1)));
             }
+            Event::GateReached { .. } => self.mark(second, Mood::Warn, "gate"),
+            Event::GateOpened { .. } => self.mark(second, Mood::Plain, "gate opened"),
+            Event::BakeBegun => self.mark(second, Mood::Good, "last bake"),
             Event::Looked { tick, judgement, .. } => self.point(second, tick, Some(judgement)),
             Event::Counted { tick, .. } => self.point(second, tick, None),
             Event::Paused { .. } => self.mark(second, Mood::Warn, "paused"),
             Event::Resumed => self.mark(second, Mood::Plain, "resumed"),
             Event::Hurried { .. } => self.mark(second, Mood::Warn, "hurried"),
             Event::PromotionDecided => self.mark(second, Mood::Good, "promote"),
-            Event::Switched => {
-                self.share(second, 1.0);
-                self.mark(second, Mood::Good, "switch");
-            }
-            Event::OldRetired => {}
-            Event::RollbackDecided { .. } => {
-                self.share(second, 0.0);
-                self.mark(second, Mood::Bad, "roll back");
-            }
+            Event::Switched => self.mark(second, Mood::Good, "switch"),
+            Event::RollbackDecided { .. } => self.mark(second, Mood::Bad, "roll back"),
             Event::ShareTaken => self.mark(second, Mood::Good, "no share"),
             Event::Paged { .. } => self.mark(second, Mood::Bad, "paged"),
             Event::Promoted | Event::RolledBack => self.has_ended = true,
@@ -192,7 +192,9 @@ impl<'a> Gathering<'a> {
     }
 
     fn share(&mut self, second: f64, share: f64) {
-        self.series.shares.push((second, share));
+        if self.series.shares.last().is_none_or(|(_, before)| *before != share) {
+            self.series.shares.push((second, share));
+        }
     }
 
     fn mark(&mut self, at: f64, mood: Mood, text: impl Into<String>) {
@@ -291,10 +293,10 @@ mod tests {
 
     fn started() -> rollout::Event {
         let version = |text: &str| Version { artifact: Digest::of(text.as_bytes()), label: text.to_owned() };
-        let step = Step { share: Share::from_fraction(0.1).unwrap(), bake: Seconds(5) };
+        let step = Step { share: Share::from_fraction(0.1).unwrap(), bake: Seconds(5), gate: false };
         let plan = Plan {
             instances: 1,
-            strategy: PlanStrategy::Canary(Canary { instances: 1, steps: vec![step] }),
+            strategy: PlanStrategy::Canary(Canary { instances: 1, steps: vec![step], end: None }),
             guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.02, latency: false },
             deadline: Seconds(60),
             start_deadline: Seconds(60),

@@ -48,6 +48,8 @@ fn worlds(options: &Options) -> ExitCode {
     );
     let ends: Vec<String> = summary.ends.iter().map(|(word, count)| format!("{word} {count}")).collect();
     println!("patches: {}", ends.join(", "));
+    let walks: Vec<String> = summary.walks.iter().map(|(words, count)| format!("{words} {count}")).collect();
+    println!("rollouts: {}", walks.join(", "));
     let Some(told) = summary.broken else {
         println!("every invariant held");
         return ExitCode::SUCCESS;

@@ -1,14 +1,19 @@
 //! What must hold of each fact of a rollout.
 
 use patchline_model::actor::Actor;
+use patchline_model::command::Ask;
 use patchline_model::event::Fact;
+use patchline_model::job::Outcome;
 use patchline_model::stage::phase::Phase;
-use patchline_model::stage::plan::Plan;
-use patchline_model::stage::rollout::{Event, JudgeAnswer, Tick, canary_of};
+use patchline_model::stage::plan::{Plan, Strategy};
+use patchline_model::stage::rollout::Outcome as Reported;
+use patchline_model::stage::rollout::{Event, Gate, JudgeAnswer, Judgement, Tick};
 use patchline_model::stage::{approve, review};
+use patchline_model::time::Seconds;
 
 use crate::breach::{Breach, hold};
 use crate::invariants::paper::is_shown;
+use crate::invariants::road::{self, Promised};
 use crate::invariants::seen::Seen;
 
 /// Checks one fact of the rollout.
@@ -24,7 +29,11 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
     if before.is_going_back() {
         let goes_on = matches!(
             event,
-            Event::ShareTaken | Event::Counted { .. } | Event::RolledBack | Event::Paged { .. }
+            Event::ShareTaken
+                | Event::StableReturned { .. }
+                | Event::Counted { .. }
+                | Event::RolledBack
+                | Event::Paged { .. }
         );
         says(goes_on, "a rollback once begun never goes forward again")?;
     }
@@ -35,18 +44,34 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             started(seen)
         }
         Event::StepEntered { step } => {
-            let plan = before.plan.as_ref();
             let from = match (step, &before.phase) {
                 (0, Phase::Preparing) => met(),
-                (step, Phase::Watching { step: left }) => {
-                    left + 1 == *step
-                        && plan.is_some_and(|plan| is_baked(seen, plan, *left))
-                        && is_complete(seen)
-                }
+                (step, Phase::Watching { step: left }) => left + 1 == *step && may_leave(seen, *left)?,
+                (step, Phase::Filling { step: filled }) => step == filled && met() && is_complete(seen),
                 _ => false,
             };
             says(from, "a step follows the one before, after its bake and with data")?;
             says(before.paused.is_none(), "nothing goes forward while paused")
+        }
+        Event::StepPrepared { step } => {
+            let from = match &before.phase {
+                Phase::Watching { step: left } => left + 1 == *step && may_leave(seen, *left)?,
+                _ => false,
+            };
+            says(from, "a step follows the one before, after its bake and with data")?;
+            says(before.paused.is_none(), "nothing goes forward while paused")
+        }
+        Event::GateReached { step } => {
+            let there = before.phase == Phase::Watching { step: *step };
+            let is_gate = promised(seen, *step).is_some_and(|promised| promised.gate);
+            says(
+                there && is_gate && is_baked(seen, *step),
+                "a gate stands where the plan says, after the bake",
+            )
+        }
+        Event::GateOpened { step } => {
+            let waits = before.gate == Gate::Waits && before.phase == Phase::Watching { step: *step };
+            says(waits && matches!(seen.event.by, Actor::Person(_)), "a person opens a gate that waits")
         }
         Event::Looked { tick, cursor, judgement } => {
             looked(seen, tick)?;
@@ -57,16 +82,16 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
                 .iter()
                 .any(|event| matches!(event.fact, Fact::Rollout(Event::RollbackDecided { .. })));
             let answered = judgement.answer != JudgeAnswer::Rollback || taken_back;
-            says(answered, "the judge's rollback is followed at once")
+            says(answered, "the judge's rollback is followed at once")?;
+            says(is_its_word(seen, judgement), "a look keeps the judge's word")?;
+            says(exit_is_taken(seen), "past the deadline the plan's exit is taken, at a gate too")
         }
         Event::Counted { tick, .. } => looked(seen, tick),
         Event::Paused { .. } | Event::Resumed => {
-            let pausable = matches!(before.phase, Phase::Preparing | Phase::Watching { .. });
-            says(pausable, "only a canary can be held")
+            says(is_undecided(&before.phase), "only what is still watched can be held")
         }
         Event::Hurried { .. } => {
-            let pausable = matches!(before.phase, Phase::Preparing | Phase::Watching { .. });
-            says(pausable, "only a canary can be hurried")?;
+            says(is_undecided(&before.phase), "only what is still watched can be hurried")?;
             says(matches!(seen.event.by, Actor::Person(_)), "only a person promotes without evidence")
         }
         Event::PromotionDecided => {
@@ -74,8 +99,20 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             says(is_complete(seen), "no promotion while data is missing")?;
             says(before.hurried || shows_promotion(seen), "promotion only on evidence, or on a person's word")
         }
-        Event::Switched => {
+        Event::BakeBegun => {
             says(before.phase == Phase::Growing && met(), "all traffic only with all of the capacity")
+        }
+        Event::Switched => {
+            let end = before.plan.as_ref().and_then(last_bake);
+            let baked = end.is_none_or(|bake| seen.event.at >= before.since.after(bake));
+            let from = match before.phase {
+                Phase::Growing => end.is_none() && met(),
+                Phase::Baking => is_complete(seen) && (baked || before.hurried),
+                _ => false,
+            };
+            says(from, "all traffic only with all of the capacity, and after the last bake")?;
+            let paused = before.phase == Phase::Baking && before.paused.is_some();
+            says(!paused, "nothing goes forward while paused")
         }
         Event::OldRetired => says(
             before.phase == Phase::Switching && met(),
@@ -85,11 +122,15 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             says(before.phase == Phase::Finishing && met(), "promoted means it runs everywhere")
         }
         Event::RollbackDecided { .. } => {
-            let forward = matches!(
-                before.phase,
-                Phase::Preparing | Phase::Watching { .. } | Phase::Growing | Phase::Switching
-            );
+            let forward =
+                is_undecided(&before.phase) || matches!(before.phase, Phase::Growing | Phase::Switching);
             says(forward, "a rollback is decided once, while the old version is there")
+        }
+        Event::StableReturned { instances } => {
+            let stable = before.stable.as_ref();
+            let arm = stable.zip(seen.observed()).and_then(|(it, observed)| observed.arm(&it.artifact));
+            let healthy = arm.is_some_and(|arm| arm.healthy >= *instances);
+            says(before.is_going_back() && healthy, "stable takes back what healthy instances can carry")
         }
         Event::ShareTaken => {
             let new = before.new.as_ref();
@@ -137,9 +178,55 @@ fn is_complete(seen: Seen<'_>) -> bool {
     last.is_some_and(|tick| tick.canary.is_some() && tick.stable.is_some())
 }
 
-fn is_baked(seen: Seen<'_>, plan: &Plan, step: usize) -> bool {
-    let bake = canary_of(plan).steps.get(step).map(|step| step.bake).unwrap_or_default();
+fn promised(seen: Seen<'_>, step: usize) -> Option<Promised> {
+    seen.before.rollout.plan.as_ref().and_then(|plan| road::promised(plan, step))
+}
+
+fn is_baked(seen: Seen<'_>, step: usize) -> bool {
+    let bake = promised(seen, step).map(|promised| promised.bake).unwrap_or_default();
     seen.event.at >= seen.before.rollout.since.after(bake)
+}
+
+/// Whether this step's bake is over, with data; its gate, if it has one, must have been opened.
+fn may_leave(seen: Seen<'_>, step: usize) -> Result<bool, Breach> {
+    let gated = promised(seen, step).is_some_and(|promised| promised.gate);
+    let gate = seen.before.rollout.gate;
+    let open = !gated || gate == Gate::Opened;
+    hold(open, "nothing passes a gate that no person has opened", seen.patch(), || format!("{gate:?}"))?;
+    Ok(is_baked(seen, step) && is_complete(seen))
+}
+
+fn is_undecided(phase: &Phase) -> bool {
+    matches!(phase, Phase::Preparing | Phase::Filling { .. } | Phase::Watching { .. } | Phase::Baking)
+}
+
+fn last_bake(plan: &Plan) -> Option<Seconds> {
+    match &plan.strategy {
+        Strategy::Canary(canary) => canary.end.as_ref().map(|end| end.bake),
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) => None,
+    }
+}
+
+/// What is stored of a look is what the judge said.
+fn is_its_word(seen: Seen<'_>, stored: &Judgement) -> bool {
+    match &seen.command.ask {
+        Ask::Report { answer: Ok(Outcome::Rollout(Reported::Reconciled { judgement, .. })), .. } => {
+            judgement.as_ref().is_none_or(|said| said == stored)
+        }
+        _ => false,
+    }
+}
+
+/// Past its deadline a rollout goes back or is held for a person, unless a person's word moves it.
+fn exit_is_taken(seen: Seen<'_>) -> bool {
+    let state = &seen.before.rollout;
+    let (Some(plan), Some(started)) = (&state.plan, state.started) else { return false };
+    let past = is_undecided(&state.phase) && seen.event.at >= started.after(plan.deadline);
+    let with_person = (state.paused.is_some() && !state.paused_by_machine) || state.hurried;
+    let exit = |event: &patchline_model::event::Event| {
+        matches!(event.fact, Fact::Rollout(Event::RollbackDecided { .. } | Event::Paused { .. }))
+    };
+    !past || with_person || seen.rest.iter().any(exit)
 }
 
 fn shows_promotion(seen: Seen<'_>) -> bool {
@@ -147,7 +234,9 @@ fn shows_promotion(seen: Seen<'_>) -> bool {
     let judged = state.judgement.as_ref().is_some_and(|judgement| judgement.answer == JudgeAnswer::Promote);
     match (&state.phase, &state.plan) {
         (Phase::Watching { step }, Some(plan)) => {
-            judged && step + 1 == canary_of(plan).steps.len() && is_baked(seen, plan, *step)
+            let gated = promised(seen, *step).is_some_and(|promised| promised.gate);
+            let open = !gated || state.gate == Gate::Opened;
+            judged && open && step + 1 == road::steps(plan) && is_baked(seen, *step)
         }
         _ => false,
     }

@@ -1,0 +1,231 @@
+//! What follows from a look at a rollout that goes forward: the next station, a hold, or the way back.
+//!
+//! One function for every strategy: the course says what stands where, and this what must have passed.
+
+use crate::context::Context;
+use crate::stage::phase::Phase;
+use crate::stage::plan::{Exit, Observed, Plan};
+use crate::stage::rollout::{Cause, Event, Gate, JudgeAnswer, Judgement, State};
+use crate::strategy::station::Course;
+use crate::time::Seconds;
+
+/// Most looks kept of one rollout: a day of them. Past it the deadline's exit is taken.
+const MOST_LOOKS: usize = 86_400;
+
+/// The events of one look.
+pub fn follows(
+    cx: Context<'_>,
+    plan: &Plan,
+    state: &State,
+    observed: &Observed,
+    judgement: Option<Judgement>,
+    met: bool,
+) -> Vec<Event> {
+    let Some(course) = state.course() else { return Vec::new() };
+    let late = cx.now >= state.since.after(plan.start_deadline);
+    let unhealthy = |reason: String| Event::RollbackDecided { cause: Cause::Unhealthy { reason } };
+    match &state.phase {
+        // The first look sets the cursor; from it on every request counts.
+        Phase::Preparing if met && state.paused.is_none() => {
+            vec![counted(state, observed), Event::StepEntered { step: 0 }]
+        }
+        Phase::Preparing if !met && late => {
+            vec![unhealthy(format!("the new version was not healthy within {}", plan.start_deadline))]
+        }
+        Phase::Preparing => Vec::new(),
+        Phase::Switching if met => vec![counted(state, observed), Event::OldRetired],
+        Phase::Switching if late => {
+            vec![unhealthy("the new version did not take all of the traffic".to_owned())]
+        }
+        Phase::Switching => Vec::new(),
+        Phase::Filling { .. } | Phase::Watching { .. } | Phase::Growing | Phase::Baking => {
+            let look = Look::new(cx, plan, state, observed, judgement, met, late);
+            let next = look.next(&course);
+            [look.looked].into_iter().chain(next).collect()
+        }
+        Phase::Idle
+        | Phase::Finishing
+        | Phase::Promoted
+        | Phase::RollingBack
+        | Phase::Retiring
+        | Phase::RolledBack => Vec::new(),
+    }
+}
+
+/// What came since the last look, where the judge is not asked.
+pub fn counted(state: &State, observed: &Observed) -> Event {
+    let (tick, cursor) = state.tick(observed);
+    Event::Counted { tick, cursor }
+}
+
+/// One look with the judge armed, and all that its answer depends on.
+struct Look<'a> {
+    cx: Context<'a>,
+    plan: &'a Plan,
+    state: &'a State,
+    looked: Event,
+    judged: JudgeAnswer,
+    reason: String,
+    /// Both arms could be read.
+    complete: bool,
+    met: bool,
+    /// The phase lasts longer than instances may take to start.
+    late: bool,
+    /// The new version holds most of the traffic, and none of its instances can take it.
+    is_dead: bool,
+}
+
+impl<'a> Look<'a> {
+    fn new(
+        cx: Context<'a>,
+        plan: &'a Plan,
+        state: &'a State,
+        observed: &Observed,
+        judgement: Option<Judgement>,
+        met: bool,
+        late: bool,
+    ) -> Self {
+        let (tick, cursor) = state.tick(observed);
+        let judgement = judgement.unwrap_or_else(no_judgement);
+        let new = state.new.as_ref().and_then(|new| observed.arm(&new.artifact));
+        let share = state.allowed_share();
+        Self {
+            cx,
+            plan,
+            state,
+            judged: judgement.answer,
+            reason: judgement.reason.clone(),
+            complete: tick.canary.is_some() && tick.stable.is_some(),
+            looked: Event::Looked { tick, cursor, judgement },
+            met,
+            late,
+            is_dead: share > share.rest() && new.is_none_or(|arm| arm.healthy == 0),
+        }
+    }
+
+    /// The judge's word and a dead version first, in every phase, held or not, at a gate or not.
+    fn next(&self, course: &Course) -> Option<Event> {
+        if self.judged == JudgeAnswer::Rollback {
+            return Some(Event::RollbackDecided { cause: Cause::Judge { reason: self.reason.clone() } });
+        }
+        if self.is_dead {
+            return Some(self.unhealthy("no instance of the new version is healthy".to_owned()));
+        }
+        match &self.state.phase {
+            Phase::Filling { .. } if !self.met && self.late => {
+                Some(self.unhealthy(format!("the batch was not healthy within {}", self.plan.start_deadline)))
+            }
+            Phase::Growing if !self.met && self.late => Some(
+                self.unhealthy(format!("full capacity was not healthy within {}", self.plan.start_deadline)),
+            ),
+            Phase::Growing if !self.met => None,
+            Phase::Growing if course.end.is_some() => Some(Event::BakeBegun),
+            Phase::Growing => Some(Event::Switched),
+            Phase::Filling { step } => self.held(None).unwrap_or_else(|| self.filled(*step)),
+            Phase::Watching { step } => {
+                self.held(Some(Event::PromotionDecided)).unwrap_or_else(|| self.watched(course, *step))
+            }
+            Phase::Baking => {
+                self.held(Some(Event::Switched)).unwrap_or_else(|| self.baked(bake_at_the_end(course)))
+            }
+            Phase::Idle
+            | Phase::Preparing
+            | Phase::Switching
+            | Phase::Finishing
+            | Phase::Promoted
+            | Phase::RollingBack
+            | Phase::Retiring
+            | Phase::RolledBack => None,
+        }
+    }
+
+    /// What holds the rollout where it is, or ends its waiting; none: it may go on by itself. `hurried` is what a
+    /// person's word leads to here.
+    fn held(&self, hurried: Option<Event>) -> Option<Option<Event>> {
+        let state = self.state;
+        let past_deadline =
+            state.started.is_some_and(|started| self.cx.now >= started.after(self.plan.deadline))
+                || state.ticks.len() >= MOST_LOOKS;
+        // What a person paused, and what the plan holds at its deadline, waits for a person.
+        let waits_for_person = state.paused.is_some() && !state.paused_by_machine;
+        let missing = if self.complete { 0 } else { state.missing.saturating_add(1) };
+        // A person's word holds past the deadline too; else a rollout that waits for one could never be promoted.
+        if state.hurried && state.paused.is_none() && self.complete {
+            return hurried.map(Some);
+        }
+        if past_deadline && !waits_for_person {
+            return Some(Some(self.at_deadline()));
+        }
+        if missing >= self.plan.missing_limit && state.paused.is_none() {
+            return Some(Some(Event::Paused {
+                reason: format!("no data for {missing} looks in a row; missing data is never good news"),
+                by_machine: true,
+            }));
+        }
+        (state.paused.is_some() || !self.complete).then_some(None)
+    }
+
+    fn filled(&self, step: usize) -> Option<Event> {
+        self.met.then_some(Event::StepEntered { step })
+    }
+
+    /// After the bake the gate, after the gate the next station, and after the last one the evidence.
+    fn watched(&self, course: &Course, step: usize) -> Option<Event> {
+        let station = course.stations.get(step);
+        if station.is_some_and(|station| !self.is_over(station.bake)) {
+            return None;
+        }
+        match (self.state.gate, station.is_some_and(|station| station.gate)) {
+            (Gate::Ahead, true) => return Some(Event::GateReached { step }),
+            (Gate::Waits, true) => return None,
+            (Gate::Opened, true) | (Gate::Ahead | Gate::Waits | Gate::Opened, false) => {}
+        }
+        if course.is_last(step) {
+            return (self.judged == JudgeAnswer::Promote).then_some(Event::PromotionDecided);
+        }
+        let step = step + 1;
+        Some(if course.must_fill(step) { Event::StepPrepared { step } } else { Event::StepEntered { step } })
+    }
+
+    fn baked(&self, bake: Seconds) -> Option<Event> {
+        self.is_over(bake).then_some(Event::Switched)
+    }
+
+    fn is_over(&self, bake: Seconds) -> bool {
+        self.cx.now >= self.state.since.after(bake)
+    }
+
+    fn at_deadline(&self) -> Event {
+        let deadline = self.plan.deadline;
+        let waits_at_gate =
+            matches!(self.state.phase, Phase::Watching { .. }) && self.state.gate == Gate::Waits;
+        let without = if waits_at_gate {
+            "and nobody opened the gate"
+        } else if self.state.phase == Phase::Baking {
+            "before the bake at the end was over"
+        } else {
+            "without enough evidence either way"
+        };
+        let reason = format!("{deadline} passed {without}");
+        match self.plan.at_deadline {
+            Exit::Rollback => Event::RollbackDecided { cause: Cause::Inconclusive { reason } },
+            Exit::Hold => Event::Paused { reason, by_machine: false },
+        }
+    }
+
+    fn unhealthy(&self, reason: String) -> Event {
+        Event::RollbackDecided { cause: Cause::Unhealthy { reason } }
+    }
+}
+
+fn bake_at_the_end(course: &Course) -> Seconds {
+    course.end.as_ref().map(|end| end.bake).unwrap_or_default()
+}
+
+fn no_judgement() -> Judgement {
+    Judgement {
+        answer: JudgeAnswer::Continue,
+        reason: "the judge did not look".to_owned(),
+        readings: Vec::new(),
+    }
+}

@@ -1,0 +1,100 @@
+//! Which version holds which share, with how many instances, in each phase of any course.
+//!
+//! Capacity comes before weight, both ways. Forward, the new version gets its instances a phase before it gets the share
+//! that needs them, and the stable version keeps what its share needs until the end. Back, the bad version loses at once
+//! what the stable instances that are there can carry, the rest as stable instances come back, and its own instances go
+//! last.
+
+use crate::share::Share;
+use crate::stage::phase::Phase;
+use crate::stage::plan::{Arm, Desired, Version};
+use crate::strategy::station::{Course, Left, Station};
+
+/// How far the rollout has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    pub phase: &'a Phase,
+    /// The step that was entered last; its share stays in force while the new version grows.
+    pub reached: usize,
+    /// What stood when the way back began.
+    pub left: Option<&'a Left>,
+}
+
+/// What the world should look like.
+pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progress<'_>) -> Desired {
+    let view = View { course, stable, new };
+    let step = match progress.phase {
+        Phase::Preparing => 0,
+        Phase::Filling { step } | Phase::Watching { step } => *step,
+        Phase::Idle
+        | Phase::Growing
+        | Phase::Baking
+        | Phase::Switching
+        | Phase::Finishing
+        | Phase::Promoted
+        | Phase::RollingBack
+        | Phase::Retiring
+        | Phase::RolledBack => progress.reached,
+    };
+    // A plan without a single station has nothing to hold the new version against, and never gives it a share.
+    let Some(station) = course.station(step) else { return view.only(stable) };
+    let grown = course.instances.max(station.new);
+    let hold_back = course.end.as_ref().map_or(Share::NONE, |end| end.hold_back);
+    match progress.phase {
+        Phase::Idle | Phase::RolledBack => view.only(stable),
+        Phase::Preparing => view.both(station.stable, station.new, Share::NONE, 0),
+        Phase::Filling { step } => {
+            let before = step.checked_sub(1).and_then(|before| course.station(before));
+            let carriers = before.map_or(0, |before| before.new);
+            view.both(station.stable, station.new, station.share_before, carriers)
+        }
+        Phase::Watching { .. } => view.both(station.stable, station.new, station.share, station.new),
+        Phase::Growing => view.both(station.stable, grown, station.share, station.new),
+        Phase::Baking => view.both(station.stable, grown, hold_back.rest(), course.instances),
+        Phase::Switching => view.both(station.stable, grown, Share::ALL, course.instances),
+        Phase::Finishing | Phase::Promoted => view.only(new),
+        Phase::RollingBack => view.back(&left(progress, station)),
+        Phase::Retiring => {
+            let left = left(progress, station);
+            if left.stable < course.instances { view.back(&left) } else { view.only(stable) }
+        }
+    }
+}
+
+fn left(progress: Progress<'_>, station: &Station) -> Left {
+    let whole = || Left { stable: station.stable, new: station.new, share: station.share };
+    progress.left.cloned().unwrap_or_else(whole)
+}
+
+#[derive(Clone, Copy)]
+struct View<'a> {
+    course: &'a Course,
+    stable: &'a Version,
+    new: &'a Version,
+}
+
+impl View<'_> {
+    fn only(self, version: &Version) -> Desired {
+        let instances = self.course.instances;
+        Desired {
+            arms: vec![Arm { version: version.clone(), instances, share: Share::ALL, carriers: instances }],
+        }
+    }
+
+    fn both(self, stable: u32, new: u32, share: Share, carriers: u32) -> Desired {
+        let rest = share.rest();
+        let needed = self.course.carriers(rest).min(stable);
+        Desired {
+            arms: vec![
+                Arm { version: self.stable.clone(), instances: stable, share: rest, carriers: needed },
+                Arm { version: self.new.clone(), instances: new, share, carriers },
+            ],
+        }
+    }
+
+    /// Every stable instance is wanted again; the bad version keeps what those that are there can't carry.
+    fn back(self, left: &Left) -> Desired {
+        let share = left.share.min(self.course.carried_by(left.stable).rest());
+        self.both(self.course.instances, left.new, share, self.course.carriers(share).min(left.new))
+    }
+}

@@ -1,0 +1,252 @@
+//! Each strategy's walk: what the world is asked for from the start to the end, gates, bakes, and the way back.
+
+#[path = "fixtures/given.rs"]
+mod given;
+
+use given::{Given, by, check, steer};
+use patchline_model::actor::Actor;
+use patchline_model::command::{Ask, Command};
+use patchline_model::job::{Due, Job, Outcome};
+use patchline_model::share::Share;
+use patchline_model::stage::phase::Phase;
+use patchline_model::stage::plan::{Exit, Plan, Rolling, Strategy};
+use patchline_model::stage::rollout::{self, JudgeAnswer};
+use patchline_model::strategy::course::course;
+use patchline_model::time::Seconds;
+use patchline_model::view::board;
+
+use JudgeAnswer::{Continue, Promote, Rollback};
+
+/// A rollout by this plan has begun; its first instances start.
+fn begun(plan: Plan) -> Given {
+    let mut given = Given::allowed();
+    if let Some(run) = given.patch.opening.as_mut().and_then(|opening| opening.service.run.as_mut()) {
+        run.plan = plan;
+    }
+    given.answered(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable() }))
+}
+
+/// Instances of stable and new, and the new version's percent: what the world is asked for.
+fn asked(given: &Given) -> (u32, u32, u32) {
+    let state = &given.patch.rollout;
+    let desired = state.desired().expect("it has begun");
+    let instances = |version: &Option<patchline_model::stage::plan::Version>| {
+        let arm = desired.arms.iter().find(|arm| Some(&arm.version) == version.as_ref());
+        arm.map_or(0, |arm| arm.instances)
+    };
+    (instances(&state.stable), instances(&state.new), state.allowed_share().ppm().div_ceil(10_000))
+}
+
+/// Everything that the world is asked for, one after the other, when the target follows and the judge is content.
+fn walk(plan: Plan) -> Vec<(u32, u32, u32)> {
+    let mut given = begun(plan);
+    let mut walked = vec![asked(&given)];
+    for look in 1..60 {
+        given = given.follows(look * 100, Promote).later(11);
+        let now = asked(&given);
+        if walked.last() != Some(&now) {
+            walked.push(now);
+        }
+        if given.patch.has_ended() {
+            assert_eq!(given.patch.rollout.phase, Phase::Promoted);
+            return walked;
+        }
+    }
+    panic!("it does not end: {:?}", given.patch.rollout.phase);
+}
+
+fn rolling(instances: u32, batch: u32, max_unavailable: u32) -> Plan {
+    let rolling = Rolling { batch, max_unavailable, bake: Seconds(10) };
+    Plan { instances, strategy: Strategy::Rolling(rolling), ..given::plan() }
+}
+
+fn resume() -> Ask {
+    steer(rollout::Command::Resume)
+}
+
+fn promote() -> Ask {
+    steer(rollout::Command::Promote { reason: "now".to_owned() })
+}
+
+fn rollback() -> Ask {
+    steer(rollout::Command::Rollback { reason: "no".to_owned() })
+}
+
+#[test]
+fn rolling_replaces_batch_by_batch_with_capacity_before_weight() {
+    let surge = [(3, 1, 0), (3, 1, 34), (2, 2, 34), (2, 2, 67), (2, 3, 67), (2, 3, 100), (0, 3, 100)];
+    assert_eq!(walk(rolling(3, 1, 0)), surge);
+    let in_two = [(4, 2, 0), (4, 2, 50), (4, 4, 50), (4, 4, 100), (0, 4, 100)];
+    assert_eq!(walk(rolling(4, 2, 0)), in_two);
+    let without_room = [(2, 1, 0), (2, 1, 34), (1, 2, 50), (1, 2, 67), (1, 3, 67), (1, 3, 100), (0, 3, 100)];
+    assert_eq!(walk(rolling(3, 1, 1)), without_room);
+    assert_eq!(walk(rolling(1, 1, 0)), [(1, 1, 0), (1, 1, 50), (1, 1, 100), (0, 1, 100)]);
+}
+
+#[test]
+fn blue_green_stands_whole_before_it_takes_everything_but_the_hold_back() {
+    let walked = [(3, 3, 0), (3, 3, 95), (3, 3, 100), (0, 3, 100)];
+    assert_eq!(walk(given::blue_green_plan()), walked);
+}
+
+#[test]
+fn a_watched_end_keeps_the_old_version_whole_and_held_back() {
+    let mut given = begun(given::watched_plan()).follows(0, Continue).later(11);
+    given = given.follows(100, Promote).asked("ann", resume()).follows(200, Promote).later(11);
+    given = given.follows(300, Promote).follows(400, Promote);
+    assert_eq!((given.patch.rollout.phase.clone(), asked(&given)), (Phase::Baking, (3, 3, 95)));
+    let early = given.clone().later(19);
+    check(&early, early.answer(early.followed(500, Promote)), Ok(&["rollout looked"]));
+    let baked = given.clone().later(20);
+    let command = baked.answer(baked.followed(500, Continue));
+    check(&baked, command, Ok(&["rollout looked", "rollout switched"]));
+    let ill = given.answer(given.followed(500, Rollback));
+    check(&given, ill, Ok(&["rollout looked", "rollout rollback_decided"]));
+    let back = given.clone().asked("ann", rollback());
+    assert_eq!(asked(&back), (3, 3, 0), "stable has all of its instances and takes everything at once");
+    let late = given.clone().later(600);
+    let command = late.answer(late.followed(500, Continue));
+    check(&late, command, Ok(&["rollout looked", "rollout rollback_decided"]));
+    let hurried = given.asked("ann", promote());
+    let command = hurried.answer(hurried.followed(500, Continue));
+    check(&hurried, command, Ok(&["rollout looked", "rollout switched"]));
+}
+
+#[test]
+fn a_person_who_skips_the_steps_does_not_skip_the_last_bake() {
+    let given = begun(given::watched_plan()).follows(0, Continue).later(1).asked("ann", promote());
+    let given = given.follows(100, Continue).follows(200, Continue);
+    assert_eq!(given.patch.rollout.phase, Phase::Baking);
+    let command = given.answer(given.followed(300, Promote));
+    check(&given, command, Ok(&["rollout looked"]));
+}
+
+#[test]
+fn a_gate_waits_for_a_person_and_never_disarms_the_judge() {
+    let given = begun(given::watched_plan()).follows(0, Continue).later(1);
+    check(&given, by("ann", resume()), Err("not paused"));
+    let given = given.later(10);
+    let reached = given.answer(given.followed(100, Promote));
+    check(&given, reached, Ok(&["rollout looked", "rollout gate_reached"]));
+    let at_gate = given.follows(100, Promote).later(5);
+    assert!(board::card(&at_gate.patch).waits_for_person);
+    let Due::Job(_, Job::Rollout(rollout::Job::Reconcile { look, .. })) = at_gate.due() else {
+        panic!("a look is owed at a gate")
+    };
+    assert!(look, "the judge looks at a gate");
+    check(&at_gate, at_gate.answer(at_gate.followed(200, Promote)), Ok(&["rollout looked"]));
+    let ill = at_gate.answer(at_gate.followed(200, Rollback));
+    check(&at_gate, ill, Ok(&["rollout looked", "rollout rollback_decided"]));
+    check(&at_gate, by("ann", rollback()), Ok(&["rollout rollback_decided"]));
+    check(&at_gate, Command { by: Actor::Machine, ask: resume() }, Err("only a named person"));
+    check(&at_gate, by("ann", resume()), Ok(&["rollout gate_opened"]));
+    let open = at_gate.asked("ann", resume());
+    check(&open, by("bob", resume()), Ok(&[]));
+    let command = open.answer(open.followed(200, Continue));
+    check(&open, command, Ok(&["rollout looked", "rollout step_entered"]));
+}
+
+#[test]
+fn a_gate_that_nobody_opens_ends_by_the_plans_exit() {
+    let at_gate = begun(given::watched_plan()).follows(0, Continue).later(11).follows(100, Promote);
+    let late = at_gate.later(600);
+    let events = late.decide(late.answer(late.followed(200, Continue))).expect("it is owed");
+    assert_eq!(given::words(&events), ["rollout looked", "rollout rollback_decided"]);
+    let told = patchline_model::view::story::line(&events[1]).expect("it is told").text;
+    assert!(told.contains("nobody opened the gate"), "{told}");
+    let held = Plan { at_deadline: Exit::Hold, ..given::watched_plan() };
+    let late = begun(held).follows(0, Continue).later(11).follows(100, Promote).later(600);
+    let command = late.answer(late.followed(200, Continue));
+    check(&late, command, Ok(&["rollout looked", "rollout paused"]));
+}
+
+/// The same look, but so many stable instances are healthy.
+fn with_stable(given: &Given, healthy: u32) -> Outcome {
+    let mut outcome = given.followed(900, Continue);
+    if let Outcome::Rollout(rollout::Outcome::Reconciled { observed, .. }) = &mut outcome {
+        let stable = observed.arms.first_mut().expect("stable is asked for");
+        (stable.healthy, stable.instances) = (healthy, healthy);
+    }
+    outcome
+}
+
+#[test]
+fn a_rolling_rollback_takes_what_stable_can_carry_and_the_bad_version_goes_last() {
+    let mut given = begun(rolling(4, 1, 0)).follows(0, Continue).later(11);
+    for look in 1..6 {
+        given = given.follows(look * 100, Continue).later(6);
+    }
+    assert_eq!((given.patch.rollout.phase.clone(), asked(&given)), (Phase::Watching { step: 2 }, (2, 3, 75)));
+    let command = given.answer(given.followed(800, Rollback));
+    check(&given, command, Ok(&["rollout looked", "rollout rollback_decided"]));
+    let back = given.follows(800, Rollback);
+    assert_eq!(asked(&back), (4, 3, 50), "two stable instances carry a half at once");
+    check(&back, back.answer(with_stable(&back, 2)), Ok(&[]));
+    let command = back.answer(with_stable(&back, 3));
+    check(&back, command, Ok(&["rollout stable_returned"]));
+    let outcome = with_stable(&back, 3);
+    let back = back.answered(outcome);
+    assert_eq!(asked(&back), (4, 3, 25));
+    let outcome = with_stable(&back, 4);
+    let back = back.answered(outcome);
+    assert_eq!(asked(&back), (4, 3, 0), "all are there, and the bad version's instances still are");
+    let gone = back.answer(back.followed(1000, Continue));
+    check(&back, gone, Ok(&["rollout counted", "rollout share_taken"]));
+    let retiring = back.follows(1000, Continue);
+    assert_eq!(asked(&retiring), (4, 0, 0));
+}
+
+#[test]
+fn with_room_to_spare_the_share_goes_first_and_the_bad_version_still_last() {
+    let mut given = begun(rolling(3, 1, 1)).follows(0, Continue).later(11);
+    for look in 1..3 {
+        given = given.follows(look * 100, Continue).later(6);
+    }
+    assert_eq!(asked(&given), (1, 2, 67));
+    let back = given.asked("ann", rollback());
+    assert_eq!(asked(&back), (3, 2, 50), "one of the two that carry everything");
+    let outcome = with_stable(&back, 2);
+    let back = back.answered(outcome);
+    assert_eq!(asked(&back), (3, 2, 0));
+    let outcome = with_stable(&back, 2);
+    let back = back.answered(outcome);
+    assert_eq!((back.patch.rollout.phase.clone(), asked(&back)), (Phase::Retiring, (3, 2, 0)));
+    let back = back.follows(1000, Continue);
+    assert_eq!(asked(&back), (3, 0, 0));
+    let command = back.answer(back.followed(1100, Continue));
+    check(&back, command, Ok(&["rollout counted", "rollout rolled_back", "review ended rolled_back"]));
+}
+
+#[test]
+fn a_dead_version_that_holds_most_of_the_traffic_is_taken_back_at_once() {
+    let given = begun(given::blue_green_plan()).follows(0, Continue).later(6).follows(0, Continue);
+    assert_eq!(asked(&given), (3, 3, 95));
+    let mut outcome = given.followed(100, Continue);
+    if let Outcome::Rollout(rollout::Outcome::Reconciled { observed, .. }) = &mut outcome {
+        observed.arms[1].healthy = 0;
+    }
+    let command = given.answer(outcome);
+    check(&given, command, Ok(&["rollout looked", "rollout rollback_decided"]));
+}
+
+#[test]
+fn whatever_the_numbers_a_course_keeps_stable_able_to_carry_its_share() {
+    for instances in 1..=12 {
+        for batch in 1..=instances {
+            for max_unavailable in 0..=instances {
+                let plan = rolling(instances, batch, max_unavailable);
+                let course = course(&plan);
+                let mut last = Share::NONE;
+                for station in &course.stations {
+                    assert!(station.share > last && station.share_before >= last, "{plan:?}");
+                    assert!(station.share_before <= station.share, "{plan:?}");
+                    assert!(course.carriers(station.share_before.rest()) <= station.stable, "{plan:?}");
+                    assert!(course.carriers(station.share) <= station.new, "{plan:?}");
+                    assert!((1..=instances).contains(&station.stable), "{plan:?}");
+                    last = station.share;
+                }
+                assert!(last < Share::ALL && !course.stations.is_empty(), "{plan:?}");
+            }
+        }
+    }
+}

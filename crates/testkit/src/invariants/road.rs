@@ -1,0 +1,79 @@
+//! What a plan promises of each step, reckoned here from its settings alone and not with the model's own course.
+
+use patchline_model::share::Share;
+use patchline_model::stage::plan::{Plan, Strategy};
+use patchline_model::time::Seconds;
+
+/// One step as the plan states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promised {
+    /// The greatest share of the new version while its instances start, and after.
+    pub filling: Share,
+    pub share: Share,
+    pub bake: Seconds,
+    pub gate: bool,
+}
+
+/// Steps before the promotion.
+pub fn steps(plan: &Plan) -> usize {
+    let count = match &plan.strategy {
+        Strategy::Canary(canary) => return canary.steps.len(),
+        Strategy::BlueGreen(_) => 2,
+        Strategy::Rolling(rolling) => plan.instances.div_ceil(rolling.batch).saturating_sub(1).max(1),
+    };
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+pub fn promised(plan: &Plan, step: usize) -> Option<Promised> {
+    let none = Share::NONE;
+    match &plan.strategy {
+        Strategy::Canary(canary) => canary.steps.get(step).map(|step| Promised {
+            filling: none,
+            share: step.share,
+            bake: step.bake,
+            gate: step.gate,
+        }),
+        Strategy::BlueGreen(blue_green) => match step {
+            0 => Some(Promised { filling: none, share: none, bake: blue_green.preview, gate: false }),
+            1 => {
+                let share = blue_green.hold_back.rest();
+                Some(Promised { filling: none, share, bake: blue_green.bake, gate: false })
+            }
+            _ => None,
+        },
+        Strategy::Rolling(rolling) => {
+            let before = u32::try_from(step).ok()? * rolling.batch;
+            let new = before + rolling.batch;
+            let share = if plan.instances == 1 { rounded_up(1, 2) } else { rounded_up(new, plan.instances) };
+            let filling = rounded_up(before, whole(plan));
+            (step < steps(plan)).then_some(Promised { filling, share, bake: rolling.bake, gate: false })
+        }
+    }
+}
+
+/// Instances that carry all of the traffic.
+pub fn whole(plan: &Plan) -> u32 {
+    match &plan.strategy {
+        Strategy::Rolling(rolling) => plan.instances - rolling.max_unavailable,
+        Strategy::Canary(_) | Strategy::BlueGreen(_) => plan.instances,
+    }
+}
+
+/// Whether so many instances carry this share; a part per million for each is rounding.
+pub fn carry(plan: &Plan, instances: u32, share: Share) -> bool {
+    let whole = u64::from(whole(plan));
+    u64::from(share.ppm()) * whole <= u64::from(instances) * 1_000_000 + 2 * whole
+}
+
+/// Whether the plan sizes the new version by its share from the first step on. A canary is as large as the plan says.
+pub fn sizes_the_new(plan: &Plan) -> bool {
+    match &plan.strategy {
+        Strategy::Canary(_) => false,
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) => true,
+    }
+}
+
+fn rounded_up(part: u32, whole: u32) -> Share {
+    let ppm = (u64::from(part) * 1_000_000).div_ceil(u64::from(whole.max(1))).min(1_000_000);
+    Share::try_from(u32::try_from(ppm).unwrap_or(1_000_000)).unwrap_or(Share::ALL)
+}
