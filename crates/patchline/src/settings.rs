@@ -3,6 +3,8 @@
 mod caret;
 mod file;
 mod guess;
+mod rollout;
+mod value;
 
 use std::fs;
 use std::path::{Path, PathBuf};

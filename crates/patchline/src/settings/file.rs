@@ -2,23 +2,13 @@
 
 use std::path::Path;
 
-use patchline_model::service::{Build, CommandLine, Name, Reproducer, Run, Service, Tier};
-use patchline_model::share::Share;
-use patchline_model::stage::plan::{Canary, Exit, Guards, Plan, Step, Strategy};
-use patchline_model::time::Seconds;
+use patchline_model::service::{Build, Name, Reproducer, Service, Tier};
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::settings::caret::{Problem, Source};
-
-/// A day: no bake and no deadline is longer.
-const LONGEST_SECONDS: u64 = 86_400;
-
-/// As many instances of one version as the process target starts.
-const MOST_INSTANCES: u32 = 64;
-
-/// Looks without data that a rollout may be told to bear.
-const MOST_LOOKS: u32 = 1000;
+use crate::settings::rollout::{GuardsSection, RolloutSection, RunSection, run_of};
+use crate::settings::value::{command, inside, parsed, text};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,47 +51,6 @@ struct TestSection {
 struct ReproducerSection {
     advisory: Spanned<String>,
     command: Spanned<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RunSection {
-    #[serde(default)]
-    arguments: Vec<String>,
-    health: Spanned<String>,
-    instances: Spanned<u32>,
-    #[serde(default)]
-    port: u16,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RolloutSection {
-    environment: Spanned<String>,
-    target: Spanned<String>,
-    strategy: Spanned<String>,
-    canary_instances: Spanned<u32>,
-    steps: Spanned<Vec<StepSection>>,
-    deadline_seconds: Spanned<u64>,
-    start_seconds: Option<Spanned<u64>>,
-    missing_limit: Option<Spanned<u32>>,
-    at_deadline: Option<Spanned<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StepSection {
-    share: Spanned<f64>,
-    bake_seconds: Spanned<u64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GuardsSection {
-    alpha: Option<Spanned<f64>>,
-    beta: Option<Spanned<f64>>,
-    error_margin: Option<Spanned<f64>>,
-    latency: Option<bool>,
 }
 
 /// The service that the file describes.
@@ -185,163 +134,17 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-fn run_of(run: RunSection, rollout: RolloutSection, guards: Option<GuardsSection>) -> Result<Run, Problem> {
-    let strategy = rollout.strategy.get_ref();
-    if strategy != "canary" {
-        let message = format!("`{strategy}` is not a strategy that this version knows");
-        return Err(Problem::at(rollout.strategy.span(), message).hint("use \"canary\""));
-    }
-    let target = rollout.target.get_ref();
-    if target != "process" {
-        let message = format!("`{target}` is not a target that this version knows");
-        return Err(Problem::at(rollout.target.span(), message).hint("use \"process\""));
-    }
-    if !run.health.get_ref().starts_with('/') {
-        return Err(Problem::at(run.health.span(), "`health` is a path that begins with `/`"));
-    }
-    let start = match &rollout.start_seconds {
-        Some(seconds) => span_of_time(seconds)?,
-        None => Seconds(30),
-    };
-    Ok(Run {
-        environment: parsed::<Name>(&rollout.environment)?,
-        target: target.clone(),
-        arguments: run.arguments,
-        health: run.health.get_ref().clone(),
-        port: run.port,
-        plan: Plan {
-            instances: count(&run.instances)?,
-            strategy: Strategy::Canary(Canary {
-                instances: count(&rollout.canary_instances)?,
-                steps: steps(&rollout.steps)?,
-                end: None,
-            }),
-            guards: guards_of(guards)?,
-            deadline: span_of_time(&rollout.deadline_seconds)?,
-            start_deadline: start,
-            missing_limit: rollout.missing_limit.as_ref().map_or(Ok(10), looks)?,
-            at_deadline: rollout.at_deadline.as_ref().map_or(Ok(Exit::Rollback), exit)?,
-        },
-    })
-}
-
-fn steps(steps: &Spanned<Vec<StepSection>>) -> Result<Vec<Step>, Problem> {
-    if steps.get_ref().is_empty() {
-        return Err(Problem::at(steps.span(), "a canary needs at least one step"));
-    }
-    let mut last = Share::NONE;
-    let mut all = Vec::new();
-    for step in steps.get_ref() {
-        let share = Share::from_fraction(*step.share.get_ref())
-            .map_err(|error| Problem::at(step.share.span(), error.to_string()))?;
-        if share <= last {
-            let message =
-                "each step's share must be greater than the one before, and the first greater than 0";
-            return Err(Problem::at(step.share.span(), message));
-        }
-        if share == Share::ALL {
-            let message = "a step must leave the stable version a share to be compared with";
-            return Err(
-                Problem::at(step.share.span(), message).hint("promotion gives the whole share by itself")
-            );
-        }
-        last = share;
-        all.push(Step { share, bake: span_of_time(&step.bake_seconds)?, gate: false });
-    }
-    Ok(all)
-}
-
-fn guards_of(guards: Option<GuardsSection>) -> Result<Guards, Problem> {
-    let guards =
-        guards.unwrap_or(GuardsSection { alpha: None, beta: None, error_margin: None, latency: None });
-    Ok(Guards {
-        alpha: guards.alpha.as_ref().map_or(Ok(0.01), |value| fraction(value, "alpha"))?,
-        beta: guards.beta.as_ref().map_or(Ok(0.05), |value| fraction(value, "beta"))?,
-        error_margin: guards
-            .error_margin
-            .as_ref()
-            .map_or(Ok(0.005), |value| fraction(value, "error_margin"))?,
-        latency: guards.latency.unwrap_or(true),
-    })
-}
-
-fn fraction(value: &Spanned<f64>, name: &str) -> Result<f64, Problem> {
-    let number = *value.get_ref();
-    if number > 0.0 && number < 1.0 {
-        return Ok(number);
-    }
-    Err(Problem::at(value.span(), format!("`{name}` lies between 0 and 1")).hint("0.01 is one percent"))
-}
-
-fn count(value: &Spanned<u32>) -> Result<u32, Problem> {
-    up_to(value, MOST_INSTANCES)
-}
-
-fn looks(value: &Spanned<u32>) -> Result<u32, Problem> {
-    up_to(value, MOST_LOOKS)
-}
-
-fn up_to(value: &Spanned<u32>, most: u32) -> Result<u32, Problem> {
-    match *value.get_ref() {
-        number if (1..=most).contains(&number) => Ok(number),
-        _ => Err(Problem::at(value.span(), format!("expected a number from 1 to {most}"))),
-    }
-}
-
-fn span_of_time(value: &Spanned<u64>) -> Result<Seconds, Problem> {
-    match *value.get_ref() {
-        number @ 1..=LONGEST_SECONDS => Ok(Seconds(number)),
-        _ => Err(Problem::at(value.span(), format!("expected seconds from 1 to {LONGEST_SECONDS}"))),
-    }
-}
-
-fn exit(value: &Spanned<String>) -> Result<Exit, Problem> {
-    match value.get_ref().as_str() {
-        "rollback" => Ok(Exit::Rollback),
-        "hold" => Ok(Exit::Hold),
-        _ => Err(Problem::at(value.span(), "`at_deadline` is \"rollback\" or \"hold\"")),
-    }
-}
-
 fn reproducer(section: &ReproducerSection) -> Result<Reproducer, Problem> {
     Ok(Reproducer { advisory: text(&section.advisory, "advisory")?, command: command(&section.command)? })
-}
-
-fn command(value: &Spanned<Vec<String>>) -> Result<CommandLine, Problem> {
-    match value.get_ref().first() {
-        Some(program) if !program.is_empty() => Ok(CommandLine(value.get_ref().clone())),
-        Some(_) | None => Err(Problem::at(value.span(), "a command needs a program")
-            .hint("write it as a list, as in [\"cargo\", \"test\"]")),
-    }
-}
-
-fn text(value: &Spanned<String>, name: &str) -> Result<String, Problem> {
-    match value.get_ref().trim() {
-        "" => Err(Problem::at(value.span(), format!("`{name}` is empty"))),
-        text => Ok(text.to_owned()),
-    }
-}
-
-/// A path that stays inside the service's folder.
-fn inside(value: &Spanned<String>) -> Result<String, Problem> {
-    let path = Path::new(value.get_ref());
-    let plain = path
-        .components()
-        .all(|part| matches!(part, std::path::Component::Normal(_) | std::path::Component::CurDir));
-    if plain && !value.get_ref().is_empty() {
-        return Ok(value.get_ref().clone());
-    }
-    Err(Problem::at(value.span(), "`artifact` is a path inside the service's folder"))
-}
-
-fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(value: &Spanned<String>) -> Result<T, Problem> {
-    value.get_ref().parse().map_err(|error: T::Err| Problem::at(value.span(), error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
+    use patchline_model::share::Share;
+    use patchline_model::stage::plan::{BlueGreen, Rolling, Strategy, WatchedEnd};
+    use patchline_model::time::Seconds;
     use proptest::prelude::{any, proptest};
 
     use super::service;
@@ -384,6 +187,64 @@ mod tests {
         let (shown, _) =
             complaint(&GOOD.replace("target/release/notebook\"\nprepare", "../../etc/passwd\"\nprepare"));
         assert!(shown.contains("inside the service's folder"), "{shown}");
+    }
+
+    /// The example with another `[rollout]` section.
+    fn with_rollout(section: &str) -> String {
+        let (before, rest) = GOOD.split_once("[rollout]").unwrap();
+        let (_, after) = rest.split_once("[guards]").unwrap();
+        let common = "environment = \"production\"\ntarget = \"process\"\ndeadline_seconds = 300";
+        format!("{before}[rollout]\n{common}\n{section}\n[guards]{after}")
+    }
+
+    fn strategy(section: &str) -> Strategy {
+        let text = with_rollout(section);
+        let source = Source { path: "patchline.toml".to_owned(), text: &text };
+        let read = service(&source, Path::new("/srv"), "").unwrap_or_else(|problem| panic!("{problem:?}"));
+        read.run.unwrap().plan.strategy
+    }
+
+    const CANARY: &str = "strategy = \"canary\"\ncanary_instances = 1\n";
+
+    #[test]
+    fn each_strategy_has_its_keys_and_its_defaults() {
+        let steps = "steps = [{ share = 0.25, bake_seconds = 60, gate = true }]\n";
+        let Strategy::Canary(canary) = strategy(&format!("{CANARY}{steps}")) else { panic!("a canary") };
+        assert!(canary.steps[0].gate && canary.end.is_none());
+        let Strategy::Canary(canary) = strategy(&format!("{CANARY}{steps}bake_seconds = 30")) else {
+            panic!("a canary")
+        };
+        let end = WatchedEnd { bake: Seconds(30), hold_back: Share::from_fraction(0.05).unwrap() };
+        assert_eq!(canary.end, Some(end));
+        let rolling = Rolling { batch: 1, max_unavailable: 0, bake: Seconds(20) };
+        assert_eq!(strategy("strategy = \"rolling\"\nbake_seconds = 20"), Strategy::Rolling(rolling));
+        let blue_green = BlueGreen { preview: Seconds(0), bake: Seconds(20), hold_back: Share::NONE };
+        let text = "strategy = \"blue_green\"\nbake_seconds = 20\nhold_back = 0";
+        assert_eq!(strategy(&text.replace("= 0", "= 0.0")), Strategy::BlueGreen(blue_green));
+    }
+
+    #[test]
+    fn a_plan_that_could_not_work_is_refused_where_it_stands() {
+        let steps = "steps = [{ share = 0.97, bake_seconds = 3 }]\n";
+        let rows = [
+            ("strategy = \"hot\"".to_owned(), "is not a strategy"),
+            (CANARY.to_owned(), "needs `steps`"),
+            (format!("{CANARY}{steps}batch = 2"), "`batch` belongs to the strategy \"rolling\""),
+            (format!("{CANARY}{steps}hold_back = 0.1"), "without `bake_seconds`"),
+            (format!("{CANARY}{steps}bake_seconds = 9"), "more than the last step leaves"),
+            (format!("{CANARY}{steps}bake_seconds = 9\nhold_back = 0.0"), "above 0"),
+            (format!("{CANARY}steps = [{{ share = 0.5, bake_seconds = 300 }}]"), "the bakes take 300 s"),
+            ("strategy = \"rolling\"".to_owned(), "needs `bake_seconds`"),
+            ("strategy = \"rolling\"\nbake_seconds = 9\nbatch = 3".to_owned(), "fewer than `instances`"),
+            ("strategy = \"rolling\"\nbake_seconds = 9\nmax_unavailable = 2".to_owned(), "at most `batch`"),
+            ("strategy = \"rolling\"\nbake_seconds = 200".to_owned(), "the bakes take 400 s"),
+            ("strategy = \"blue_green\"\nbake_seconds = 9\nhold_back = 0.5".to_owned(), "below 0.5"),
+            ("strategy = \"blue_green\"\nbake_seconds = 9\nsteps = []".to_owned(), "`steps` belongs to"),
+        ];
+        for (section, expected) in rows {
+            let (shown, _) = complaint(&with_rollout(&section));
+            assert!(shown.contains(expected) && shown.contains('^'), "{section}\n{shown}");
+        }
     }
 
     proptest! {

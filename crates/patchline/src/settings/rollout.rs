@@ -1,0 +1,273 @@
+//! The sections `[run]`, `[rollout]` and `[guards]`: how the service runs, and how a patch gets onto every instance.
+
+use std::ops::Range;
+
+use patchline_model::service::{Name, Run};
+use patchline_model::share::Share;
+use patchline_model::stage::plan::{
+    BlueGreen, Canary, Exit, Guards, Plan, Rolling, Step, Strategy, WatchedEnd,
+};
+use patchline_model::strategy::course::course;
+use patchline_model::time::Seconds;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::settings::caret::Problem;
+use crate::settings::value::{count, fraction, looks, parsed, share, span_of_time, span_or_none};
+
+/// What the old version keeps to be compared with, unless the file says otherwise.
+const HOLD_BACK: f64 = 0.05;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSection {
+    #[serde(default)]
+    arguments: Vec<String>,
+    pub health: Spanned<String>,
+    instances: Spanned<u32>,
+    #[serde(default)]
+    port: u16,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutSection {
+    environment: Spanned<String>,
+    pub target: Spanned<String>,
+    strategy: Spanned<String>,
+    canary_instances: Option<Spanned<u32>>,
+    steps: Option<Spanned<Vec<StepSection>>>,
+    bake_seconds: Option<Spanned<u64>>,
+    hold_back: Option<Spanned<f64>>,
+    batch: Option<Spanned<u32>>,
+    max_unavailable: Option<Spanned<u32>>,
+    preview_seconds: Option<Spanned<u64>>,
+    deadline_seconds: Spanned<u64>,
+    start_seconds: Option<Spanned<u64>>,
+    missing_limit: Option<Spanned<u32>>,
+    at_deadline: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StepSection {
+    share: Spanned<f64>,
+    bake_seconds: Spanned<u64>,
+    #[serde(default)]
+    gate: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GuardsSection {
+    alpha: Option<Spanned<f64>>,
+    beta: Option<Spanned<f64>>,
+    error_margin: Option<Spanned<f64>>,
+    latency: Option<bool>,
+}
+
+/// How the service runs, with its plan.
+pub fn run_of(
+    run: RunSection,
+    rollout: RolloutSection,
+    guards: Option<GuardsSection>,
+) -> Result<Run, Problem> {
+    let instances = count(&run.instances)?;
+    let strategy = strategy(&rollout, instances)?;
+    let target = rollout.target.get_ref();
+    if target != "process" {
+        let message = format!("`{target}` is not a target that this version knows");
+        return Err(Problem::at(rollout.target.span(), message).hint("use \"process\""));
+    }
+    if !run.health.get_ref().starts_with('/') {
+        return Err(Problem::at(run.health.span(), "`health` is a path that begins with `/`"));
+    }
+    let plan = Plan {
+        instances,
+        strategy,
+        guards: guards_of(guards)?,
+        deadline: span_of_time(&rollout.deadline_seconds)?,
+        start_deadline: rollout.start_seconds.as_ref().map_or(Ok(Seconds(30)), span_of_time)?,
+        missing_limit: rollout.missing_limit.as_ref().map_or(Ok(10), looks)?,
+        at_deadline: rollout.at_deadline.as_ref().map_or(Ok(Exit::Rollback), exit)?,
+    };
+    ends_in_time(&plan, rollout.deadline_seconds.span())?;
+    Ok(Run {
+        environment: parsed::<Name>(&rollout.environment)?,
+        target: target.clone(),
+        arguments: run.arguments,
+        health: run.health.get_ref().clone(),
+        port: run.port,
+        plan,
+    })
+}
+
+/// A plan whose bakes alone outlast its deadline could never promote anything.
+fn ends_in_time(plan: &Plan, at: Range<usize>) -> Result<(), Problem> {
+    let course = course(plan);
+    let bakes = course.stations.iter().map(|station| station.bake).chain(course.end.map(|end| end.bake));
+    let total: u64 = bakes.map(|bake| bake.0).sum();
+    if total < plan.deadline.0 {
+        return Ok(());
+    }
+    let message = format!("the bakes take {total} s, and the deadline passes after {} s", plan.deadline.0);
+    Err(Problem::at(at, message).hint("give the rollout more time than its bakes, or shorten them"))
+}
+
+fn strategy(rollout: &RolloutSection, instances: u32) -> Result<Strategy, Problem> {
+    let name = rollout.strategy.get_ref().as_str();
+    if !["canary", "rolling", "blue_green"].contains(&name) {
+        let message = format!("`{name}` is not a strategy that this version knows");
+        let hint = "use \"canary\", \"rolling\" or \"blue_green\"";
+        return Err(Problem::at(rollout.strategy.span(), message).hint(hint));
+    }
+    refuse_foreign_keys(rollout, name)?;
+    match name {
+        "rolling" => rolling(rollout, instances).map(Strategy::Rolling),
+        "blue_green" => blue_green(rollout).map(Strategy::BlueGreen),
+        _ => canary(rollout).map(Strategy::Canary),
+    }
+}
+
+/// A key that another strategy reads would be silently without effect.
+fn refuse_foreign_keys(rollout: &RolloutSection, name: &str) -> Result<(), Problem> {
+    let keys: [(&str, Option<Range<usize>>, &[&str]); 6] = [
+        ("canary_instances", rollout.canary_instances.as_ref().map(Spanned::span), &["canary"]),
+        ("steps", rollout.steps.as_ref().map(Spanned::span), &["canary"]),
+        ("hold_back", rollout.hold_back.as_ref().map(Spanned::span), &["canary", "blue_green"]),
+        ("batch", rollout.batch.as_ref().map(Spanned::span), &["rolling"]),
+        ("max_unavailable", rollout.max_unavailable.as_ref().map(Spanned::span), &["rolling"]),
+        ("preview_seconds", rollout.preview_seconds.as_ref().map(Spanned::span), &["blue_green"]),
+    ];
+    for (key, span, readers) in keys {
+        if let Some(span) = span
+            && !readers.contains(&name)
+        {
+            let reader = readers.join("\" and \"");
+            let message = format!("`{key}` belongs to the strategy \"{reader}\"");
+            return Err(Problem::at(span, message).hint("take it out, or change `strategy`"));
+        }
+    }
+    Ok(())
+}
+
+fn needed<'a, T>(rollout: &RolloutSection, key: &str, value: &'a Option<T>) -> Result<&'a T, Problem> {
+    value.as_ref().ok_or_else(|| {
+        let message = format!("the strategy \"{}\" needs `{key}`", rollout.strategy.get_ref());
+        Problem::at(rollout.strategy.span(), message).hint("add it to [rollout]")
+    })
+}
+
+fn canary(rollout: &RolloutSection) -> Result<Canary, Problem> {
+    let instances = count(needed(rollout, "canary_instances", &rollout.canary_instances)?)?;
+    let written = needed(rollout, "steps", &rollout.steps)?;
+    let steps = steps(written)?;
+    let bake = rollout.bake_seconds.as_ref().map_or(Ok(Seconds(0)), span_or_none)?;
+    if bake == Seconds(0) {
+        return match &rollout.hold_back {
+            None => Ok(Canary { instances, steps, end: None }),
+            Some(held) => Err(Problem::at(held.span(), "`hold_back` has no effect without `bake_seconds`")
+                .hint(
+                    "add `bake_seconds`: how long the new version is watched with nearly all of the traffic",
+                )),
+        };
+    }
+    let hold_back = hold_back(rollout)?;
+    let at = rollout.hold_back.as_ref().map_or_else(|| written.span(), Spanned::span);
+    if hold_back == Share::NONE {
+        let message = "the hold-back of a watched end lies above 0: without it nothing can be compared";
+        return Err(Problem::at(at, message));
+    }
+    if steps.last().is_some_and(|last| hold_back > last.share.rest()) {
+        let message = format!("the hold-back of {hold_back} is more than the last step leaves");
+        return Err(Problem::at(at, message).hint("lower `hold_back`, or the last step's share"));
+    }
+    Ok(Canary { instances, steps, end: Some(WatchedEnd { bake, hold_back }) })
+}
+
+fn rolling(rollout: &RolloutSection, instances: u32) -> Result<Rolling, Problem> {
+    let bake = span_of_time(needed(rollout, "bake_seconds", &rollout.bake_seconds)?)?;
+    let batch = rollout.batch.as_ref().map_or(Ok(1), count)?;
+    if let Some(written) = rollout.batch.as_ref().filter(|_| batch >= instances.max(2)) {
+        let message =
+            "`batch` must be fewer than `instances`, so that an old one is left to be compared with";
+        return Err(Problem::at(written.span(), message).hint("\"blue_green\" replaces all of them at once"));
+    }
+    let max_unavailable = rollout.max_unavailable.as_ref().map_or(0, |written| *written.get_ref());
+    if let Some(written) =
+        rollout.max_unavailable.as_ref().filter(|_| max_unavailable > batch || max_unavailable >= instances)
+    {
+        let message = "`max_unavailable` is at most `batch`, and fewer than `instances`";
+        return Err(Problem::at(written.span(), message));
+    }
+    Ok(Rolling { batch, max_unavailable, bake })
+}
+
+fn blue_green(rollout: &RolloutSection) -> Result<BlueGreen, Problem> {
+    Ok(BlueGreen {
+        preview: rollout.preview_seconds.as_ref().map_or(Ok(Seconds(0)), span_or_none)?,
+        bake: span_of_time(needed(rollout, "bake_seconds", &rollout.bake_seconds)?)?,
+        hold_back: hold_back(rollout)?,
+    })
+}
+
+fn hold_back(rollout: &RolloutSection) -> Result<Share, Problem> {
+    let Some(written) = &rollout.hold_back else {
+        return Ok(Share::from_fraction(HOLD_BACK).expect("it lies between 0 and 1"));
+    };
+    let share = share(written)?;
+    if share >= share.rest() {
+        return Err(Problem::at(
+            written.span(),
+            "`hold_back` lies below 0.5: the new version takes the most",
+        ));
+    }
+    Ok(share)
+}
+
+fn steps(steps: &Spanned<Vec<StepSection>>) -> Result<Vec<Step>, Problem> {
+    if steps.get_ref().is_empty() {
+        return Err(Problem::at(steps.span(), "a canary needs at least one step"));
+    }
+    let mut last = Share::NONE;
+    let mut all = Vec::new();
+    for step in steps.get_ref() {
+        let share = share(&step.share)?;
+        if share <= last {
+            let message =
+                "each step's share must be greater than the one before, and the first greater than 0";
+            return Err(Problem::at(step.share.span(), message));
+        }
+        if share == Share::ALL {
+            let message = "a step must leave the stable version a share to be compared with";
+            return Err(
+                Problem::at(step.share.span(), message).hint("promotion gives the whole share by itself")
+            );
+        }
+        last = share;
+        all.push(Step { share, bake: span_of_time(&step.bake_seconds)?, gate: step.gate });
+    }
+    Ok(all)
+}
+
+fn guards_of(guards: Option<GuardsSection>) -> Result<Guards, Problem> {
+    let guards =
+        guards.unwrap_or(GuardsSection { alpha: None, beta: None, error_margin: None, latency: None });
+    Ok(Guards {
+        alpha: guards.alpha.as_ref().map_or(Ok(0.01), |value| fraction(value, "alpha"))?,
+        beta: guards.beta.as_ref().map_or(Ok(0.05), |value| fraction(value, "beta"))?,
+        error_margin: guards
+            .error_margin
+            .as_ref()
+            .map_or(Ok(0.005), |value| fraction(value, "error_margin"))?,
+        latency: guards.latency.unwrap_or(true),
+    })
+}
+
+fn exit(value: &Spanned<String>) -> Result<Exit, Problem> {
+    match value.get_ref().as_str() {
+        "rollback" => Ok(Exit::Rollback),
+        "hold" => Ok(Exit::Hold),
+        _ => Err(Problem::at(value.span(), "`at_deadline` is \"rollback\" or \"hold\"")),
+    }
+}
