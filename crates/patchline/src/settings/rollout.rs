@@ -129,9 +129,12 @@ fn strategy(rollout: &RolloutSection, instances: u32) -> Result<Strategy, Proble
     }
 }
 
+/// A key, where it stands, and the strategies that read it.
+type Key<'a> = (&'a str, Option<Range<usize>>, &'a [&'a str]);
+
 /// A key that another strategy reads would be silently without effect.
 fn refuse_foreign_keys(rollout: &RolloutSection, name: &str) -> Result<(), Problem> {
-    let keys: [(&str, Option<Range<usize>>, &[&str]); 6] = [
+    let keys: [Key<'_>; 6] = [
         ("canary_instances", rollout.canary_instances.as_ref().map(Spanned::span), &["canary"]),
         ("steps", rollout.steps.as_ref().map(Spanned::span), &["canary"]),
         ("hold_back", rollout.hold_back.as_ref().map(Spanned::span), &["canary", "blue_green"]),

@@ -19,11 +19,12 @@ pub struct Balance {
 }
 
 impl Balance {
-    /// Shares in parts per million. They make a whole, or are all 0: then nothing can be chosen.
+    /// Shares in parts per million. What is missing from the whole is nobody's: a request whose turn that is must wait.
     pub fn new(shares_ppm: &[u32]) -> Balance {
-        let shares: Vec<u64> = shares_ppm.iter().copied().map(u64::from).collect();
+        let mut shares: Vec<u64> = shares_ppm.iter().copied().map(u64::from).collect();
         let sum: u64 = shares.iter().sum();
-        assert!(sum == WHOLE || sum == 0, "shares in force make a whole or nothing");
+        assert!(sum <= WHOLE, "shares in force make a whole or less");
+        shares.push(WHOLE - sum);
         Balance { taken: vec![0; shares.len()], shares, turn: 0 }
     }
 
@@ -31,7 +32,7 @@ impl Balance {
         self.shares.get(arm).map_or(0, |share| u32::try_from(*share).unwrap_or(WHOLE_PPM))
     }
 
-    /// The arm for the next request. `draw` is any number, best a random one.
+    /// The arm for the next request; `None`: it is nobody's. `draw` is any number, best a random one.
     pub fn choose(&mut self, draw: u64) -> Option<usize> {
         let turn = self.turn + 1;
         let arm = match self.sharing().as_slice() {
@@ -46,7 +47,8 @@ impl Balance {
             self.turn = 0; // Every arm has had exactly its share.
             self.taken.fill(0);
         }
-        Some(arm)
+        let is_nobody = arm + 1 == self.shares.len();
+        (!is_nobody).then_some(arm)
     }
 
     fn sharing(&self) -> Vec<usize> {
@@ -80,29 +82,36 @@ impl Balance {
     }
 }
 
-/// What an arm wants and whether it could take it.
+/// What an arm wants, and what it could take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub share_ppm: u32,
-    pub has_capacity: bool,
+    pub healthy: u32,
+    /// Healthy instances that it takes to carry the share.
+    pub carriers: u32,
 }
 
-/// Capacity before weight: the share of an arm without capacity goes to those that have some and a share of their own,
-/// in proportion. An arm without a share never gets any. The result makes a whole, or is all 0.
+/// The arm with the greatest claim, the first of equals: what the others can't carry is its.
+pub fn primary(claims: impl IntoIterator<Item = u32>) -> Option<usize> {
+    let claims = claims.into_iter().enumerate().filter(|(_, share_ppm)| *share_ppm > 0);
+    claims.max_by_key(|(arm, share_ppm)| (*share_ppm, std::cmp::Reverse(*arm))).map(|(arm, _)| arm)
+}
+
+/// Capacity before weight. A minor arm gets its claim, or the part of it that its healthy instances can carry, and never
+/// more: what is being tried must not meet users whom the plan keeps from it. The primary arm gets the rest while it has
+/// an instance at all; while it has none the rest is nobody's, and the requests wait for it.
 pub fn shares_in_force(claims: &[Claim]) -> Vec<u32> {
-    let claimed = |claim: &Claim| if claim.has_capacity { u64::from(claim.share_ppm) } else { 0 };
-    let sum: u64 = claims.iter().map(claimed).sum();
-    if sum == 0 {
-        return vec![0; claims.len()];
+    let carried = |claim: &Claim| {
+        let carriers = u64::from(claim.carriers.max(1));
+        u64::from(claim.share_ppm) * u64::from(claim.healthy).min(carriers) / carriers
+    };
+    let mut shares: Vec<u64> = claims.iter().map(carried).collect();
+    if let Some(primary) = primary(claims.iter().map(|claim| claim.share_ppm)) {
+        shares[primary] = 0;
+        let rest = WHOLE.saturating_sub(shares.iter().sum());
+        shares[primary] = if claims[primary].healthy > 0 { rest } else { 0 };
     }
-    let mut shares: Vec<u64> = claims.iter().map(|claim| claimed(claim) * WHOLE / sum).collect();
-    let mut by_remainder: Vec<usize> = (0..claims.len()).collect();
-    by_remainder.sort_by_key(|arm| std::cmp::Reverse(claimed(&claims[*arm]) * WHOLE % sum));
-    let missing = usize::try_from(WHOLE - shares.iter().sum::<u64>()).expect("less than one each is missing");
-    for arm in by_remainder.into_iter().take(missing) {
-        shares[arm] += 1;
-    }
-    shares.into_iter().map(|share| u32::try_from(share).expect("no share is above the whole")).collect()
+    shares.into_iter().map(|share| u32::try_from(share).unwrap_or(WHOLE_PPM)).collect()
 }
 
 /// Round robin over however many there are at the moment.
@@ -125,9 +134,13 @@ mod tests {
     use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
 
     fn whole(parts: &[u32]) -> Vec<u32> {
-        let claims: Vec<Claim> =
-            parts.iter().map(|part| Claim { share_ppm: *part, has_capacity: true }).collect();
-        shares_in_force(&claims)
+        let sum: u64 = parts.iter().copied().map(u64::from).sum();
+        let scaled = |part: &u32| u32::try_from(u64::from(*part) * WHOLE / sum.max(1)).expect("a part");
+        let mut shares: Vec<u32> = parts.iter().map(scaled).collect();
+        if sum > 0 {
+            shares[0] += WHOLE_PPM - shares.iter().sum::<u32>();
+        }
+        shares
     }
 
     fn next_draw(state: &mut u64) -> u64 {
@@ -162,18 +175,41 @@ mod tests {
         }
 
         #[test]
-        fn shares_in_force_make_a_whole_and_never_serve_who_has_no_share(
-            claims in proptest::collection::vec((0u32..=WHOLE_PPM, any::<bool>()), 0..9),
+        fn no_arm_gets_more_than_it_claims_and_can_carry_but_the_primary(
+            parts in proptest::collection::vec(0u32..WHOLE_PPM, 1..7),
+            able in proptest::collection::vec((0u32..5, 0u32..5), 7),
         ) {
-            let claims: Vec<Claim> =
-                claims.into_iter().map(|(share_ppm, has_capacity)| Claim { share_ppm, has_capacity }).collect();
+            let claims: Vec<Claim> = whole(&parts)
+                .into_iter()
+                .zip(able)
+                .map(|(share_ppm, (healthy, carriers))| Claim { share_ppm, healthy, carriers })
+                .collect();
             let shares = shares_in_force(&claims);
-            let can = |claim: &Claim| claim.has_capacity && claim.share_ppm > 0;
-            let expected = if claims.iter().any(can) { WHOLE_PPM } else { 0 };
-            prop_assert_eq!(shares.iter().sum::<u32>(), expected);
-            for (claim, share) in claims.iter().zip(shares) {
-                prop_assert!(can(claim) || share == 0);
+            let primary = primary(claims.iter().map(|claim| claim.share_ppm));
+            for (arm, (claim, share)) in claims.iter().zip(&shares).enumerate() {
+                prop_assert!(claim.healthy > 0 || *share == 0, "nothing goes where nobody is healthy");
+                prop_assert!(claim.share_ppm > 0 || *share == 0, "nothing goes where nothing is claimed");
+                let carried = u64::from(claim.share_ppm) * u64::from(claim.healthy);
+                let fits = u64::from(*share) * u64::from(claim.carriers) <= carried;
+                prop_assert!(Some(arm) == primary || (*share <= claim.share_ppm && fits));
             }
+            let is_led = primary.is_some_and(|primary| claims[primary].healthy > 0);
+            let sum: u32 = shares.iter().sum();
+            let expected = sum == WHOLE_PPM || (!is_led && sum < WHOLE_PPM);
+            prop_assert!(expected, "{sum} in force");
+        }
+
+        #[test]
+        fn what_the_primary_cannot_take_is_nobodys_and_the_others_keep_their_share(
+            minor in 1u32..=WHOLE_PPM / 2 - 1,
+            seed in any::<u64>(),
+        ) {
+            let claim = |share_ppm, healthy| Claim { share_ppm, healthy, carriers: 1 };
+            let shares = shares_in_force(&[claim(WHOLE_PPM - minor, 0), claim(minor, 1)]);
+            prop_assert_eq!(&shares, &[0, minor]);
+            let (mut balance, mut draw) = (Balance::new(&shares), seed);
+            let taken = (0..2_000).filter(|_| balance.choose(next_draw(&mut draw)).is_some()).count();
+            prop_assert!((taken as u64 * WHOLE).abs_diff(2_000 * u64::from(minor)) < WHOLE);
         }
 
         #[test]
@@ -215,18 +251,23 @@ mod tests {
     }
 
     #[test]
-    fn an_arm_without_capacity_gives_its_share_away_unless_the_others_have_none() {
+    fn an_ill_canary_gives_its_share_back_and_an_ill_stable_version_keeps_it() {
         let claims = |stable, canary| {
             [
-                Claim { share_ppm: 900_000, has_capacity: stable },
-                Claim { share_ppm: 100_000, has_capacity: canary },
+                Claim { share_ppm: 900_000, healthy: stable, carriers: 3 },
+                Claim { share_ppm: 100_000, healthy: canary, carriers: 2 },
             ]
         };
-        assert_eq!(shares_in_force(&claims(true, true)), [900_000, 100_000]);
-        assert_eq!(shares_in_force(&claims(true, false)), [1_000_000, 0]);
-        assert_eq!(shares_in_force(&claims(false, false)), [0, 0]);
-        let rolled_back =
-            [Claim { share_ppm: 1_000_000, has_capacity: false }, Claim { share_ppm: 0, has_capacity: true }];
+        assert_eq!(shares_in_force(&claims(3, 2)), [900_000, 100_000]);
+        assert_eq!(shares_in_force(&claims(1, 2)), [900_000, 100_000]);
+        assert_eq!(shares_in_force(&claims(3, 1)), [950_000, 50_000]);
+        assert_eq!(shares_in_force(&claims(3, 0)), [1_000_000, 0]);
+        assert_eq!(shares_in_force(&claims(0, 2)), [0, 100_000]);
+        assert_eq!(shares_in_force(&claims(0, 0)), [0, 0]);
+        let rolled_back = [
+            Claim { share_ppm: 1_000_000, healthy: 0, carriers: 3 },
+            Claim { share_ppm: 0, healthy: 1, carriers: 0 },
+        ];
         assert_eq!(shares_in_force(&rolled_back), [0, 0]);
     }
 }

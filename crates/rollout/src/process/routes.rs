@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
-use crate::process::balance::{Balance, Claim, Round, shares_in_force};
+use crate::process::balance::{Balance, Claim, Round, primary, shares_in_force};
 use crate::process::counters::Counters;
 use crate::process::upstream::Upstream;
 
@@ -16,6 +16,8 @@ use crate::process::upstream::Upstream;
 pub struct Route {
     pub counters: Arc<Counters>,
     pub share_ppm: u32,
+    /// Healthy instances that it takes to carry the share.
+    pub carriers: u32,
     pub healthy: Vec<Arc<Upstream>>,
 }
 
@@ -112,14 +114,18 @@ impl Routes {
     }
 
     /// An instance for a request, as soon as there is one; `None` when there was none until `until`. A second try goes
-    /// elsewhere if it can, or else to the same instance, provided that the supervisor has put it back.
+    /// elsewhere if it can, or else to the same instance, provided that the supervisor has put it back. A request whose
+    /// turn was nobody's waits for the primary arm: were it to draw again at each change, a canary would get them all.
     pub async fn take(&self, failed: Option<&Failed>, until: Instant) -> Option<Pick> {
+        let mut waits = false;
         loop {
             let mut changed = std::pin::pin!(self.changed.notified());
             changed.as_mut().enable();
-            if let Some(pick) = failed.and_then(|failed| self.elsewhere(failed)).or_else(|| self.by_share()) {
+            let whose_turn = || if waits { self.lock().of_primary() } else { self.by_share() };
+            if let Some(pick) = failed.and_then(|failed| self.elsewhere(failed)).or_else(whose_turn) {
                 return Some(pick);
             }
+            waits = true;
             timeout_at(until.into(), changed).await.ok()?;
         }
     }
@@ -129,7 +135,8 @@ impl Routes {
         self.lock().by_share()
     }
 
-    /// An instance other than where the request failed before: of the same arm if it has another one.
+    /// An instance other than where the request failed before: of the same arm if it has another one, or else of the
+    /// primary arm.
     pub fn elsewhere(&self, failed: &Failed) -> Option<Pick> {
         self.lock().elsewhere(failed)
     }
@@ -173,7 +180,11 @@ impl Table {
         let claims: Vec<Claim> = self
             .arms
             .iter()
-            .map(|arm| Claim { share_ppm: arm.route.share_ppm, has_capacity: !arm.route.healthy.is_empty() })
+            .map(|arm| Claim {
+                share_ppm: arm.route.share_ppm,
+                healthy: u32::try_from(arm.route.healthy.len()).unwrap_or(u32::MAX),
+                carriers: arm.route.carriers,
+            })
             .collect();
         let shares = shares_in_force(&claims);
         let is_same =
@@ -190,13 +201,18 @@ impl Table {
     }
 
     fn elsewhere(&mut self, failed: &Failed) -> Option<Pick> {
-        let shares: Vec<u32> = (0..self.arms.len()).map(|arm| self.balance.share_ppm(arm)).collect();
-        let (same, others): (Vec<usize>, Vec<usize>) = (0..self.arms.len())
-            .filter(|arm| shares[*arm] > 0)
-            .partition(|arm| self.arms[*arm].route.counters.version == failed.version);
-        let mut others = others;
-        others.sort_by_key(|arm| std::cmp::Reverse(shares[*arm]));
-        same.into_iter().chain(others).find_map(|arm| self.arms[arm].pick(Some(failed.instance)))
+        let same = self.arms.iter().position(|arm| arm.route.counters.version == failed.version);
+        let same = same.filter(|arm| self.balance.share_ppm(*arm) > 0);
+        same.into_iter().chain(self.primary()).find_map(|arm| self.arms[arm].pick(Some(failed.instance)))
+    }
+
+    fn of_primary(&mut self) -> Option<Pick> {
+        let primary = self.primary()?;
+        self.arms[primary].pick(None)
+    }
+
+    fn primary(&self) -> Option<usize> {
+        primary(self.arms.iter().map(|arm| arm.route.share_ppm))
     }
 
     fn routes_to(&self, instance: u64) -> bool {
@@ -231,7 +247,7 @@ mod tests {
 
     fn route(version: &str, share_ppm: u32, instances: &[u64]) -> Route {
         let healthy = instances.iter().map(|instance| Upstream::new(*instance, 1)).collect();
-        Route { counters: Counters::new(version, version), share_ppm, healthy }
+        Route { counters: Counters::new(version, version), share_ppm, carriers: 1, healthy }
     }
 
     fn taken(routes: &Routes, times: usize) -> Vec<String> {
@@ -243,7 +259,7 @@ mod tests {
     #[test]
     fn no_request_is_chosen_for_an_arm_once_its_share_is_gone() {
         let routes = Routes::new(1);
-        routes.set(vec![route("stable", 500_000, &[1]), route("bad", 500_000, &[2])]);
+        routes.set(vec![route("stable", 400_000, &[1]), route("bad", 600_000, &[2])]);
         assert!(taken(&routes, 10).contains(&"bad".to_owned()));
         let bad =
             routes.elsewhere(&Failed { version: "stable".to_owned(), instance: 1 }).expect("bad is left");
@@ -251,6 +267,7 @@ mod tests {
         let still_there = Route {
             counters: Arc::clone(&bad.counters),
             share_ppm: 0,
+            carriers: 0,
             healthy: vec![Arc::clone(&bad.upstream)],
         };
         routes.set(vec![route("stable", 1_000_000, &[1]), still_there]);
@@ -266,10 +283,37 @@ mod tests {
         let failed = Failed { version: "one".to_owned(), instance: 1 };
         let pick = routes.elsewhere(&failed).expect("there is another one");
         assert_eq!(pick.upstream.instance, 2);
+        let of_minor = Failed { version: "two".to_owned(), instance: 3 };
+        assert_eq!(routes.elsewhere(&of_minor).expect("the primary arm").counters.version, "one");
         routes.suspect(&Upstream::new(2, 1));
-        assert_eq!(routes.elsewhere(&failed).expect("the other arm").upstream.instance, 3);
-        routes.suspect(&Upstream::new(3, 1));
-        assert!(routes.elsewhere(&failed).is_none());
+        assert!(routes.elsewhere(&failed).is_none(), "a minor arm does not take what the primary can't");
+    }
+
+    #[tokio::test]
+    async fn while_stable_is_ill_the_canary_keeps_its_share_and_the_others_wait_for_stable() {
+        let routes = Arc::new(Routes::new(1));
+        let ill = || vec![route("stable", 900_000, &[]), route("canary", 100_000, &[3])];
+        routes.set(ill());
+        let served = taken(&routes, 100).into_iter().filter(|arm| arm == "canary").count();
+        assert_eq!(served, 10);
+        let waiting: Vec<_> = (0..50)
+            .map(|_| {
+                let routes = Arc::clone(&routes);
+                let until = Instant::now() + std::time::Duration::from_secs(60);
+                tokio::spawn(async move { routes.take(None, until).await })
+            })
+            .collect();
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+            routes.set(ill());
+        }
+        routes.set(vec![route("stable", 900_000, &[1]), route("canary", 100_000, &[3])]);
+        let mut canary = 0;
+        for taken in waiting {
+            let pick = taken.await.expect("the task ends").expect("stable is back");
+            canary += usize::from(pick.counters.version == "canary");
+        }
+        assert!(canary <= 6, "{canary} of 50, and 5 are its share");
     }
 
     #[tokio::test]

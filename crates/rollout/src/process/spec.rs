@@ -160,6 +160,9 @@ pub struct DesiredArm {
     pub instances: u32,
     /// Parts per million. Those of all arms make a whole.
     pub share_ppm: u32,
+    /// Healthy instances that it takes to carry the share, others being on their way; all of them where it is not said.
+    #[serde(default)]
+    pub carriers: Option<u32>,
 }
 
 impl DesiredArms {
@@ -184,6 +187,9 @@ impl DesiredArm {
         unless(self.instances <= MAX_INSTANCES_PER_ARM, || format!("too many instances for `{label}`"))?;
         unless(self.instances > 0 || self.share_ppm == 0, || {
             format!("`{label}` has a share and no instance")
+        })?;
+        unless(self.carriers.is_none_or(|carriers| carriers <= self.instances), || {
+            format!("`{label}` needs more instances for its share than are wanted")
         })?;
         unless(self.executable.is_absolute(), || format!("the executable of `{label}` is not absolute"))?;
         let directory_is_absolute = self.directory.as_ref().is_none_or(|directory| directory.is_absolute());
@@ -342,6 +348,7 @@ mod tests {
             directory: None,
             instances: 1,
             share_ppm,
+            carriers: None,
         }
     }
 

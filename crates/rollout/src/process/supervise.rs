@@ -336,7 +336,12 @@ impl Supervisor {
         let route = |arm: &DesiredArm| {
             let known = self.arms.get(&arm.version)?;
             let counters = Arc::clone(&known.counters);
-            Some(Route { counters, share_ppm: arm.share_ppm, healthy: healthy(&arm.version) })
+            Some(Route {
+                counters,
+                share_ppm: arm.share_ppm,
+                carriers: arm.carriers.unwrap_or(arm.instances),
+                healthy: healthy(&arm.version),
+            })
         };
         self.routes.set(self.desired_arms().iter().filter_map(route).collect());
     }

@@ -133,6 +133,7 @@ fn to_host(site: &Site, arm: &Arm) -> Result<DesiredArm, Failure> {
         directory: None,
         instances: arm.instances,
         share_ppm: arm.share.ppm(),
+        carriers: Some(arm.carriers),
     })
 }
 

@@ -131,6 +131,7 @@ pub fn arm_with(label: &str, instances: u32, share_ppm: u32, environment: &[(&st
         directory: None,
         instances,
         share_ppm,
+        carriers: None,
     }
 }
 
