@@ -7,3 +7,4 @@ mod recovery;
 mod setting;
 mod shifting;
 mod targeting;
+mod walking;
