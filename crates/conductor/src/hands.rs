@@ -8,6 +8,7 @@ use patchline_build::builder::Builder;
 use patchline_generate::fixer::Fixer;
 use patchline_judge::judge::Judge;
 use patchline_model::id::PatchId;
+use patchline_model::time::Timestamp;
 use patchline_rollout::target::Target;
 use patchline_sandbox::sandbox::Sandbox;
 use patchline_verify::check::Check;
@@ -25,9 +26,18 @@ pub struct Hands {
     pub checks: Vec<Box<dyn Check>>,
     pub gate: Gate,
     pub targets: Vec<Box<dyn Target>>,
-    /// Judges of running rollouts with the number of looks that they have seen. A cache: each can be made again from the
+    /// Judges of running rollouts. A cache: each can be made again from the
     /// looks in the ledger.
-    pub judges: Mutex<BTreeMap<PatchId, (usize, Judge)>>,
+    pub judges: Mutex<BTreeMap<PatchId, Seated>>,
+}
+
+/// A judge of one try of a patch.
+pub struct Seated {
+    /// When that try's rollout began: another try has another judge.
+    pub started: Option<Timestamp>,
+    /// Looks that it has seen.
+    pub seen: usize,
+    pub judge: Judge,
 }
 
 impl Hands {

@@ -3,3 +3,4 @@
 pub mod decide;
 pub mod due;
 pub mod evolve;
+pub mod retry;

@@ -30,6 +30,8 @@ pub enum Rejection {
     Locked { patch: PatchId },
     #[error("{patch} is not paused")]
     NotPaused { patch: PatchId },
+    #[error("{patch} can't be tried again: {why}")]
+    NoRetry { patch: PatchId, why: String },
     #[error("the answer makes no sense: {0}")]
     Nonsense(String),
 }

@@ -74,12 +74,13 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Rollout(rollout::Event::Paged { .. }) => "rollout_paged",
         Fact::Review(review::Event::Ended(_)) => "review_ended",
         Fact::Review(review::Event::Reviewed(_)) => "review_reviewed",
+        Fact::Review(review::Event::Retried { .. }) => "review_retried",
         Fact::Faltered { .. } => "faltered",
     }
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 42;
+const VARIANTS: usize = 43;
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -90,7 +91,8 @@ fn samples() -> Vec<Event> {
     let by = |fact: &Fact| match fact {
         Fact::Detect(detect::Event::Opened(_))
         | Fact::Approve(_)
-        | Fact::Rollout(rollout::Event::GateOpened { .. }) => Actor::person("ops@example.com"),
+        | Fact::Rollout(rollout::Event::GateOpened { .. })
+        | Fact::Review(review::Event::Retried { .. }) => Actor::person("ops@example.com"),
         _ => Actor::Machine,
     };
     let at = Timestamp(1_767_225_600_123);
@@ -143,6 +145,7 @@ fn paperwork() -> Vec<Fact> {
         }),
         Fact::Review(review::Event::Ended(End::RolledBack(text("the canary fails more often")))),
         Fact::Review(review::Event::Reviewed(Box::new(given::review()))),
+        Fact::Review(review::Event::Retried { reason: text("the database was full") }),
         Fact::Faltered {
             job: given::job(Stage::Build, 1),
             failure: Failure::transient("the disk is full").with_hint("make room"),

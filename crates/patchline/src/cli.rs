@@ -39,14 +39,16 @@ pub enum Command {
     Approve(ApproveArguments),
     /// Hold a rollout where it is; the judge stays armed
     Pause(ControlArguments),
-    /// Let a paused rollout go on
+    /// Let a paused rollout go on, or open the gate at which it waits
     Resume(ControlArguments),
-    /// Promote a canary without waiting for more evidence
+    /// Promote the new version without waiting for more evidence
     Promote(ControlArguments),
     /// Give a patch up; a rollout under way is taken back first
     Abort(ControlArguments),
-    /// Take a canary back now
+    /// Take the new version back now
     Rollback(ControlArguments),
+    /// Try a patch again that was taken back, from the gate on and with the same artifact
+    Retry(ControlArguments),
     /// The advisory database
     #[command(subcommand)]
     Db(DbCommand),

@@ -46,6 +46,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Promote(arguments) => block_on(control::run(Control::Promote, arguments, data)),
         Command::Abort(arguments) => block_on(control::run(Control::Abort, arguments, data)),
         Command::Rollback(arguments) => block_on(control::run(Control::Rollback, arguments, data)),
+        Command::Retry(arguments) => block_on(control::run(Control::Retry, arguments, data)),
         Command::Db(DbCommand::Import(arguments)) => db::import(&arguments, data.as_deref()),
         Command::Db(DbCommand::Status) => db::status(data.as_deref()),
         Command::Judge(JudgeCommand { stdin: _ }) => judge::run(),

@@ -66,14 +66,17 @@ fn stays(patch: &Patch, events: &[Event]) -> Vec<(Stage, u64)> {
     let mut so_far = Patch::new(patch.id);
     let mut latest: Option<Timestamp> = None;
     let mut stays = Vec::new();
-    for event in events {
+    let is_end = |event: &Event| matches!(event.fact, Fact::Review(review::Event::Ended(_)));
+    // A patch that was tried again has several ends; the last one counts.
+    let last = events.iter().rposition(is_end).unwrap_or(events.len());
+    for (index, event) in events.iter().enumerate() {
         if let Some(before) = latest {
             stays.push((so_far.stage(), event.at.millis_since(before)));
             latest = Some(before.max(event.at));
         } else if matches!(event.fact, Fact::Detect(detect::Event::Opened(_))) {
             latest = Some(event.at);
         }
-        if matches!(event.fact, Fact::Review(review::Event::Ended(_))) {
+        if index == last {
             break;
         }
         so_far = evolve(so_far, event);

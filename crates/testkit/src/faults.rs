@@ -65,10 +65,12 @@ pub enum Fault {
     RollbackRetiresBadFirst,
     RollbackOverloadsStable,
     MinorArmTakesAll,
+    PromotedIsTriedAgain,
+    RetryKeepsApprovals,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 42] = [
+    pub const ALL: [Fault; 44] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::MissingIsReadAsZero,
@@ -111,6 +113,8 @@ impl Fault {
         Fault::RollbackRetiresBadFirst,
         Fault::RollbackOverloadsStable,
         Fault::MinorArmTakesAll,
+        Fault::PromotedIsTriedAgain,
+        Fault::RetryKeepsApprovals,
     ];
 }
 
@@ -129,6 +133,11 @@ impl Rules {
     }
 
     pub fn evolve(self, patch: Patch, event: &Event) -> Patch {
+        let retried = matches!(event.fact, Fact::Review(review::Event::Retried { .. }));
+        if retried && self.fault == Some(Fault::RetryKeepsApprovals) {
+            let approve = patch.approve.clone();
+            return Patch { approve, ..evolve(patch, event) };
+        }
         let forgets = self.fault == Some(Fault::PauseIsNotRemembered);
         if forgets && matches!(event.fact, Fact::Rollout(rollout::Event::Paused { .. })) {
             let paused = patch.rollout.paused.clone();
@@ -237,6 +246,11 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
             }
         }
         (Fault::PauseIsIgnored, Ask::Report { .. }) => patch.rollout.paused = None,
+        (Fault::PromotedIsTriedAgain, Ask::Review(review::Command::Retry { .. })) => {
+            if let Some(end) = &mut patch.review.end {
+                *end = review::End::RolledBack(String::new());
+            }
+        }
         (Fault::EndedPatchMoves, Ask::Rollout(_) | Ask::Review(_)) => patch.review.end = None,
         (Fault::GateIsSkipped, Ask::Report { .. }) => patch.rollout.gate = Gate::Opened,
         (Fault::GateOutlastsDeadline, Ask::Report { .. }) if waits_at_gate(&patch) => {

@@ -17,6 +17,7 @@ use patchline_model::stage::plan::{Counts, Desired, Guards, Observed};
 use patchline_model::stage::review::{self, Review};
 use patchline_model::stage::rollout::{self, JudgeAnswer, Judgement, Reading, Tick};
 use patchline_model::stage::verify::{self, CheckResult, Checked, REQUIRED, Verdict};
+use patchline_model::time::Timestamp;
 
 use crate::chance::Chance;
 use crate::scene::{PEOPLE, Planned, Scene};
@@ -37,7 +38,8 @@ pub struct Errand {
 /// The hands of a world, with what they remember.
 #[derive(Default)]
 pub struct Hands {
-    judges: BTreeMap<PatchId, (usize, Judge)>,
+    /// When the try began, looks seen, and the judge.
+    judges: BTreeMap<PatchId, (Option<Timestamp>, usize, Judge)>,
 }
 
 /// One question to the hands.
@@ -136,6 +138,7 @@ impl Hands {
             }
             Job::Approve(_) => Ok(Outcome::Approve(gate(planned, asked.patch, lies))),
             Job::Rollout(rollout::Job::Begin) => {
+                asked.target.begins(asked.id);
                 let stable = asked.target.stable();
                 let claimed = if lies { asked.patch.new_version().unwrap_or(stable) } else { stable };
                 Ok(Outcome::Rollout(rollout::Outcome::Begun { stable: claimed }))
@@ -185,16 +188,18 @@ impl Hands {
     fn judge(&mut self, patch: &Patch, observed: &Observed) -> Option<Judgement> {
         let plan = patch.rollout.plan.as_ref()?;
         let ticks = &patch.rollout.ticks;
-        let known = self.judges.remove(&patch.id).filter(|(seen, _)| *seen <= ticks.len());
+        let started = patch.rollout.started;
+        let known = self.judges.remove(&patch.id);
+        let known = known.filter(|(of, seen, _)| *of == started && *seen <= ticks.len());
         let (seen, mut judge) = match known {
-            Some(known) => known,
+            Some((_, seen, judge)) => (seen, judge),
             None => (0, Judge::new(settings(&plan.guards)).ok()?),
         };
         for tick in &ticks[seen..] {
             judge.observe(&judged(tick));
         }
         let mut now = judge.clone();
-        self.judges.insert(patch.id, (ticks.len(), judge));
+        self.judges.insert(patch.id, (started, ticks.len(), judge));
         let verdict = now.observe(&judged(&patch.rollout.tick(observed).0));
         let readings = verdict.guards.into_iter().chain([verdict.promotion]).map(|reading| Reading {
             guard: reading.name,

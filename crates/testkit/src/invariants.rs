@@ -19,7 +19,7 @@ use patchline_model::pipeline::evolve::{evolve, replay};
 use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Arm, Desired, Plan, Strategy};
-use patchline_model::stage::rollout;
+use patchline_model::stage::{review, rollout};
 use patchline_model::time::Timestamp;
 
 use crate::breach::{Breach, hold};
@@ -105,6 +105,9 @@ impl Watch {
             if let Fact::Rollout(fact) = &event.fact {
                 walk::check(seen, fact)?;
                 self.account(&entry, &after, fact);
+            }
+            if let Fact::Review(review::Event::Retried { .. }) = &event.fact {
+                self.accounts.remove(&id);
             }
             patch = after;
         }

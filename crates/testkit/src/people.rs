@@ -21,7 +21,7 @@ pub fn press(chance: &mut Chance, patch: &Patch) -> Command {
         _ => Actor::person(chance.pick::<&str>(&PEOPLE)),
     };
     let reason = "because".to_owned();
-    let ask = match chance.below(40) {
+    let ask = match chance.below(46) {
         0..=15 => {
             let shown = patch.approve.decision.as_ref().map(|decision| decision.dossier.clone());
             let shown = shown.filter(|_| !chance.one_in(5)).unwrap_or_else(|| Digest::of(b"stale"));
@@ -33,7 +33,8 @@ pub fn press(chance: &mut Chance, patch: &Patch) -> Command {
         24..=31 => Ask::Rollout(rollout::Command::Resume),
         32..=35 => Ask::Rollout(rollout::Command::Promote { reason }),
         36..=38 => Ask::Rollout(rollout::Command::Rollback { reason }),
-        _ => Ask::Review(review::Command::Abort { reason }),
+        39 => Ask::Review(review::Command::Abort { reason }),
+        _ => Ask::Review(review::Command::Retry { reason }),
     };
     Command { by, ask }
 }

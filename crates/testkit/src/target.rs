@@ -36,6 +36,8 @@ pub struct Target {
     /// The patch that moves the service now with its newest attempt, and those that did before: old orders don't count.
     newest: Option<(PatchId, u32)>,
     past: BTreeSet<PatchId>,
+    /// The attempt of each patch after which its orders count: those of an earlier try are old, too.
+    floors: BTreeMap<PatchId, u32>,
     epoch: u64,
     unrouted: u64,
     /// Times that counters were lost or could not be read; what was served then may be missing from the totals.
@@ -63,6 +65,7 @@ impl Target {
             desired: None,
             newest: None,
             past: BTreeSet::new(),
+            floors: BTreeMap::new(),
             epoch: 1,
             unrouted: 0,
             losses: 0,
@@ -88,16 +91,27 @@ impl Target {
         most.map(|arm| arm.version.clone()).expect("something always runs")
     }
 
+    /// A rollout begins: if the patch moved the service before, its new orders count and its old ones don't.
+    pub fn begins(&mut self, job: JobId) {
+        let floor = self.floors.entry(job.patch).or_default();
+        *floor = (*floor).max(job.attempt);
+        self.past.remove(&job.patch);
+    }
+
     /// Takes an order, unless it is older than one that was taken before.
     pub fn order(&mut self, job: JobId, desired: &Desired) -> bool {
         let other = self.newest.filter(|(patch, _)| *patch != job.patch).map(|(patch, _)| patch);
         let newer = |(patch, attempt)| patch != job.patch || job.attempt >= attempt;
-        let obeys = self.newest.is_none_or(newer) && !self.past.contains(&job.patch);
+        let floor = self.floors.get(&job.patch).copied().unwrap_or(0);
+        let is_fresh = job.attempt >= floor && !self.past.contains(&job.patch);
+        let obeys = self.newest.is_none_or(newer) && is_fresh;
         if !obeys && self.fault != Some(Fault::TargetObeysOldOrders) {
             return false;
         }
         self.past.extend(other);
         self.newest = Some((job.patch, job.attempt));
+        let floor = self.floors.entry(job.patch).or_default();
+        *floor = (*floor).max(job.attempt);
         self.desired = Some(desired.clone());
         true
     }

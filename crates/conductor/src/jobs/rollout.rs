@@ -21,7 +21,7 @@ use crate::conductor::Conductor;
 use crate::establish::{bring_up, first_version, run_and_target, site};
 use crate::failures::git_failure;
 use crate::failures::storage;
-use crate::hands::Hands;
+use crate::hands::{Hands, Seated};
 
 /// The judge looks this often.
 const LOOK: Seconds = Seconds(1);
@@ -158,15 +158,17 @@ fn judge(hands: &Hands, patch: &Patch, observed: &Observed) -> Result<Judgement,
         return Err(Failure::permanent("the rollout has no plan"));
     };
     let mut judges = hands.judges.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = judges.remove(&patch.id).filter(|(seen, _)| *seen <= patch.rollout.ticks.len());
+    let (started, ticks) = (patch.rollout.started, &patch.rollout.ticks);
+    let known = judges.remove(&patch.id);
+    let known = known.filter(|seated| seated.started == started && seated.seen <= ticks.len());
     let (seen, mut judge) = match known {
-        Some(known) => known,
+        Some(seated) => (seated.seen, seated.judge),
         None => (0, new_judge(plan)?),
     };
-    for tick in &patch.rollout.ticks[seen..] {
+    for tick in &ticks[seen..] {
         judge.observe(&for_judge(tick));
     }
-    judges.insert(patch.id, (patch.rollout.ticks.len(), judge.clone()));
+    judges.insert(patch.id, Seated { started, seen: ticks.len(), judge: judge.clone() });
     let (tick, _) = patch.rollout.tick(observed);
     Ok(judgement(judge.observe(&for_judge(&tick))))
 }

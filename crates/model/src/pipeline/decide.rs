@@ -9,6 +9,7 @@ use crate::id::{JobId, Stage};
 use crate::job::{Due, Outcome};
 use crate::patch::Patch;
 use crate::pipeline::due::due;
+use crate::pipeline::retry;
 use crate::rejection::Rejection;
 use crate::stage::detect::{Opening, Until};
 use crate::stage::phase::Phase;
@@ -32,6 +33,10 @@ pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Ev
         Ask::Approve(command) => approve(cx, patch, &by, command)?,
         Ask::Rollout(command) => steer(patch, &by, command)?,
         Ask::Review(review::Command::Abort { reason }) => abort(patch, &by, reason)?,
+        Ask::Review(review::Command::Retry { reason }) => {
+            opening(patch)?;
+            retry::decide(patch, &by, reason)?.into_iter().map(Fact::Review).collect()
+        }
         Ask::Report { job, answer } => report(cx, patch, job, answer)?,
     };
     Ok(facts.into_iter().map(|fact| Event { at: cx.now, by: by.clone(), fact }).collect())

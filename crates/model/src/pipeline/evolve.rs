@@ -28,7 +28,18 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
         Fact::Verify(fact) => patch.verify = verify::evolve(patch.verify, fact),
         Fact::Approve(fact) => patch.approve = approve::evolve(patch.approve, fact),
         Fact::Rollout(fact) => patch.rollout = rollout::evolve(patch.rollout, event.at, fact),
-        Fact::Review(fact) => patch.review = review::evolve(patch.review, fact),
+        Fact::Review(fact) => {
+            // The world has changed meanwhile: nobody's word and no look of the try before counts for this one.
+            if matches!(fact, review::Event::Retried { .. }) {
+                (patch.approve, patch.rollout) = (approve::State::default(), rollout::State::default());
+                patch.faltering = None;
+                // It is an event of theirs, too: an answer that was asked for before is not owed any more.
+                for reopened in [Stage::Approve, Stage::Rollout] {
+                    *patch.attempts.entry(reopened).or_insert(0) += 1;
+                }
+            }
+            patch.review = review::evolve(patch.review, fact);
+        }
         Fact::Faltered { failure, retry_at, .. } => {
             let before = patch.faltering.take().filter(|faltering| faltering.stage == stage);
             patch.faltering = Some(Faltering {

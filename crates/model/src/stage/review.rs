@@ -24,6 +24,8 @@ pub enum End {
 pub struct State {
     pub end: Option<End>,
     pub reviewed: Option<Review>,
+    /// Times that the patch was opened again after its end.
+    pub retries: u32,
 }
 
 /// What the look back found.
@@ -50,6 +52,10 @@ pub struct Review {
 pub enum Event {
     Ended(End),
     Reviewed(Box<Review>),
+    /// A person tries it again: the gate is asked anew and the rollout begins anew, with the same artifact.
+    Retried {
+        reason: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,6 +63,8 @@ pub enum Event {
 pub enum Command {
     /// Give the patch up. A rollout that is under way is taken back first.
     Abort { reason: String },
+    /// Try an ended patch again, from the gate on.
+    Retry { reason: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +86,9 @@ pub fn evolve(mut state: State, event: &Event) -> State {
     match event {
         Event::Ended(end) => state.end = Some(end.clone()),
         Event::Reviewed(review) => state.reviewed = Some((**review).clone()),
+        Event::Retried { .. } => {
+            state = State { end: None, reviewed: None, retries: state.retries.saturating_add(1) };
+        }
     }
     state
 }

@@ -312,6 +312,10 @@ fn review_line(fact: &review::Event) -> Told {
             review::End::NothingToDo => (Mood::Good, "ended: nothing needs a fix".to_owned(), Vec::new()),
             review::End::Abandoned(why) => (Mood::Bad, format!("ended: abandoned: {why}"), Vec::new()),
         },
+        review::Event::Retried { reason } => {
+            let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+            (Mood::Warn, format!("tried again, from the gate on{why}"), Vec::new())
+        }
         review::Event::Reviewed(review) => {
             let mut details = vec![format!(
                 "requests {}, failed by the new version {}, failed by shifting {}",

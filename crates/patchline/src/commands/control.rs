@@ -1,4 +1,4 @@
-//! `pause`, `resume`, `promote`, `abort`, `rollback`: a person steers. Asking twice is asking once.
+//! `pause`, `resume`, `promote`, `abort`, `rollback`, `retry`: a person steers. Asking twice is asking once.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -30,6 +30,7 @@ pub enum Control {
     Promote,
     Abort,
     Rollback,
+    Retry,
 }
 
 pub async fn run(
@@ -51,6 +52,7 @@ pub async fn run(
         Control::Promote => Ask::Rollout(rollout::Command::Promote { reason }),
         Control::Rollback => Ask::Rollout(rollout::Command::Rollback { reason }),
         Control::Abort => Ask::Review(review::Command::Abort { reason }),
+        Control::Retry => Ask::Review(review::Command::Retry { reason }),
     };
     let events = conductor.submit(id, Command { by, ask }, None).await?;
     if events.is_empty() {

@@ -122,6 +122,7 @@ fn word(fact: &Fact) -> String {
         Fact::Rollout(fact) => return rollout_word(fact),
         Fact::Review(review::Event::Ended(_)) => "ended",
         Fact::Review(review::Event::Reviewed(_)) => "reviewed",
+        Fact::Review(review::Event::Retried { .. }) => "retried",
         Fact::Faltered { .. } => "faltered",
     };
     word.to_owned()

@@ -1,4 +1,5 @@
-//! What people may ask of a patch: approve, reject, pause, resume, promote, abort, roll back.
+//! What people may ask of a patch: approve, reject, pause, resume, promote, abort, roll back, try
+//! again.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -72,8 +73,9 @@ fn ask(action: &str, word: Word) -> Result<Ask, Problem> {
         // Who rolls back is in a hurry: the reason may come later.
         "rollback" => Ok(Ask::Rollout(rollout::Command::Rollback { reason })),
         "abort" => Ok(Ask::Review(review::Command::Abort { reason: given() })),
+        "retry" => Ok(Ask::Review(review::Command::Retry { reason: given() })),
         _ => Err(Problem::new(StatusCode::NOT_FOUND, "there is no such action")
-            .with_hint("actions are approve, reject, pause, resume, promote, abort and rollback")),
+            .with_hint("actions are approve, reject, pause, resume, promote, abort, rollback and retry")),
     }
 }
 

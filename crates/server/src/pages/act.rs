@@ -2,6 +2,7 @@
 
 use maud::{Markup, html};
 use patchline_model::patch::Patch;
+use patchline_model::pipeline::retry;
 use patchline_model::stage::phase::Phase;
 use patchline_model::view::board::waits_at_gate;
 
@@ -92,6 +93,15 @@ fn buttons(patch: &Patch) -> Vec<Button> {
     } else {
         Button { action: "pause", words: "Pause", class: "", confirm: None }
     };
+    let retry = Button {
+        action: "retry",
+        words: "Try again",
+        class: "",
+        confirm: Some("Ask the gate anew, and roll the same artifact out again?"),
+    };
+    if patch.has_ended() && retry::why_not(patch).is_none() {
+        return vec![retry];
+    }
     if patch.has_ended() || patch.opening.is_none() {
         return Vec::new();
     }

@@ -76,7 +76,8 @@ impl Series {
         let mut gathering: Option<Gathering> = None;
         for (at, fact) in facts {
             if let rollout::Event::Started { .. } = fact {
-                gathering.get_or_insert_with(|| Gathering::begin(at));
+                // Of several tries the newest one is shown.
+                gathering = Some(Gathering::begin(at));
             }
             if let Some(gathering) = &mut gathering {
                 gathering.take(at, fact);

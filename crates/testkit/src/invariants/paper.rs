@@ -33,10 +33,11 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
     if before.has_ended() {
         let looks_back = match &seen.event.fact {
             Fact::Review(review::Event::Reviewed(_)) => before.review.reviewed.is_none(),
+            Fact::Review(review::Event::Retried { .. }) => true,
             Fact::Faltered { job, .. } => job.stage == patchline_model::id::Stage::Review,
             _ => false,
         };
-        says(looks_back, "an ended patch is only looked back at")?;
+        says(looks_back, "an ended patch is only looked back at, or tried again")?;
     }
     match &seen.event.fact {
         Fact::Detect(detect::Event::Opened(_)) => says(before.version == 0, "a patch is opened once"),
@@ -75,6 +76,7 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
         }
         Fact::Rollout(_) => Ok(()),
         Fact::Review(review::Event::Ended(end)) => ended(seen, end),
+        Fact::Review(review::Event::Retried { .. }) => retried(seen),
         Fact::Review(review::Event::Reviewed(_)) => {
             says(before.has_ended(), "only what has ended is reviewed")
         }
@@ -101,6 +103,23 @@ fn approved(seen: Seen<'_>, approval: &Approval) -> Result<(), Breach> {
     let asked = seen.before.approve.decision.as_ref().map(|decision| &decision.dossier);
     let same = shown == Some(&approval.dossier) && asked == shown;
     says(same, "an approval is given over exactly what was shown")
+}
+
+/// Only what was taken back or stopped on its way out comes again, by a person's word, and nobody's old word counts.
+fn retried(seen: Seen<'_>) -> Result<(), Breach> {
+    let says = |holds: bool, invariant: &'static str| {
+        hold(holds, invariant, seen.patch(), || {
+            format!("{:?} after {:?}", seen.event, seen.before.review.end)
+        })
+    };
+    let stopped = matches!(seen.before.review.end, Some(End::RolledBack(_) | End::Abandoned(_)));
+    let person = matches!(seen.event.by, Actor::Person(_));
+    says(
+        stopped && person && is_shown(seen.before),
+        "a person tries again what was proven and did not stay",
+    )?;
+    let asks_anew = seen.after.approve == approve::State::default() && seen.after.rollout.ticks.is_empty();
+    says(asks_anew, "a new try asks the gate and the judge anew")
 }
 
 fn ended(seen: Seen<'_>, end: &End) -> Result<(), Breach> {
