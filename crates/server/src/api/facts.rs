@@ -10,7 +10,7 @@ use patchline_model::stage::generate::Candidate;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Plan, Version};
 use patchline_model::stage::review::{End, Review};
-use patchline_model::stage::rollout::{Cause, Judgement, Totals};
+use patchline_model::stage::rollout::{Cause, Gate, Judgement, Totals};
 use patchline_model::stage::triage::Priority;
 use patchline_model::stage::verify::Verdict;
 use patchline_model::time::Timestamp;
@@ -89,6 +89,8 @@ pub struct RolloutFacts<'a> {
     pub started: Option<Timestamp>,
     pub since: Timestamp,
     pub paused: Option<&'a str>,
+    /// Of the present step: ahead, waits for a person, or opened.
+    pub gate: Gate,
     pub hurried: bool,
     pub looks: usize,
     /// Looks in a row in which an arm was missing.
@@ -188,6 +190,7 @@ impl<'a> RolloutFacts<'a> {
             started: rollout.started,
             since: rollout.since,
             paused: rollout.paused.as_deref(),
+            gate: rollout.gate,
             hurried: rollout.hurried,
             looks: rollout.ticks.len(),
             missing: rollout.missing,
