@@ -6,4 +6,5 @@ pub mod detect;
 pub mod generate;
 pub mod review;
 pub mod rollout;
+pub mod smoke;
 pub mod verify;

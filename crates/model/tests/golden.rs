@@ -51,11 +51,15 @@ fn file(fact: &Fact) -> &'static str {
             Strategy::Canary(canary) if canary.end.is_some() => "rollout_started_watched",
             Strategy::Canary(_) => "rollout_started",
             Strategy::Rolling(_) => "rollout_started_rolling",
+            Strategy::BlueGreen(blue_green) if blue_green.smoke.is_some() => "rollout_started_smoking",
             Strategy::BlueGreen(_) => "rollout_started_blue_green",
         },
         Fact::Rollout(rollout::Event::StepPrepared { .. }) => "rollout_step_prepared",
         Fact::Rollout(rollout::Event::GateReached { .. }) => "rollout_gate_reached",
         Fact::Rollout(rollout::Event::GateOpened { .. }) => "rollout_gate_opened",
+        Fact::Rollout(rollout::Event::SmokeBegun { .. }) => "rollout_smoke_begun",
+        Fact::Rollout(rollout::Event::SmokePassed { .. }) => "rollout_smoke_passed",
+        Fact::Rollout(rollout::Event::SmokeFailed { .. }) => "rollout_smoke_failed",
         Fact::Rollout(rollout::Event::BakeBegun) => "rollout_bake_begun",
         Fact::Rollout(rollout::Event::StableReturned { .. }) => "rollout_stable_returned",
         Fact::Rollout(rollout::Event::StepEntered { .. }) => "rollout_step_entered",
@@ -80,7 +84,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 43;
+const VARIANTS: usize = 47;
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -171,6 +175,10 @@ fn moves() -> Vec<Fact> {
         started(given::watched_plan()),
         started(given::rolling_plan()),
         started(given::blue_green_plan()),
+        started(given::smoking_plan()),
+        rollout::Event::SmokeBegun { step: 0, address: text("127.0.0.1:4711") },
+        rollout::Event::SmokePassed { evidence: Digest::of(b"evidence") },
+        rollout::Event::SmokeFailed { reason: reason.clone(), evidence: Digest::of(b"evidence") },
         rollout::Event::StepPrepared { step: 1 },
         rollout::Event::GateReached { step: 1 },
         rollout::Event::GateOpened { step: 1 },

@@ -6,6 +6,7 @@ mod given;
 use given::{Given, by, check, steer};
 use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
+use patchline_model::digest::Digest;
 use patchline_model::job::{Due, Job, Outcome};
 use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
@@ -158,6 +159,32 @@ fn a_gate_that_nobody_opens_ends_by_the_plans_exit() {
     let late = begun(held).follows(0, Continue).later(11).follows(100, Promote).later(600);
     let command = late.answer(late.followed(200, Continue));
     check(&late, command, Ok(&["rollout looked", "rollout paused"]));
+}
+
+#[test]
+fn a_smoke_test_tries_an_instance_before_any_user_does() {
+    let smoked = |failed: Option<&str>| {
+        let (failed, evidence) = (failed.map(str::to_owned), Digest::of(b"smoke"));
+        Outcome::Rollout(rollout::Outcome::Smoked { failed, evidence })
+    };
+    let preview = begun(given::smoking_plan()).follows(0, Continue).later(6);
+    let command = preview.answer(preview.followed(0, Continue));
+    check(&preview, command, Ok(&["rollout looked", "rollout smoke_begun"]));
+    let early = preview.answer(smoked(None));
+    check(&preview, early, Ok(&["faltered"]));
+    let owed = preview.follows(0, Continue);
+    let Due::Job(_, Job::Rollout(rollout::Job::Smoke { address, .. })) = owed.due() else {
+        panic!("the smoke test is owed")
+    };
+    assert_eq!((address.as_str(), asked(&owed)), ("127.0.0.1:4711", (3, 3, 0)));
+    check(&owed, owed.answer(owed.followed(0, Promote)), Ok(&["faltered"]));
+    let failed = owed.answer(smoked(Some("the smoke test failed: no notes")));
+    check(&owed, failed, Ok(&["rollout smoke_failed", "rollout rollback_decided"]));
+    check(&owed, by("ann", rollback()), Ok(&["rollout rollback_decided"]));
+    check(&owed, owed.answer(smoked(None)), Ok(&["rollout smoke_passed"]));
+    let passed = owed.answered(smoked(None));
+    let command = passed.answer(passed.followed(0, Continue));
+    check(&passed, command, Ok(&["rollout looked", "rollout step_entered"]));
 }
 
 /// The same look, but so many stable instances are healthy.

@@ -202,6 +202,7 @@ fn word(cause: &Cause) -> &'static str {
         Cause::Judge { .. } => "judge",
         Cause::Unhealthy { .. } => "unhealthy",
         Cause::Inconclusive { .. } => "inconclusive",
+        Cause::Smoke { .. } => "smoke",
         Cause::Person { .. } => "person",
     }
 }

@@ -216,6 +216,8 @@ fn rolled(patch: &Patch, events: &[Event], facts: &Facts) -> Vec<String> {
             | rollout::Event::Resumed
             | rollout::Event::GateReached { .. }
             | rollout::Event::GateOpened { .. }
+            | rollout::Event::SmokePassed { .. }
+            | rollout::Event::SmokeFailed { .. }
             | rollout::Event::BakeBegun
             | rollout::Event::Hurried { .. }
             | rollout::Event::Paged { .. },

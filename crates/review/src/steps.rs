@@ -63,6 +63,9 @@ pub fn steps(events: &[Event]) -> Vec<Step> {
             rollout::Event::Paused { .. }
             | rollout::Event::GateReached { .. }
             | rollout::Event::GateOpened { .. }
+            | rollout::Event::SmokeBegun { .. }
+            | rollout::Event::SmokePassed { .. }
+            | rollout::Event::SmokeFailed { .. }
             | rollout::Event::BakeBegun
             | rollout::Event::StableReturned { .. }
             | rollout::Event::Resumed

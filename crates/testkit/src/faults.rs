@@ -15,7 +15,7 @@ use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Desired, Observed};
-use patchline_model::stage::rollout::{self, Cause, Gate};
+use patchline_model::stage::rollout::{self, Cause, Gate, SmokeTest};
 use patchline_model::stage::{review, verify};
 use patchline_model::time::Timestamp;
 use patchline_model::view::board::waits_at_gate;
@@ -67,10 +67,12 @@ pub enum Fault {
     MinorArmTakesAll,
     PromotedIsTriedAgain,
     RetryKeepsApprovals,
+    SmokeIsSkipped,
+    SmokeIsIgnored,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 44] = [
+    pub const ALL: [Fault; 46] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::MissingIsReadAsZero,
@@ -115,6 +117,8 @@ impl Fault {
         Fault::MinorArmTakesAll,
         Fault::PromotedIsTriedAgain,
         Fault::RetryKeepsApprovals,
+        Fault::SmokeIsSkipped,
+        Fault::SmokeIsIgnored,
     ];
 }
 
@@ -253,6 +257,13 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
         }
         (Fault::EndedPatchMoves, Ask::Rollout(_) | Ask::Review(_)) => patch.review.end = None,
         (Fault::GateIsSkipped, Ask::Report { .. }) => patch.rollout.gate = Gate::Opened,
+        (Fault::SmokeIsSkipped, Ask::Report { .. }) if patch.rollout.smoke == SmokeTest::Ahead => {
+            patch.rollout.smoke = SmokeTest::Passed;
+        }
+        (
+            Fault::SmokeIsIgnored,
+            Ask::Report { answer: Ok(Outcome::Rollout(rollout::Outcome::Smoked { failed, .. })), .. },
+        ) => *failed = None,
         (Fault::GateOutlastsDeadline, Ask::Report { .. }) if waits_at_gate(&patch) => {
             patch.rollout.started = None;
         }

@@ -153,6 +153,10 @@ impl Hands {
                 asked.target,
                 asked.is_calm,
             ),
+            Job::Rollout(rollout::Job::Smoke { .. }) => {
+                let failed = planned.smokes.then(|| "the smoke test failed: it smokes".to_owned());
+                Ok(Outcome::Rollout(rollout::Outcome::Smoked { failed, evidence: Digest::of(b"smoke") }))
+            }
             Job::Review(_) => Ok(look_back()),
         }
     }

@@ -7,7 +7,7 @@ use patchline_model::service::{Build, CommandLine, Name, Run, Service, Tier};
 use patchline_model::share::Share;
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
 use patchline_model::stage::plan::{
-    BlueGreen, Canary, Exit, Guards, Plan, Rolling, Step, Strategy, Version, WatchedEnd,
+    BlueGreen, Canary, Exit, Guards, Plan, Rolling, Smoke, Step, Strategy, Version, WatchedEnd,
 };
 use patchline_model::time::Seconds;
 
@@ -61,6 +61,8 @@ pub struct Planned {
     pub error_rate: f64,
     /// What is built turns out to be what runs already.
     pub builds_the_same: Option<Digest>,
+    /// A smoke test finds something.
+    pub smokes: bool,
 }
 
 impl Scene {
@@ -162,6 +164,9 @@ fn plan(chance: &mut Chance) -> Plan {
             preview: Seconds(chance.between(1, 5)),
             bake: Seconds(chance.between(2, 8)),
             hold_back: share(*chance.pick(&[0, 50_000, 100_000, 200_000])),
+            smoke: chance
+                .one_in(2)
+                .then(|| Smoke { command: vec!["try".to_owned(), "{address}".to_owned()] }),
         }),
     };
     Plan {
@@ -215,6 +220,7 @@ fn planned(chance: &mut Chance, id: u64, services: &[Place]) -> Planned {
         needs: needs.iter().map(|role| (*role).to_owned()).collect(),
         denied: chance.one_in(20),
         error_rate: *chance.pick(&[0.0, 0.001, 0.01, 0.08, 0.4]),
+        smokes: chance.one_in(4),
         builds_the_same: chance.one_in(16).then(|| services[service].stable.artifact.clone()),
     }
 }

@@ -224,6 +224,7 @@ impl Target {
             healthy: there.healthy,
             restarts: 0,
             counts: (blind != Some(&there.version.artifact)).then(|| there.counts.clone()),
+            addresses: (0..there.healthy).map(|number| format!("127.0.0.1:{}", 4000 + number)).collect(),
         });
         Observed {
             epoch: self.epoch.to_string(),

@@ -22,6 +22,7 @@ use crate::establish::{bring_up, first_version, run_and_target, site};
 use crate::failures::git_failure;
 use crate::failures::storage;
 use crate::hands::{Hands, Seated};
+use crate::jobs::smoke;
 
 /// The judge looks this often.
 const LOOK: Seconds = Seconds(1);
@@ -46,6 +47,7 @@ pub async fn carry_out(
     let (run, target) = run_and_target(hands, &opening.service)?;
     match job {
         Job::Begin => begin(hands, conductor, opening, patch).await,
+        Job::Smoke { smoke, address } => smoke::carry_out(hands, opening, patch, smoke, address).await,
         Job::Reconcile { desired, look } => {
             if *look {
                 tokio::time::sleep(clock::until(patch.changed_at.after(LOOK))).await;

@@ -250,9 +250,12 @@ fn rolled(
 
 fn why_back(cause: Option<&Cause>) -> String {
     match cause {
-        Some(Cause::Judge { reason } | Cause::Unhealthy { reason } | Cause::Inconclusive { reason }) => {
-            reason.clone()
-        }
+        Some(
+            Cause::Judge { reason }
+            | Cause::Unhealthy { reason }
+            | Cause::Inconclusive { reason }
+            | Cause::Smoke { reason },
+        ) => reason.clone(),
         Some(Cause::Person { by, reason }) => format!("{by}: {reason}"),
         None => "no cause was recorded".to_owned(),
     }

@@ -5,7 +5,7 @@
 use crate::context::Context;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Exit, Observed, Plan};
-use crate::stage::rollout::{Cause, Event, Gate, JudgeAnswer, Judgement, State};
+use crate::stage::rollout::{Cause, Event, Gate, JudgeAnswer, Judgement, SmokeTest, State};
 use crate::strategy::station::Course;
 use crate::time::Seconds;
 
@@ -73,6 +73,8 @@ struct Look<'a> {
     late: bool,
     /// The new version holds most of the traffic, and none of its instances can take it.
     is_dead: bool,
+    /// Where one of its instances listens.
+    address: Option<String>,
 }
 
 impl<'a> Look<'a> {
@@ -99,6 +101,7 @@ impl<'a> Look<'a> {
             looked: Event::Looked { tick, cursor, judgement },
             met,
             late,
+            address: new.and_then(|arm| arm.addresses.first().cloned()),
             is_dead: share > share.rest() && new.is_none_or(|arm| arm.healthy == 0),
         }
     }
@@ -169,7 +172,7 @@ impl<'a> Look<'a> {
         self.met.then_some(Event::StepEntered { step })
     }
 
-    /// After the bake the gate, after the gate the next station, and after the last one the evidence.
+    /// After the bake the gate, after the gate the smoke test, then the next station, and after the last one the evidence.
     fn watched(&self, course: &Course, step: usize) -> Option<Event> {
         let station = course.stations.get(step);
         if station.is_some_and(|station| !self.is_over(station.bake)) {
@@ -179,6 +182,16 @@ impl<'a> Look<'a> {
             (Gate::Ahead, true) => return Some(Event::GateReached { step }),
             (Gate::Waits, true) => return None,
             (Gate::Opened, true) | (Gate::Ahead | Gate::Waits | Gate::Opened, false) => {}
+        }
+        if station.is_some_and(|station| station.smoke.is_some()) {
+            match &self.state.smoke {
+                // A target that can't say where an instance listens leaves the exit at the deadline.
+                SmokeTest::Ahead => {
+                    return self.address.clone().map(|address| Event::SmokeBegun { step, address });
+                }
+                SmokeTest::Runs { .. } => return None,
+                SmokeTest::Passed => {}
+            }
         }
         if course.is_last(step) {
             return (self.judged == JudgeAnswer::Promote).then_some(Event::PromotionDecided);

@@ -90,6 +90,16 @@ pub struct BlueGreen {
     /// What the old version keeps after the switch, to be compared with. Nothing: then the judge sees no baseline, and
     /// only a person can promote.
     pub hold_back: Share,
+    /// Tried against one of the new instances in the preview; it must succeed before the switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smoke: Option<Smoke>,
+}
+
+/// A command that tries a new instance before any user does. It exits with 0 when the instance is well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Smoke {
+    /// Program and arguments; `{address}` stands for where the instance listens.
+    pub command: Vec<String>,
 }
 
 /// What the judge is asked to hold.
@@ -153,6 +163,9 @@ pub struct ObservedArm {
     pub restarts: u64,
     /// `None` when the target could not be asked: missing, which is not zero.
     pub counts: Option<Counts>,
+    /// Where its healthy instances listen, as far as the target can say.
+    #[serde(default)]
+    pub addresses: Vec<String>,
 }
 
 /// Cumulative counts of one version since the epoch began.

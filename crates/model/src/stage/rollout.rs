@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
+use crate::digest::Digest;
 use crate::share::Share;
 use crate::stage::phase::Phase;
-use crate::stage::plan::{Counts, Desired, Observed, Plan, Version};
+use crate::stage::plan::{Counts, Desired, Observed, Plan, Smoke, Version};
 use crate::strategy::course::course;
 use crate::strategy::desired::{Progress, desired};
 use crate::strategy::station::{Course, Left};
@@ -58,6 +59,10 @@ pub enum Cause {
     Inconclusive {
         reason: String,
     },
+    /// The smoke test failed, before any user met it.
+    Smoke {
+        reason: String,
+    },
     Person {
         by: Actor,
         reason: String,
@@ -95,6 +100,19 @@ pub enum Gate {
     Opened,
 }
 
+/// The smoke test of the present step, if the plan has one there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SmokeTest {
+    #[default]
+    Ahead,
+    /// It is owed against the instance at this address.
+    Runs {
+        address: String,
+    },
+    Passed,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     pub phase: Phase,
@@ -110,6 +128,7 @@ pub struct State {
     /// Patchline paused by itself: the deadline goes on, for nobody has said that it may wait.
     pub paused_by_machine: bool,
     pub gate: Gate,
+    pub smoke: SmokeTest,
     /// A person asked for promotion: the remaining steps are skipped, the judge stays armed.
     pub hurried: bool,
     /// Every look so far, oldest first: the judge's whole input.
@@ -160,6 +179,18 @@ pub enum Event {
     },
     GateOpened {
         step: usize,
+    },
+    /// The smoke test is asked for, against the new instance at this address.
+    SmokeBegun {
+        step: usize,
+        address: String,
+    },
+    SmokePassed {
+        evidence: Digest,
+    },
+    SmokeFailed {
+        reason: String,
+        evidence: Digest,
     },
     Looked {
         tick: Tick,
@@ -212,6 +243,8 @@ pub enum Job {
     Begin,
     /// Make the world match and read back what is really there; `look` asks the judge as well.
     Reconcile { desired: Desired, look: bool },
+    /// Try the new instance at this address.
+    Smoke { smoke: Smoke, address: String },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -224,6 +257,11 @@ pub enum Outcome {
     Reconciled {
         observed: Observed,
         judgement: Option<Judgement>,
+    },
+    /// How the smoke test ended; `failed` says why, if it did not succeed.
+    Smoked {
+        failed: Option<String>,
+        evidence: Digest,
     },
 }
 
@@ -293,9 +331,13 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
         Event::StepPrepared { step } => state.enter(Phase::Filling { step: *step }, at),
         Event::GateReached { .. } => state.gate = Gate::Waits,
         Event::GateOpened { .. } => state.gate = Gate::Opened,
+        Event::SmokeBegun { address, .. } => state.smoke = SmokeTest::Runs { address: address.clone() },
+        Event::SmokePassed { .. } => state.smoke = SmokeTest::Passed,
+        Event::SmokeFailed { .. } => {}
         Event::StepEntered { step } => {
             state.reached = *step;
             state.gate = Gate::Ahead;
+            state.smoke = SmokeTest::Ahead;
             state.enter(Phase::Watching { step: *step }, at);
         }
         Event::Looked { tick, cursor, judgement } => {

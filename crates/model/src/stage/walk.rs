@@ -2,6 +2,7 @@
 
 use crate::actor::Actor;
 use crate::context::Context;
+use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::id::{PatchId, Stage};
 use crate::rejection::Rejection;
@@ -9,7 +10,7 @@ use crate::service::{Run, Service};
 use crate::stage::forward::{self, counted};
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Observed, Plan, Version};
-use crate::stage::rollout::{Cause, Command, Event, Gate, Job, Judgement, Outcome, State};
+use crate::stage::rollout::{Cause, Command, Event, Gate, Job, Judgement, Outcome, SmokeTest, State};
 
 /// Failed tries in a row after which a person is called.
 const PAGE_AFTER: u32 = 5;
@@ -71,6 +72,13 @@ pub fn report(
         (Outcome::Begun { .. }, Some(_)) => {
             Err(Rejection::Nonsense("the rollout has begun already".to_owned()))
         }
+        (Outcome::Reconciled { .. }, Some(_)) if smoke(state).is_some() => {
+            Err(Rejection::Nonsense("a smoke test was asked for".to_owned()))
+        }
+        (Outcome::Smoked { failed, evidence }, Some(_)) if smoke(state).is_some() => {
+            Ok(smoked(failed, evidence))
+        }
+        (Outcome::Smoked { .. }, _) => Err(Rejection::Nonsense("no smoke test was asked for".to_owned())),
         (Outcome::Reconciled { observed, judgement }, Some(plan)) => {
             Ok(reconciled(cx, plan, state, &observed, judgement))
         }
@@ -101,6 +109,16 @@ fn begin(
 
 fn run_of(service: &Service) -> Result<&Run, Rejection> {
     service.run.as_ref().ok_or_else(|| Rejection::Nonsense(format!("{} has no [run] section", service.name)))
+}
+
+fn smoked(failed: Option<String>, evidence: Digest) -> Vec<Event> {
+    match failed {
+        None => vec![Event::SmokePassed { evidence }],
+        Some(reason) => vec![
+            Event::SmokeFailed { reason: reason.clone(), evidence },
+            Event::RollbackDecided { cause: Cause::Smoke { reason } },
+        ],
+    }
 }
 
 /// A look at the world: what it means depends on the phase.
@@ -197,13 +215,22 @@ pub fn due(state: &State) -> Option<Job> {
     match &state.phase {
         Phase::Idle => Some(Job::Begin),
         Phase::Promoted | Phase::RolledBack => None,
-        Phase::Filling { .. } | Phase::Watching { .. } | Phase::Growing | Phase::Baking => {
-            reconcile(state, true)
-        }
+        // Nobody meets the new version while it is tried, so nothing is missed by not looking.
+        Phase::Watching { .. } => smoke(state).or_else(|| reconcile(state, true)),
+        Phase::Filling { .. } | Phase::Growing | Phase::Baking => reconcile(state, true),
         Phase::Preparing | Phase::Switching | Phase::Finishing | Phase::RollingBack | Phase::Retiring => {
             reconcile(state, false)
         }
     }
+}
+
+/// The smoke test, while it is owed.
+fn smoke(state: &State) -> Option<Job> {
+    let (Phase::Watching { step }, SmokeTest::Runs { address }) = (&state.phase, &state.smoke) else {
+        return None;
+    };
+    let smoke = state.course()?.stations.get(*step)?.smoke.clone()?;
+    Some(Job::Smoke { smoke, address: address.clone() })
 }
 
 fn reconcile(state: &State, look: bool) -> Option<Job> {

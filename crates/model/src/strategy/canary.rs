@@ -16,6 +16,7 @@ pub fn course(plan: &Plan, canary: &Canary) -> Course {
             share: step.share,
             bake: step.bake,
             gate: step.gate,
+            smoke: None,
         }
     });
     Course {

@@ -25,7 +25,15 @@ pub fn course(plan: &Plan, rolling: &Rolling) -> Course {
         // In proportion to the instances that stand.
         let before =
             if replaced == 0 { Share::NONE } else { part(replaced, replaced + stable).max(share_before) };
-        stations.push(Station { stable, new, share_before: before, share, bake: rolling.bake, gate: false });
+        stations.push(Station {
+            stable,
+            new,
+            share_before: before,
+            share,
+            bake: rolling.bake,
+            gate: false,
+            smoke: None,
+        });
         (share_before, replaced) = (share, new);
         if replaced + batch >= instances {
             break;

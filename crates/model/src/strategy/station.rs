@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::share::Share;
-use crate::stage::plan::WatchedEnd;
+use crate::stage::plan::{Smoke, WatchedEnd};
 use crate::time::Seconds;
 
 /// The whole way of one plan, whatever its strategy: what the walk, the pages and the checks go by.
@@ -33,6 +33,8 @@ pub struct Station {
     pub bake: Seconds,
     /// After the bake a person must open the way.
     pub gate: bool,
+    /// After bake and gate this must succeed against one of the new instances. Only where no user meets them yet.
+    pub smoke: Option<Smoke>,
 }
 
 /// What stood when a rollback was decided. `stable` grows as instances come back.

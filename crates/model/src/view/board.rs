@@ -7,7 +7,7 @@ use crate::patch::Patch;
 use crate::stage::approve::Answer;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Plan, Strategy};
-use crate::stage::rollout::Gate;
+use crate::stage::rollout::{Gate, SmokeTest};
 use crate::time::Timestamp;
 use crate::triage::action::Action;
 
@@ -105,6 +105,9 @@ fn rolling(patch: &Patch) -> String {
             format!("starting the {what}")
         }
         Phase::Filling { step } => format!("starting more instances ({})", step_of(*step)),
+        Phase::Watching { .. } if matches!(patch.rollout.smoke, SmokeTest::Runs { .. }) => {
+            "the smoke test runs".to_owned()
+        }
         Phase::Watching { step } if waits_at_gate(patch) => {
             format!("waits at the gate at {} ({}): `resume` opens it", patch.allowed_share(), step_of(*step))
         }

@@ -271,6 +271,11 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
         Event::PromotionDecided => {
             plain(Mood::Good, "promotion is decided; the new version gets full capacity".to_owned())
         }
+        Event::SmokeBegun { address, .. } => {
+            plain(Mood::Plain, format!("the smoke test tries the new instance at {address}"))
+        }
+        Event::SmokePassed { .. } => plain(Mood::Good, "the smoke test passed".to_owned()),
+        Event::SmokeFailed { reason, .. } => plain(Mood::Bad, reason.clone()),
         Event::BakeBegun => plain(
             Mood::Plain,
             "the new version takes all but the hold-back and is watched once more".to_owned(),
@@ -293,9 +298,10 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
 /// Why a version is taken back, in words.
 pub fn cause_text(cause: &Cause) -> String {
     match cause {
-        Cause::Judge { reason } | Cause::Unhealthy { reason } | Cause::Inconclusive { reason } => {
-            reason.clone()
-        }
+        Cause::Judge { reason }
+        | Cause::Unhealthy { reason }
+        | Cause::Inconclusive { reason }
+        | Cause::Smoke { reason } => reason.clone(),
         Cause::Person { by, reason } if reason.is_empty() => format!("asked for by {by}"),
         Cause::Person { by, reason } => format!("asked for by {by}: {reason}"),
     }

@@ -143,7 +143,7 @@ mod tests {
     use std::path::Path;
 
     use patchline_model::share::Share;
-    use patchline_model::stage::plan::{BlueGreen, Rolling, Strategy, WatchedEnd};
+    use patchline_model::stage::plan::{BlueGreen, Rolling, Smoke, Strategy, WatchedEnd};
     use patchline_model::time::Seconds;
     use proptest::prelude::{any, proptest};
 
@@ -218,9 +218,15 @@ mod tests {
         assert_eq!(canary.end, Some(end));
         let rolling = Rolling { batch: 1, max_unavailable: 0, bake: Seconds(20) };
         assert_eq!(strategy("strategy = \"rolling\"\nbake_seconds = 20"), Strategy::Rolling(rolling));
-        let blue_green = BlueGreen { preview: Seconds(0), bake: Seconds(20), hold_back: Share::NONE };
-        let text = "strategy = \"blue_green\"\nbake_seconds = 20\nhold_back = 0";
-        assert_eq!(strategy(&text.replace("= 0", "= 0.0")), Strategy::BlueGreen(blue_green));
+        let blue_green = BlueGreen {
+            preview: Seconds(0),
+            bake: Seconds(20),
+            hold_back: Share::NONE,
+            smoke: Some(Smoke { command: vec!["try".to_owned(), "{address}".to_owned()] }),
+        };
+        let text =
+            "strategy = \"blue_green\"\nbake_seconds = 20\nhold_back = 0\nsmoke = [\"try\", \"{address}\"]";
+        assert_eq!(strategy(&text.replace("= 0\n", "= 0.0\n")), Strategy::BlueGreen(blue_green));
     }
 
     #[test]
@@ -239,6 +245,10 @@ mod tests {
             ("strategy = \"rolling\"\nbake_seconds = 9\nmax_unavailable = 2".to_owned(), "at most `batch`"),
             ("strategy = \"rolling\"\nbake_seconds = 200".to_owned(), "the bakes take 400 s"),
             ("strategy = \"blue_green\"\nbake_seconds = 9\nhold_back = 0.5".to_owned(), "below 0.5"),
+            (
+                "strategy = \"blue_green\"\nbake_seconds = 9\nsmoke = [\"true\"]".to_owned(),
+                "must name `{address}`",
+            ),
             ("strategy = \"blue_green\"\nbake_seconds = 9\nsteps = []".to_owned(), "`steps` belongs to"),
         ];
         for (section, expected) in rows {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use patchline_model::service::{Name, Run};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{
-    BlueGreen, Canary, Exit, Guards, Plan, Rolling, Step, Strategy, WatchedEnd,
+    BlueGreen, Canary, Exit, Guards, Plan, Rolling, Smoke, Step, Strategy, WatchedEnd,
 };
 use patchline_model::strategy::course::course;
 use patchline_model::time::Seconds;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::settings::caret::Problem;
-use crate::settings::value::{count, fraction, looks, parsed, share, span_of_time, span_or_none};
+use crate::settings::value::{command, count, fraction, looks, parsed, share, span_of_time, span_or_none};
 
 /// What the old version keeps to be compared with, unless the file says otherwise.
 const HOLD_BACK: f64 = 0.05;
@@ -42,6 +42,7 @@ pub struct RolloutSection {
     batch: Option<Spanned<u32>>,
     max_unavailable: Option<Spanned<u32>>,
     preview_seconds: Option<Spanned<u64>>,
+    smoke: Option<Spanned<Vec<String>>>,
     deadline_seconds: Spanned<u64>,
     start_seconds: Option<Spanned<u64>>,
     missing_limit: Option<Spanned<u32>>,
@@ -134,13 +135,14 @@ type Key<'a> = (&'a str, Option<Range<usize>>, &'a [&'a str]);
 
 /// A key that another strategy reads would be silently without effect.
 fn refuse_foreign_keys(rollout: &RolloutSection, name: &str) -> Result<(), Problem> {
-    let keys: [Key<'_>; 6] = [
+    let keys: [Key<'_>; 7] = [
         ("canary_instances", rollout.canary_instances.as_ref().map(Spanned::span), &["canary"]),
         ("steps", rollout.steps.as_ref().map(Spanned::span), &["canary"]),
         ("hold_back", rollout.hold_back.as_ref().map(Spanned::span), &["canary", "blue_green"]),
         ("batch", rollout.batch.as_ref().map(Spanned::span), &["rolling"]),
         ("max_unavailable", rollout.max_unavailable.as_ref().map(Spanned::span), &["rolling"]),
         ("preview_seconds", rollout.preview_seconds.as_ref().map(Spanned::span), &["blue_green"]),
+        ("smoke", rollout.smoke.as_ref().map(Spanned::span), &["blue_green"]),
     ];
     for (key, span, readers) in keys {
         if let Some(span) = span
@@ -211,7 +213,20 @@ fn blue_green(rollout: &RolloutSection) -> Result<BlueGreen, Problem> {
         preview: rollout.preview_seconds.as_ref().map_or(Ok(Seconds(0)), span_or_none)?,
         bake: span_of_time(needed(rollout, "bake_seconds", &rollout.bake_seconds)?)?,
         hold_back: hold_back(rollout)?,
+        smoke: rollout.smoke.as_ref().map(smoke).transpose()?,
     })
+}
+
+/// A smoke test that does not say where to look could only try what users meet already.
+fn smoke(written: &Spanned<Vec<String>>) -> Result<Smoke, Problem> {
+    let command = command(written)?.0;
+    if !command.iter().skip(1).any(|word| word.contains("{address}")) {
+        let message = "`smoke` must name `{address}`, where the new instance listens";
+        return Err(
+            Problem::at(written.span(), message).hint("as in [\"curl\", \"--fail\", \"http://{address}/\"]")
+        );
+    }
+    Ok(Smoke { command })
 }
 
 fn hold_back(rollout: &RolloutSection) -> Result<Share, Problem> {

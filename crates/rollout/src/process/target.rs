@@ -13,7 +13,7 @@ use patchline_model::stage::plan::{Arm, Counts, Desired, Observed, ObservedArm};
 use crate::process::client::{HostClient, ensure_host};
 use crate::process::failure::HostError;
 use crate::process::saved::{Files, Saved, read_json};
-use crate::process::spec::{self, Attempt, DesiredArm, DesiredArms, HostSpec, ObservedArms};
+use crate::process::spec::{self, Attempt, DesiredArm, DesiredArms, HostSpec, InstanceState, ObservedArms};
 use crate::target::{Site, Target};
 
 /// How long `reconcile` waits for the world to match.
@@ -158,6 +158,12 @@ fn arm_from_host(arm: &spec::ObservedArm) -> Option<ObservedArm> {
             errors: arm.errors,
             latency: arm.latency.buckets.clone(),
         }),
+        addresses: arm
+            .instances
+            .iter()
+            .filter(|one| one.state == InstanceState::Healthy)
+            .map(|one| format!("127.0.0.1:{}", one.port))
+            .collect(),
     })
 }
 

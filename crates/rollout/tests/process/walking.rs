@@ -156,7 +156,7 @@ fn rolling(max_unavailable: u32) -> Strategy {
 
 fn blue_green() -> Strategy {
     let hold_back = Share::from_fraction(0.05).expect("a share");
-    Strategy::BlueGreen(BlueGreen { preview: Seconds(2), bake: Seconds(2), hold_back })
+    Strategy::BlueGreen(BlueGreen { preview: Seconds(2), bake: Seconds(2), hold_back, smoke: None })
 }
 
 /// Forward to the end; no user's request fails, and the shares that were in force only grow.

@@ -171,7 +171,9 @@ impl Gathering {
         }
         match fact {
             Event::Started { .. } | Event::StepPrepared { .. } | Event::OldRetired => {}
-            Event::StableReturned { .. } => {}
+            Event::StableReturned { .. } | Event::SmokeBegun { .. } => {}
+            Event::SmokePassed { .. } => self.mark(second, Mood::Good, "smoke test"),
+            Event::SmokeFailed { .. } => self.mark(second, Mood::Bad, "smoke test"),
             Event::StepEntered { step } => {
                 self.mark(second, Mood::Plain, format!("step {}", step.saturating_add(1)));
             }

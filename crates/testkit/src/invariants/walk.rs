@@ -4,10 +4,11 @@ use patchline_model::actor::Actor;
 use patchline_model::command::Ask;
 use patchline_model::event::Fact;
 use patchline_model::job::Outcome;
+use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Plan, Strategy};
 use patchline_model::stage::rollout::Outcome as Reported;
-use patchline_model::stage::rollout::{Event, Gate, JudgeAnswer, Judgement, Tick};
+use patchline_model::stage::rollout::{Event, Gate, JudgeAnswer, Judgement, SmokeTest, Tick};
 use patchline_model::stage::{approve, review};
 use patchline_model::time::Seconds;
 
@@ -93,6 +94,21 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
         Event::Hurried { .. } => {
             says(is_undecided(&before.phase), "only what is still watched can be hurried")?;
             says(matches!(seen.event.by, Actor::Person(_)), "only a person promotes without evidence")
+        }
+        Event::SmokeBegun { step, .. } => {
+            let there =
+                before.phase == Phase::Watching { step: *step } && before.allowed_share() == Share::NONE;
+            says(there && is_baked(seen, *step), "a smoke test comes after the preview and before any user")
+        }
+        Event::SmokePassed { .. } => says(
+            before.smoke != SmokeTest::Passed && !seen.planned.smokes,
+            "a smoke test passes by its answer",
+        ),
+        Event::SmokeFailed { .. } => {
+            let back = |event: &patchline_model::event::Event| {
+                matches!(event.fact, Fact::Rollout(Event::RollbackDecided { .. }))
+            };
+            says(seen.rest.iter().any(back), "what fails its smoke test is taken back")
         }
         Event::PromotionDecided => {
             says(before.paused.is_none(), "nothing goes forward while paused")?;
@@ -191,6 +207,13 @@ fn is_baked(seen: Seen<'_>, step: usize) -> bool {
 fn may_leave(seen: Seen<'_>, step: usize) -> Result<bool, Breach> {
     let gated = promised(seen, step).is_some_and(|promised| promised.gate);
     let gate = seen.before.rollout.gate;
+    let tried = match seen.before.rollout.plan.as_ref().map(|plan| &plan.strategy) {
+        Some(Strategy::BlueGreen(blue_green)) => {
+            step > 0 || blue_green.smoke.is_none() || seen.before.rollout.smoke == SmokeTest::Passed
+        }
+        Some(Strategy::Canary(_) | Strategy::Rolling(_)) | None => true,
+    };
+    hold(tried, "no user meets what its smoke test has not passed", seen.patch(), || format!("step {step}"))?;
     let open = !gated || gate == Gate::Opened;
     hold(open, "nothing passes a gate that no person has opened", seen.patch(), || format!("{gate:?}"))?;
     Ok(is_baked(seen, step) && is_complete(seen))
