@@ -30,6 +30,14 @@ chmod +x out/service
 const REPRODUCE: &str = "if tail -n 1 \"$1\" | grep -q -e \" fixed=$2 \"; then exit 0; else exit 1; fi
 ";
 
+/// Tries a new instance: what would fail users says so.
+const SMOKE: &str = "case \"$1\" in 127.0.0.1:?*) ;; *) echo no address; exit 2 ;; esac
+grep -q 'fail_permille=0 ' behaviour && exit 0
+echo looking at \"$1\"
+echo the behaviour is bad
+exit 1
+";
+
 const LOCKFILE: &str = "version = 4
 
 [[package]]
@@ -62,6 +70,7 @@ impl Project {
             ("build.sh", BUILD),
             ("test.sh", "sleep 0.2\n"),
             ("reproduce.sh", REPRODUCE),
+            ("smoke.sh", SMOKE),
             ("Cargo.lock", LOCKFILE),
         ] {
             project.write(name, text);

@@ -17,6 +17,7 @@ use patchline_model::id::PatchId;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::evolve::replay;
 use patchline_model::policy::Policy;
+use patchline_model::service::Service;
 use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::detect::{Opening, Subject, Until};
 use patchline_model::stage::plan::Observed;
@@ -83,8 +84,13 @@ impl Site {
 
     /// Opens a patch for a change, straight in the ledger.
     pub fn open(&self, change: &Change) -> PatchId {
+        self.open_as(change, self.project.service(change))
+    }
+
+    /// Opens it with other settings than the project's own.
+    pub fn open_as(&self, change: &Change, service: Service) -> PatchId {
         let opening = Opening {
-            service: self.project.service(change),
+            service,
             base: change.base.clone(),
             subject: Subject::Change {
                 title: change.name.clone(),

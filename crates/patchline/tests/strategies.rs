@@ -1,0 +1,150 @@
+//! The real binary by other ways than the plain canary: a smoke test takes a bad version back, a retry tries it again,
+//! a person promotes where nothing is held back, and a gate waits for a person.
+#![allow(dead_code, reason = "the modules serve several test files, and each uses its part")]
+
+#[path = "binary/processes.rs"]
+mod processes;
+#[path = "binary/project.rs"]
+mod project;
+#[path = "binary/run.rs"]
+mod run;
+#[path = "binary/site.rs"]
+mod site;
+
+use std::process::Child;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use patchline_model::event::{Event, Fact};
+use patchline_model::id::PatchId;
+use patchline_model::patch::Patch;
+use patchline_model::share::Share;
+use patchline_model::stage::phase::Phase;
+use patchline_model::stage::plan::{BlueGreen, Canary, Smoke, Step, Strategy};
+use patchline_model::stage::review::End;
+use patchline_model::stage::rollout;
+use patchline_model::time::Seconds;
+use processes::{Guard, wait_until_gone};
+use project::Change;
+use run::{check, patchline, text};
+use site::{Site, belongs_to_the_service};
+
+/// Far more than anything here takes, for a slow and busy machine.
+const LONG: Duration = Duration::from_secs(180);
+
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Ends the conductor with the test, however that goes.
+struct Served(Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn open(site: &Site, change: &Change, strategy: Strategy) -> PatchId {
+    let mut service = site.project.service(change);
+    service.run.as_mut().expect("it runs").plan.strategy = strategy;
+    site.open_as(change, service)
+}
+
+/// Approves what is asked for until the patch is as it should be.
+#[track_caller]
+fn until(site: &Site, id: PatchId, is_there: impl Fn(&Patch) -> bool) -> Patch {
+    let deadline = Instant::now() + LONG;
+    loop {
+        site.look_after(id);
+        let patch = site.patch(id);
+        if is_there(&patch) {
+            return patch;
+        }
+        assert!(Instant::now() < deadline, "{id} stands in {:?}\n{}", patch.rollout.phase, site.notices());
+        sleep(LOOK_EVERY);
+    }
+}
+
+/// A person asks by command line.
+#[track_caller]
+fn ask(site: &Site, verb: &str, id: PatchId, code: i32, says: &[&str]) {
+    let (id, data) = (id.to_string(), site.data());
+    let words = [verb, &id, "--by", site::REVIEWER, "--data", text(&data), "--reason", "a test"];
+    check(&mut patchline(&words), code, says);
+}
+
+fn count(events: &[Event], is_one: impl Fn(&rollout::Event) -> bool) -> usize {
+    let of_rollout = |event: &&Event| match &event.fact {
+        Fact::Rollout(fact) => is_one(fact),
+        _ => false,
+    };
+    events.iter().filter(of_rollout).count()
+}
+
+fn blue_green() -> Strategy {
+    let command = ["sh", "smoke.sh", "{address}"].map(str::to_owned).to_vec();
+    Strategy::BlueGreen(BlueGreen {
+        preview: Seconds(1),
+        bake: Seconds(1),
+        hold_back: Share::NONE,
+        smoke: Some(Smoke { command }),
+    })
+}
+
+fn gated() -> Strategy {
+    let share = Share::from_fraction(0.2).expect("it is a share");
+    let steps = vec![Step { share, bake: Seconds(1), gate: true }];
+    Strategy::Canary(Canary { instances: 1, steps, end: None })
+}
+
+#[test]
+fn a_smoke_test_a_retry_a_persons_promotion_and_a_gate() {
+    let folder = tempfile::Builder::new().prefix("patchline-strategies-").tempdir().expect("a folder");
+    let root = folder.path().canonicalize().expect("it exists");
+    let _guard = Guard(root.clone());
+    let site = Site::create(&root);
+    // Before `serve` looks: it brings up what is checked out.
+    let change = site.project.change(1, false);
+    let served = Served(site.serve());
+
+    // A bad version fails its smoke test, and again when it is tried again; no user meets it.
+    let bad = open(&site, &change, blue_green());
+    let why = |patch: &Patch| match &patch.review.end {
+        Some(End::RolledBack(why)) => why.clone(),
+        end => panic!("it was taken back, and not {end:?}"),
+    };
+    let first = until(&site, bad, Patch::is_closed);
+    assert!(why(&first).ends_with("the behaviour is bad"), "{}", why(&first));
+    ask(&site, "retry", bad, 0, &[]);
+    let second = until(&site, bad, |patch| patch.is_closed() && patch.review.retries == 1);
+    assert!(why(&second).ends_with("the behaviour is bad"), "{}", why(&second));
+    let events = site.events(bad).expect("the ledger can be read");
+    assert_eq!(count(&events, |fact| matches!(fact, rollout::Event::SmokeFailed { .. })), 2);
+    assert_eq!(count(&events, |fact| matches!(fact, rollout::Event::StepEntered { step: 1 })), 0);
+
+    // A good one passes. Nothing is held back to compare it with, so a person promotes it.
+    let change = site.project.change(2, true);
+    let good = open(&site, &change, blue_green());
+    until(&site, good, |patch| patch.rollout.phase == Phase::Watching { step: 1 });
+    ask(&site, "promote", good, 0, &[]);
+    let promoted = until(&site, good, Patch::is_closed);
+    assert_eq!(promoted.review.end, Some(End::Promoted));
+    ask(&site, "retry", good, 7, &["it was promoted"]);
+    site.project.merge(&change);
+
+    // A gate waits for a person; with it open the canary is watched on, and a person takes it back.
+    let third = open(&site, &site.project.change(3, true), gated());
+    until(&site, third, |patch| patch.rollout.gate == rollout::Gate::Waits);
+    ask(&site, "resume", third, 0, &[]);
+    until(&site, third, |patch| patch.rollout.gate == rollout::Gate::Opened);
+    ask(&site, "rollback", third, 0, &[]);
+    until(&site, third, Patch::is_closed);
+    let by = site.events(third).expect("the ledger can be read");
+    let opened =
+        by.iter().find(|event| matches!(event.fact, Fact::Rollout(rollout::Event::GateOpened { .. })));
+    assert_eq!(opened.expect("it was opened").by.name(), site::REVIEWER, "it is written who opened it");
+
+    drop(served);
+    site.stop();
+    wait_until_gone(&root, belongs_to_the_service);
+}
