@@ -17,9 +17,9 @@ use patchline_model::job::{Due, Outcome};
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::evolve::replay;
 use patchline_model::stage::approve::{self, Answer};
-use patchline_model::stage::detect::Until;
-use patchline_model::stage::plan::Observed;
-use patchline_model::stage::rollout::{self, JudgeAnswer};
+use patchline_model::stage::detect::{self, Until};
+use patchline_model::stage::plan::{Observed, Plan};
+use patchline_model::stage::rollout::{self, JudgeAnswer, SmokeTest};
 use patchline_model::stage::verify::CheckResult;
 use patchline_model::stage::{generate, review};
 use patchline_model::view::{board, story};
@@ -54,6 +54,13 @@ fn outcome(given: &Given, which: u8, number: u16) -> Outcome {
                 Outcome::Rollout(rollout::Outcome::Begun { stable: stable() })
             }
             Stage::Rollout if mood == 0 => given::looked(Observed::default(), answer),
+            Stage::Rollout
+                if matches!(given.patch.rollout.smoke, SmokeTest::Runs { .. })
+                    && !given.patch.rollout.is_going_back() =>
+            {
+                let failed = (mood == 1).then(|| "it smokes".to_owned());
+                Outcome::Rollout(rollout::Outcome::Smoked { failed, evidence: Digest::of(b"smoke") })
+            }
             Stage::Rollout => given.followed(number, answer),
             Stage::Review => reviewed(),
         },
@@ -79,6 +86,7 @@ fn command(given: &Given, (kind, which, number): (u8, u8, u16)) -> Command {
         17 => steer(rollout::Command::Promote { reason }),
         18 if which % 4 == 0 => steer(rollout::Command::Rollback { reason }),
         19 if which % 16 == 0 => Ask::Review(review::Command::Abort { reason }),
+        19 if which % 16 == 2 => Ask::Review(review::Command::Retry { reason }),
         19 if which % 16 == 1 => Ask::Approve(approve::Command::Reject { reason }),
         _ => return report(Ok(outcome(given, which.max(2), number))),
     };
@@ -91,13 +99,26 @@ fn command(given: &Given, (kind, which, number): (u8, u8, u16)) -> Command {
     Command { by, ask }
 }
 
+/// One plan of each kind.
+fn plans() -> [Plan; 5] {
+    [
+        given::plan(),
+        given::watched_plan(),
+        given::rolling_plan(),
+        given::blue_green_plan(),
+        given::smoking_plan(),
+    ]
+}
+
 /// Goes through the commands; answers every event, and where it came to.
-fn go(commands: &[(u8, u8, u16)]) -> (Vec<Event>, Given) {
-    let mut given = Given::nothing().asked("bob@example.com", open(Until::Rollout));
-    let mut told = Vec::new();
-    told.extend(
-        Given::nothing().decide(given::by("bob@example.com", open(Until::Rollout))).expect("it is new"),
-    );
+fn go(plan: usize, commands: &[(u8, u8, u16)]) -> (Vec<Event>, Given) {
+    let mut opening = given::opening(Until::Rollout);
+    if let Some(run) = &mut opening.service.run {
+        run.plan = plans()[plan % plans().len()].clone();
+    }
+    let open = Ask::Detect(detect::Command::Open(Box::new(opening)));
+    let mut told = Given::nothing().decide(given::by("bob@example.com", open)).expect("it is new");
+    let mut given = Given::nothing().takes(&told);
     for entry in commands {
         given = given.later(u64::from(entry.2 % 13));
         let Ok(events) = given.decide(command(&given, *entry)) else { continue };
@@ -115,8 +136,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn no_order_of_commands_breaks_a_patch(commands in proptest::collection::vec(any::<(u8, u8, u16)>(), 0..120)) {
-        let (told, given) = go(&commands);
+    fn no_order_of_commands_breaks_a_patch(plan in 0_usize..5, commands in proptest::collection::vec(any::<(u8, u8, u16)>(), 0..120)) {
+        let (told, given) = go(plan, &commands);
         prop_assert_eq!(told.len() as u64, given.patch.version);
         prop_assert!(told.windows(2).all(|pair| pair[0].at <= pair[1].at));
         let stored: Vec<String> = told.iter().map(|event| serde_json::to_string(event).expect("JSON")).collect();
@@ -131,13 +152,13 @@ proptest! {
 fn the_sequences_reach_every_end() {
     let mut ends = std::collections::BTreeSet::new();
     let mut state: u64 = 7;
-    for _ in 0..3000 {
+    for plan in 0..3000 {
         let mut next = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 33) as u32
         };
         let commands: Vec<_> = (0..120).map(|_| (next() as u8, next() as u8, next() as u16)).collect();
-        let (_, given) = go(&commands);
+        let (_, given) = go(plan, &commands);
         ends.extend(given.patch.review.end.map(|end| end.word()));
     }
     for end in ["promoted", "rolled_back", "abandoned", "nothing_to_do"] {

@@ -12,6 +12,9 @@ use crate::time::Seconds;
 /// Most looks kept of one rollout: a day of them. Past it the deadline's exit is taken.
 const MOST_LOOKS: usize = 86_400;
 
+/// Why a dead version is taken back.
+const DEAD: &str = "no instance of the new version is healthy";
+
 /// The events of one look.
 pub fn follows(
     cx: Context<'_>,
@@ -33,6 +36,7 @@ pub fn follows(
             vec![unhealthy(format!("the new version was not healthy within {}", plan.start_deadline))]
         }
         Phase::Preparing => Vec::new(),
+        Phase::Switching if is_dead(state, observed) => vec![unhealthy(DEAD.to_owned())],
         Phase::Switching if met => vec![counted(state, observed), Event::OldRetired],
         Phase::Switching if late => {
             vec![unhealthy("the new version did not take all of the traffic".to_owned())]
@@ -71,7 +75,6 @@ struct Look<'a> {
     met: bool,
     /// The phase lasts longer than instances may take to start.
     late: bool,
-    /// The new version holds most of the traffic, and none of its instances can take it.
     is_dead: bool,
     /// Where one of its instances listens.
     address: Option<String>,
@@ -90,7 +93,6 @@ impl<'a> Look<'a> {
         let (tick, cursor) = state.tick(observed);
         let judgement = judgement.unwrap_or_else(no_judgement);
         let new = state.new.as_ref().and_then(|new| observed.arm(&new.artifact));
-        let share = state.allowed_share();
         Self {
             cx,
             plan,
@@ -102,7 +104,7 @@ impl<'a> Look<'a> {
             met,
             late,
             address: new.and_then(|arm| arm.addresses.first().cloned()),
-            is_dead: share > share.rest() && new.is_none_or(|arm| arm.healthy == 0),
+            is_dead: is_dead(state, observed),
         }
     }
 
@@ -112,7 +114,7 @@ impl<'a> Look<'a> {
             return Some(Event::RollbackDecided { cause: Cause::Judge { reason: self.reason.clone() } });
         }
         if self.is_dead {
-            return Some(self.unhealthy("no instance of the new version is healthy".to_owned()));
+            return Some(self.unhealthy(DEAD.to_owned()));
         }
         match &self.state.phase {
             Phase::Filling { .. } if !self.met && self.late => {
@@ -229,6 +231,14 @@ impl<'a> Look<'a> {
     fn unhealthy(&self, reason: String) -> Event {
         Event::RollbackDecided { cause: Cause::Unhealthy { reason } }
     }
+}
+
+/// The new version holds most of the traffic, and none of its instances can take it: nobody else gets those requests, so
+/// it is taken back at once.
+fn is_dead(state: &State, observed: &Observed) -> bool {
+    let share = state.allowed_share();
+    let new = state.new.as_ref().and_then(|new| observed.arm(&new.artifact));
+    share > share.rest() && new.is_some_and(|arm| arm.healthy == 0)
 }
 
 fn bake_at_the_end(course: &Course) -> Seconds {
