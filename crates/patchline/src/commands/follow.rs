@@ -8,6 +8,7 @@ use patchline_conductor::projection::Known;
 use patchline_model::event::Fact;
 use patchline_model::id::PatchId;
 use patchline_model::stage::approve::Answer;
+use patchline_model::stage::plan::{Plan, Strategy};
 use patchline_model::stage::rollout::Event as RolloutEvent;
 use patchline_model::strategy::course::course;
 use patchline_model::view::board::card;
@@ -61,15 +62,24 @@ pub async fn follow(
 
 fn tell(known: &Known, event: &patchline_model::event::Event, teller: &mut Teller) {
     if let Fact::Rollout(RolloutEvent::StepEntered { step }) = &event.fact {
-        let plan = known.patch.rollout.plan.as_ref();
-        let share =
-            plan.and_then(|plan| course(plan).stations.get(*step).map(|station| station.share.to_string()));
-        let text =
-            format!("step {}: {} of the requests go to the new version", step + 1, share.unwrap_or_default());
+        let text = match &known.patch.rollout.plan {
+            Some(plan) => taken(plan, *step),
+            None => format!("step {}", step + 1),
+        };
         teller.tell("rollout", Mood::Plain, &text);
     } else if let Some(line) = story::line(event) {
         teller.line(&line);
     }
+}
+
+/// Who takes how much from this step on.
+fn taken(plan: &Plan, step: usize) -> String {
+    let share = course(plan).stations.get(step).map(|station| station.share).unwrap_or_default();
+    let to = match &plan.strategy {
+        Strategy::Canary(_) => "the canary",
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) => "the new version",
+    };
+    format!("step {}: {share} of the requests go to {to}", step + 1)
 }
 
 /// What goes on, with the figures of a running canary.

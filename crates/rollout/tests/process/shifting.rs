@@ -115,3 +115,31 @@ async fn a_share_waits_for_capacity() {
     assert_eq!((of(&observed, "v1").share_ppm, of(&observed, "v2").share_ppm), (500_000, 500_000));
     setting.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_no_stable_instance_is_healthy_the_canary_keeps_its_share_and_the_others_wait() {
+    let mut setting = Setting::with(|spec| {
+        spec.hold_deadline_ms = 500;
+        spec.start_deadline_ms = 60_000;
+    })
+    .await;
+    let sick = setting.path().join("sick");
+    let stable = arm_with("stable", 2, 900_000, &[("SICK_WHILE", sick.to_str().expect("plain"))]);
+    setting.settle(&[stable, arm("canary", 1, 100_000)]).await;
+    std::fs::write(&sick, "").expect("it can be written");
+    let is_ill = |observed: &_| of(observed, "stable").healthy == 0;
+    setting.client.wait_until("be ill", LONG, is_ill).await.expect("it is noticed");
+    let observed = setting.observed().await;
+    assert_eq!((of(&observed, "stable").share_ppm, of(&observed, "canary").share_ppm), (0, 100_000));
+    let (client, url) = (http_client(), setting.url("/").await);
+    let asked = futures_util::future::join_all((0..40).map(|_| ask(&client, Method::POST, &url)));
+    let answers = asked.await;
+    let canary = count(&answers, "canary");
+    assert!((3..=5).contains(&canary), "{canary} of 40, and 4 are its share");
+    assert!(answers.iter().all(|answer| answer.label == "canary" || answer.status == 503));
+    assert_eq!(setting.observed().await.unrouted, observed.unrouted + 40 - canary);
+    std::fs::remove_file(&sick).expect("it can be removed");
+    setting.settled().await;
+    assert_eq!(ask(&client, Method::POST, &url).await.status, 200);
+    setting.stop().await;
+}
