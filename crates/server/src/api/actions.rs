@@ -107,7 +107,7 @@ fn plain(field: &str, text: &str, longest: usize) -> Result<String, Problem> {
 mod tests {
     use super::{Word, ask, person};
     use patchline_model::command::Ask;
-    use patchline_model::stage::rollout;
+    use patchline_model::stage::{review, rollout};
 
     #[test]
     fn nobody_and_patchline_itself_are_no_persons() {
@@ -115,6 +115,12 @@ mod tests {
             assert!(person(name).is_err(), "{name:?}");
         }
         assert_eq!(person(" Ann ").unwrap().name(), "Ann");
+    }
+
+    #[test]
+    fn a_retry_is_asked_for_like_the_other_actions() {
+        let then = review::Command::Retry { reason: "no reason given".to_owned() };
+        assert_eq!(ask("retry", Word::default()).unwrap(), Ask::Review(then));
     }
 
     #[test]
