@@ -180,6 +180,9 @@ impl Watch {
             if let (Some(stable), Some(new), Some(plan)) = (&state.stable, &state.new, &state.plan) {
                 let asked =
                     |artifact: &Digest| desired.arms.iter().find(|arm| arm.version.artifact == *artifact);
+                // Another driver may still ask for what was owed before, when another patch has the service even; the
+                // target refuses it.
+                let is_newest = owed(patch).is_some_and(|(owed, _)| owed == id);
                 let kept = |arm: &Arm| keeps(plan, arm.instances, arm.share);
                 let kept = asked(&stable.artifact).is_some_and(kept);
                 says(kept || is_past_switch(patch), "stable is never without capacity")?;
@@ -188,9 +191,8 @@ impl Watch {
                 let greatest = self.accounts.get(&id.patch).map_or(Share::NONE, |account| account.greatest);
                 let sized = !road::sizes_the_new(plan) || road::carry(plan, there, share);
                 let ready = (share <= greatest && sized) || there >= plan.instances || state.is_going_back();
-                says(ready, "capacity comes before weight")?;
-                // Another driver may still ask for what was owed before; the target refuses it.
-                let is_newest = owed(patch).is_some_and(|(owed, _)| owed == id);
+                says(ready || !is_newest, "capacity comes before weight")?;
+
                 if is_newest {
                     let armed = *look || !is_judged(&state.phase);
                     says(armed, "the judge is armed while both versions serve")?;
