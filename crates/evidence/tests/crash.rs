@@ -155,7 +155,7 @@ fn what_a_living_writer_has_not_finished_is_not_swept() {
 fn is_swept_in_the_end(root: &Path, left: &Path) -> bool {
     let deadline = Instant::now() + Duration::from_secs(60);
     while Instant::now() < deadline {
-        Blobs::open(root).unwrap();
+        Blobs::open(root).expect("the layout opens");
         if !left.exists() {
             return true;
         }
