@@ -107,7 +107,7 @@ pub const PARTS: [Part; 10] = [
 /// Debian keeps the servers of PostgreSQL out of `PATH`, by version.
 const POSTGRESQL_FOLDER: &str = "/usr/lib/postgresql";
 
-const VERSION_DEADLINE: Duration = Duration::from_secs(20);
+const VERSION_DEADLINE: Duration = Duration::from_secs(60);
 const INSTALL_DEADLINE: Duration = Duration::from_secs(300);
 
 const fn part(

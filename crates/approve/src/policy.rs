@@ -21,7 +21,7 @@ const PACKAGE: &str = "data.patchline.gate";
 /// The rules that every gate defines.
 const RULES: [&str; 4] = ["allow", "deny", "needs", "reasons"];
 /// How long one decision may take.
-const TIME_LIMIT: Duration = Duration::from_secs(2);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 const STEPS_BETWEEN_LOOKS_AT_THE_CLOCK: NonZeroU32 = NonZeroU32::new(64).expect("64 is not zero");
 /// The longest input, as JSON; an SBOM is the largest part of it.
 const LONGEST_INPUT: usize = 64 * 1024 * 1024;

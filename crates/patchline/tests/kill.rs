@@ -72,12 +72,14 @@ struct Story {
     /// There are users from the moment on when the service first answers.
     users: Option<Users>,
     kills: u32,
+    /// Lives in a row in which nothing was written.
+    fruitless: u32,
     began: Instant,
 }
 
 impl Story {
     fn begin(site: Site) -> Self {
-        Self { site, chance: Chance::seeded(), users: None, kills: 0, began: Instant::now() }
+        Self { site, chance: Chance::seeded(), users: None, kills: 0, fruitless: 0, began: Instant::now() }
     }
 
     /// Starts and kills the conductor until the patch is closed; then holds everything against what it must be.
@@ -114,9 +116,12 @@ impl Story {
     /// One life of the conductor: it is killed after a random time, or, every second time, as soon as it has written
     /// something after that time. Answers whether the patch was closed then.
     fn run_and_kill(&mut self, id: PatchId) -> bool {
-        let until = Duration::from_millis(self.chance.between(50, 1500));
+        // A slow machine gets nothing done in a short life: lives grow while they bear no fruit.
+        let slower = 1 + self.fruitless / 5;
+        let until = Duration::from_millis(self.chance.between(50, 1500)) * slower;
         let at_next_event = self.chance.between(0, 1) == 1;
-        let latest = until + Duration::from_millis(1000);
+        let latest = until + Duration::from_millis(1000) * slower;
+        let before = self.site.look_after(id).0;
         let mut conductor = self.site.serve();
         let begun = Instant::now();
         let mut version_then = None;
@@ -140,7 +145,9 @@ impl Story {
         self.kills += 1;
         check_nothing_lost(&acknowledged, &self.site.events(id).unwrap());
         wait_until_gone(self.site.root(), belongs_to_the_service);
-        self.site.look_after(id).1
+        let (version, is_closed) = self.site.look_after(id);
+        self.fruitless = if version > before { 0 } else { self.fruitless + 1 };
+        is_closed
     }
 
     /// Users come as soon as the service answers for the first time, and stay to the end.

@@ -183,7 +183,7 @@ mod tests {
             let shown = line(&text);
             let bare = bare(&without_spans(&shown));
             assert!(!bare.iter().any(|letter| "<>[]`*~|\n\r".contains(*letter)), "{shown:?}");
-            assert!(!matches!(bare.first(), Some('#' | '+' | '-' | '=' | '>')) || shown.starts_with('\\'), "{shown:?}");
+            assert!(!matches!(bare.first(), Some('#' | '+' | '-' | '=' | '>')) || shown.starts_with(['\\', '`']), "{shown:?}");
             let visible =
                 |text: &str| text.chars().filter(|letter| letter.is_ascii_alphanumeric()).collect::<String>();
             assert_eq!(visible(&shown), visible(&text), "no word is lost");

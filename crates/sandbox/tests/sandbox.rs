@@ -46,7 +46,7 @@ fn alive(marker: &str) -> usize {
 fn eventually(what: &str, condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(30), "{what}");
+        assert!(begun.elapsed() < Duration::from_secs(120), "{what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -125,18 +125,22 @@ async fn long_output_keeps_both_ends() {
 async fn the_deadline_ends_the_whole_group() {
     let directory = tempfile::tempdir().unwrap();
     for sandbox in sandboxes() {
-        let marker = marker();
-        let script = format!("trap '' TERM; echo begun; sleep {marker} & sleep {marker}");
-        let foreign = Foreign { deadline: Duration::from_millis(700), ..shell(&script, &directory) };
-        let finished = run(&sandbox, &foreign).await;
-        assert_eq!(
-            (finished.exit, finished.stdout.as_str()),
-            (Exit::Deadline, "begun\n"),
-            "{}",
-            sandbox.isolation()
-        );
-        assert!(finished.duration < Duration::from_secs(20));
-        eventually("nothing is left of it", || alive(&marker) == 0);
+        let mut has_begun = false;
+        // Short where it can be; a machine that takes longer than that to begin gets more.
+        for seconds in [1, 5, 30] {
+            let marker = marker();
+            let script = format!("trap '' TERM; echo begun; sleep {marker} & sleep {marker}");
+            let foreign = Foreign { deadline: Duration::from_secs(seconds), ..shell(&script, &directory) };
+            let finished = run(&sandbox, &foreign).await;
+            assert_eq!(finished.exit, Exit::Deadline, "{}", sandbox.isolation());
+            assert!(finished.duration < Duration::from_secs(120), "the sleeps would take 300 s");
+            eventually("nothing is left of it", || alive(&marker) == 0);
+            has_begun = finished.stdout == "begun\n";
+            if has_begun {
+                break;
+            }
+        }
+        assert!(has_begun, "{}", sandbox.isolation());
     }
 }
 
@@ -147,7 +151,7 @@ async fn what_it_leaves_in_the_background_dies_with_it() {
         let marker = marker();
         let finished = run(&sandbox, &shell(&format!("sleep {marker} & echo gone"), &directory)).await;
         assert_eq!((finished.exit, finished.stdout.as_str()), (Exit::Code(0), "gone\n"));
-        assert!(finished.duration < Duration::from_secs(20), "it does not wait for the background");
+        assert!(finished.duration < Duration::from_secs(120), "it does not wait for the background");
         eventually("nothing is left of it", || alive(&marker) == 0);
     }
 }

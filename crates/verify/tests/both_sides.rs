@@ -52,8 +52,9 @@ impl World {
         let mut world = Self::new();
         write_script(&world.case.base.artifact, base);
         write_script(&world.case.patch.artifact, patch);
-        write_script(&world.case.patch.tree.join("bin/reproduce"), "exec \"$1\"");
-        let command = CommandLine(["bin/reproduce", "{artifact}"].map(str::to_owned).to_vec());
+        // Run by a shell that is there: a script that was just written may still be open in a child of another test.
+        write_script(&world.case.patch.tree.join("bin/reproduce"), "exec sh \"$1\"");
+        let command = CommandLine(["sh", "bin/reproduce", "{artifact}"].map(str::to_owned).to_vec());
         world.case.service.reproducers = vec![Reproducer { advisory: "R-1".to_owned(), command }];
         world
     }

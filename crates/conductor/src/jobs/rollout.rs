@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::PoisonError;
 
-use patchline_judge::arms::{Arm, Instances, Latency, Tick as JudgeTick};
+use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
 use patchline_judge::judge::{Decision, Judge, Settings, Verdict};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
@@ -11,7 +11,7 @@ use patchline_model::id::JobId;
 use patchline_model::patch::Patch;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::Opening;
-use patchline_model::stage::plan::{Counts, Guards, Observed, Plan, Strategy, Version};
+use patchline_model::stage::plan::{Counts, Guards, Observed, Plan, Version};
 use patchline_model::stage::rollout::{Job, JudgeAnswer, Judgement, Outcome, Reading, State, Tick};
 use patchline_model::time::Seconds;
 use patchline_sandbox::Git;
@@ -183,7 +183,6 @@ pub fn replay(plan: &Plan, state: &State) -> Result<Option<Judgement>, Failure> 
 
 fn new_judge(plan: &Plan) -> Result<Judge, Failure> {
     let Guards { alpha, beta, error_margin, latency } = plan.guards;
-    let Strategy::Canary(canary) = &plan.strategy;
     let settings = Settings {
         alpha,
         beta,
@@ -192,7 +191,8 @@ fn new_judge(plan: &Plan) -> Result<Judge, Failure> {
         latency_margin: LATENCY_MARGIN,
         minimum_ticks: LEAST_LOOKS,
         minimum_requests: LEAST_REQUESTS,
-        instances: Some(Instances { canary: canary.instances, baseline: plan.instances }),
+        // They change from station to station; not to know them errs towards patience with pauses.
+        instances: None,
         tick_seconds: LOOK.0 as f64,
         ..Settings::default()
     };

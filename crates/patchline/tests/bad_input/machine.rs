@@ -61,7 +61,7 @@ fn without_the_network_a_fix_says_so_and_makes_no_branch() {
     // Outside of the temporary folder, of which every foreign command has its own.
     let home =
         tempfile::Builder::new().prefix("cargo-home-").tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = "127.0.0.1:1";
     let configuration = format!("[http]\nproxy = \"http://{closed}\"\n[net]\nretry = 0\n");
     fs::write(home.path().join("config.toml"), configuration).unwrap();
     let mut fix = patchline(&["--data", text(&data), "fix", text(&project)]);

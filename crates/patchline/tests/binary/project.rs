@@ -148,8 +148,8 @@ impl Project {
                     end: None,
                 }),
                 guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.05, latency: false },
-                deadline: Seconds(120),
-                start_deadline: Seconds(30),
+                deadline: Seconds(600),
+                start_deadline: Seconds(120),
                 missing_limit: 10,
                 at_deadline: Exit::Rollback,
             },
@@ -187,7 +187,8 @@ target = \"process\"
 strategy = \"canary\"
 canary_instances = {CANARIES}
 steps = [ {{ share = 0.2, bake_seconds = 1 }}, {{ share = 0.5, bake_seconds = 1 }} ]
-deadline_seconds = 120
+deadline_seconds = 600
+start_seconds = 120
 
 [guards]
 error_margin = 0.05

@@ -23,8 +23,8 @@ use crate::process::log::append;
 use crate::process::saved::{Files, control_socket, read_json, write_json};
 use crate::process::spec::{DesiredArms, HostSpec, ObservedArms, Refusal};
 
-const CALL_DEADLINE: Duration = Duration::from_secs(10);
-const START_DEADLINE: Duration = Duration::from_secs(20);
+const CALL_DEADLINE: Duration = Duration::from_secs(30);
+const START_DEADLINE: Duration = Duration::from_secs(60);
 const MAX_STARTS: u32 = 20;
 const PAUSE_BETWEEN_STARTS: Duration = Duration::from_millis(100);
 const LOOK_EVERY: Duration = Duration::from_millis(20);

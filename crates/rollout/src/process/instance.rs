@@ -19,6 +19,13 @@ use tokio::time::timeout;
 use crate::process::identity::{Held, Identity, MARKER_VARIABLE};
 use crate::process::spec::DesiredArm;
 
+/// Tries to draw a port that no other instance was given.
+const PORT_TRIES: u32 = 64;
+
+/// Tries to start a program whose file is busy, and the pause between them.
+const SPAWN_TRIES: u32 = 10;
+const SPAWN_PAUSE: Duration = Duration::from_millis(20);
+
 /// A process that runs, and our hold on it.
 #[derive(Debug)]
 pub struct Started {
@@ -44,16 +51,37 @@ pub fn start(arm: &DesiredArm, port: u16, marker: &str, log: File) -> io::Result
         .stderr(log)
         .process_group(0)
         .kill_on_drop(false);
-    let child = command.spawn()?;
+    let child = spawn(&mut command)?;
     let pid = child.id().ok_or_else(|| io::Error::other("it has no pid"))?;
     // Until its status is taken the pid belongs to this child, even if it has ended already.
     let identity = Identity::of(pid).ok_or_else(|| io::Error::other("it ended at once"))?;
     Ok(Started { held: Held::open(identity)?, child })
 }
 
-/// A port that nobody uses at this moment. Should someone be faster, the instance fails to start and is started again.
-pub fn free_port() -> io::Result<u16> {
-    Ok(std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+/// A port that nobody uses at this moment, and that was given to no other instance: one that is just starting does not
+/// listen yet. Should someone else be faster, the instance fails to start and is started again.
+pub fn free_port(given: &[u16]) -> io::Result<u16> {
+    for _ in 0..PORT_TRIES {
+        let port = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        if !given.contains(&port) {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::AddrInUse, "every free port is given to another instance"))
+}
+
+/// Starts the program. One that was written a moment ago may still be open for writing in a child that another thread is
+/// starting: the system then says that the file is busy, and is asked again.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    for _ in 1..SPAWN_TRIES {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(SPAWN_PAUSE)
+            }
+            other => return other,
+        }
+    }
+    command.spawn()
 }
 
 /// Whether the instance answers its health check with 2xx in time.

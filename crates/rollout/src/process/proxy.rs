@@ -33,7 +33,7 @@ const HELD_BYTES: u64 = 64 * 1024;
 /// How often an instance may be taken out of the routes between being chosen and being sent to.
 const MAX_CHOICES: u32 = 16;
 
-const LOOKS_AT_THE_DEAD: u32 = 4;
+const LOOKS_AT_THE_DEAD: u32 = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]

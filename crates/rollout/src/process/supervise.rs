@@ -206,7 +206,8 @@ impl Supervisor {
         let instance = self.saved.next_instance;
         self.saved.next_instance += 1;
         let marker = marker(&self.host.name, &self.host.epoch, instance);
-        let started = free_port().and_then(|port| {
+        let given: Vec<u16> = self.running.iter().map(|running| running.saved.port).collect();
+        let started = free_port(&given).and_then(|port| {
             let log = append(&instance_log(&self.host.files.logs(), version))?;
             start(&arm, port, &marker, log).map(|started| (port, started))
         });

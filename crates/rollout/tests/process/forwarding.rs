@@ -103,7 +103,7 @@ async fn an_instance_gets_a_clean_environment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn errors_of_an_instance_count_for_its_version() {
-    let mut setting = Setting::with(|spec| spec.request_deadline_ms = 500).await;
+    let mut setting = Setting::with(|spec| spec.request_deadline_ms = 5_000).await;
     setting.settle(&[arm_with("v1", 1, 1_000_000, &[("CRASH_ON", "/crash")])]).await;
     let check = |path: &'static str, status: u16, errors: u64| {
         let (client, setting) = (http_client(), &setting);

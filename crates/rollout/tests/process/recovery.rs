@@ -30,8 +30,8 @@ async fn an_instance_that_crashes_is_restarted_and_nobody_else_notices() {
     let after = setting.client.wait_until("restart", LONG, is_back).await.expect("it is restarted");
     let answers = load.stop().await;
     assert_eq!(failures(&answers).len(), 0, "{:?}", failures(&answers));
-    // The request that crashed it, and perhaps one that was in flight there and has been sent again elsewhere.
-    assert!((1..=2).contains(&of(&after, "v1").errors), "the crash counts, for the version that crashed");
+    // The request that crashed it, and perhaps some that met it dying and have been sent again elsewhere.
+    assert!((1..=4).contains(&of(&after, "v1").errors), "the crash counts, for the version that crashed");
     assert_eq!(after.unrouted, 0);
     assert_eq!(pids(&after).iter().filter(|pid| pids(&before).contains(pid)).count(), 1);
     setting.stop().await;
@@ -58,11 +58,12 @@ async fn an_unhealthy_instance_leaves_the_rotation_and_is_replaced() {
     let sick = setting.path().join("sick");
     let arm = arm_with("v1", 1, 1_000_000, &[("SICK_WHILE", sick.to_str().expect("plain"))]);
     let before = setting.settle(&[arm]).await;
+    let earlier = of(&before, "v1").restarts;
     std::fs::write(&sick, "").expect("it can be written");
     let is_out = |observed: &ObservedArms| of(observed, "v1").healthy == 0;
     setting.client.wait_until("notice", LONG, is_out).await.expect("it is noticed");
     assert_eq!(of(&setting.observed().await, "v1").share_ppm, 0);
-    let is_replaced = |observed: &ObservedArms| of(observed, "v1").restarts >= 1;
+    let is_replaced = |observed: &ObservedArms| of(observed, "v1").restarts > earlier;
     setting.client.wait_until("replace", LONG, is_replaced).await.expect("it is replaced");
     std::fs::remove_file(&sick).expect("it can be removed");
     let after = setting.settled().await;
