@@ -44,13 +44,14 @@ impl Projection {
     /// One patch as the ledger has it now; `None` if it was never opened.
     pub async fn one(&self, store: &dyn Store, id: PatchId) -> Result<Option<Arc<Known>>, StoreError> {
         let mut known = self.known.lock().await;
-        let mut entry = known.get(&id).cloned().unwrap_or_else(|| fresh(id));
-        catch_up(store, &mut entry).await?;
+        // Taken out, so that what nobody else holds is changed in its place and not copied.
+        let mut entry = known.remove(&id).unwrap_or_else(|| fresh(id));
+        let caught_up = catch_up(store, &mut entry).await;
         if entry.patch.version == 0 {
-            return Ok(None);
+            return caught_up.map(|()| None);
         }
         known.insert(id, Arc::clone(&entry));
-        Ok(Some(entry))
+        caught_up.map(|()| Some(entry))
     }
 }
 

@@ -226,6 +226,20 @@ fn steps_follow_each_other_after_their_bake() {
 }
 
 #[test]
+fn a_step_whose_share_nobody_used_or_that_is_not_in_force_is_not_left() {
+    use rollout::JudgeAnswer::{Continue, Promote};
+    let baked = Given::watching().later(10);
+    check(&baked, baked.answer(baked.followed(0, Promote)), Ok(&["rollout looked"]));
+    let mut unmet = baked.followed(100, Promote);
+    if let Outcome::Rollout(rollout::Outcome::Reconciled { observed, .. }) = &mut unmet {
+        observed.arms[1].share = patchline_model::share::Share::NONE;
+    }
+    check(&baked, baked.answer(unmet), Ok(&["rollout looked"]));
+    let used = baked.follows(100, Continue);
+    assert_eq!(used.patch.rollout.step_requests, 0, "the next step begins with none");
+}
+
+#[test]
 fn promotion_needs_the_last_step_its_bake_and_the_judges_word() {
     use rollout::JudgeAnswer::{Continue, Inconclusive, Promote};
     let given = Given::baked();
@@ -404,6 +418,9 @@ fn a_failed_job_is_tried_again_and_given_up_at_last() {
     }
     let fourth = Command::report(given.owed(), Err(down()));
     check(&given, fourth, Ok(&["faltered", "review ended abandoned"]));
+    let mut given = Given::proposed().failed(down());
+    given.now.0 -= 3_600_000;
+    assert!(matches!(given.due(), Due::Job(..)), "a clock that was set back makes nobody wait for an hour");
     let given = Given::proposed();
     let for_good = Command::report(given.owed(), Err(Failure::permanent("cargo is not installed")));
     check(&given, for_good, Ok(&["faltered", "review ended abandoned"]));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::PoisonError;
+use std::time::Duration;
 
 use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
 use patchline_judge::judge::{Decision, Judge, Settings, Verdict};
@@ -50,7 +51,9 @@ pub async fn carry_out(
         Job::Smoke { smoke, address } => smoke::carry_out(hands, opening, patch, smoke, address).await,
         Job::Reconcile { desired, look } => {
             if *look {
-                tokio::time::sleep(clock::until(patch.changed_at.after(LOOK))).await;
+                // A clock that was set back delays no look.
+                let wait = clock::until(patch.changed_at.after(LOOK));
+                tokio::time::sleep(wait.min(Duration::from_secs(LOOK.0))).await;
             }
             let versions: Vec<&Version> = desired.arms.iter().map(|arm| &arm.version).collect();
             let site = site(hands, &opening.service, run, &versions)?;
@@ -75,6 +78,9 @@ async fn begin(
     let running = observed.as_ref().and_then(holder_of_most);
     let stable = match running {
         Some(artifact) => known_version(conductor, service, &artifact).await?,
+        None if observed.is_some() => {
+            return Err(Failure::transient(format!("no instance of {} runs at this moment", service.name)));
+        }
         None => {
             let version = first_version(hands, conductor, service, &opening.base).await?;
             bring_up(hands, service, &version).await?;

@@ -17,7 +17,10 @@ pub fn due(cx: Context<'_>, patch: &Patch) -> Due {
     if let Some(faltering) = patch.faltering.as_ref().filter(|faltering| faltering.stage == stage) {
         match faltering.retry_at {
             None => return Due::Nothing,
-            Some(retry_at) if cx.now < retry_at => return Due::Wake(retry_at),
+            // No wait is longer than the longest: what lies further ahead was written before the clock was set back.
+            Some(retry_at) if cx.now < retry_at && retry_at <= cx.now.after(cx.policy.longest_wait) => {
+                return Due::Wake(retry_at);
+            }
             Some(_) => {}
         }
     }

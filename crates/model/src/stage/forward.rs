@@ -3,6 +3,7 @@
 //! One function for every strategy: the course says what stands where, and this what must have passed.
 
 use crate::context::Context;
+use crate::share::Share;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Exit, Observed, Plan};
 use crate::stage::rollout::{Cause, Event, Gate, JudgeAnswer, Judgement, SmokeTest, State};
@@ -72,6 +73,8 @@ struct Look<'a> {
     reason: String,
     /// Both arms could be read.
     complete: bool,
+    /// Requests to the new version in this step.
+    requests: u64,
     met: bool,
     /// The phase lasts longer than instances may take to start.
     late: bool,
@@ -100,6 +103,11 @@ impl<'a> Look<'a> {
             judged: judgement.answer,
             reason: judgement.reason.clone(),
             complete: tick.canary.is_some() && tick.stable.is_some(),
+            requests: tick
+                .canary
+                .as_ref()
+                .map_or(0, |counts| counts.requests)
+                .saturating_add(state.step_requests),
             looked: Event::Looked { tick, cursor, judgement },
             met,
             late,
@@ -197,6 +205,11 @@ impl<'a> Look<'a> {
         }
         if course.is_last(step) {
             return (self.judged == JudgeAnswer::Promote).then_some(Event::PromotionDecided);
+        }
+        // A share that is not in force, or that nobody used, has shown nothing: no more users meet the version for it.
+        let is_shared = station.is_some_and(|station| station.share != Share::NONE);
+        if is_shared && (!self.met || self.requests == 0) {
+            return None;
         }
         let step = step + 1;
         Some(if course.must_fill(step) { Event::StepPrepared { step } } else { Event::StepEntered { step } })

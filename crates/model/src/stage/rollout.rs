@@ -137,6 +137,8 @@ pub struct State {
     pub totals: Totals,
     /// Looks in a row in which an arm was missing.
     pub missing: u32,
+    /// Requests to the new version since the present step was entered.
+    pub step_requests: u64,
     pub judgement: Option<Judgement>,
     pub cause: Option<Cause>,
     /// When taking it back was decided, and when the target confirmed that the canary has no share.
@@ -335,6 +337,7 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
         Event::SmokePassed { .. } => state.smoke = SmokeTest::Passed,
         Event::SmokeFailed { .. } => {}
         Event::StepEntered { step } => {
+            state.step_requests = 0;
             state.reached = *step;
             state.gate = Gate::Ahead;
             state.smoke = SmokeTest::Ahead;
@@ -342,6 +345,8 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
         }
         Event::Looked { tick, cursor, judgement } => {
             state.count(tick, cursor);
+            let requests = tick.canary.as_ref().map_or(0, |counts| counts.requests);
+            state.step_requests = state.step_requests.saturating_add(requests);
             let missing = tick.canary.is_none() || tick.stable.is_none();
             state.missing = if missing { state.missing.saturating_add(1) } else { 0 };
             state.ticks.push(tick.clone());

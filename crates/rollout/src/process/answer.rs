@@ -27,18 +27,23 @@ pub fn own_answer(status: StatusCode, text: &'static str) -> Answer {
     answer
 }
 
+/// A client that leaves without an answer after so long has given up on the instance. One that leaves earlier has changed
+/// its mind, and that is no error.
+const GAVE_UP_AFTER: Duration = Duration::from_secs(2);
+
 /// A request that an instance has taken on. However it ends, it is counted once.
 #[derive(Debug)]
 pub struct Attempt {
     pick: Arc<Pick>,
     started: Instant,
+    is_answered: bool,
     server_error: bool,
     is_over: bool,
 }
 
 impl Attempt {
     pub fn begin(pick: Arc<Pick>) -> Attempt {
-        Attempt { pick, started: Instant::now(), server_error: false, is_over: false }
+        Attempt { pick, started: Instant::now(), is_answered: false, server_error: false, is_over: false }
     }
 
     pub fn pick(&self) -> &Pick {
@@ -46,6 +51,7 @@ impl Attempt {
     }
 
     pub fn answered_with(&mut self, status: StatusCode) {
+        self.is_answered = true;
         self.server_error = status.is_server_error();
     }
 
@@ -64,7 +70,12 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        self.end(Ended::Abandoned { server_error: self.server_error });
+        let ended = if !self.is_answered && self.started.elapsed() >= GAVE_UP_AFTER {
+            Ended::Late
+        } else {
+            Ended::Abandoned { server_error: self.server_error }
+        };
+        self.end(ended);
     }
 }
 
@@ -114,7 +125,15 @@ impl Counted {
         match deadline.as_mut().poll(context) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(()) => {
-                self.attempt.end(Ended::Late);
+                let server_error = self.attempt.server_error;
+                let ended = match self.upload.waiting() {
+                    Waiting::ForInstance => Ended::Late,
+                    // The instance waits for the rest of the request as well.
+                    Waiting::ForClient | Waiting::ClientGone | Waiting::TooLarge => {
+                        Ended::Abandoned { server_error }
+                    }
+                };
+                self.attempt.end(ended);
                 Poll::Ready(Some(Err(CutOff::Late)))
             }
         }

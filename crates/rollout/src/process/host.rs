@@ -90,12 +90,18 @@ async fn serve_locked(files: Files) -> Result<(), HostError> {
     let end = Arc::new(end);
     let control = Control { orders: orders.clone(), end: Arc::clone(&end) };
     let control = tokio::spawn(control::serve(control_listener, control));
-    let supervisor = tokio::spawn(supervisor.run(received));
+    let mut supervisor = tokio::spawn(supervisor.run(received));
     let by_signal = tokio::spawn(end_on(terminate, end));
     let _ = fs::remove_file(files.start_error());
 
     let proxy = Arc::new(Proxy::new(routes, &spec));
-    listen::serve(door, proxy, &spec, ending.clone()).await;
+    let supervisor_failed =
+        |error| HostError::NotStarted { reason: format!("its supervisor failed: {error}") };
+    tokio::select! {
+        () = listen::serve(door, proxy, &spec, ending.clone()) => {}
+        // Without its supervisor the proxy could not be told anything any more. The next host takes the instances over.
+        Err(error) = &mut supervisor => return Err(supervisor_failed(error)),
+    }
     let reason = *ending.borrow_and_update();
     log.line(&format!("told to end: {reason:?}"));
     let _ = orders.send(Order::End { forget: reason == Some(Reason::Asked) }).await;
@@ -104,7 +110,7 @@ async fn serve_locked(files: Files) -> Result<(), HostError> {
     control.abort();
     let _ = fs::remove_file(&socket);
     log.line("ended");
-    ended.map_err(|error| HostError::NotStarted { reason: format!("its supervisor failed: {error}") })
+    ended.map_err(supervisor_failed)
 }
 
 async fn end_on(mut terminate: Signal, end: Arc<End>) {

@@ -142,9 +142,10 @@ impl Proxy {
                 }
                 Tried::Final(answer) => return answer,
                 Tried::TakenOut => continue,
-                Tried::NotSent if may_repeat => failed = Some(at),
+                // Nothing of it has left: it may be tried wherever there is one.
                 Tried::NotSent => {
-                    return self.unrouted(StatusCode::BAD_GATEWAY, "no instance could be reached\n");
+                    failed = Some(at);
+                    continue;
                 }
                 Tried::Broken if may_repeat && forwarded.may_be_sent_twice() => {
                     next = self.routes.elsewhere(&at);

@@ -59,21 +59,22 @@ impl Target for Processes {
 
     async fn observe(&self, site: &Site) -> Result<Option<Observed>, Failure> {
         let directory = self.directory(site);
-        match HostClient::connect(&directory).await {
-            Ok(host) => host.observe().await.map(|observed| Some(from_host(&observed))).map_err(failed),
-            Err(HostError::Unreachable { .. }) if !has_instances(&directory)? => Ok(None),
+        let host = match HostClient::connect(&directory).await {
+            Ok(host) => host,
+            Err(HostError::Unreachable { .. }) if !is_wanted(&directory)? => return Ok(None),
             // The host was killed, or the machine was: another one takes over what runs and starts what is gone.
             Err(HostError::Unreachable { .. }) => {
-                let host = ensure_host(&self.binary, &directory, &spec_of(site)).await.map_err(failed)?;
-                host.observe().await.map(|observed| Some(from_host(&observed))).map_err(failed)
+                ensure_host(&self.binary, &directory, &spec_of(site)).await.map_err(failed)?
             }
-            Err(other) => Err(failed(other)),
-        }
+            Err(other) => return Err(failed(other)),
+        };
+        let observed = from_host(&host.observe().await.map_err(failed)?);
+        Ok((!observed.arms.is_empty()).then_some(observed))
     }
 
     async fn stop(&self, site: &Site) -> Result<(), Failure> {
         let (directory, spec) = (self.directory(site), spec_of(site));
-        if HostClient::connect(&directory).await.is_err() && !has_instances(&directory)? {
+        if HostClient::connect(&directory).await.is_err() && !is_wanted(&directory)? {
             return Ok(());
         }
         // A host that was killed has left instances behind; only another one knows how to end them.
@@ -98,6 +99,10 @@ async fn apply(host: &HostClient, arms: Vec<DesiredArm>, attempt: Attempt) -> Re
     loop {
         let before = host.desired().await?;
         if before.arms == arms {
+            // Said once more: what could not be stored before is stored now, or this fails as well.
+            if before.revision > 0 {
+                host.apply(&before).await?;
+            }
             return Ok(false);
         }
         let desired =
@@ -167,10 +172,14 @@ fn arm_from_host(arm: &spec::ObservedArm) -> Option<ObservedArm> {
     })
 }
 
-fn has_instances(directory: &Path) -> Result<bool, Failure> {
+/// Whether something runs there, or should: a machine that was shut down has ended its instances and still owes them.
+fn is_wanted(directory: &Path) -> Result<bool, Failure> {
     let path = Files::new(directory).state();
+    let wants = |saved: Saved| {
+        !saved.instances.is_empty() || saved.desired.is_some_and(|desired| !desired.arms.is_empty())
+    };
     match read_json::<Saved>(&path) {
-        Ok(saved) => Ok(saved.is_some_and(|saved| !saved.instances.is_empty())),
+        Ok(saved) => Ok(saved.is_some_and(wants)),
         Err(error) => Err(Failure::transient(format!("could not read `{}`: {error}", path.display()))),
     }
 }
