@@ -1,5 +1,7 @@
 //! What the proxy passes on, what it adds, and what it refuses.
 
+use std::time::Duration;
+
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
 use hyper::{Method, Request};
@@ -98,6 +100,21 @@ async fn an_instance_gets_a_clean_environment() {
         assert!(answer.trouble.contains(&format!("({name:?}, {value:?})")), "{name} in {}", answer.trouble);
     }
     assert_eq!(answer.trouble.matches("(\"").count(), 5, "and its marker: {}", answer.trouble);
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_gives_up_on_a_hanging_version_is_its_error_and_one_who_changes_their_mind_is_not() {
+    let mut setting = Setting::new().await;
+    setting.settle(&[arm_with("v1", 1, 1_000_000, &[])]).await;
+    let url = setting.url("/late").await;
+    for (patience, counts) in [(Duration::from_millis(500), (1, 0)), (Duration::from_secs(4), (2, 1))] {
+        let leaves = timeout(patience, ask(&http_client(), Method::GET, &url)).await;
+        assert!(leaves.is_err(), "nobody answers");
+        let is_counted = |observed: &ObservedArms| of(observed, "v1").requests == counts.0;
+        let seen = setting.client.wait_until("count it", LONG, is_counted).await.expect("it is counted");
+        assert_eq!(of(&seen, "v1").errors, counts.1);
+    }
     setting.stop().await;
 }
 

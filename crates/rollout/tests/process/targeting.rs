@@ -117,6 +117,35 @@ async fn the_world_is_made_to_match_and_read_back() {
     assert_eq!(target.observe(&site).await, Ok(None));
 }
 
+/// A machine that is shut down tells the host to end, and its instances end with it. They are still wanted.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_wanted_before_a_shutdown_comes_back_with_a_look() {
+    let hosts = tempfile::tempdir().expect("a directory");
+    let target = Processes { binary: host_binary(), hosts: hosts.path().to_owned() };
+    let stable = version("stable");
+    let site = site(&[&stable]);
+    let desired = Desired { arms: vec![arm(&stable, 1_000_000)] };
+    let matches = |observed: &Option<Observed>| observed.as_ref().is_some_and(|there| there.meets(&desired));
+    let ready = async { while !matches(&target.reconcile(job(), &site, &desired).await.ok()) {} };
+    tokio::time::timeout(LONG, ready).await.expect("it starts");
+    let name =
+        std::fs::canonicalize(target.directory(&site)).expect("it exists").to_string_lossy().into_owned();
+    kill(host_pid(&target, &site).await, Signal::TERM);
+    let gone = async {
+        while !marked_processes(&name).is_empty()
+            || HostClient::connect(&target.directory(&site)).await.is_ok()
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LONG, gone).await.expect("everything ends");
+
+    let back = async { while !matches(&target.observe(&site).await.ok().flatten()) {} };
+    tokio::time::timeout(LONG, back).await.expect("it comes back");
+    target.stop(&site).await.expect("it stops");
+    assert_eq!(target.observe(&site).await, Ok(None), "what was stopped is not wanted any more");
+}
+
 async fn host_pid(target: &Processes, site: &Site) -> u32 {
     let client = HostClient::connect(&target.directory(site)).await;
     client.expect("it is there").observe().await.expect("it answers").host_pid
