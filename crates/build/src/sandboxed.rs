@@ -154,6 +154,8 @@ impl SandboxBuilder {
 
     async fn ask(&self, words: &[&str], request: &Request, place: &Place, kit: &Kit) -> Result<String, Stop> {
         let foreign = Foreign {
+            // A file that names the toolchain may lie above the service's folder.
+            readable: vec![place.first.clone()],
             environment: kit.plain.clone(),
             deadline: ASK_DEADLINE,
             ..Foreign::new(words, &place.first.join(&request.service.folder))

@@ -62,7 +62,7 @@ pub fn works(home: Home) -> Result<Works, Trouble> {
     let conductor = conductor(&home)?;
     let blobs = Blobs::open(&home.blobs()).map_err(evidence)?;
     let key = SigningKey::load_or_create(&home.key()).map_err(evidence)?;
-    let sandbox = Sandbox::probe().hiding(home.key()).hiding(home.ledger());
+    let sandbox = Sandbox::probe().hiding(home.root());
     let binary = std::env::current_exe()
         .map_err(|error| Trouble::storage(format!("could not find the running binary: {error}")))?;
     let hands = Hands {

@@ -37,6 +37,7 @@ pub(crate) struct Ask {
     pub(crate) directory: PathBuf,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) limits: Limits,
 }
 
 impl Ask {
@@ -46,6 +47,7 @@ impl Ask {
             directory: directory.to_owned(),
             arguments: arguments.iter().map(OsString::from).collect(),
             environment: environment(),
+            limits: Limits::default(),
         }
     }
 
@@ -85,7 +87,7 @@ impl Ask {
             arguments: settings.chain(self.arguments).collect(),
             directory: self.directory,
             environment: self.environment,
-            limits: Limits::default(),
+            limits: self.limits,
             deadline: DEADLINE,
             output_limit: LARGEST,
             scratch: None,

@@ -107,9 +107,10 @@ impl Git {
             if folder.symlink_metadata().is_ok() {
                 fs::remove_dir_all(folder).map_err(|source| unusable(&purpose, folder, source))?;
             }
-            // One that a killed run left half made is still locked; most are not, and git says so.
-            with(&["worktree", "unlock"]).succeeds().await?;
-            self.ask(&purpose, &["worktree", "prune"]).bytes().await?;
+            // Ours alone is taken off the list: `prune` would drop every worktree whose disk is away for the moment.
+            if let Some(entry) = self.entry(&purpose, folder).await? {
+                fs::remove_dir_all(&entry).map_err(|source| unusable(&purpose, &entry, source))?;
+            }
         }
         Ok(())
     }
@@ -169,6 +170,8 @@ impl Git {
         }
         let mut ask = self.ask(&purpose, &["branch", "--force", "--no-track", name, commit]);
         ask.environment.extend(identity("Patchline <patchline@localhost>", 0));
+        // Killed half way it would leave a lock on the branch, and nobody could set it any more.
+        ask.limits.dies_with_us = false;
         ask.bytes().await.map(drop)
     }
 
@@ -268,7 +271,8 @@ impl Git {
     ) -> Result<Stage, GitError> {
         // What was run in the worktree may have put another `.git` there; so its folder, its commit and its index come
         // from the repository itself.
-        let git = self.entry(purpose, worktree).await?;
+        let entry = self.entry(purpose, worktree).await?;
+        let git = entry.ok_or_else(|| refused(purpose, "it is not a worktree of the repository"))?;
         let ask =
             |arguments: &[&str]| Ask::new(purpose, worktree, arguments).detached(&git, scratch, worktree);
         let own = git.join("index");
@@ -281,7 +285,7 @@ impl Git {
     }
 
     /// Where the repository keeps what it knows of a worktree.
-    async fn entry(&self, purpose: &str, worktree: &Path) -> Result<PathBuf, GitError> {
+    async fn entry(&self, purpose: &str, worktree: &Path) -> Result<Option<PathBuf>, GitError> {
         let common =
             self.ask(purpose, &["rev-parse", "--path-format=absolute", "--git-common-dir"]).line().await?;
         let entries = fs::read_dir(Path::new(&common).join("worktrees")).into_iter().flatten().flatten();
@@ -290,7 +294,7 @@ impl Git {
             entry.join(text.trim_end()).parent().is_some_and(|folder| same(folder, worktree))
         };
         let mut entries = entries.map(|entry| entry.path());
-        entries.find(points_here).ok_or_else(|| refused(purpose, "it is not a worktree of the repository"))
+        Ok(entries.find(points_here))
     }
 
     async fn worktrees(&self, purpose: &str) -> Result<Vec<PathBuf>, GitError> {

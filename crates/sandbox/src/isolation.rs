@@ -122,7 +122,11 @@ fn mounts(view: &View<'_>) -> Vec<(PathBuf, Mount)> {
     secrets.iter().for_each(|path| lay(&mut mounts, path.clone(), Mount::Hide));
 
     let writable: Vec<PathBuf> = view.foreign.writable.iter().filter_map(|path| real(path)).collect();
-    let named = readable(view).into_iter().filter_map(|path| real(&path));
+    // An argument comes from the repository: it opens what is private, never what is hidden.
+    let hidden: Vec<PathBuf> = view.hidden.iter().filter_map(|path| real(path)).collect();
+    let may_open = |path: &PathBuf| !hidden.iter().any(|hidden| path.starts_with(hidden));
+    let arguments = in_arguments(view.foreign).filter_map(|path| real(&path)).filter(may_open);
+    let named = readable(view).into_iter().filter_map(|path| real(&path)).chain(arguments);
     // What is visible already needs no mount, and must not make read-only what is writable.
     let unseen = |path: &PathBuf| {
         let hidden = mounts.iter().any(|(place, _)| path.starts_with(place));
@@ -153,10 +157,14 @@ fn covered_by_private(path: &Path, mounts: &[(PathBuf, Mount)]) -> bool {
     nearest.is_some_and(|(_, mount)| matches!(mount, Mount::Private | Mount::Scratch | Mount::Hide))
 }
 
-/// What the command names, it may read.
+/// What the arguments name.
+fn in_arguments(foreign: &Foreign) -> impl Iterator<Item = PathBuf> {
+    foreign.command.iter().skip(1).map(PathBuf::from).filter(|path| is_plain(path))
+}
+
+/// What we name for the command, it may read.
 fn readable(view: &View<'_>) -> Vec<PathBuf> {
     let foreign = view.foreign;
-    let arguments = foreign.command.iter().skip(1).map(PathBuf::from).filter(|path| is_plain(path));
     let shared = SHARED_OF_RUN.iter().map(PathBuf::from);
     let own = [foreign.directory.clone(), view.program.to_owned()];
     // Where the tools keep what they need, wherever the user put it; their secrets are hidden in it.
@@ -164,7 +172,7 @@ fn readable(view: &View<'_>) -> Vec<PathBuf> {
         .into_iter()
         .filter_map(|name| foreign.environment.get(name))
         .map(PathBuf::from);
-    foreign.readable.iter().cloned().chain(own).chain(arguments).chain(shared).chain(tools).collect()
+    foreign.readable.iter().cloned().chain(own).chain(shared).chain(tools).collect()
 }
 
 /// An absolute path below a private place, not that place itself.

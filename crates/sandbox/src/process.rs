@@ -54,6 +54,8 @@ pub(crate) struct Limits {
     pub(crate) memory: Option<u64>,
     pub(crate) processes: Option<u64>,
     pub(crate) file_size: u64,
+    /// Killed when we are. Not for what is short and would leave a lock behind.
+    pub(crate) dies_with_us: bool,
 }
 
 /// How it ended.
@@ -66,7 +68,7 @@ pub(crate) struct Ended {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: None, processes: None, file_size: 16 << 30 }
+        Self { memory: None, processes: None, file_size: 16 << 30, dies_with_us: true }
     }
 }
 
@@ -222,10 +224,12 @@ fn arm(command: &mut Command, limits: Option<Limits>) {
     let prepare = move || {
         setsid()?;
         let Some(limits) = limits else { return Ok(()) };
-        set_parent_process_death_signal(Some(Signal::KILL))?;
-        if getppid() != Some(parent) {
-            // We died before the kernel knew that the child must die with us.
-            return Err(io::ErrorKind::Interrupted.into());
+        if limits.dies_with_us {
+            set_parent_process_death_signal(Some(Signal::KILL))?;
+            if getppid() != Some(parent) {
+                // We died before the kernel knew that the child must die with us.
+                return Err(io::ErrorKind::Interrupted.into());
+            }
         }
         lower(Resource::Core, Some(0))?;
         lower(Resource::Fsize, Some(limits.file_size))?;

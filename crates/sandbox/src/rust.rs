@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Variables that steer how cargo reaches the network; none of them holds a secret.
-const PASSED_ON: [&str; 3] = ["CARGO_HTTP_CAINFO", "CARGO_NET_OFFLINE", "RUSTUP_AUTO_INSTALL"];
+const PASSED_ON: [&str; 2] = ["CARGO_HTTP_CAINFO", "CARGO_NET_OFFLINE"];
 
 /// The environment in which cargo works as for a person at a terminal. Which toolchain it is, the repository says.
 pub fn rust_environment() -> BTreeMap<String, String> {
@@ -17,6 +17,8 @@ pub fn rust_environment() -> BTreeMap<String, String> {
     let mut set = |name: &str, value: String| environment.insert(name.to_owned(), value);
     set("CARGO_TERM_COLOR", "never".to_owned());
     set("CARGO_INCREMENTAL", "0".to_owned());
+    // A toolchain that is missing is the user's to install: a build must not, and in the sandbox it could not.
+    set("RUSTUP_AUTO_INSTALL", "0".to_owned());
 
     let outer = env::var("PATH").unwrap_or_default();
     let home = cargo_home();
@@ -77,6 +79,7 @@ mod tests {
         );
         assert!(!environment.contains_key("CARGO_MANIFEST_DIR"));
         assert_eq!(environment.get("CARGO_TERM_COLOR").map(String::as_str), Some("never"));
+        assert_eq!(environment.get("RUSTUP_AUTO_INSTALL").map(String::as_str), Some("0"));
         assert!(find_program("cargo", environment.get("PATH").map(OsStr::new)).is_some());
     }
 }

@@ -62,7 +62,8 @@ impl Sandbox {
         Self::process("")
     }
 
-    /// Hides one more folder or file, as that of our own signing key, from every command that does not name it.
+    /// Hides one more folder or file, as that of our own signing key, from every command. Only what [`Foreign`] says to be
+    /// its directory, readable or writable is seen in it; to name it in an argument does not help.
     pub fn hiding(mut self, path: impl Into<PathBuf>) -> Self {
         self.hidden = self.hidden.iter().cloned().chain([path.into()]).collect();
         self

@@ -236,6 +236,28 @@ async fn a_branch_is_set_unless_somebody_stands_on_it() {
 }
 
 #[tokio::test]
+async fn a_worktree_that_is_away_for_now_is_kept() {
+    let repository = Repository::new();
+    let disk = tempfile::tempdir().unwrap();
+    let (theirs, away) = (disk.path().join("theirs"), disk.path().join("away"));
+    fs::remove_dir_all(repository.path(".git/hooks")).unwrap();
+    repository.run(&["worktree", "add", "--quiet", "--detach", theirs.to_str().unwrap()]);
+    fs::write(theirs.join("staged"), "work\n").unwrap();
+    repository.run(&["-C", theirs.to_str().unwrap(), "add", "staged"]);
+    fs::rename(&theirs, &away).unwrap();
+    let ours = disk.path().join("ours");
+    for _ in 0..2 {
+        repository.change(&ours).await;
+        fs::remove_dir_all(&ours).unwrap();
+    }
+    repository.git.worktree_remove(&ours).await.unwrap();
+    fs::rename(&away, &theirs).unwrap();
+    let status = repository.run(&["-C", theirs.to_str().unwrap(), "status", "--porcelain"]);
+    assert_eq!(status, "A  staged\n");
+    assert_eq!(repository.run(&["worktree", "list"]).lines().count(), 2, "and nothing of ours is left");
+}
+
+#[tokio::test]
 async fn a_repository_of_another_user_comes_with_a_hint() {
     let repository = Repository::new();
     // Only root can give a folder away; everybody else owns what they made.

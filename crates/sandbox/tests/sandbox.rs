@@ -312,6 +312,29 @@ async fn bubblewrap_shows_what_is_named_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_is_hidden_is_opened_by_no_argument_and_answers_on_no_socket() {
+    let Some(sandbox) = sandboxes().into_iter().find(bubblewrap) else { return };
+    let work = tempfile::tempdir().unwrap();
+    let Some(secret) = folder_that_is_shown() else { return };
+    let key = secret.path().join("key");
+    fs::write(&key, "secret").unwrap();
+    let hiding = sandbox.hiding(secret.path());
+    let naming = Foreign::new(&["sh", "-c", "cat \"$0\" || echo hidden", key.to_str().unwrap()], work.path());
+    assert_eq!(run(&hiding, &naming).await.stdout, "hidden\n");
+
+    let door = secret.path().join("door");
+    let _listener = std::os::unix::net::UnixListener::bind(&door).unwrap();
+    let script = "import socket,sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])";
+    let knocking = Foreign::new(&["python3", "-c", script, door.to_str().unwrap()], work.path());
+    match hiding.run(&knocking).await {
+        Ok(finished) => assert_ne!(finished.exit, Exit::Code(0), "{}", finished.combined()),
+        Err(error) => println!("skipped: no python3 to knock with ({error})"),
+    }
+    let open = Foreign { readable: vec![secret.path().to_owned()], ..naming };
+    assert_eq!(run(&hiding, &open).await.stdout, "secret", "we ourselves may name it");
+}
+
+#[tokio::test]
 async fn credentials_in_a_writable_cargo_home_are_masked() {
     let Some(sandbox) = sandboxes().into_iter().find(bubblewrap) else { return };
     let home = tempfile::tempdir().unwrap();

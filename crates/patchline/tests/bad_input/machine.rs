@@ -48,7 +48,7 @@ fn a_toolchain_that_is_not_installed_is_a_missing_tool() {
     let (project, data) = (folder.path().join("project"), folder.path().join("data"));
     cargo_project(&project, VULNERABLE, &[("rust-toolchain.toml", "[toolchain]\nchannel = \"1.1.0\"\n")]);
     let mut fix = patchline(&["--data", text(&data), "fix", text(&project)]);
-    fix.env("RUSTUP_AUTO_INSTALL", "0").env_remove("RUSTUP_TOOLCHAIN");
+    fix.env_remove("RUSTUP_AUTO_INSTALL").env_remove("RUSTUP_TOOLCHAIN");
     check(&mut fix, TOOL, &["1.1.0", "hint: "]);
 }
 
