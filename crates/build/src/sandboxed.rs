@@ -11,7 +11,7 @@ use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::service::CommandLine;
 use patchline_sandbox::foreign::{Finished, Foreign};
 use patchline_sandbox::git::Git;
-use patchline_sandbox::rust::{rust_environment, rust_writable};
+use patchline_sandbox::rust::{only_rusts_own_programs, rust_environment, rust_writable};
 use patchline_sandbox::sandbox::Sandbox;
 
 use crate::artifacts::{self, Left, NoArtifact};
@@ -174,9 +174,11 @@ impl SandboxBuilder {
     async fn prepare(&self, request: &Request, place: &Place, kit: &Kit, log: &mut Log) -> Result<(), Stop> {
         let Some(command) = command::prepare(&request.service.build) else { return Ok(()) };
         let shared = if command::is_cargo(&command) { rust_writable() } else { Vec::new() };
+        let mut environment = kit.plain.clone();
+        environment.extend(only_rusts_own_programs());
         let foreign = Foreign {
             writable: shared.into_iter().chain([place.first.clone()]).collect(),
-            environment: kit.plain.clone(),
+            environment,
             network: true,
             deadline: PREPARE_DEADLINE,
             output_limit: OUTPUT_LIMIT,

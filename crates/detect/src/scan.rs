@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use patchline_model::failure::in_full;
 use patchline_model::id::FindingId;
 use patchline_model::stage::detect::{Finding, Source};
 use serde::{Deserialize, Serialize};
@@ -30,8 +31,8 @@ pub struct Scan {
     pub advisories: AdvisoryStatus,
 }
 
-/// Scans the tree at `root`, or the one lockfile that it is. A lockfile that cannot be read is an error that names it:
-/// half an answer would look like a whole one.
+/// Scans the tree at `root`, or the one lockfile that it is. A lockfile that cannot be read is an error that names it: half
+/// an answer would look like a whole one. Below one on top, where fixtures and templates lie, it is unresolved by name.
 pub fn scan(root: &Path, advisories: &Advisories) -> Result<Scan, DetectError> {
     let walked = walk::walk(root, &DETECTORS)?;
     let mut scan = Scan {
@@ -46,12 +47,21 @@ pub fn scan(root: &Path, advisories: &Advisories) -> Result<Scan, DetectError> {
         let what = format!("there is no lockfile here; Patchline reads {}", names.join(", "));
         scan.unresolved.push(Unresolved { path: ".".to_owned(), what });
     }
+    let has_top = walked.lockfiles.iter().any(|found| !found.relative.contains('/'));
     for found in &walked.lockfiles {
         let detector = DETECTORS[found.detector];
-        let text = walk::read_text(found, detector.hint())?;
-        let installed = detector
-            .parse(&found.relative, &text)
-            .map_err(|broken| walk::broken(&found.path, broken, detector.hint()))?;
+        let read = walk::read_text(found, detector.hint()).and_then(|text| {
+            let parsed = detector.parse(&found.relative, &text);
+            parsed.map_err(|broken| walk::broken(&found.path, broken, detector.hint()))
+        });
+        let installed = match read {
+            Ok(installed) => installed,
+            Err(error) if has_top && found.relative.contains('/') => {
+                scan.unresolved.push(Unresolved { path: found.relative.clone(), what: in_full(&error) });
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         for installed in installed {
             if installed.registered {
                 judge(&installed, advisories, &mut scan);

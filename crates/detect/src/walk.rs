@@ -43,7 +43,7 @@ pub fn walk(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectEr
 /// The text of a lockfile.
 pub fn read_text(found: &Found, hint: &'static str) -> Result<String, DetectError> {
     let path = &found.path;
-    let file = File::open(path).map_err(DetectError::read(path))?;
+    let file = open_ordinary(path)?;
     let mut bytes = Vec::new();
     file.take(LARGEST_LOCKFILE + 1).read_to_end(&mut bytes).map_err(DetectError::read(path))?;
     if bytes.len() as u64 > LARGEST_LOCKFILE {
@@ -54,6 +54,16 @@ pub fn read_text(found: &Found, hint: &'static str) -> Result<String, DetectErro
         let valid = String::from_utf8_lossy(&error.as_bytes()[..offset]);
         broken(path, Broken::at(&valid, offset, "it is not UTF-8"), hint)
     })
+}
+
+/// Opens a file that can be read to an end. A pipe or a device is refused before it can block.
+fn open_ordinary(path: &Path) -> Result<File, DetectError> {
+    let is_ordinary = fs::metadata(path).map_err(DetectError::read(path))?.is_file();
+    if !is_ordinary {
+        let what = "it is not an ordinary file".to_owned();
+        return Err(DetectError::Scan { path: path.to_owned(), what });
+    }
+    File::open(path).map_err(DetectError::read(path))
 }
 
 /// The error for a lockfile at this path.

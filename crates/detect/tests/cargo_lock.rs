@@ -227,3 +227,13 @@ proptest! {
         }
     }
 }
+
+/// It would be repeated in every path that leads through the package.
+#[test]
+fn a_name_that_is_too_long_is_refused() {
+    let name = "a".repeat(257);
+    check_broken(
+        &format!("version = 4\n[[package]]\nname = \"{name}\"\nversion = \"1.0.0\"\n"),
+        "line 3, column 8: a name or version has more than 256 bytes",
+    );
+}

@@ -246,3 +246,27 @@ fn a_second_scan_says_the_same() {
     let places: Vec<&str> = first.findings.iter().map(|finding| finding.location.path.as_str()).collect();
     assert_eq!(places, ["a/Cargo.lock", "b/Cargo.lock"]);
 }
+
+#[test]
+fn an_odd_lockfile_below_is_named_and_the_rest_is_scanned() {
+    let advisories = advisories(&[&record("R-1", "[]", "inner", r#"{"introduced": "0"}"#, "")]);
+    let files =
+        [("Cargo.lock", lock(&["inner 1.0.0"])), ("tests/odd/Cargo.lock", "version = 9\n".to_owned())];
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (*path, text.as_str())).collect();
+    let folder = tree(&files);
+    let seen = scanned(&folder, &advisories);
+    assert_eq!(seen.findings.len(), 1);
+    let named = unresolved(&seen);
+    assert!(named.len() == 1 && named[0].starts_with("tests/odd/Cargo.lock: "), "{named:?}");
+    write(folder.path(), "Cargo.lock", "version = 9\n");
+    assert!(scan(folder.path(), &advisories).is_err(), "the one on top is not left out");
+}
+
+#[test]
+fn a_lockfile_that_is_a_pipe_is_refused_and_not_waited_for() {
+    let folder = tree(&[]);
+    let pipe = folder.path().join("x.Cargo.lock");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo is there").success());
+    let error = scan(&pipe, &advisories(&[&record("R-1", "[]", "inner", "", "")])).expect_err("no file");
+    assert!(error.to_string().contains("not an ordinary file"), "{error}");
+}

@@ -4,9 +4,9 @@ mod caret;
 mod file;
 mod guess;
 mod rollout;
+pub mod text;
 mod value;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use patchline_model::service::Service;
@@ -14,6 +14,7 @@ use patchline_sandbox::Git;
 
 use crate::exit::{Exit, Trouble};
 use crate::settings::caret::Source;
+use crate::settings::text::read;
 
 /// A package's name as a service's name.
 pub fn plain_name(name: &str) -> patchline_model::service::Name {
@@ -22,9 +23,6 @@ pub fn plain_name(name: &str) -> patchline_model::service::Name {
 
 /// The file's name.
 pub const FILE: &str = "patchline.toml";
-
-/// Larger than any sensible settings.
-const LARGEST: u64 = 1024 * 1024;
 
 /// The service in this folder: from its `patchline.toml`, or, for a cargo project without one, by cargo's own
 /// conventions and without a rollout.
@@ -72,13 +70,4 @@ async fn top_of(folder: &Path) -> Result<PathBuf, Trouble> {
         });
         trouble
     })
-}
-
-fn read(path: &Path) -> Result<String, Trouble> {
-    let failed =
-        |error: std::io::Error| Trouble::input(format!("could not read {}: {error}", path.display()));
-    if fs::metadata(path).map_err(failed)?.len() > LARGEST {
-        return Err(Trouble::input(format!("{} is larger than {LARGEST} bytes", path.display())));
-    }
-    fs::read_to_string(path).map_err(failed)
 }

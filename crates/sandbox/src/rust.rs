@@ -38,6 +38,18 @@ pub fn rust_environment() -> BTreeMap<String, String> {
     environment
 }
 
+/// For where cargo fetches, with the network and with caches that it may write to: variables that win over the repository's
+/// settings, so that no program which those name takes the compiler's place.
+pub fn only_rusts_own_programs() -> impl Iterator<Item = (String, String)> {
+    let programs = [
+        ("RUSTC", "rustc"),
+        ("RUSTC_WRAPPER", ""),
+        ("RUSTC_WORKSPACE_WRAPPER", ""),
+        ("CARGO_NET_GIT_FETCH_WITH_CLI", "false"),
+    ];
+    programs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()))
+}
+
 /// What cargo must be able to change to fetch crates: its caches and their locks, not its settings or programs.
 /// They are made where they are missing.
 pub fn rust_writable() -> Vec<PathBuf> {

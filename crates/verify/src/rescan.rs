@@ -1,8 +1,9 @@
 //! Re-scan: what the patch removes is gone, and nothing new came in.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_model::failure::Failure;
+use patchline_model::id::FindingId;
 use patchline_model::stage::detect::{Finding, Source};
 
 use crate::check::{Case, Check, Shown};
@@ -42,9 +43,15 @@ fn compare(case: &Case) -> Shown {
     });
     let still = record.has_failed();
 
-    let before: BTreeSet<About<'_>> = case.before.iter().map(about).collect();
-    let new: BTreeSet<String> =
-        case.after.iter().filter(|finding| !before.contains(&about(finding))).map(name).collect();
+    // The base may have the same advisory for another version of the package: then one more of them is new as well.
+    let (before, after) = (counted(&case.before), counted(&case.after));
+    let in_base = |finding: &Finding| case.before.iter().any(|known| known.id == finding.id);
+    let is_new = |finding: &&Finding| {
+        let had = before.get(&about(finding)).map_or(0, BTreeSet::len);
+        let has = after.get(&about(finding)).map_or(0, BTreeSet::len);
+        has > had && !in_base(finding)
+    };
+    let new: BTreeSet<String> = case.after.iter().filter(is_new).map(name).collect();
     new.iter().for_each(|name| record.fail(name, "the patch brings this in"));
     let new: Vec<String> = new.into_iter().collect();
 
@@ -59,6 +66,15 @@ fn compare(case: &Case) -> Shown {
         (false, new) => format!("the patch brings in {}", few(new)),
     };
     record.shown(summary)
+}
+
+/// The findings by what they are about.
+fn counted(findings: &[Finding]) -> BTreeMap<About<'_>, BTreeSet<&FindingId>> {
+    let mut counted: BTreeMap<About<'_>, BTreeSet<&FindingId>> = BTreeMap::new();
+    findings.iter().for_each(|finding| {
+        counted.entry(about(finding)).or_default().insert(&finding.id);
+    });
+    counted
 }
 
 /// Still there is a finding that the scan of the patch repeats, also under another version of the same package,
@@ -130,6 +146,16 @@ mod tests {
         check(&before, &before, &[time], CheckResult::Failed, "brings in `R-2 time`");
         let other_package = finding("R-1", "yaml-two", "1.0.0");
         check(&before, &before, &[other_package], CheckResult::Failed, "`R-1 yaml-two`");
+    }
+
+    #[test]
+    fn one_more_version_with_the_same_problem_is_new() {
+        let (yaml, old) = (finding("R-1", "yaml", "1.0.0"), finding("R-2", "time", "0.1.43"));
+        let older = finding("R-2", "time", "0.2.1");
+        let before = [yaml.clone(), old.clone()];
+        let removes = [yaml];
+        check(&removes, &before, &[old, older.clone()], CheckResult::Failed, "brings in `R-2 time`");
+        check(&removes, &before, &[older], CheckResult::Passed, "nothing new");
     }
 
     #[test]

@@ -13,6 +13,8 @@ use crate::lockfile::graph::shortest_ways;
 
 const MOST_PACKAGES: usize = 100_000;
 const MOST_DEPENDENCIES: usize = 1_000_000;
+/// Bytes of a name or a version.
+const LONGEST_WORD: usize = 256;
 const NEWEST_FORMAT: i64 = 4;
 const CONFLICT_MARKS: [&[u8]; 3] = [b"<<<<<<<", b"=======", b">>>>>>>"];
 
@@ -124,6 +126,11 @@ impl Lock {
                 let what = format!("{:?} is neither a name nor a version", word.get_ref());
                 return Err(Broken::at(text, word.span().start, what));
             }
+            // It is repeated in every path that leads through it.
+            if word.get_ref().len() > LONGEST_WORD {
+                let what = format!("a name or version has more than {LONGEST_WORD} bytes");
+                return Err(Broken::at(text, word.span().start, what));
+            }
         }
         Ok(lock)
     }
@@ -168,8 +175,10 @@ impl Lock {
         let name = words.next().unwrap_or("");
         let version = words.next();
         let source = words.next().and_then(|text| text.strip_prefix('(')?.strip_suffix(')'));
-        let mut found = names.get(name).cloned().unwrap_or_default();
-        found.retain(|node| version.is_none_or(|version| self.packages[*node].version.get_ref() == version));
+        let named = names.get(name).map_or(&[] as &[usize], Vec::as_slice).iter().copied();
+        let is_meant =
+            |node: &usize| version.is_none_or(|version| self.packages[*node].version.get_ref() == version);
+        let mut found: Vec<usize> = named.filter(is_meant).collect();
         if let Some(source) = source {
             let bare = |text: &str| text.split('#').next().map(str::to_owned);
             let exact = |node: &usize| self.packages[*node].source.as_deref() == Some(source);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use patchline_model::failure::{Failure, FailureClass};
 use patchline_sandbox::foreign::{Exit, Foreign};
-use patchline_sandbox::rust::{rust_environment, rust_writable};
+use patchline_sandbox::rust::{only_rusts_own_programs, rust_environment, rust_writable};
 use patchline_sandbox::sandbox::Sandbox;
 
 use crate::dependency::lockfile::{self, Lockfile};
@@ -101,6 +101,7 @@ impl<'a> Updating<'a> {
         let mode: &[&str] = if offline { &["cargo", "update", "--offline"] } else { &["cargo", "update"] };
         let command = [mode, arguments].concat();
         let mut environment = rust_environment();
+        environment.extend(only_rusts_own_programs());
         environment.insert("CARGO_NET_RETRY".to_owned(), "1".to_owned());
         environment.insert("CARGO_HTTP_TIMEOUT".to_owned(), "20".to_owned());
         let foreign = Foreign {

@@ -55,8 +55,7 @@ fn package_name(arguments: &InitArguments) -> Result<String, Trouble> {
             .map(|name| name.to_string_lossy().into_owned());
         return Ok(name.unwrap_or_else(|| "service".to_owned()));
     }
-    let text = std::fs::read_to_string(&manifest)
-        .map_err(|error| Trouble::input(format!("could not read {}: {error}", manifest.display())))?;
+    let text = crate::settings::text::read(&manifest)?;
     let read: Manifest = toml::from_str(&text).map_err(|error| {
         Trouble::input(format!("could not read {}: {}", manifest.display(), error.message()))
     })?;

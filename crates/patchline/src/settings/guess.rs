@@ -1,12 +1,12 @@
 //! A cargo project without settings: what cargo's own conventions say. It can be fixed and proven, not rolled out.
 
-use std::fs;
 use std::path::Path;
 
 use patchline_model::service::{Build, CommandLine, Name, Service, Tier};
 use serde::Deserialize;
 
 use crate::exit::Trouble;
+use crate::settings::text::read;
 
 #[derive(Deserialize)]
 struct Manifest {
@@ -21,8 +21,7 @@ struct Package {
 /// The service that a `Cargo.toml` suggests.
 pub fn cargo_service(folder: &Path, top: &Path, within: String) -> Result<Service, Trouble> {
     let path = folder.join("Cargo.toml");
-    let text = fs::read_to_string(&path)
-        .map_err(|error| Trouble::input(format!("could not read {}: {error}", path.display())))?;
+    let text = read(&path)?;
     let manifest: Manifest = toml::from_str(&text)
         .map_err(|error| Trouble::input(format!("could not read {}: {}", path.display(), error.message())))?;
     let folder_name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
