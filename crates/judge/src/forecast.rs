@@ -46,9 +46,22 @@ pub struct Regression {
     pub latency_factor: f64,
 }
 
-/// What is to be expected.
+/// What is to be expected of an ill canary and of a good one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Forecast {
+    #[serde(flatten)]
+    pub ill: Detection,
+    /// Part of the runs in which a good canary was taken back.
+    pub false_alarms: f64,
+    /// Part of the runs in which a good canary got through all steps before the deadline.
+    pub promoted: f64,
+    /// Seconds until it is through; the deadline where it is not.
+    pub promotion_seconds: Spread,
+}
+
+/// How a regression is found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Detection {
     /// Part of the runs in which the regression was found before the deadline.
     pub found: f64,
     /// Seconds until it is found; the deadline where it is not.
@@ -57,13 +70,7 @@ pub struct Forecast {
     pub canary_requests: Spread,
     /// Requests that fail until then because of it.
     pub failed_requests: Spread,
-    /// Part of the runs in which a good canary was taken back.
-    pub false_alarms: f64,
-    /// Part of the runs in which a good canary got through all steps before the deadline.
-    pub promoted: f64,
-    /// Seconds until it is through; the deadline where it is not.
-    pub promotion_seconds: Spread,
-    /// How many runs of each kind this rests on.
+    /// How many runs this rests on.
     pub runs: u64,
 }
 
@@ -85,27 +92,37 @@ pub enum BadOutlook {
     Settings(#[from] BadSettings),
 }
 
-/// Runs the judge on good canaries and on ill ones.
-pub fn forecast(outlook: &Outlook, regression: Regression) -> Result<Forecast, BadOutlook> {
+/// Runs the judge on ill canaries.
+pub fn detection(outlook: &Outlook, regression: Regression) -> Result<Detection, BadOutlook> {
     outlook.check(regression)?;
-    let runs = (MOST_LOOKS / outlook.looks().max(1)).clamp(FEWEST_RUNS, MOST_RUNS);
-    let good = Regression { error_points: 0.0, latency_factor: 1.0 };
+    let runs = outlook.runs();
     let ill = run_all(outlook, regression, runs)?;
-    let well = run_all(outlook, good, runs)?;
-    let part = |ends: &[End], wanted: fn(&End) -> bool| {
-        ends.iter().filter(|end| wanted(end)).count() as f64 / runs as f64
-    };
-    let wait = |end: &End| if end.promoted { end.seconds } else { outlook.deadline_seconds };
-    Ok(Forecast {
+    Ok(Detection {
         found: part(&ill, |end| end.rolled_back),
         seconds: Spread::of(ill.iter().map(|end| end.seconds)),
         canary_requests: Spread::of(ill.iter().map(|end| end.canary_requests)),
         failed_requests: Spread::of(ill.iter().map(|end| end.canary_requests * regression.error_points)),
+        runs,
+    })
+}
+
+/// Runs the judge on ill canaries and, as often, on good ones.
+pub fn forecast(outlook: &Outlook, regression: Regression) -> Result<Forecast, BadOutlook> {
+    let ill = detection(outlook, regression)?;
+    let good = Regression { error_points: 0.0, latency_factor: 1.0 };
+    let well = run_all(outlook, good, ill.runs)?;
+    let wait = |end: &End| if end.promoted { end.seconds } else { outlook.deadline_seconds };
+    Ok(Forecast {
+        ill,
         false_alarms: part(&well, |end| end.rolled_back),
         promoted: part(&well, |end| end.promoted),
         promotion_seconds: Spread::of(well.iter().map(wait)),
-        runs,
     })
+}
+
+/// The part of the runs that ended so.
+fn part(ends: &[End], wanted: fn(&End) -> bool) -> f64 {
+    ends.iter().filter(|end| wanted(end)).count() as f64 / ends.len().max(1) as f64
 }
 
 /// The largest share for the first step with which all but one in twenty ill canaries fail `budget` requests at most;
@@ -159,18 +176,21 @@ fn run(outlook: &Outlook, regression: Regression, seed: u64) -> Result<End, BadO
         end.canary_requests += look.canary.as_ref().map_or(0, |arm| arm.requests) as f64;
         end.seconds += tick;
         baked += tick;
-        match judge.observe(&look).decision {
+        let decision = judge.observe(&look).decision;
+        let is_baked = baked >= outlook.steps[step].bake_seconds;
+        let is_last = step + 1 == outlook.steps.len();
+        // As in a rollout: a step is left after its bake, the last one by proof.
+        match decision {
             Decision::Rollback => {
                 end.rolled_back = true;
                 return Ok(end);
             }
-            Decision::Promote if baked >= outlook.steps[step].bake_seconds => {
-                if step + 1 == outlook.steps.len() {
-                    end.promoted = true;
-                    return Ok(end);
-                }
+            Decision::Promote if is_baked && is_last => {
+                end.promoted = true;
+                return Ok(end);
+            }
+            Decision::Promote | Decision::Continue | Decision::Inconclusive if is_baked && !is_last => {
                 (step, baked) = (step + 1, 0.0);
-                judge.next_step();
             }
             Decision::Promote | Decision::Continue | Decision::Inconclusive => {}
         }
@@ -179,6 +199,10 @@ fn run(outlook: &Outlook, regression: Regression, seed: u64) -> Result<End, BadO
 }
 
 impl Outlook {
+    fn runs(&self) -> u64 {
+        (MOST_LOOKS / self.looks().max(1)).clamp(FEWEST_RUNS, MOST_RUNS)
+    }
+
     fn looks(&self) -> u64 {
         (self.deadline_seconds / self.settings.tick_seconds).ceil() as u64
     }
@@ -239,7 +263,7 @@ mod tests {
     #[test]
     fn two_points_are_found_in_about_a_minute_and_a_good_canary_gets_through() {
         let seen = forecast(&outlook(), TWO_POINTS).expect("a plan");
-        assert!(seen.found >= 0.99 && (40.0..=120.0).contains(&seen.seconds.median), "{seen:?}");
+        assert!(seen.ill.found >= 0.99 && (40.0..=120.0).contains(&seen.ill.seconds.median), "{seen:?}");
         assert!(seen.promoted >= 0.95 && seen.promotion_seconds.median >= 120.0, "{seen:?}");
         assert!(seen.false_alarms <= 0.03, "{seen:?}");
     }
@@ -258,7 +282,7 @@ mod tests {
         let mut outlook = outlook();
         outlook.settings.latency = true;
         let slower = Regression { error_points: 0.0, latency_factor: 1.5 };
-        let seen = forecast(&outlook, slower).expect("a plan");
+        let seen = detection(&outlook, slower).expect("a plan");
         assert!(seen.found >= 0.95 && seen.seconds.median <= 120.0, "{seen:?}");
     }
 

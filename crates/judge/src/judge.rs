@@ -251,14 +251,6 @@ impl Judge {
         self.verdict()
     }
 
-    /// Begins the next step of a rollout: bake and proof for promotion start anew, evidence of harm is kept.
-    pub fn next_step(&mut self) {
-        self.split = SplitGuard::default();
-        self.step = Step::default();
-        self.errors_alike = ErrorsAlike::new(self.settings.margin);
-        self.latency_alike = LatencyAlike::new(self.settings.latency_margin);
-    }
-
     /// The last word at a deadline: what would be *continue* is *inconclusive*.
     pub fn conclude(&self) -> Verdict {
         let mut verdict = self.verdict();
@@ -309,7 +301,8 @@ impl Judge {
     fn decide(&mut self) {
         self.rolled_back |= self.harm() >= self.harm_limit();
         let enough = !self.rolled_back && self.obstacle().is_none();
-        self.step.promoted |= enough && self.alike() >= self.alike_limit();
+        // The proof must stand now: what later looks have taken away is no proof any more.
+        self.step.promoted = enough && self.alike() >= self.alike_limit();
     }
 
     /// What forbids a promotion, whatever the proof.

@@ -25,6 +25,8 @@ pub enum Command {
     Scan(ScanArguments),
     /// Make a fix, prove it, and leave a branch and a report
     Fix(FixArguments),
+    /// Say in numbers what a service's rollout will see, before anything moves
+    Plan(PlanArguments),
     /// Watch a real vulnerability go all the way, and a bad patch come back
     Demo(DemoArguments),
     /// Run the conductor, the API and the pages
@@ -89,6 +91,24 @@ pub struct FixArguments {
     /// Only these advisories or packages
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct PlanArguments {
+    /// The folder with the service's `patchline.toml`
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// Requests a second to the whole service; without it they are counted where the service runs
+    #[arg(long, value_name = "NUMBER")]
+    pub rps: Option<f64>,
+    /// How often the stable version fails, as a fraction [default: as counted, else 0.001]
+    #[arg(long, value_name = "FRACTION")]
+    pub base_error_rate: Option<f64>,
+    /// Suggest the largest share with which a regression fails at most so many requests
+    #[arg(long, value_name = "REQUESTS")]
+    pub budget: Option<f64>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }

@@ -11,6 +11,7 @@ pub mod follow;
 pub mod init;
 pub mod judge;
 pub mod person;
+pub mod plan;
 pub mod process_host;
 pub mod scan;
 pub mod serve;

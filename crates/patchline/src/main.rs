@@ -14,7 +14,7 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command, DbCommand, JudgeCommand};
 use crate::commands::control::{self, Control};
 use crate::commands::{
-    approve, db, demo, down, explain, fix, init, judge, process_host, scan, serve, status,
+    approve, db, demo, down, explain, fix, init, judge, plan, process_host, scan, serve, status,
 };
 use crate::exit::{Exit, Trouble};
 
@@ -35,6 +35,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Init(arguments) => init::run(&arguments),
         Command::Scan(arguments) => scan::run(&arguments, data.as_deref()),
         Command::Fix(arguments) => block_on(fix::run(arguments, data)),
+        Command::Plan(arguments) => block_on(plan::run(arguments, data)),
         Command::Demo(arguments) => block_on(demo::run(arguments)),
         Command::Serve(arguments) => block_on(serve::run(arguments, data)),
         Command::Down(arguments) => block_on(down::run(arguments, data)),

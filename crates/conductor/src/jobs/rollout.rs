@@ -187,9 +187,10 @@ pub fn replay(plan: &Plan, state: &State) -> Result<Option<Judgement>, Failure> 
     Ok(state.ticks.iter().map(|tick| judgement(judge.observe(&for_judge(tick)))).last())
 }
 
-fn new_judge(plan: &Plan) -> Result<Judge, Failure> {
+/// What the judge of a rollout by this plan is told to hold.
+pub fn judge_settings(plan: &Plan) -> Settings {
     let Guards { alpha, beta, error_margin, latency } = plan.guards;
-    let settings = Settings {
+    Settings {
         alpha,
         beta,
         margin: error_margin,
@@ -201,8 +202,12 @@ fn new_judge(plan: &Plan) -> Result<Judge, Failure> {
         instances: None,
         tick_seconds: LOOK.0 as f64,
         ..Settings::default()
-    };
-    Judge::new(settings).map_err(|error| Failure::permanent(format!("the guards can't be judged: {error}")))
+    }
+}
+
+fn new_judge(plan: &Plan) -> Result<Judge, Failure> {
+    Judge::new(judge_settings(plan))
+        .map_err(|error| Failure::permanent(format!("the guards can't be judged: {error}")))
 }
 
 fn for_judge(tick: &Tick) -> JudgeTick {

@@ -1,0 +1,274 @@
+//! `plan`: what a service's rollout will see, in numbers, before anything moves.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use patchline_conductor::establish::{run_and_target, site};
+use patchline_conductor::jobs::rollout::judge_settings;
+use patchline_judge::forecast::{
+    BadOutlook, Detection, Forecast, Outlook, Regression, Spread, Step, detection, forecast, largest_share,
+};
+use patchline_model::service::Service;
+use patchline_model::share::Share;
+use patchline_model::stage::plan::{Observed, Plan};
+use patchline_model::strategy::course::course;
+use serde::Serialize;
+
+use crate::cli::{Format, PlanArguments};
+use crate::exit::{Exit, Trouble};
+use crate::terminal::{note, say, table};
+use crate::{settings, wire};
+
+/// How long the requests of a running service are counted.
+const COUNTED: Duration = Duration::from_secs(5);
+
+/// One request in a thousand: the rate that the judge itself supposes where it knows nothing.
+const USUAL_ERROR_RATE: f64 = 0.001;
+
+/// Regressions that are asked about, by error points; slower answers come on top where latency is guarded.
+const POINTS: [f64; 3] = [0.005, 0.02, 0.2];
+const SLOWER: f64 = 1.2;
+
+#[derive(Serialize)]
+struct Told {
+    service: String,
+    requests_per_second: f64,
+    base_error_rate: f64,
+    /// Each step as if the rollout stayed there until its deadline.
+    steps: Vec<AtStep>,
+    /// A good version on its way through all steps.
+    whole: Forecast,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    budget: Option<Budget>,
+}
+
+#[derive(Serialize)]
+struct AtStep {
+    share: f64,
+    bake_seconds: f64,
+    seen: Vec<Seen>,
+}
+
+#[derive(Serialize)]
+struct Seen {
+    regression: Regression,
+    detection: Detection,
+}
+
+/// The largest share of a first step that keeps each regression within the budget; none is too small to be tried.
+#[derive(Serialize)]
+struct Budget {
+    failed_requests: f64,
+    shares: Vec<(f64, Option<f64>)>,
+}
+
+pub async fn run(arguments: PlanArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
+    let service = settings::service(&arguments.path).await?;
+    let Some(run) = &service.run else {
+        let message = format!("{} has no [run] and [rollout], so there is no plan", service.name);
+        return Err(Trouble::input(message).hint("`patchline init` shows how both are written"));
+    };
+    let (requests_per_second, counted_errors) = match arguments.rps {
+        Some(stated) => (stated, None),
+        None => {
+            let (rps, errors) = counted(&service, data).await?;
+            (rps, Some(errors))
+        }
+    };
+    let base_error_rate = arguments.base_error_rate.or(counted_errors).unwrap_or(USUAL_ERROR_RATE);
+    let outlook = outlook(&run.plan, requests_per_second, base_error_rate);
+    if arguments.format == Format::Table {
+        note("the judge itself is asked, on seeded counts: this takes some seconds");
+    }
+    let told = told(&service, &outlook, arguments.budget)?;
+    match arguments.format {
+        Format::Json => say(&serde_json::json!(told).to_string()),
+        Format::Table => tell(&told, &run.plan, counted_errors.is_some()),
+    }
+    Ok(Exit::Done)
+}
+
+fn outlook(plan: &Plan, requests_per_second: f64, base_error_rate: f64) -> Outlook {
+    // Where the new version has no share yet, nobody meets it and nothing is judged.
+    let stations = course(plan).stations.into_iter().filter(|station| station.share != Share::NONE);
+    let steps =
+        stations.map(|station| Step { share: station.share.fraction(), bake_seconds: station.bake.0 as f64 });
+    Outlook {
+        steps: steps.collect(),
+        requests_per_second,
+        base_error_rate,
+        deadline_seconds: plan.deadline.0 as f64,
+        settings: judge_settings(plan),
+    }
+}
+
+fn told(service: &Service, outlook: &Outlook, budget: Option<f64>) -> Result<Told, Trouble> {
+    let points = POINTS.map(|error_points| Regression { error_points, latency_factor: 1.0 });
+    let slower = Regression { error_points: 0.0, latency_factor: SLOWER };
+    let regressions: Vec<Regression> =
+        points.into_iter().chain(outlook.settings.latency.then_some(slower)).collect();
+    let refused = |error: BadOutlook| Trouble::usage(format!("could not foretell this plan: {error}"));
+    let at = |step: &Step| at_step(outlook, *step, &regressions);
+    // A step each on a core of its own, as far as there are cores.
+    let steps: Vec<Result<AtStep, BadOutlook>> = std::thread::scope(|scope| {
+        let asked: Vec<_> = outlook.steps.iter().map(|step| scope.spawn(move || at(step))).collect();
+        asked.into_iter().map(|asked| asked.join().expect("a forecast does not panic")).collect()
+    });
+    let steps = steps.into_iter().collect::<Result<Vec<_>, _>>().map_err(refused)?;
+    let share = |points: f64, budget: f64| {
+        let regression = Regression { error_points: points, latency_factor: 1.0 };
+        largest_share(outlook, regression, budget).map(|share| (points, share))
+    };
+    let within = |failed_requests: f64| {
+        let shares = POINTS.map(|points| share(points, failed_requests));
+        Ok(Budget { failed_requests, shares: shares.into_iter().collect::<Result<_, _>>()? })
+    };
+    Ok(Told {
+        service: service.name.to_string(),
+        requests_per_second: outlook.requests_per_second,
+        base_error_rate: outlook.base_error_rate,
+        steps,
+        whole: forecast(outlook, points[1]).map_err(refused)?,
+        budget: budget.map(within).transpose().map_err(refused)?,
+    })
+}
+
+/// What is seen of each regression if the rollout stays at this step.
+fn at_step(outlook: &Outlook, step: Step, regressions: &[Regression]) -> Result<AtStep, BadOutlook> {
+    let stays = Step { bake_seconds: outlook.deadline_seconds, ..step };
+    let alone = Outlook { steps: vec![stays], ..outlook.clone() };
+    let see = |regression: &Regression| {
+        detection(&alone, *regression).map(|detection| Seen { regression: *regression, detection })
+    };
+    let seen = regressions.iter().map(see).collect::<Result<_, _>>()?;
+    Ok(AtStep { share: step.share, bake_seconds: step.bake_seconds, seen })
+}
+
+/// Requests a second and error rate of the service as it runs, all versions together.
+async fn counted(service: &Service, data: Option<PathBuf>) -> Result<(f64, f64), Trouble> {
+    let works = wire::works(wire::home(data.as_deref())?)?;
+    let (run, target) = run_and_target(&works.hands, service)?;
+    let site = site(&works.hands, service, run, &[])?;
+    let not_there = || {
+        Trouble::new(
+            Exit::Refused,
+            format!("{} does not run here, so its traffic is not known", service.name),
+        )
+        .hint("state it, as in `--rps 50`")
+    };
+    let before = target.observe(&site).await?.ok_or_else(not_there)?;
+    note(&format!("counting requests for {} s", COUNTED.as_secs()));
+    tokio::time::sleep(COUNTED).await;
+    let after = target.observe(&site).await?.filter(|after| after.epoch == before.epoch);
+    let ((requests, errors), (later_requests, later_errors)) =
+        (sums(&before), sums(&after.ok_or_else(not_there)?));
+    let requests = later_requests.saturating_sub(requests) as f64;
+    if requests == 0.0 {
+        let message = format!("nobody asked {} for anything in {} s", service.name, COUNTED.as_secs());
+        return Err(Trouble::new(Exit::Refused, message).hint("state the traffic, as in `--rps 50`"));
+    }
+    Ok((requests / COUNTED.as_secs_f64(), later_errors.saturating_sub(errors) as f64 / requests))
+}
+
+fn sums(observed: &Observed) -> (u64, u64) {
+    let counts = observed.arms.iter().filter_map(|arm| arm.counts.as_ref());
+    counts.fold((0, 0), |(requests, errors), counts| (requests + counts.requests, errors + counts.errors))
+}
+
+fn tell(told: &Told, plan: &Plan, is_counted: bool) {
+    let by = if is_counted { "counted just now" } else { "as stated" };
+    say(&format!(
+        "{} at {:.1} requests a second, {by}; the stable version fails {} of them",
+        told.service,
+        told.requests_per_second,
+        percent(told.base_error_rate)
+    ));
+    for (number, step) in told.steps.iter().enumerate() {
+        say("");
+        let rate = step.share * told.requests_per_second;
+        say(&format!(
+            "Step {}: {} of the requests ({rate:.1} a second), left after {} s at the earliest",
+            number + 1,
+            percent(step.share),
+            step.bake_seconds
+        ));
+        let heading = ["  a version with", "is found in", "after", "canary requests", "failed by it"];
+        let rows = step.seen.iter().map(|Seen { regression, detection }| {
+            let is_slower = regression.error_points == 0.0;
+            let failed = if is_slower { "none".to_owned() } else { spread(detection.failed_requests, "") };
+            vec![
+                format!("  {}", name(*regression)),
+                format!("{} of {} runs", percent(detection.found), detection.runs),
+                spread(detection.seconds, " s"),
+                spread(detection.canary_requests, ""),
+                failed,
+            ]
+        });
+        table(&[heading.map(str::to_owned).to_vec()].into_iter().chain(rows).collect::<Vec<_>>());
+    }
+    let whole = &told.whole;
+    say("");
+    say(
+        "Two numbers are the median and what 95 % of the runs stay below; a step is reckoned as if it lasted to the deadline.",
+    );
+    say(&format!(
+        "A good version is promoted in {} of {} runs, after {}; the deadline is {}.",
+        percent(whole.promoted),
+        whole.ill.runs,
+        spread(whole.promotion_seconds, " s"),
+        plan.deadline
+    ));
+    say(&format!(
+        "A false alarm came in {} of the runs; the judge is held to {} at most.",
+        percent(whole.false_alarms),
+        percent(plan.guards.alpha)
+    ));
+    let Some(budget) = &told.budget else { return };
+    say("");
+    for (points, share) in &budget.shares {
+        let share = share.map_or("no share that was tried".to_owned(), |share| {
+            format!("a first step of at most {}", percent(share))
+        });
+        say(&format!(
+            "{share} keeps a version that fails {} more within {} failed requests",
+            percent(*points),
+            budget.failed_requests
+        ));
+    }
+}
+
+fn name(regression: Regression) -> String {
+    if regression.error_points > 0.0 {
+        format!("{} points more errors", regression.error_points * 100.0)
+    } else {
+        format!("answers {} slower", percent(regression.latency_factor - 1.0))
+    }
+}
+
+fn spread(spread: Spread, unit: &str) -> String {
+    format!("{:.0} / {:.0}{unit}", spread.median, spread.p95)
+}
+
+fn percent(fraction: f64) -> String {
+    let percent = fraction * 100.0;
+    let digits = if percent == 0.0 || percent >= 10.0 { 0 } else { 2 };
+    let text = format!("{percent:.digits$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text} %")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{name, percent};
+    use patchline_judge::forecast::Regression;
+
+    #[test]
+    fn numbers_read_as_a_person_writes_them() {
+        for (fraction, text) in [(0.0, "0 %"), (0.001, "0.1 %"), (0.05, "5 %"), (0.2, "20 %"), (1.0, "100 %")]
+        {
+            assert_eq!(percent(fraction), text);
+        }
+        assert_eq!(name(Regression { error_points: 0.005, latency_factor: 1.0 }), "0.5 points more errors");
+        assert_eq!(name(Regression { error_points: 0.0, latency_factor: 1.2 }), "answers 20 % slower");
+    }
+}

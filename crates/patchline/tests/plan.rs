@@ -1,0 +1,44 @@
+//! `plan`: what a rollout will see, in numbers that fit together, before anything moves.
+#![allow(dead_code, reason = "the module serves several test files, and each uses its part")]
+
+#[path = "binary/run.rs"]
+mod run;
+
+use run::{check, json, patchline, run, text};
+
+const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/notebook");
+
+#[test]
+fn a_plan_says_how_soon_whom_and_how_often() {
+    let ran = run(&mut patchline(&["plan", EXAMPLE, "--rps", "60", "--budget", "20", "--format", "json"]));
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let told = json(&ran);
+    let steps = told["steps"].as_array().expect("steps");
+    assert_eq!(
+        steps.iter().map(|step| step["share"].as_f64()).collect::<Vec<_>>(),
+        [0.05, 0.25, 0.5].map(Some)
+    );
+    let median = |step: usize, regression: usize, what: &str| {
+        steps[step]["seen"][regression]["detection"][what]["median"].as_f64().expect("a number")
+    };
+    for step in 0..3 {
+        assert_eq!(
+            steps[step]["seen"].as_array().map(Vec::len),
+            Some(4),
+            "three of errors and one of latency"
+        );
+        assert!(median(step, 2, "seconds") < median(step, 1, "seconds"), "what is worse is seen sooner");
+    }
+    assert!(median(2, 1, "seconds") < median(0, 1, "seconds"), "more requests say it sooner");
+    assert!(told["whole"]["false_alarms"].as_f64().is_some_and(|part| part <= 0.05), "{told}");
+    assert!(told["whole"]["promoted"].as_f64().is_some_and(|part| part >= 0.9), "{told}");
+    let shares = told["budget"]["shares"].as_array().expect("shares");
+    assert!(shares.iter().all(|share| share[1].as_f64().is_none_or(|share| share <= 0.5)), "{told}");
+}
+
+#[test]
+fn without_traffic_to_count_it_must_be_stated() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut plan = patchline(&["--data", text(folder.path()), "plan", EXAMPLE]);
+    check(&mut plan, 7, &["does not run here", "hint: ", "--rps"]);
+}
