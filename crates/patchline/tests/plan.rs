@@ -21,12 +21,8 @@ fn a_plan_says_how_soon_whom_and_how_often() {
     let median = |step: usize, regression: usize, what: &str| {
         steps[step]["seen"][regression]["detection"][what]["median"].as_f64().expect("a number")
     };
-    for step in 0..3 {
-        assert_eq!(
-            steps[step]["seen"].as_array().map(Vec::len),
-            Some(4),
-            "three of errors and one of latency"
-        );
+    for (step, told) in steps.iter().enumerate() {
+        assert_eq!(told["seen"].as_array().map(Vec::len), Some(4), "three of errors and one of latency");
         assert!(median(step, 2, "seconds") < median(step, 1, "seconds"), "what is worse is seen sooner");
     }
     assert!(median(2, 1, "seconds") < median(0, 1, "seconds"), "more requests say it sooner");
