@@ -35,7 +35,13 @@ fn the_demo_promotes_one_patch_and_takes_the_other_back() {
     let temporary = root.join("temporary");
     fs::create_dir_all(&temporary).unwrap();
 
-    let ran = run::run(patchline(&["demo", "--format", "json"]).env("TMPDIR", &temporary));
+    let play = || run::run(patchline(&["demo", "--format", "json"]).env("TMPDIR", &temporary));
+    let mut ran = play();
+    // One good canary in a hundred may be taken back, by the plan's own word: a second in a row is no chance.
+    if ran.code == 1 && json(&ran)["patches"][0]["outcome"] == "rolled_back" {
+        eprintln!("a false alarm, within alpha; once more: {}", ran.out);
+        ran = play();
+    }
     assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
     assert_eq!(ran.out.lines().count(), 1, "one JSON object and nothing else: {}", ran.out);
     let value = json(&ran);
