@@ -17,7 +17,7 @@ pub struct Options {
 pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let mut command = cargo::command(root);
     command
-        .args(["run", "--release", "-p", "patchline-testkit", "--bin", "sim", "--"])
+        .args(["run", "--profile", "sim", "-p", "patchline-testkit", "--bin", "sim", "--"])
         .args(&options.arguments);
     let status = command.status().context("could not start cargo")?;
     Ok(cargo::exit_code(status))

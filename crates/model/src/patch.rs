@@ -1,6 +1,7 @@
 //! The patch: the record that walks the eight stages.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::id::{PatchId, Stage};
 use crate::share::Share;
@@ -16,7 +17,8 @@ pub struct Patch {
     pub id: PatchId,
     /// How many events have been taken in: the version that an append expects.
     pub version: u64,
-    pub opening: Option<Opening>,
+    /// Shared, for it never changes and everybody wants a copy.
+    pub opening: Option<Arc<Opening>>,
     pub opened_at: Timestamp,
     pub changed_at: Timestamp,
     pub detect: detect::State,

@@ -21,7 +21,8 @@ use JudgeAnswer::{Continue, Promote, Rollback};
 /// A rollout by this plan has begun; its first instances start.
 fn begun(plan: Plan) -> Given {
     let mut given = Given::allowed();
-    if let Some(run) = given.patch.opening.as_mut().and_then(|opening| opening.service.run.as_mut()) {
+    let opening = given.patch.opening.as_mut().map(std::sync::Arc::make_mut);
+    if let Some(run) = opening.and_then(|opening| opening.service.run.as_mut()) {
         run.plan = plan;
     }
     given.answered(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable() }))

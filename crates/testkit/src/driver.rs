@@ -12,7 +12,7 @@ const PATIENCE_MILLIS: u64 = 5_000;
 
 #[derive(Default)]
 pub struct Driver {
-    pub known: BTreeMap<PatchId, Patch>,
+    pub known: BTreeMap<PatchId, Box<Patch>>,
     flights: Vec<Flight>,
 }
 

@@ -39,7 +39,7 @@ pub struct Errand {
 #[derive(Default)]
 pub struct Hands {
     /// When the try began, looks seen, and the judge.
-    judges: BTreeMap<PatchId, (Option<Timestamp>, usize, Judge)>,
+    judges: BTreeMap<PatchId, (Option<Timestamp>, usize, Box<Judge>)>,
 }
 
 /// One question to the hands.
@@ -197,7 +197,7 @@ impl Hands {
         let known = known.filter(|(of, seen, _)| *of == started && *seen <= ticks.len());
         let (seen, mut judge) = match known {
             Some((_, seen, judge)) => (seen, judge),
-            None => (0, Judge::new(settings(&plan.guards)).ok()?),
+            None => (0, Box::new(Judge::new(settings(&plan.guards)).ok()?)),
         };
         for tick in &ticks[seen..] {
             judge.observe(&judged(tick));

@@ -31,7 +31,7 @@ use crate::target::{Served, Target};
 const PATIENCE_MILLIS: u64 = 60_000;
 
 pub struct Watch {
-    patches: BTreeMap<PatchId, Patch>,
+    patches: BTreeMap<PatchId, Box<Patch>>,
     /// Every job that stored events ever asked for.
     owed: BTreeMap<JobId, (Job, Option<Commit>, usize)>,
     accounts: BTreeMap<PatchId, Account>,
@@ -65,7 +65,11 @@ pub struct Appended<'a> {
 impl Watch {
     pub fn new(scene: &Scene) -> Self {
         Self {
-            patches: scene.patches.iter().map(|planned| (planned.id, Patch::new(planned.id))).collect(),
+            patches: scene
+                .patches
+                .iter()
+                .map(|planned| (planned.id, Box::new(Patch::new(planned.id))))
+                .collect(),
             owed: BTreeMap::new(),
             accounts: BTreeMap::new(),
             rest: scene.services.iter().map(|place| place.stable.artifact.clone()).collect(),
@@ -77,20 +81,20 @@ impl Watch {
     }
 
     pub fn patches(&self) -> impl Iterator<Item = &Patch> {
-        self.patches.values()
+        self.patches.values().map(AsRef::as_ref)
     }
 
     /// Takes in what the ledger stored.
     pub fn appended(&mut self, entry: Appended<'_>) -> Result<(), Breach> {
         let id = entry.patch;
-        let mut patch = self.patches.remove(&id).unwrap_or_else(|| Patch::new(id));
+        let mut patch = self.patches.remove(&id).unwrap_or_else(|| Box::new(Patch::new(id)));
         let expected = patch.version + entry.events.len() as u64;
         hold(entry.stored == expected, "events only grow, and versions are dense", id, || {
             format!("{} events are stored, {expected} were acknowledged", entry.stored)
         })?;
         answered(&patch, entry.command)?;
         for (index, event) in entry.events.iter().enumerate() {
-            let after = evolve(patch.clone(), event);
+            let after = Box::new(evolve((*patch).clone(), event));
             let (planned, rest) = (entry.scene.planned(id), &entry.events[index + 1..]);
             let seen = Seen {
                 planned,
@@ -230,7 +234,7 @@ impl Watch {
         let moves = |patch: &&Patch| {
             patch.rollout.plan.is_some() && !patch.has_ended() && scene.planned(patch.id).service == service
         };
-        let moving: Vec<&Patch> = self.patches.values().filter(moves).collect();
+        let moving: Vec<&Patch> = self.patches().filter(moves).collect();
         match moving[..] {
             [] => self.rests(scene, service, target),
             [patch] => self.moves(patch, target, elapsed),

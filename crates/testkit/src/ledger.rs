@@ -11,6 +11,8 @@ use crate::faults::Fault;
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     events: BTreeMap<PatchId, Vec<Event>>,
+    /// The same events as they are read back, as far as anybody has read.
+    read: BTreeMap<PatchId, Vec<Event>>,
     board: Board,
     fault: Option<Fault>,
 }
@@ -68,18 +70,22 @@ impl Ledger {
     }
 
     /// What a process reads that begins anew: every event through its stored form.
-    pub fn read_back(&self, patch: PatchId) -> Vec<Event> {
+    pub fn read_back(&mut self, patch: PatchId) -> &[Event] {
         let through_json = |event: &Event| {
             let stored = serde_json::to_string(event).expect("events hold nothing that JSON can't");
             serde_json::from_str(&stored).expect("what was written can be read")
         };
-        self.events(patch).iter().map(through_json).collect()
+        let events = self.events.get(&patch).map_or(&[][..], Vec::as_slice);
+        let read = self.read.entry(patch).or_default();
+        read.extend(events[read.len()..].iter().map(through_json));
+        read
     }
 
     /// For a planted fault: the process dies and the newest event goes with it.
     pub fn lose_newest(&mut self, patch: PatchId) {
         if let Some(events) = self.events.get_mut(&patch) {
             events.pop();
+            self.read.remove(&patch);
         }
     }
 }

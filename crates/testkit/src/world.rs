@@ -41,6 +41,8 @@ pub struct World {
     rules: Rules,
     chance: Chance,
     ledger: Ledger,
+    /// What is locked when a service is moved, by service.
+    locks: Vec<Option<String>>,
     targets: Vec<Target>,
     drivers: Vec<Driver>,
     hands: Hands,
@@ -53,7 +55,7 @@ pub struct World {
     is_calm: bool,
     /// From this step on a service's target takes orders and does nothing.
     stuck_from: Option<u64>,
-    story: Vec<String>,
+    story: Story,
     events: u64,
 }
 
@@ -67,24 +69,50 @@ pub struct Told {
     pub ends: Vec<String>,
     /// Strategy and end of each rollout, as in `rolling promoted`.
     pub walks: Vec<String>,
-    /// What happened, in order.
+    /// What happened, in order; empty where nobody asked for it.
     pub story: Vec<String>,
 }
 
-/// Runs the world of this seed to its end.
+/// Runs the world of this seed to its end, and keeps no story: to write one down takes longer than to live it.
 pub fn run(seed: u64, fault: Option<Fault>) -> Told {
-    let mut world = World::new(seed, fault);
+    told(World::new(seed, fault, Story::Untold))
+}
+
+/// The same world once more, with its story.
+pub fn tell(seed: u64, fault: Option<Fault>) -> Told {
+    told(World::new(seed, fault, Story::Told(Vec::new())))
+}
+
+fn told(mut world: World) -> Told {
     let breach = world.live().err();
     let end = |patch: &Patch| patch.review.end.as_ref().map_or("open", |end| end.word()).to_owned();
     let ends = world.watch.patches().map(end).collect();
     let walk =
         |patch: &Patch| Some(format!("{} {}", patch.rollout.plan.as_ref()?.strategy.word(), end(patch)));
     let walks = world.watch.patches().filter_map(walk).collect();
-    Told { seed, breach, events: world.events, ends, walks, story: world.story }
+    let story = match world.story {
+        Story::Untold => Vec::new(),
+        Story::Told(lines) => lines,
+    };
+    Told { seed: world.scene.seed, breach, events: world.events, ends, walks, story }
+}
+
+/// What happened, if anybody asked.
+enum Story {
+    Untold,
+    Told(Vec<String>),
+}
+
+impl Story {
+    fn add(&mut self, line: impl FnOnce() -> String) {
+        if let Story::Told(lines) = self {
+            lines.push(line());
+        }
+    }
 }
 
 impl World {
-    fn new(seed: u64, fault: Option<Fault>) -> Self {
+    fn new(seed: u64, fault: Option<Fault>, story: Story) -> Self {
         let scene = Scene::new(seed);
         let mut chance = Chance::of(seed, &[2]);
         let targets = scene.services.iter().map(|place| {
@@ -102,13 +130,14 @@ impl World {
         Self {
             rules: Rules { fault },
             ledger: Ledger::new(fault),
+            locks: scene.services.iter().map(|place| place.service.lock()).collect(),
             watch: Watch::new(&scene),
             hands: Hands::default(),
             orders: Vec::new(),
             elapsed: 0,
             drift: 0,
             is_calm: false,
-            story: Vec::new(),
+            story,
             events: 0,
             targets,
             drivers,
@@ -137,7 +166,7 @@ impl World {
         for id in self.ids() {
             let closed = self.watch.patch(id).is_closed();
             hold(closed, "somebody who looks after a patch brings it to its end", id, || self.state_of(id))?;
-            replays(self.watch.patch(id), &self.ledger.read_back(id))?;
+            replays(self.watch.patch(id), self.ledger.read_back(id))?;
         }
         Ok(())
     }
@@ -162,8 +191,8 @@ impl World {
 
     /// The other patch that moves this one's service now.
     fn holder(&self, id: PatchId) -> Option<PatchId> {
-        let lock = self.scene.place_of(id).service.lock()?;
-        self.ledger.board().held_by_other(&lock, id)
+        let lock = self.locks[self.scene.planned(id).service].as_ref()?;
+        self.ledger.board().held_by_other(lock, id)
     }
 
     fn cruel_step(&mut self, step: u64) -> Result<(), Breach> {
@@ -172,9 +201,10 @@ impl World {
             self.drift = self.chance.between(0, 10_000).cast_signed() - 5_000;
         }
         self.pass(span, self.stuck_from.is_some_and(|from| step >= from))?;
-        for planned in self.scene.patches.clone() {
-            if planned.opens_at_step == step || (step > planned.opens_at_step && self.chance.one_in(60)) {
-                self.open(planned.id)?;
+        for index in 0..self.scene.patches.len() {
+            let (id, opens_at) = (self.scene.patches[index].id, self.scene.patches[index].opens_at_step);
+            if opens_at == step || (step > opens_at && self.chance.one_in(60)) {
+                self.open(id)?;
             }
         }
         if self.chance.one_in(6) {
@@ -313,30 +343,25 @@ impl World {
             if !self.drivers[driver].known.contains_key(&id) {
                 self.catch_up(driver, id);
             }
-            let Some(patch) = self.drivers[driver].known.remove(&id) else { return Ok(()) };
+            let Some(patch) = self.drivers[driver].known.get(&id) else { return Ok(()) };
             let cx = Context { now: self.now(), policy: &self.scene.policy, board: self.ledger.board() };
-            let events = match self.rules.decide(cx, &patch, command.clone()) {
+            let events = match self.rules.decide(cx, patch, command.clone()) {
                 Ok(events) if !events.is_empty() => events,
-                Ok(_) => {
-                    self.drivers[driver].known.insert(id, patch);
-                    return Ok(());
-                }
+                Ok(_) => return Ok(()),
                 Err(rejection) => {
-                    self.drivers[driver].known.insert(id, patch);
                     self.tell_rejection(id, &rejection);
                     return Ok(());
                 }
             };
+            let (version, moves) = (patch.version, locks(patch, &events));
             if self.dies() {
                 return self.crash(driver);
             }
-            if self.ledger.append(id, patch.version, &events, locks(&patch, &events)).is_err() {
+            if self.ledger.append(id, version, &events, moves).is_err() {
                 if self.rules.fault == Some(Fault::ActsOnWhatWasNotAppended) {
-                    let patch = events.iter().fold(patch, |patch, event| self.rules.evolve(patch, event));
-                    self.drivers[driver].known.insert(id, patch);
+                    self.take_in(driver, id, &events);
                     return Ok(());
                 }
-                self.drivers[driver].known.insert(id, patch);
                 self.catch_up(driver, id);
                 continue;
             }
@@ -346,13 +371,18 @@ impl World {
                 self.lose(id, events.len());
                 return self.crash(driver);
             }
-            let patch = events.iter().fold(patch, |patch, event| self.rules.evolve(patch, event));
-            let differs = patch.version.is_multiple_of(8) && patch != *self.watch.patch(id);
-            hold(!differs, "a patch in memory is the patch that is stored", id, || self.state_of(id))?;
-            self.drivers[driver].known.insert(id, patch);
-            return Ok(());
+            self.take_in(driver, id, &events);
+            let patch = &*self.drivers[driver].known[&id];
+            let differs = patch.version.is_multiple_of(8) && patch != self.watch.patch(id);
+            return hold(!differs, "a patch in memory is the patch that is stored", id, || self.state_of(id));
         }
         Ok(())
+    }
+
+    fn take_in(&mut self, driver: usize, id: PatchId, events: &[Event]) {
+        let known = self.drivers[driver].known.entry(id).or_insert_with(|| Box::new(Patch::new(id)));
+        let patch = std::mem::replace(&mut **known, Patch::new(id));
+        **known = events.iter().fold(patch, |patch, event| self.rules.evolve(patch, event));
     }
 
     fn dies(&mut self) -> bool {
@@ -386,33 +416,40 @@ impl World {
 
     /// Reads what others have stored meanwhile.
     fn catch_up(&mut self, driver: usize, id: PatchId) {
-        let patch = self.drivers[driver].known.remove(&id).unwrap_or_else(|| Patch::new(id));
-        let from = usize::try_from(patch.version).unwrap_or(usize::MAX);
+        let known = self.drivers[driver].known.entry(id).or_insert_with(|| Box::new(Patch::new(id)));
+        let from = usize::try_from(known.version).unwrap_or(usize::MAX);
         let newer = self.ledger.events(id).get(from..).unwrap_or(&[]);
-        let patch = newer.iter().fold(patch, |patch, event| self.rules.evolve(patch, event));
-        self.drivers[driver].known.insert(id, patch);
+        if newer.is_empty() {
+            return;
+        }
+        let patch = std::mem::replace(&mut **known, Patch::new(id));
+        **known = newer.iter().fold(patch, |patch, event| self.rules.evolve(patch, event));
     }
 
     /// The process dies and another begins, from what is stored and nothing else.
     fn crash(&mut self, driver: usize) -> Result<(), Breach> {
-        self.story.push(format!("{:>7} ms  driver {driver} dies", self.elapsed));
+        let elapsed = self.elapsed;
+        self.story.add(|| format!("{elapsed:>7} ms  driver {driver} dies"));
         self.drivers[driver].crash();
         for id in self.ids() {
-            replays(self.watch.patch(id), &self.ledger.read_back(id))?;
+            replays(self.watch.patch(id), self.ledger.read_back(id))?;
         }
         Ok(())
     }
 
     fn tell(&mut self, driver: usize, id: PatchId, events: &[Event]) {
+        let elapsed = self.elapsed;
         for event in events {
-            let fact = format!("{:?}", event.fact);
-            let short: String = fact.chars().take(300).collect();
-            self.story
-                .push(format!("{:>7} ms  {id} by {} (driver {driver}): {short}", self.elapsed, event.by));
+            self.story.add(|| {
+                let fact = format!("{:?}", event.fact);
+                let short: String = fact.chars().take(300).collect();
+                format!("{elapsed:>7} ms  {id} by {} (driver {driver}): {short}", event.by)
+            });
         }
     }
 
     fn tell_rejection(&mut self, id: PatchId, rejection: &Rejection) {
-        self.story.push(format!("{:>7} ms  {id} refuses: {rejection}", self.elapsed));
+        let elapsed = self.elapsed;
+        self.story.add(|| format!("{elapsed:>7} ms  {id} refuses: {rejection}"));
     }
 }

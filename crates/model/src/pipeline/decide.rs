@@ -286,7 +286,7 @@ fn ended(end: End) -> Fact {
 }
 
 fn opening(patch: &Patch) -> Result<&Opening, Rejection> {
-    patch.opening.as_ref().ok_or(Rejection::NotOpen { patch: patch.id })
+    patch.opening.as_deref().ok_or(Rejection::NotOpen { patch: patch.id })
 }
 
 fn refuse_ended(patch: &Patch, asked: &str) -> Result<(), Rejection> {

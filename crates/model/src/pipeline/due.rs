@@ -69,7 +69,9 @@ fn job(patch: &Patch) -> Option<Job> {
 
 /// One rollout at a time for each service and environment.
 fn waits_for_another(cx: Context<'_>, patch: &Patch, stage: Stage) -> bool {
+    if stage != Stage::Rollout || patch.rollout.plan.is_some() {
+        return false;
+    }
     let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock());
-    let begins = stage == Stage::Rollout && patch.rollout.plan.is_none();
-    begins && lock.is_some_and(|lock| cx.board.held_by_other(&lock, patch.id).is_some())
+    lock.is_some_and(|lock| cx.board.held_by_other(&lock, patch.id).is_some())
 }

@@ -1,5 +1,7 @@
 //! Takes a fact in. Never fails, never decides.
 
+use std::sync::Arc;
+
 use crate::event::{Event, Fact};
 use crate::id::Stage;
 use crate::patch::{Faltering, Patch};
@@ -17,7 +19,7 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
     match &event.fact {
         Fact::Detect(fact) => {
             if let detect::Event::Opened(opening) = fact {
-                patch.opening = Some((**opening).clone());
+                patch.opening = Some(Arc::new((**opening).clone()));
                 patch.opened_at = event.at;
             }
             patch.detect = detect::evolve(patch.detect, fact);

@@ -1,5 +1,7 @@
 //! Rollout: walk the plan forward, hold, or go back; every look at the world is a fact.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
@@ -132,7 +134,7 @@ pub struct State {
     /// A person asked for promotion: the remaining steps are skipped, the judge stays armed.
     pub hurried: bool,
     /// Every look so far, oldest first: the judge's whole input.
-    pub ticks: Vec<Tick>,
+    pub ticks: Vec<Arc<Tick>>,
     pub cursor: Option<Cursor>,
     pub totals: Totals,
     /// Looks in a row in which an arm was missing.
@@ -349,7 +351,7 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.step_requests = state.step_requests.saturating_add(requests);
             let missing = tick.canary.is_none() || tick.stable.is_none();
             state.missing = if missing { state.missing.saturating_add(1) } else { 0 };
-            state.ticks.push(tick.clone());
+            state.ticks.push(Arc::new(tick.clone()));
             state.judgement = Some(judgement.clone());
         }
         Event::Paused { reason, by_machine } => {

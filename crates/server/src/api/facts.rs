@@ -118,7 +118,7 @@ impl<'a> Facts<'a> {
             id: patch.id.to_string(),
             version: patch.version,
             card: card(patch),
-            opening: patch.opening.as_ref().map(OpeningFacts::of),
+            opening: patch.opening.as_deref().map(OpeningFacts::of),
             findings: patch.findings(),
             priorities: &patch.triage.priorities,
             candidate: patch.candidate(),

@@ -53,7 +53,7 @@ struct Update<'a> {
     waits_for_person: bool,
     rollout: Option<RolloutFacts<'a>>,
     /// Looks since the update before.
-    ticks: &'a [Tick],
+    ticks: &'a [Arc<Tick>],
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     fragments: BTreeMap<&'static str, String>,
 }

@@ -6,8 +6,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use patchline_testkit::faults::Fault;
-use patchline_testkit::simulation::{hunt, many};
+use patchline_testkit::simulation::{hunt_all, many};
 
 /// Simulated worlds: the whole loop with a fake clock, hands that fail and lie, and people who press buttons.
 #[derive(Debug, Parser)]
@@ -33,7 +32,7 @@ fn main() -> ExitCode {
 
 fn worlds(options: &Options) -> ExitCode {
     if options.story {
-        for line in patchline_testkit::world::run(options.seed, None).story {
+        for line in patchline_testkit::world::tell(options.seed, None).story {
             println!("{line}");
         }
     }
@@ -67,12 +66,11 @@ fn worlds(options: &Options) -> ExitCode {
 fn mutants(options: &Options) -> ExitCode {
     println!("{:<28} {:>6}  caught by", "fault", "worlds");
     let mut survived = false;
-    for fault in Fault::ALL {
-        let caught = hunt(fault, options.seed, options.worlds);
+    for caught in hunt_all(options.seed, options.worlds) {
         survived |= caught.by.is_none();
         println!(
             "{:<28} {:>6}  {}",
-            format!("{fault:?}"),
+            format!("{:?}", caught.fault),
             caught.worlds,
             caught.by.unwrap_or("NOTHING: it survives")
         );
