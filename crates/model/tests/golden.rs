@@ -15,12 +15,13 @@ use patchline_model::digest::Digest;
 use patchline_model::event::{Event, Fact};
 use patchline_model::failure::Failure;
 use patchline_model::id::Stage;
+use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer, Approval};
 use patchline_model::stage::detect::{self, Until};
 use patchline_model::stage::generate;
-use patchline_model::stage::plan::{Counts, Plan, Strategy, Version};
+use patchline_model::stage::plan::{Counts, Plan, Strategy, Usage, Version};
 use patchline_model::stage::review::{self, End};
-use patchline_model::stage::rollout::{self, Cause, Cursor, JudgeAnswer, Tick};
+use patchline_model::stage::rollout::{self, Cause, Cursor, JudgeAnswer, Signs, Tick};
 use patchline_model::stage::triage::{self, Priority};
 use patchline_model::stage::verify::CheckResult;
 use patchline_model::stage::{build, verify};
@@ -63,6 +64,7 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Rollout(rollout::Event::BakeBegun) => "rollout_bake_begun",
         Fact::Rollout(rollout::Event::StableReturned { .. }) => "rollout_stable_returned",
         Fact::Rollout(rollout::Event::StepEntered { .. }) => "rollout_step_entered",
+        Fact::Rollout(rollout::Event::Looked { tick, .. }) if tick.signs.is_some() => "rollout_looked_signs",
         Fact::Rollout(rollout::Event::Looked { .. }) => "rollout_looked",
         Fact::Rollout(rollout::Event::Paused { .. }) => "rollout_paused",
         Fact::Rollout(rollout::Event::Resumed) => "rollout_resumed",
@@ -84,7 +86,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 47;
+const VARIANTS: usize = 48;
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -159,8 +161,9 @@ fn paperwork() -> Vec<Fact> {
 }
 
 fn moves() -> Vec<Fact> {
-    let counts = |requests: u64| Counts { requests, errors: 2, latency: vec![(17, 30), (18, 9)] };
-    let tick = Tick { canary: Some(counts(5)), stable: None };
+    let counts =
+        |requests: u64| Counts { requests, errors: 2, latency: vec![(17, 30), (18, 9)], restarts: 0 };
+    let tick = Tick { canary: Some(counts(5)), stable: None, signs: None };
     let cursor =
         Cursor { epoch: text("1"), canary: Some(counts(105)), stable: Some(counts(2000)), unrouted: 1 };
     let new = Version { artifact: Digest::of(b"new"), label: text("1111111111 (yaml-rust 0.4.1)") };
@@ -187,7 +190,16 @@ fn moves() -> Vec<Fact> {
         rollout::Event::StepEntered { step: 1 },
         rollout::Event::Looked {
             tick: tick.clone(),
-            cursor: cursor.clone(),
+            cursor: Some(cursor.clone()),
+            judgement: given::judged(JudgeAnswer::Continue),
+        },
+        rollout::Event::Looked {
+            tick: Tick {
+                stable: Some(Counts { restarts: 1, ..counts(60) }),
+                signs: Some(signs()),
+                ..tick.clone()
+            },
+            cursor: None,
             judgement: given::judged(JudgeAnswer::Continue),
         },
         rollout::Event::Paused { reason: reason.clone(), by_machine: true },
@@ -206,6 +218,17 @@ fn moves() -> Vec<Fact> {
         rollout::Event::Paged { reason },
     ];
     events.into_iter().map(Fact::Rollout).collect()
+}
+
+fn signs() -> Signs {
+    let usage = |instance: &str| Usage { instance: text(instance), memory_bytes: 4096, cpu_millis: 70 };
+    Signs {
+        share: Some(Share::from_fraction(0.25).expect("it lies between 0 and 1")),
+        canary_instances: 1,
+        stable_instances: 2,
+        canary_usage: vec![usage("4711-99")],
+        stable_usage: vec![usage("4712-99"), usage("4713-99")],
+    }
 }
 
 fn folder() -> PathBuf {

@@ -187,7 +187,8 @@ impl Story {
         let others = observed.arms.iter().filter(|other| other.artifact != arm.artifact);
         assert_eq!(others.map(|other| other.instances).sum::<u32>(), 0, "{observed:?}");
         assert_eq!(observed.unrouted, 0, "{observed:?}");
-        let restarts: u64 = observed.arms.iter().map(|arm| arm.restarts).sum();
+        let restarts: u64 =
+            observed.arms.iter().filter_map(|arm| arm.counts.as_ref()).map(|it| it.restarts).sum();
         assert_eq!(restarts, 0, "{observed:?}");
         let branches = self.site.project.branches();
         let branch = &patch.candidate().unwrap().branch;

@@ -25,6 +25,7 @@ use patchline_model::view::board::waits_at_gate;
 pub enum Fault {
     LateAnswersCount,
     CursorIsStale,
+    CursorIsLeftOut,
     MissingIsReadAsZero,
     ApprovalsAreNotReconsidered,
     AuthorApproves,
@@ -69,12 +70,14 @@ pub enum Fault {
     RetryKeepsApprovals,
     SmokeIsSkipped,
     SmokeIsIgnored,
+    WrongSplitIsIgnored,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 46] = [
+    pub const ALL: [Fault; 48] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
+        Fault::CursorIsLeftOut,
         Fault::MissingIsReadAsZero,
         Fault::ApprovalsAreNotReconsidered,
         Fault::AuthorApproves,
@@ -119,6 +122,7 @@ impl Fault {
         Fault::RetryKeepsApprovals,
         Fault::SmokeIsSkipped,
         Fault::SmokeIsIgnored,
+        Fault::WrongSplitIsIgnored,
     ];
 }
 
@@ -264,6 +268,13 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
             Fault::SmokeIsIgnored,
             Ask::Report { answer: Ok(Outcome::Rollout(rollout::Outcome::Smoked { failed, .. })), .. },
         ) => *failed = None,
+        (
+            Fault::WrongSplitIsIgnored,
+            Ask::Report {
+                answer: Ok(Outcome::Rollout(rollout::Outcome::Reconciled { judgement: Some(said), .. })),
+                ..
+            },
+        ) => said.wrong_split = false,
         (Fault::GateOutlastsDeadline, Ask::Report { .. }) if waits_at_gate(&patch) => {
             patch.rollout.started = None;
         }
@@ -320,6 +331,14 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
             };
             if matches!(phase, Phase::Watching { .. }) && events.len() == 1 && events.iter().any(blind) {
                 events.push(event(Fact::Rollout(rollout::Event::PromotionDecided)));
+            }
+            Ok(events)
+        }
+        (Fault::CursorIsLeftOut, Ok(mut events)) => {
+            for event in &mut events {
+                if let Fact::Rollout(rollout::Event::Looked { cursor, .. }) = &mut event.fact {
+                    *cursor = None;
+                }
             }
             Ok(events)
         }

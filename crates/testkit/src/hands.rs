@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
-use patchline_judge::judge::{Decision as JudgeDecision, Judge, Settings};
+use patchline_judge::judge::{Data, Decision as JudgeDecision, Judge, Settings};
 use patchline_model::digest::Digest;
 use patchline_model::failure::Failure;
 use patchline_model::id::{JobId, PatchId};
 use patchline_model::job::{Job, Outcome};
 use patchline_model::patch::Patch;
+use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer, Decision, Reason};
 use patchline_model::stage::build::{self, Artifact, Pair, Reproducible};
 use patchline_model::stage::detect;
@@ -219,6 +220,7 @@ impl Hands {
             },
             reason: verdict.reason,
             readings: readings.collect(),
+            wrong_split: verdict.data == Data::WrongSplit,
         })
     }
 }
@@ -240,11 +242,17 @@ fn judged(tick: &Tick) -> JudgeTick {
         latency: Latency { buckets: counts.latency.clone() },
     };
     let (canary, baseline) = (tick.canary.as_ref().map(arm), tick.stable.as_ref().map(arm));
-    JudgeTick { canary, baseline, planned_share: None }
+    let share = tick.signs.as_ref().and_then(|signs| signs.share);
+    JudgeTick { canary, baseline, planned_share: share.map(Share::fraction) }
 }
 
 fn promote_blindly() -> Judgement {
-    Judgement { answer: JudgeAnswer::Promote, reason: "it looks fine".to_owned(), readings: Vec::new() }
+    Judgement {
+        answer: JudgeAnswer::Promote,
+        reason: "it looks fine".to_owned(),
+        readings: Vec::new(),
+        wrong_split: false,
+    }
 }
 
 fn number(patch: &Patch) -> u32 {

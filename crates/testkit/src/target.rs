@@ -44,6 +44,8 @@ pub struct Target {
     pub losses: u64,
     /// Takes orders and does nothing.
     pub is_stuck: bool,
+    /// Gives the minor version thrice the share that it tells of.
+    pub lies: bool,
     /// Requests that a version served beyond its share.
     pub excess: u64,
     requests_per_second: u64,
@@ -70,6 +72,7 @@ impl Target {
             unrouted: 0,
             losses: 0,
             is_stuck: false,
+            lies: false,
             excess: 0,
             requests_per_second,
             fault,
@@ -181,12 +184,20 @@ impl Target {
     pub fn serve(&mut self, chance: &mut Chance, milliseconds: u64) {
         let requests = self.requests_per_second * milliseconds / 1000;
         let part_of = |there: &Running| requests * u64::from(there.share.ppm()) / 1_000_000;
+        let minor =
+            self.running.values().map(|there| there.share).filter(|share| *share != Share::NONE).min();
+        let lie = minor.filter(|share| self.lies && share.ppm() <= Share::ALL.ppm() / 4);
         let homeless: u64 = self.running.values().filter(|there| there.healthy == 0).map(part_of).sum();
         for (artifact, there) in &mut self.running {
             let fair = part_of(there);
             let shifts = self.fault == Some(Fault::MinorArmTakesAll) && there.healthy > 0;
             let part = if shifts && fair > 0 { fair + homeless } else { fair };
             self.excess += part - fair;
+            let part = match lie {
+                Some(share) if there.share == share => part * 3,
+                Some(share) => part.saturating_sub(requests * u64::from(share.ppm()) / 500_000),
+                None => part,
+            };
             if part == 0 {
                 continue;
             }
@@ -222,9 +233,9 @@ impl Target {
             share: there.share,
             instances: there.instances,
             healthy: there.healthy,
-            restarts: 0,
             counts: (blind != Some(&there.version.artifact)).then(|| there.counts.clone()),
             addresses: (0..there.healthy).map(|number| format!("127.0.0.1:{}", 4000 + number)).collect(),
+            usage: Vec::new(),
         });
         Observed {
             epoch: self.epoch.to_string(),

@@ -55,6 +55,8 @@ pub struct World {
     is_calm: bool,
     /// From this step on a service's target takes orders and does nothing.
     stuck_from: Option<u64>,
+    /// This service's target tells of shares that it does not give.
+    liar: Option<usize>,
     story: Story,
     events: u64,
 }
@@ -126,6 +128,7 @@ impl World {
             }
         }
         let stuck_from = chance.one_in(10).then(|| chance.between(20, 80));
+        let liar = chance.one_in(8).then(|| chance.below(targets.len() as u64)).map(|which| which as usize);
         let drivers = (0..1 + u8::from(scene.has_two_drivers)).map(|_| Driver::default()).collect();
         Self {
             rules: Rules { fault },
@@ -142,6 +145,7 @@ impl World {
             targets,
             drivers,
             stuck_from,
+            liar,
             chance,
             scene,
         }
@@ -270,6 +274,7 @@ impl World {
             let target = &mut self.targets[service];
             target.serve(&mut self.chance, span);
             target.is_stuck = is_stuck;
+            target.lies = !self.is_calm && self.liar == Some(service);
             target.advance(&mut self.chance, self.is_calm);
             if !self.is_calm && self.chance.one_in(80) {
                 target.lose_counters();

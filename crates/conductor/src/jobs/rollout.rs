@@ -5,12 +5,13 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
-use patchline_judge::judge::{Decision, Judge, Settings, Verdict};
+use patchline_judge::judge::{Data, Decision, Judge, Settings, Verdict};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
 use patchline_model::id::JobId;
 use patchline_model::patch::Patch;
 use patchline_model::service::Service;
+use patchline_model::share::Share;
 use patchline_model::stage::detect::Opening;
 use patchline_model::stage::plan::{Counts, Guards, Observed, Plan, Version};
 use patchline_model::stage::rollout::{Job, JudgeAnswer, Judgement, Outcome, Reading, State, Tick};
@@ -217,7 +218,9 @@ fn for_judge(tick: &Tick) -> JudgeTick {
         latency: Latency { buckets: counts.latency.clone() },
     };
     let (canary, baseline) = (tick.canary.as_ref().map(arm), tick.stable.as_ref().map(arm));
-    JudgeTick { canary, baseline, planned_share: None }
+    // A share is drawn request by request only while the target says that it is in force.
+    let share = tick.signs.as_ref().and_then(|signs| signs.share);
+    JudgeTick { canary, baseline, planned_share: share.map(Share::fraction) }
 }
 
 fn judgement(verdict: Verdict) -> Judgement {
@@ -233,7 +236,8 @@ fn judgement(verdict: Verdict) -> Judgement {
         log_evidence: finite(reading.log_evidence),
         threshold: finite(reading.threshold),
     };
-    Judgement { answer, reason: verdict.reason, readings: readings.map(reading).collect() }
+    let wrong_split = verdict.data == Data::WrongSplit;
+    Judgement { answer, reason: verdict.reason, readings: readings.map(reading).collect(), wrong_split }
 }
 
 /// What is kept as JSON must be a number.

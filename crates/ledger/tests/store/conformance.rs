@@ -180,12 +180,13 @@ async fn nobody_waits_for_a_process_that_has_ended(store: &dyn Store) {
 }
 
 async fn what_can_not_be_read_back_is_not_written(store: &dyn Store) {
-    use patchline_model::stage::rollout::{self, Cursor, JudgeAnswer, Judgement, Reading, Tick};
+    use patchline_model::stage::rollout::{self, JudgeAnswer, Judgement, Reading, Tick};
     let patch = store.allocate("a").await.unwrap();
     for strange in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let readings = vec![Reading { guard: "errors".to_owned(), log_evidence: strange, threshold: 1.0 }];
-        let judgement = Judgement { answer: JudgeAnswer::Continue, reason: String::new(), readings };
-        let looked = rollout::Event::Looked { tick: Tick::default(), cursor: Cursor::default(), judgement };
+        let judgement =
+            Judgement { answer: JudgeAnswer::Continue, reason: String::new(), readings, wrong_split: false };
+        let looked = rollout::Event::Looked { tick: Tick::default(), cursor: None, judgement };
         let strange = Event { fact: Fact::Rollout(looked), ..event("") };
         let events = vec![event("one"), strange];
         assert!(store.append(Append { events, ..append(patch, 0, &[]) }).await.is_err());

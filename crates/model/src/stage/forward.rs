@@ -73,6 +73,8 @@ struct Look<'a> {
     reason: String,
     /// Both arms could be read.
     complete: bool,
+    /// They did not get the shares of the plan.
+    wrong_split: bool,
     /// Requests to the new version in this step.
     requests: u64,
     met: bool,
@@ -103,12 +105,13 @@ impl<'a> Look<'a> {
             judged: judgement.answer,
             reason: judgement.reason.clone(),
             complete: tick.canary.is_some() && tick.stable.is_some(),
+            wrong_split: judgement.wrong_split,
             requests: tick
                 .canary
                 .as_ref()
                 .map_or(0, |counts| counts.requests)
                 .saturating_add(state.step_requests),
-            looked: Event::Looked { tick, cursor, judgement },
+            looked: Event::Looked { cursor: state.kept_cursor(&tick, cursor), tick, judgement },
             met,
             late,
             address: new.and_then(|arm| arm.addresses.first().cloned()),
@@ -161,7 +164,8 @@ impl<'a> Look<'a> {
                 || state.ticks.len() >= MOST_LOOKS;
         // What a person paused, and what the plan holds at its deadline, waits for a person.
         let waits_for_person = state.paused.is_some() && !state.paused_by_machine;
-        let missing = if self.complete { 0 } else { state.missing.saturating_add(1) };
+        let says_nothing = !self.complete || self.wrong_split;
+        let missing = if !says_nothing { 0 } else { state.missing.saturating_add(1) };
         // A person's word holds past the deadline too; else a rollout that waits for one could never be promoted.
         if state.hurried && state.paused.is_none() && self.complete {
             return hurried.map(Some);
@@ -170,12 +174,14 @@ impl<'a> Look<'a> {
             return Some(Some(self.at_deadline()));
         }
         if missing >= self.plan.missing_limit && state.paused.is_none() {
-            return Some(Some(Event::Paused {
-                reason: format!("no data for {missing} looks in a row; missing data is never good news"),
-                by_machine: true,
-            }));
+            let reason = if self.wrong_split {
+                "the versions do not get the shares of the plan: the target is at fault".to_owned()
+            } else {
+                format!("no data for {missing} looks in a row; missing data is never good news")
+            };
+            return Some(Some(Event::Paused { reason, by_machine: true }));
         }
-        (state.paused.is_some() || !self.complete).then_some(None)
+        (state.paused.is_some() || says_nothing).then_some(None)
     }
 
     fn filled(&self, step: usize) -> Option<Event> {
@@ -263,5 +269,6 @@ fn no_judgement() -> Judgement {
         answer: JudgeAnswer::Continue,
         reason: "the judge did not look".to_owned(),
         readings: Vec::new(),
+        wrong_split: false,
     }
 }

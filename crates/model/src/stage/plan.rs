@@ -159,13 +159,25 @@ pub struct ObservedArm {
     pub share: Share,
     pub instances: u32,
     pub healthy: u32,
-    /// Restarts of crashed instances since the epoch began.
-    pub restarts: u64,
     /// `None` when the target could not be asked: missing, which is not zero.
     pub counts: Option<Counts>,
     /// Where its healthy instances listen, as far as the target can say.
     #[serde(default)]
     pub addresses: Vec<String>,
+    /// What each of its instances uses, as far as the target can say.
+    #[serde(default)]
+    pub usage: Vec<Usage>,
+}
+
+/// What one instance uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Which instance, by a name that no other one of this service ever has.
+    pub instance: String,
+    /// Resident memory.
+    pub memory_bytes: u64,
+    /// Processor time since it began.
+    pub cpu_millis: u64,
 }
 
 /// Cumulative counts of one version since the epoch began.
@@ -175,6 +187,13 @@ pub struct Counts {
     pub errors: u64,
     /// Latency as (bucket, count), ascending; the buckets are the judge's.
     pub latency: Vec<(u16, u64)>,
+    /// How often an instance ended, or had to be ended, though it was wanted.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub restarts: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Strategy {
@@ -221,6 +240,24 @@ impl Counts {
             requests: self.requests.checked_sub(earlier.requests)?,
             errors: self.errors.checked_sub(earlier.errors)?,
             latency,
+            restarts: self.restarts.checked_sub(earlier.restarts)?,
         })
+    }
+
+    /// These and what came after them.
+    pub fn plus(&self, later: &Counts) -> Counts {
+        let mut latency = self.latency.clone();
+        for &(bucket, count) in &later.latency {
+            match latency.binary_search_by_key(&bucket, |(bucket, _)| *bucket) {
+                Ok(at) => latency[at].1 = latency[at].1.saturating_add(count),
+                Err(at) => latency.insert(at, (bucket, count)),
+            }
+        }
+        Counts {
+            requests: self.requests.saturating_add(later.requests),
+            errors: self.errors.saturating_add(later.errors),
+            latency,
+            restarts: self.restarts.saturating_add(later.restarts),
+        }
     }
 }

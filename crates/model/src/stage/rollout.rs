@@ -8,7 +8,7 @@ use crate::actor::Actor;
 use crate::digest::Digest;
 use crate::share::Share;
 use crate::stage::phase::Phase;
-use crate::stage::plan::{Counts, Desired, Observed, Plan, Smoke, Version};
+use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Smoke, Usage, Version};
 use crate::strategy::course::course;
 use crate::strategy::desired::{Progress, desired};
 use crate::strategy::station::{Course, Left};
@@ -19,7 +19,28 @@ use crate::time::Timestamp;
 pub struct Tick {
     pub canary: Option<Counts>,
     pub stable: Option<Counts>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signs: Option<Signs>,
 }
+
+/// What a look saw beside the requests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Signs {
+    /// The new version's share by the plan, where it was in force for all of the time since the look before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub share: Option<Share>,
+    /// Healthy instances of both versions.
+    pub canary_instances: u32,
+    pub stable_instances: u32,
+    /// What each instance uses, once in [`USAGE_EVERY`] looks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canary_usage: Vec<Usage>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stable_usage: Vec<Usage>,
+}
+
+/// What instances use changes slowly, and is kept for ever.
+pub const USAGE_EVERY: usize = 10;
 
 /// What the judge said after a look, with the numbers that say why.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,6 +48,9 @@ pub struct Judgement {
     pub answer: JudgeAnswer,
     pub reason: String,
     pub readings: Vec<Reading>,
+    /// The versions did not get the shares of the plan: the target's fault, and no evidence about the version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub wrong_split: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,7 +161,7 @@ pub struct State {
     pub ticks: Vec<Arc<Tick>>,
     pub cursor: Option<Cursor>,
     pub totals: Totals,
-    /// Looks in a row in which an arm was missing.
+    /// Looks in a row that said nothing: an arm was missing, or the shares were not the plan's.
     pub missing: u32,
     /// Requests to the new version since the present step was entered.
     pub step_requests: u64,
@@ -198,7 +222,9 @@ pub enum Event {
     },
     Looked {
         tick: Tick,
-        cursor: Cursor,
+        /// Left out where it is the cursor before and this tick, as nearly always.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cursor: Option<Cursor>,
         judgement: Judgement,
     },
     Paused {
@@ -269,6 +295,20 @@ pub enum Outcome {
     },
 }
 
+impl Cursor {
+    /// This cursor one tick later, if both arms could be read.
+    fn after(&self, tick: &Tick) -> Option<Cursor> {
+        let later =
+            |before: &Option<Counts>, tick: &Option<Counts>| Some(before.as_ref()?.plus(tick.as_ref()?));
+        Some(Cursor {
+            epoch: self.epoch.clone(),
+            canary: Some(later(&self.canary, &tick.canary)?),
+            stable: Some(later(&self.stable, &tick.stable)?),
+            unrouted: self.unrouted,
+        })
+    }
+}
+
 impl State {
     /// The way that the plan takes.
     pub fn course(&self) -> Option<Course> {
@@ -309,8 +349,35 @@ impl State {
         let tick = Tick {
             canary: since(&now.canary, before.and_then(|cursor| cursor.canary.as_ref())),
             stable: since(&now.stable, before.and_then(|cursor| cursor.stable.as_ref())),
+            signs: Some(self.signs(observed)),
         };
         (tick, now)
+    }
+
+    fn signs(&self, observed: &Observed) -> Signs {
+        let arm = |version: &Option<Version>| observed.arm(&version.as_ref()?.artifact);
+        let (canary, stable) = (arm(&self.new), arm(&self.stable));
+        let healthy = |arm: Option<&ObservedArm>| arm.map_or(0, |arm| arm.healthy);
+        let keeps_usage = self.ticks.len().is_multiple_of(USAGE_EVERY);
+        let usage = |arm: Option<&ObservedArm>| {
+            arm.filter(|_| keeps_usage).map_or_else(Vec::new, |arm| arm.usage.clone())
+        };
+        // Requests that an earlier look of this step saw prove that the share was in force by then.
+        let is_steady = matches!(self.phase, Phase::Watching { .. }) && self.step_requests > 0;
+        let is_in_force = is_steady && self.desired().is_some_and(|desired| observed.meets(&desired));
+        Signs {
+            share: is_in_force.then(|| self.allowed_share()),
+            canary_instances: healthy(canary),
+            stable_instances: healthy(stable),
+            canary_usage: usage(canary),
+            stable_usage: usage(stable),
+        }
+    }
+
+    /// The cursor as the event of a look keeps it: nothing, where it follows from the one before.
+    pub fn kept_cursor(&self, tick: &Tick, cursor: Cursor) -> Option<Cursor> {
+        let carried = self.cursor.as_ref().and_then(|before| before.after(tick));
+        (carried.as_ref() != Some(&cursor)).then_some(cursor)
     }
 
     /// Forward, back, or neither: whether users may meet the new version.
@@ -346,10 +413,11 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.enter(Phase::Watching { step: *step }, at);
         }
         Event::Looked { tick, cursor, judgement } => {
-            state.count(tick, cursor);
+            let carried = state.cursor.as_ref().and_then(|before| before.after(tick));
+            state.count(tick, cursor.clone().or(carried));
             let requests = tick.canary.as_ref().map_or(0, |counts| counts.requests);
             state.step_requests = state.step_requests.saturating_add(requests);
-            let missing = tick.canary.is_none() || tick.stable.is_none();
+            let missing = tick.canary.is_none() || tick.stable.is_none() || judgement.wrong_split;
             state.missing = if missing { state.missing.saturating_add(1) } else { 0 };
             state.ticks.push(Arc::new(tick.clone()));
             state.judgement = Some(judgement.clone());
@@ -391,7 +459,7 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.rollback_confirmed = Some(at);
             state.enter(Phase::Retiring, at);
         }
-        Event::Counted { tick, cursor } => state.count(tick, cursor),
+        Event::Counted { tick, cursor } => state.count(tick, Some(cursor.clone())),
         Event::RolledBack => state.enter(Phase::RolledBack, at),
         Event::Paged { .. } => state.paged = true,
     }
@@ -416,10 +484,12 @@ impl State {
         Some(Left { stable: stable.instances, new: new.instances, share: new.share })
     }
 
-    fn count(&mut self, tick: &Tick, cursor: &Cursor) {
-        let before = self.cursor.as_ref().filter(|before| before.epoch == cursor.epoch);
-        let unrouted = before.map_or(0, |before| cursor.unrouted.saturating_sub(before.unrouted));
-        self.totals.unrouted = self.totals.unrouted.saturating_add(unrouted);
+    fn count(&mut self, tick: &Tick, cursor: Option<Cursor>) {
+        if let Some(cursor) = &cursor {
+            let before = self.cursor.as_ref().filter(|before| before.epoch == cursor.epoch);
+            let unrouted = before.map_or(0, |before| cursor.unrouted.saturating_sub(before.unrouted));
+            self.totals.unrouted = self.totals.unrouted.saturating_add(unrouted);
+        }
         if let Some(counts) = &tick.canary {
             self.totals.canary_requests = self.totals.canary_requests.saturating_add(counts.requests);
             self.totals.canary_errors = self.totals.canary_errors.saturating_add(counts.errors);
@@ -428,6 +498,6 @@ impl State {
             self.totals.stable_requests = self.totals.stable_requests.saturating_add(counts.requests);
             self.totals.stable_errors = self.totals.stable_errors.saturating_add(counts.errors);
         }
-        self.cursor = Some(cursor.clone());
+        self.cursor = cursor.or(self.cursor.take());
     }
 }

@@ -149,8 +149,8 @@ fn plan() -> Plan {
 }
 
 fn tick(canary: (u64, u64), stable: (u64, u64)) -> Tick {
-    let counts = |(requests, errors)| Some(Counts { requests, errors, latency: Vec::new() });
-    Tick { canary: counts(canary), stable: counts(stable) }
+    let counts = |(requests, errors)| Some(Counts { requests, errors, ..Counts::default() });
+    Tick { canary: counts(canary), stable: counts(stable), signs: None }
 }
 
 fn cursor(unrouted: u64) -> Cursor {
@@ -164,8 +164,8 @@ fn looked(canary: (u64, u64), stable: (u64, u64), answer: JudgeAnswer, evidence:
         JudgeAnswer::Promote => "the new version is not worse".to_owned(),
         JudgeAnswer::Continue | JudgeAnswer::Inconclusive => "not enough evidence yet".to_owned(),
     };
-    let judgement = Judgement { answer, reason, readings };
-    rollout::Event::Looked { tick: tick(canary, stable), cursor: cursor(0), judgement }
+    let judgement = Judgement { answer, reason, readings, wrong_split: false };
+    rollout::Event::Looked { tick: tick(canary, stable), cursor: Some(cursor(0)), judgement }
 }
 
 /// From the finding to the approval by Bob.

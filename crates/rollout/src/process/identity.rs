@@ -5,9 +5,12 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
+
+use crate::process::spec::Used;
 
 /// The variable by which a host finds what it started, even when it had no time to write it down.
 pub const MARKER_VARIABLE: &str = "PATCHLINE_INSTANCE";
@@ -32,6 +35,18 @@ impl Identity {
 
     pub fn is_alive(self) -> bool {
         Identity::of(self.pid) == Some(self)
+    }
+
+    /// What it uses now; nothing once it has ended.
+    pub fn used(self) -> Option<Used> {
+        let stat =
+            stat_of(self.pid).filter(|stat| stat.start_time == self.start_time && !stat.has_ended())?;
+        let page = u64::try_from(page_size()).unwrap_or(0);
+        Some(Used {
+            start_time: self.start_time,
+            memory_bytes: stat.resident_pages.saturating_mul(page),
+            cpu_millis: stat.cpu_ticks.saturating_mul(1_000) / clock_ticks_per_second().max(1),
+        })
     }
 }
 
@@ -81,6 +96,9 @@ impl Held {
 pub struct Stat {
     pub state: char,
     pub start_time: u64,
+    /// Spent in user and in kernel mode.
+    pub cpu_ticks: u64,
+    pub resident_pages: u64,
 }
 
 impl Stat {
@@ -94,7 +112,13 @@ pub fn parse_stat(line: &str) -> Option<Stat> {
     let (_, after_name) = line.rsplit_once(')')?;
     let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
     let mut state = fields.first()?.chars();
-    Some(Stat { state: state.next()?, start_time: fields.get(19)?.parse().ok()? })
+    let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    Some(Stat {
+        state: state.next()?,
+        start_time: number(19)?,
+        cpu_ticks: number(11)?.saturating_add(number(12)?),
+        resident_pages: number(21)?,
+    })
 }
 
 /// A process that carries a marker of this host.
@@ -162,7 +186,7 @@ mod tests {
         #[test]
         fn a_name_can_contain_anything(name in "[ ()a-z0-9]{0,15}", start in any::<u64>()) {
             let stat = parse_stat(&line(&name, 'S', start));
-            prop_assert_eq!(stat, Some(Stat { state: 'S', start_time: start }));
+            prop_assert_eq!(stat, Some(Stat { state: 'S', start_time: start, cpu_ticks: 0, resident_pages: 0 }));
         }
 
         #[test]
@@ -175,7 +199,11 @@ mod tests {
     fn a_process_is_itself_and_not_another_with_its_pid() {
         let me = Identity::of(std::process::id()).expect("this process lives");
         assert!(me.is_alive());
-        assert!(!Identity { start_time: me.start_time + 1, ..me }.is_alive());
+        let before = Identity { start_time: me.start_time + 1, ..me };
+        assert!(!before.is_alive());
+        let used = me.used().expect("this process lives");
+        assert!(used.memory_bytes > 100_000, "{used:?}");
+        assert_eq!(before.used(), None);
     }
 
     #[test]

@@ -142,7 +142,12 @@ impl Running {
             Stage::Draining => InstanceState::Draining,
             Stage::Stopping { .. } => InstanceState::Stopping,
         };
-        ObservedInstance { pid: self.saved.identity.pid, port: self.saved.port, state }
+        ObservedInstance {
+            pid: self.saved.identity.pid,
+            port: self.saved.port,
+            state,
+            used: self.saved.identity.used(),
+        }
     }
 }
 

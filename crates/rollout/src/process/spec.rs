@@ -258,6 +258,18 @@ pub struct ObservedInstance {
     pub pid: u32,
     pub port: u16,
     pub state: InstanceState,
+    /// `None` when the system did not say.
+    #[serde(default)]
+    pub used: Option<Used>,
+}
+
+/// What a process uses, as `/proc/<pid>/stat` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Used {
+    /// Clock ticks since boot when it began: with the pid, its identity.
+    pub start_time: u64,
+    pub memory_bytes: u64,
+    pub cpu_millis: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use patchline_model::digest::Digest;
 use patchline_model::failure::Failure;
 use patchline_model::id::JobId;
 use patchline_model::share::Share;
-use patchline_model::stage::plan::{Arm, Counts, Desired, Observed, ObservedArm};
+use patchline_model::stage::plan::{Arm, Counts, Desired, Observed, ObservedArm, Usage};
 
 use crate::process::client::{HostClient, ensure_host};
 use crate::process::failure::HostError;
@@ -157,11 +157,11 @@ fn arm_from_host(arm: &spec::ObservedArm) -> Option<ObservedArm> {
         share: Share::try_from(arm.share_ppm).ok()?,
         instances: u32::try_from(arm.instances.len()).ok()?,
         healthy: arm.healthy,
-        restarts: arm.restarts,
         counts: Some(Counts {
             requests: arm.requests,
             errors: arm.errors,
             latency: arm.latency.buckets.clone(),
+            restarts: arm.restarts,
         }),
         addresses: arm
             .instances
@@ -169,6 +169,16 @@ fn arm_from_host(arm: &spec::ObservedArm) -> Option<ObservedArm> {
             .filter(|one| one.state == InstanceState::Healthy)
             .map(|one| format!("127.0.0.1:{}", one.port))
             .collect(),
+        usage: arm.instances.iter().filter_map(usage_from_host).collect(),
+    })
+}
+
+fn usage_from_host(one: &spec::ObservedInstance) -> Option<Usage> {
+    let used = one.used.as_ref().filter(|_| one.state == InstanceState::Healthy)?;
+    Some(Usage {
+        instance: format!("{}-{}", one.pid, used.start_time),
+        memory_bytes: used.memory_bytes,
+        cpu_millis: used.cpu_millis,
     })
 }
 

@@ -101,7 +101,12 @@ impl Walk {
         let observed = self.reconcile(&desired).await;
         let new = self.state.new.clone().expect("it has begun");
         self.shares.push(observed.arm(&new.artifact).map_or(0, |arm| arm.share.ppm()));
-        let judgement = Judgement { answer, reason: "the test says so".to_owned(), readings: Vec::new() };
+        let judgement = Judgement {
+            answer,
+            reason: "the test says so".to_owned(),
+            readings: Vec::new(),
+            wrong_split: false,
+        };
         let outcome = Outcome::Reconciled { observed, judgement: Some(judgement) };
         self.now = self.now.after(Seconds(1));
         let (policy, board) = (Policy::default(), Board::default());

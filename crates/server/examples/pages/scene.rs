@@ -20,7 +20,7 @@ use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject
 use patchline_model::stage::generate::{Candidate, Kind, Move};
 use patchline_model::stage::plan::{Canary, Counts, Exit, Guards, Plan, Step, Strategy, Version};
 use patchline_model::stage::review::{End, Review};
-use patchline_model::stage::rollout::{Cause, Cursor, JudgeAnswer, Judgement, Reading, Tick};
+use patchline_model::stage::rollout::{Cause, JudgeAnswer, Judgement, Reading, Tick};
 use patchline_model::stage::verify::{CheckResult, Checked, Verdict};
 use patchline_model::stage::{build, detect, generate, review, rollout, triage, verify};
 use patchline_model::time::{Seconds, Timestamp};
@@ -226,7 +226,7 @@ impl Story {
         for _ in 0..count {
             let stable = self.counts(rps * (1.0 - share), stable);
             let canary = self.counts(rps * share, canary);
-            self.look(Tick { canary: Some(canary), stable: Some(stable) });
+            self.look(Tick { canary: Some(canary), stable: Some(stable), signs: None });
         }
         self
     }
@@ -256,8 +256,9 @@ impl Story {
             },
             reason: verdict.reason,
             readings: readings.collect(),
+            wrong_split: false,
         };
-        self.rollout(1.01, rollout::Event::Looked { tick, cursor: Cursor::default(), judgement })
+        self.rollout(1.01, rollout::Event::Looked { tick, cursor: None, judgement })
     }
 
     pub fn taken_back(&mut self) -> &mut Self {
@@ -318,6 +319,7 @@ impl Story {
             requests,
             errors,
             latency: [56, 58, 60, 62, 64, 68].map(|bucket| (bucket, requests / 6)).to_vec(),
+            restarts: 0,
         }
     }
 

@@ -290,7 +290,7 @@ mod tests {
     use patchline_model::stage::plan::{
         Canary, Counts, Exit, Guards, Plan, Step, Strategy as PlanStrategy, Version,
     };
-    use patchline_model::stage::rollout::{self, Cursor, JudgeAnswer, Judgement, Reading, Tick};
+    use patchline_model::stage::rollout::{self, JudgeAnswer, Judgement, Reading, Tick};
     use patchline_model::time::{Seconds, Timestamp};
     use proptest::prelude::{Strategy, any, prop_assert, proptest};
 
@@ -310,15 +310,16 @@ mod tests {
     }
 
     fn looked(requests: u64, log_evidence: f64) -> rollout::Event {
-        let counts = Counts { requests, errors: requests / 2, latency: Vec::new() };
+        let counts = Counts { requests, errors: requests / 2, ..Counts::default() };
         let reading = |guard: &str| Reading { guard: guard.to_owned(), log_evidence, threshold: 4.6 };
         rollout::Event::Looked {
-            tick: Tick { canary: Some(counts.clone()), stable: Some(counts) },
-            cursor: Cursor::default(),
+            tick: Tick { canary: Some(counts.clone()), stable: Some(counts), signs: None },
+            cursor: None,
             judgement: Judgement {
                 answer: JudgeAnswer::Continue,
                 reason: String::new(),
                 readings: vec![reading("together"), reading("promotion")],
+                wrong_split: false,
             },
         }
     }

@@ -74,10 +74,10 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             let waits = before.gate == Gate::Waits && before.phase == Phase::Watching { step: *step };
             says(waits && matches!(seen.event.by, Actor::Person(_)), "a person opens a gate that waits")
         }
-        Event::Looked { tick, cursor, judgement } => {
+        Event::Looked { tick, judgement, .. } => {
             looked(seen, tick)?;
             let truth = seen.observed().map(|observed| before.tick(observed).1);
-            says(truth.as_ref() == Some(cursor), "a look remembers what was seen")?;
+            says(truth == seen.after.rollout.cursor, "a look remembers what was seen")?;
             let taken_back = seen
                 .rest
                 .iter()
@@ -190,8 +190,10 @@ fn looked(seen: Seen<'_>, tick: &Tick) -> Result<(), Breach> {
 }
 
 fn is_complete(seen: Seen<'_>) -> bool {
-    let last = seen.before.rollout.ticks.last();
-    last.is_some_and(|tick| tick.canary.is_some() && tick.stable.is_some())
+    let state = &seen.before.rollout;
+    let both = state.ticks.last().is_some_and(|tick| tick.canary.is_some() && tick.stable.is_some());
+    // A person may know better than the split; nobody knows what was not read.
+    both && (state.hurried || state.judgement.as_ref().is_none_or(|said| !said.wrong_split))
 }
 
 fn promised(seen: Seen<'_>, step: usize) -> Option<Promised> {
