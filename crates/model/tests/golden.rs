@@ -196,7 +196,7 @@ fn moves() -> Vec<Fact> {
         rollout::Event::Looked {
             tick: Tick {
                 stable: Some(Counts { restarts: 1, ..counts(60) }),
-                signs: Some(signs()),
+                signs: Some(Box::new(signs())),
                 ..tick.clone()
             },
             cursor: None,

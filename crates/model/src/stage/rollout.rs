@@ -20,7 +20,7 @@ pub struct Tick {
     pub canary: Option<Counts>,
     pub stable: Option<Counts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signs: Option<Signs>,
+    pub signs: Option<Box<Signs>>,
 }
 
 /// What a look saw beside the requests.
@@ -349,7 +349,7 @@ impl State {
         let tick = Tick {
             canary: since(&now.canary, before.and_then(|cursor| cursor.canary.as_ref())),
             stable: since(&now.stable, before.and_then(|cursor| cursor.stable.as_ref())),
-            signs: Some(self.signs(observed)),
+            signs: Some(Box::new(self.signs(observed))),
         };
         (tick, now)
     }
