@@ -1,6 +1,6 @@
 //! The only place that names adapters: opens the data folder and puts the hands together.
 
-use patchline_model::failure::in_full;
+use patchline_model::failure::{Failure, FailureClass, in_full};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -15,11 +15,23 @@ use patchline_conductor::home::Home;
 use patchline_evidence::{Blobs, EvidenceError, SigningKey};
 use patchline_ledger::sqlite::Sqlite;
 use patchline_model::policy::Policy;
+use patchline_model::service::Run;
+use patchline_rollout::capability::carries;
 use patchline_rollout::process::target::Processes;
 use patchline_sandbox::Sandbox;
 
 use crate::exit::Trouble;
 use crate::terminal;
+
+/// Refuses a service's rollout that its target can't carry.
+pub fn check_target(run: &Run) -> Result<(), Failure> {
+    match run.target.as_str() {
+        Processes::NAME => carries(Processes::NAME, Processes::CAPABILITIES, &run.plan),
+        other => Err(Failure::permanent(format!("there is no target `{other}`"))
+            .of(FailureClass::Input)
+            .with_hint("use \"process\"")),
+    }
+}
 
 /// Everything that a command needs to drive patches.
 pub struct Works {

@@ -10,6 +10,8 @@ use patchline_model::id::JobId;
 use patchline_model::service::{Name, Run};
 use patchline_model::stage::plan::{Desired, Observed};
 
+use crate::capability::Capability;
+
 /// Where versions run, and what can be asked of it.
 ///
 /// `reconcile` is idempotent and bounded: it asks the world to match, waits at most a few seconds for it, and returns
@@ -20,6 +22,9 @@ use patchline_model::stage::plan::{Desired, Observed};
 pub trait Target: Send + Sync {
     /// As a plan names it, as in `process`.
     fn name(&self) -> &'static str;
+
+    /// What it can do; a plan that needs more is refused before anything moves ([`crate::capability`]).
+    fn capabilities(&self) -> &'static [Capability];
 
     /// Makes the world match, and reads back what is there.
     async fn reconcile(&self, job: JobId, site: &Site, desired: &Desired) -> Result<Observed, Failure>;

@@ -16,6 +16,7 @@ use patchline_model::stage::detect::Opening;
 use patchline_model::stage::plan::{Counts, Guards, Observed, Plan, Version};
 use patchline_model::stage::rollout::{Job, JudgeAnswer, Judgement, Outcome, Reading, State, Tick};
 use patchline_model::time::Seconds;
+use patchline_rollout::capability::carries;
 use patchline_sandbox::Git;
 
 use crate::clock;
@@ -75,6 +76,7 @@ async fn begin(
 ) -> Result<Outcome, Failure> {
     let service = &opening.service;
     let (run, target) = run_and_target(hands, service)?;
+    carries(target.name(), target.capabilities(), &run.plan)?;
     let observed = target.observe(&site(hands, service, run, &[])?).await?;
     let running = observed.as_ref().and_then(holder_of_most);
     let stable = match running {

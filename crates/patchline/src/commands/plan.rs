@@ -68,6 +68,7 @@ pub async fn run(arguments: PlanArguments, data: Option<PathBuf>) -> Result<Exit
         let message = format!("{} has no [run] and [rollout], so there is no plan", service.name);
         return Err(Trouble::input(message).hint("`patchline init` shows how both are written"));
     };
+    wire::check_target(run)?;
     let (requests_per_second, counted_errors) = match arguments.rps {
         Some(stated) => (stated, None),
         None => {

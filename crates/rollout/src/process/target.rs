@@ -10,6 +10,7 @@ use patchline_model::id::JobId;
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Arm, Counts, Desired, Observed, ObservedArm, Usage};
 
+use crate::capability::Capability;
 use crate::process::client::{HostClient, ensure_host};
 use crate::process::failure::HostError;
 use crate::process::saved::{Files, Saved, read_json};
@@ -33,10 +34,21 @@ pub struct Processes {
     pub hosts: PathBuf,
 }
 
+impl Processes {
+    pub const NAME: &'static str = "process";
+
+    /// What the host and its proxy can do.
+    pub const CAPABILITIES: &'static [Capability] = &[Capability::Weights];
+}
+
 #[async_trait]
 impl Target for Processes {
     fn name(&self) -> &'static str {
-        "process"
+        Self::NAME
+    }
+
+    fn capabilities(&self) -> &'static [Capability] {
+        Self::CAPABILITIES
     }
 
     async fn reconcile(&self, job: JobId, site: &Site, desired: &Desired) -> Result<Observed, Failure> {
