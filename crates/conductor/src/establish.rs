@@ -16,6 +16,8 @@ use patchline_model::service::{Run, Service};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Arm, Desired, Observed, Version};
 use patchline_model::stage::review::End;
+use patchline_model::stage::traffic::{FlagValue, Traffic};
+use patchline_model::view::flags;
 use patchline_rollout::target::{Site, Target};
 
 use crate::blocking::blocking;
@@ -58,11 +60,22 @@ async fn last_promoted(conductor: &Conductor, service: &Service) -> Result<Optio
 }
 
 /// Starts the service with one version holding all of the traffic, and waits until it is healthy.
-pub async fn bring_up(hands: &Hands, service: &Service, version: &Version) -> Result<Observed, Failure> {
+pub async fn bring_up(
+    hands: &Hands,
+    conductor: &Conductor,
+    service: &Service,
+    version: &Version,
+) -> Result<Observed, Failure> {
     let (run, target) = run_and_target(hands, service)?;
     let instances = run.plan.instances;
-    let arm = Arm { version: version.clone(), instances, share: Share::ALL, carriers: instances };
-    let desired = Desired { arms: vec![arm] };
+    let arm = Arm {
+        version: version.clone(),
+        instances,
+        share: Share::ALL,
+        carriers: instances,
+        flags: kept_on(conductor, &version.artifact).await?,
+    };
+    let desired = Desired { arms: vec![arm], traffic: Traffic::ByTurns };
     let site = site(hands, service, run, &[version])?;
     let job = JobId { patch: PatchId(0), stage: Stage::Rollout, attempt: 0 };
     let mut looks_left = run.plan.start_deadline.0.max(1) * 2;
@@ -78,6 +91,13 @@ pub async fn bring_up(hands: &Hands, service: &Service, version: &Version) -> Re
         }
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
+}
+
+/// The flags with which a version was promoted: its instances are told that they are on for as long as it runs.
+pub async fn kept_on(conductor: &Conductor, artifact: &Digest) -> Result<Vec<FlagValue>, Failure> {
+    let patches = conductor.patches().await.map_err(|error| storage(&error))?;
+    let flags = flags::kept_on(patches.iter().map(|known| &known.patch), artifact);
+    Ok(flags.into_iter().map(|flag| FlagValue { flag, is_on: true }).collect())
 }
 
 /// How the service runs and the target that its plan names.

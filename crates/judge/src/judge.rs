@@ -1,7 +1,10 @@
 //! The guards together: continue, promote or roll back, with the numbers that say why.
 
+use std::f64::consts::LN_2;
+
 use serde::{Deserialize, Serialize};
 
+use crate::answers::{AnswerGuard, AnswerLimits, Answers};
 use crate::arms::{Arm, Instances, Tick};
 use crate::baseline::Record;
 use crate::errors::{ErrorGuard, Table};
@@ -46,6 +49,9 @@ pub struct Settings {
     /// Errors are judged from the first tick.
     #[serde(default = "ten_ticks")]
     pub warm_up_ticks: u32,
+    /// What is held against a mirror's answers, where there is one. Its evidence is the half of a mean with the other guards'.
+    #[serde(default)]
+    pub answers: Option<AnswerLimits>,
 }
 
 fn one_second() -> f64 {
@@ -69,6 +75,7 @@ impl Default for Settings {
             instances: None,
             tick_seconds: one_second(),
             warm_up_ticks: ten_ticks(),
+            answers: None,
         }
     }
 }
@@ -85,6 +92,11 @@ impl Settings {
             if !(value > 0.0 && value.is_finite()) {
                 return Err(BadSettings::NotPositive { name, value });
             }
+        }
+        if let Some(AnswerLimits { most, margin, .. }) = self.answers
+            && !(most >= 0.0 && margin > 0.0 && most + margin < 1.0)
+        {
+            return Err(BadSettings::NotBetweenZeroAndOne { name: "most mismatches", value: most });
         }
         Ok(())
     }
@@ -165,6 +177,8 @@ pub struct Judge {
     errors: ErrorGuard,
     latency: LatencyGuard,
     split: SplitGuard,
+    #[serde(default)]
+    answers: Option<AnswerGuard>,
     errors_alike: ErrorsAlike,
     latency_alike: LatencyAlike,
     waiting: Pair,
@@ -205,6 +219,7 @@ impl Judge {
                 settings.instances,
             ),
             split: SplitGuard::default(),
+            answers: settings.answers.map(AnswerGuard::new),
             errors_alike: ErrorsAlike::new(settings.margin),
             latency_alike: LatencyAlike::new(settings.latency_margin),
             waiting: Pair::default(),
@@ -229,6 +244,13 @@ impl Judge {
             }
         }
         self.learn(&waiting);
+    }
+
+    /// Takes in what was compared of a mirror's answers in a tick, before the tick itself.
+    pub fn compare(&mut self, answers: &Answers) {
+        if let Some(guard) = &mut self.answers {
+            guard.observe(answers);
+        }
     }
 
     /// Takes in one tick and says what follows.
@@ -320,6 +342,9 @@ impl Judge {
                 step.requests, settings.minimum_requests
             ));
         }
+        if self.answers.as_ref().is_some_and(|answers| answers.pairs() == 0) {
+            return Some("no mirrored answer was compared yet".to_owned());
+        }
         if settings.latency && self.latency.looks() == 0 {
             return Some("there is no latency of both arms yet".to_owned());
         }
@@ -328,6 +353,14 @@ impl Judge {
 
     /// The log of the evidence of harm, all guards together.
     fn harm(&self) -> f64 {
+        let arms = self.harm_of_arms();
+        match &self.answers {
+            Some(answers) => log_add(arms, answers.log()) - LN_2,
+            None => arms,
+        }
+    }
+
+    fn harm_of_arms(&self) -> f64 {
         if self.settings.latency {
             log_add(self.errors.log() + (1.0 - LATENCY_PART).ln(), self.latency.log() + LATENCY_PART.ln())
         } else {
@@ -342,7 +375,8 @@ impl Judge {
     /// The log of the evidence that the canary is not worse by the margin.
     fn alike(&self) -> f64 {
         let errors = self.errors_alike.log();
-        if self.settings.latency { errors.min(self.latency_alike.log()) } else { errors }
+        let arms = if self.settings.latency { errors.min(self.latency_alike.log()) } else { errors };
+        self.answers.as_ref().map_or(arms, |answers| arms.min(answers.alike_log()))
     }
 
     fn alike_limit(&self) -> f64 {
@@ -358,13 +392,14 @@ impl Judge {
             (false, _) => Decision::Continue,
         };
         let limit = self.harm_limit();
-        let mut guards = Vec::new();
-        if self.settings.latency {
-            guards.push(reading("errors", self.errors.log(), limit - (1.0 - LATENCY_PART).ln()));
-            guards.push(reading("latency", self.latency.log(), limit - LATENCY_PART.ln()));
+        let half = if self.answers.is_some() { LN_2 } else { 0.0 };
+        let (errors, latency) =
+            if self.settings.latency { (1.0 - LATENCY_PART, Some(LATENCY_PART)) } else { (1.0, None) };
+        let mut guards = vec![reading("errors", self.errors.log(), limit + half - errors.ln())];
+        guards.extend(latency.map(|part| reading("latency", self.latency.log(), limit + half - part.ln())));
+        guards.extend(self.answers.as_ref().map(|answers| reading("answers", answers.log(), limit + half)));
+        if guards.len() > 1 {
             guards.push(reading("together", self.harm(), limit));
-        } else {
-            guards.push(reading("errors", self.errors.log(), limit));
         }
         Verdict {
             decision,
@@ -386,18 +421,20 @@ impl Judge {
     }
 
     fn reason(&self, decision: Decision) -> String {
-        match decision {
-            Decision::Rollback if self.settings.latency && self.latency.log() > self.errors.log() => {
+        let told = self.answers.as_ref().filter(|answers| answers.log() >= self.harm_of_arms());
+        match (decision, told) {
+            (Decision::Rollback, Some(answers)) => answers.reason(),
+            (Decision::Rollback, None) if self.settings.latency && self.latency.log() > self.errors.log() => {
                 let p90 = |arm: &Arm| arm.latency.quantile_micros(0.9).unwrap_or_default() as f64 / 1000.0;
                 let (canary, baseline) = (p90(&self.seen.canary), p90(&self.seen.baseline));
                 format!("the canary is slower: p90 {canary:.1} ms against {baseline:.1} ms of the baseline")
             }
-            Decision::Rollback => format!("the canary fails more often: {}", self.rates()),
-            Decision::Promote => {
+            (Decision::Rollback, None) => format!("the canary fails more often: {}", self.rates()),
+            (Decision::Promote, _) => {
                 let points = self.settings.margin * 100.0;
                 format!("the canary is not worse by {points} points: {}", self.rates())
             }
-            Decision::Continue | Decision::Inconclusive => self.waits_for(),
+            (Decision::Continue | Decision::Inconclusive, _) => self.waits_for(),
         }
     }
 

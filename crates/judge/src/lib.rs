@@ -6,6 +6,7 @@
 //!
 //! The crate is pure. It has no clock: a *look* is whatever span the caller counted.
 
+pub mod answers;
 pub mod arms;
 pub mod baseline;
 pub mod clumping;

@@ -122,6 +122,7 @@ impl Start {
             instances: self.instances,
             tick_seconds,
             warm_up_ticks: self.warm_up_ticks.unwrap_or(0),
+            answers: None,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod phase;
 pub mod plan;
 pub mod review;
 pub mod rollout;
+pub mod traffic;
 pub mod triage;
 pub mod verify;
 pub mod walk;

@@ -4,5 +4,7 @@ pub mod blue_green;
 pub mod canary;
 pub mod course;
 pub mod desired;
+pub mod flag;
 pub mod rolling;
+pub mod shadow;
 pub mod station;

@@ -22,6 +22,7 @@ use patchline_model::stage::generate;
 use patchline_model::stage::plan::{Counts, Plan, Strategy, Usage, Version};
 use patchline_model::stage::review::{self, End};
 use patchline_model::stage::rollout::{self, Cause, Cursor, JudgeAnswer, Signs, Tick};
+use patchline_model::stage::traffic::{Met, Mirrored};
 use patchline_model::stage::triage::{self, Priority};
 use patchline_model::stage::verify::CheckResult;
 use patchline_model::stage::{build, verify};
@@ -49,11 +50,14 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Approve(approve::Event::Approved(_)) => "approve_approved",
         Fact::Approve(approve::Event::Rejected { .. }) => "approve_rejected",
         Fact::Rollout(rollout::Event::Started { plan, .. }) => match &plan.strategy {
+            Strategy::Canary(canary) if canary.cohort.is_some() => "rollout_started_cohort",
             Strategy::Canary(canary) if canary.end.is_some() => "rollout_started_watched",
             Strategy::Canary(_) => "rollout_started",
             Strategy::Rolling(_) => "rollout_started_rolling",
             Strategy::BlueGreen(blue_green) if blue_green.smoke.is_some() => "rollout_started_smoking",
             Strategy::BlueGreen(_) => "rollout_started_blue_green",
+            Strategy::Flag(_) => "rollout_started_flag",
+            Strategy::Shadow(_) => "rollout_started_shadow",
         },
         Fact::Rollout(rollout::Event::StepPrepared { .. }) => "rollout_step_prepared",
         Fact::Rollout(rollout::Event::GateReached { .. }) => "rollout_gate_reached",
@@ -64,6 +68,9 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Rollout(rollout::Event::BakeBegun) => "rollout_bake_begun",
         Fact::Rollout(rollout::Event::StableReturned { .. }) => "rollout_stable_returned",
         Fact::Rollout(rollout::Event::StepEntered { .. }) => "rollout_step_entered",
+        Fact::Rollout(rollout::Event::Looked { tick, .. }) if tick.mirrored.is_some() => {
+            "rollout_looked_mirrored"
+        }
         Fact::Rollout(rollout::Event::Looked { tick, .. }) if tick.signs.is_some() => "rollout_looked_signs",
         Fact::Rollout(rollout::Event::Looked { .. }) => "rollout_looked",
         Fact::Rollout(rollout::Event::Paused { .. }) => "rollout_paused",
@@ -86,7 +93,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 48;
+const VARIANTS: usize = 52;
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -163,9 +170,32 @@ fn paperwork() -> Vec<Fact> {
 fn moves() -> Vec<Fact> {
     let counts =
         |requests: u64| Counts { requests, errors: 2, latency: vec![(17, 30), (18, 9)], restarts: 0 };
-    let tick = Tick { canary: Some(counts(5)), stable: None, signs: None };
-    let cursor =
-        Cursor { epoch: text("1"), canary: Some(counts(105)), stable: Some(counts(2000)), unrouted: 1 };
+    let tick = Tick { canary: Some(counts(5)), ..Tick::default() };
+    let cursor = Cursor {
+        epoch: text("1"),
+        canary: Some(counts(105)),
+        stable: Some(counts(2000)),
+        unrouted: 1,
+        ..Cursor::default()
+    };
+    let met = |requests: u64| Some(Met { requests, errors: 0 });
+    let mirrored = Some(Mirrored {
+        pairs: 40,
+        body: 3,
+        controlled: 4,
+        worse: 1,
+        over_limit: 2,
+        example: Some(text("GET /notes: the body")),
+        ..Mirrored::default()
+    });
+    let shadowed = Tick {
+        stable: Some(counts(5)),
+        canary_met: met(0),
+        stable_met: met(80),
+        mirrored: mirrored.clone(),
+        ..tick.clone()
+    };
+    let seen = Cursor { canary_met: met(0), stable_met: met(9000), mirrored, ..cursor.clone() };
     let new = Version { artifact: Digest::of(b"new"), label: text("1111111111 (yaml-rust 0.4.1)") };
     let reason = text("because");
     let started = |plan: Plan| rollout::Event::Started {
@@ -179,6 +209,14 @@ fn moves() -> Vec<Fact> {
         started(given::rolling_plan()),
         started(given::blue_green_plan()),
         started(given::smoking_plan()),
+        started(given::cohort_plan()),
+        started(given::flag_plan()),
+        started(given::shadow_plan()),
+        rollout::Event::Looked {
+            tick: shadowed,
+            cursor: Some(seen),
+            judgement: given::judged(JudgeAnswer::Continue),
+        },
         rollout::Event::SmokeBegun { step: 0, address: text("127.0.0.1:4711") },
         rollout::Event::SmokePassed { evidence: Digest::of(b"evidence") },
         rollout::Event::SmokeFailed { reason: reason.clone(), evidence: Digest::of(b"evidence") },

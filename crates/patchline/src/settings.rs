@@ -6,6 +6,7 @@ mod guess;
 mod rollout;
 pub mod text;
 mod value;
+mod ways;
 
 use std::path::{Path, PathBuf};
 

@@ -94,7 +94,7 @@ fn blue_green() -> Strategy {
 fn gated() -> Strategy {
     let share = Share::from_fraction(0.2).expect("it is a share");
     let steps = vec![Step { share, bake: Seconds(1), gate: true }];
-    Strategy::Canary(Canary { instances: 1, steps, end: None })
+    Strategy::Canary(Canary { instances: 1, steps, end: None, cohort: None })
 }
 
 #[test]

@@ -2,9 +2,9 @@
 //!
 //! `FAIL_PERMILLE`: so many of 1,000 requests are answered with 500, evenly spread. `DELAY_MS`: before each answer.
 //! `CRASH_ON`: this path ends the process without an answer. `STUBBORN`: SIGTERM is ignored. `WITH_CHILD`: a child
-//! process is started that never ends. `SICK_WHILE`: unhealthy while this file exists.
+//! process is started that never ends. `SICK_WHILE`: unhealthy while this file exists. `SAYS`: what all other paths answer.
 //! Paths: `/echo` gives the body back, `/take` its length when it is whole, `/headers` the request's headers, `/env` the environment, `/late` no answer,
-//! `/broken` half an answer, `/length` a body of known length; all others `ok`.
+//! `/broken` half an answer, `/length` a body of known length, `/number` a number that no two answers share; all others `ok`.
 
 use std::convert::Infallible;
 use std::env::var;
@@ -85,7 +85,8 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
             Err(_) => text(StatusCode::BAD_REQUEST, "not whole"),
         },
         "/length" => text(StatusCode::OK, "twelve bytes"),
-        _ => text(StatusCode::OK, "ok"),
+        "/number" => text(StatusCode::OK, &format!("{request_number} of {}", std::process::id())),
+        _ => text(StatusCode::OK, &var("SAYS").unwrap_or_else(|_| "ok".to_owned())),
     })
 }
 

@@ -12,12 +12,21 @@ use patchline_model::stage::plan::{Plan, Strategy};
 pub enum Capability {
     /// Gives each version an exact share of the requests.
     Weights,
+    /// Tells users apart by a header or a cookie, and counts those that can be compared on their own.
+    Cohorts,
+    /// Tells instances which flags are on.
+    Flags,
+    /// Sends requests a second time and compares the answers.
+    Mirror,
 }
 
 /// What this plan needs.
 pub fn needs(plan: &Plan) -> Vec<Capability> {
     match &plan.strategy {
+        Strategy::Canary(canary) if canary.cohort.is_some() => vec![Capability::Weights, Capability::Cohorts],
         Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) => vec![Capability::Weights],
+        Strategy::Flag(_) => vec![Capability::Weights, Capability::Cohorts, Capability::Flags],
+        Strategy::Shadow(_) => vec![Capability::Weights, Capability::Mirror],
     }
 }
 
@@ -38,6 +47,8 @@ impl Capability {
     fn hint(self) -> &'static str {
         match self {
             Capability::Weights => "choose another `target` in [rollout]",
+            Capability::Cohorts => "take `cohort` out of [rollout], or choose another `target`",
+            Capability::Flags | Capability::Mirror => "choose another `strategy` or `target` in [rollout]",
         }
     }
 }
@@ -46,6 +57,9 @@ impl fmt::Display for Capability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Capability::Weights => "weights",
+            Capability::Cohorts => "cohorts",
+            Capability::Flags => "flags",
+            Capability::Mirror => "mirror",
         })
     }
 }

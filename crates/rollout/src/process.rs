@@ -8,12 +8,15 @@
 //! client ── control.sock ──▶ control ──▶ supervise ──▶ plan, running, instance, identity, strays
 //!                                            │ sets
 //! users ──── listen ──▶ proxy ──▶ chooses ─▶ routes ──▶ balance, counters, upstream
+//!                         └─ cohort, and afterwards mirror ─▶ compare
 //! ```
 
 mod answer;
 mod arm;
 pub mod balance;
 pub mod client;
+mod cohort;
+mod compare;
 mod control;
 mod counters;
 mod ending;
@@ -24,6 +27,7 @@ mod identity;
 mod instance;
 mod listen;
 mod log;
+mod mirror;
 mod plan;
 mod proxy;
 mod routes;

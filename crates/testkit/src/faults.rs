@@ -16,6 +16,7 @@ use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Desired, Observed};
 use patchline_model::stage::rollout::{self, Cause, Gate, SmokeTest};
+use patchline_model::stage::traffic::Traffic;
 use patchline_model::stage::{review, verify};
 use patchline_model::time::Timestamp;
 use patchline_model::view::board::waits_at_gate;
@@ -71,10 +72,17 @@ pub enum Fault {
     SmokeIsSkipped,
     SmokeIsIgnored,
     WrongSplitIsIgnored,
+    CohortIsForgotten,
+    OutsidersAreCompared,
+    FlagStartsSmall,
+    FlagStaysOn,
+    ShadowMeetsUsers,
+    CopiesAreUsers,
+    DifferencesAreHidden,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 48] = [
+    pub const ALL: [Fault; 55] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -123,6 +131,13 @@ impl Fault {
         Fault::SmokeIsSkipped,
         Fault::SmokeIsIgnored,
         Fault::WrongSplitIsIgnored,
+        Fault::CohortIsForgotten,
+        Fault::OutsidersAreCompared,
+        Fault::FlagStartsSmall,
+        Fault::FlagStaysOn,
+        Fault::ShadowMeetsUsers,
+        Fault::CopiesAreUsers,
+        Fault::DifferencesAreHidden,
     ];
 }
 
@@ -201,6 +216,21 @@ fn redirect(fault: Fault, patch: &Patch, desired: &mut Desired) {
         (Fault::RollbackOverloadsStable, Phase::RollingBack, [stable, new]) if new.share > Share::NONE => {
             (stable.share, new.share) = (Share::ALL, Share::NONE);
             stable.carriers = 0;
+        }
+        (Fault::CohortIsForgotten, Phase::Watching { .. }, _) => desired.traffic = Traffic::ByTurns,
+        (Fault::FlagStartsSmall, Phase::Preparing | Phase::Watching { .. }, [_, new])
+            if !new.flags.is_empty() =>
+        {
+            new.instances = new.instances.min(1);
+            new.carriers = new.carriers.min(1);
+        }
+        (Fault::FlagStaysOn, Phase::RollingBack | Phase::Retiring, arms) => {
+            arms.iter_mut().flat_map(|arm| &mut arm.flags).for_each(|told| told.is_on = true);
+        }
+        (Fault::ShadowMeetsUsers, Phase::Watching { .. }, [stable, new]) => {
+            if let Traffic::Mirrored(mirror) = &desired.traffic {
+                (stable.share, new.share) = (mirror.share.rest(), mirror.share);
+            }
         }
         _ => {}
     }
@@ -394,6 +424,14 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
                 |event: &Event| matches!(event.fact, Fact::Verify(verify::Event::Verified { .. }));
             if events.iter().any(is_verdict) {
                 events.truncate(1);
+            }
+            Ok(events)
+        }
+        (Fault::CopiesAreUsers, Ok(mut events)) => {
+            for event in &mut events {
+                if let Fact::Rollout(rollout::Event::Looked { tick, .. }) = &mut event.fact {
+                    tick.canary_met = None;
+                }
             }
             Ok(events)
         }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use patchline_judge::answers::{AnswerLimits, Answers};
 use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
-use patchline_judge::judge::{Data, Decision as JudgeDecision, Judge, Settings};
+use patchline_judge::judge::{Data, Decision as JudgeDecision, Judge, Settings, Verdict};
 use patchline_model::digest::Digest;
 use patchline_model::failure::Failure;
 use patchline_model::id::{JobId, PatchId};
@@ -14,10 +15,10 @@ use patchline_model::stage::approve::{self, Answer, Decision, Reason};
 use patchline_model::stage::build::{self, Artifact, Pair, Reproducible};
 use patchline_model::stage::detect;
 use patchline_model::stage::generate::{self, Candidate, Kind};
-use patchline_model::stage::plan::{Counts, Desired, Guards, Observed};
+use patchline_model::stage::plan::{Counts, Desired, Observed, Plan, Strategy};
 use patchline_model::stage::review::{self, Review};
 use patchline_model::stage::rollout::{self, JudgeAnswer, Judgement, Reading, Tick};
-use patchline_model::stage::verify::{self, CheckResult, Checked, REQUIRED, Verdict};
+use patchline_model::stage::verify::{self, CheckResult, Checked, REQUIRED, Verdict as Proof};
 use patchline_model::time::Timestamp;
 
 use crate::chance::Chance;
@@ -198,14 +199,14 @@ impl Hands {
         let known = known.filter(|(of, seen, _)| *of == started && *seen <= ticks.len());
         let (seen, mut judge) = match known {
             Some((_, seen, judge)) => (seen, judge),
-            None => (0, Box::new(Judge::new(settings(&plan.guards)).ok()?)),
+            None => (0, Box::new(Judge::new(settings(plan)).ok()?)),
         };
         for tick in &ticks[seen..] {
-            judge.observe(&judged(tick));
+            look(&mut judge, tick);
         }
         let mut now = judge.clone();
         self.judges.insert(patch.id, (started, ticks.len(), judge));
-        let verdict = now.observe(&judged(&patch.rollout.tick(observed).0));
+        let verdict = look(&mut now, &patch.rollout.tick(observed).0);
         let readings = verdict.guards.into_iter().chain([verdict.promotion]).map(|reading| Reading {
             guard: reading.name,
             log_evidence: reading.log_evidence,
@@ -225,8 +226,25 @@ impl Hands {
     }
 }
 
-fn settings(guards: &Guards) -> Settings {
+fn look(judge: &mut Judge, tick: &Tick) -> Verdict {
+    if let Some(mirrored) = &tick.mirrored {
+        let worse = mirrored.mismatches();
+        judge.compare(&Answers { pairs: mirrored.pairs, worse, noise: 0, example: mirrored.example.clone() });
+    }
+    judge.observe(&judged(tick))
+}
+
+fn settings(plan: &Plan) -> Settings {
+    let guards = &plan.guards;
+    let answers = match &plan.strategy {
+        Strategy::Shadow(shadow) => {
+            let most = shadow.most_mismatches.fraction();
+            Some(AnswerLimits { most, margin: guards.error_margin, controlled: false })
+        }
+        Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => None,
+    };
     Settings {
+        answers,
         alpha: guards.alpha,
         beta: guards.beta,
         margin: guards.error_margin,
@@ -322,11 +340,11 @@ fn verdict(last: CheckResult) -> verify::Outcome {
     if let Some(check) = checks.last_mut() {
         check.result = last;
     }
-    verify::Outcome { verdict: Verdict { checks } }
+    verify::Outcome { verdict: Proof { checks } }
 }
 
 fn half_a_verdict() -> verify::Outcome {
-    verify::Outcome { verdict: Verdict { checks: vec![checked(REQUIRED[1], CheckResult::Passed)] } }
+    verify::Outcome { verdict: Proof { checks: vec![checked(REQUIRED[1], CheckResult::Passed)] } }
 }
 
 /// The policy of this world: deny, or ask for roles, each of which an approval must fill.

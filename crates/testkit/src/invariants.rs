@@ -43,6 +43,9 @@ pub struct Watch {
 #[derive(Clone, Debug)]
 struct Account {
     sums: [u64; 4],
+    /// Requests of both versions that were compared, and those that could be before.
+    compared: [u64; 2],
+    compared_before: [u64; 2],
     canary_before: Served,
     stable_before: Served,
     losses_before: u64,
@@ -119,6 +122,9 @@ impl Watch {
             for (sum, added) in account.sums.iter_mut().zip(paper::added(entry.events)) {
                 *sum += added;
             }
+            for (sum, added) in account.compared.iter_mut().zip(paper::compared(entry.events)) {
+                *sum += added;
+            }
             account.check(&patch, entry.target)?;
         }
         self.remember_owed(&patch)?;
@@ -130,6 +136,8 @@ impl Watch {
         if let rollout::Event::Started { stable, new, .. } = fact {
             let account = Account {
                 sums: [0; 4],
+                compared: [0; 2],
+                compared_before: [new, stable].map(|version| entry.target.compared(&version.artifact)),
                 canary_before: entry.target.served(&new.artifact),
                 stable_before: entry.target.served(&stable.artifact),
                 losses_before: entry.target.losses,
@@ -189,6 +197,20 @@ impl Watch {
                 let is_newest = owed(patch).is_some_and(|(owed, _)| owed == id);
                 let kept = |arm: &Arm| keeps(plan, arm.instances, arm.share);
                 let kept = asked(&stable.artifact).is_some_and(kept);
+                if is_newest {
+                    let led = road::is_led(plan, &state.phase, &desired.traffic);
+                    says(
+                        led,
+                        "who takes no part stays with the stable version, and copies are sent as planned",
+                    )?;
+                    let told = desired.arms.iter().all(|arm| road::is_told(plan, arm, &new.artifact));
+                    says(told, "a flag is on in the new version alone")?;
+                    let whole = asked(&new.artifact).is_none_or(|arm| arm.instances >= plan.instances);
+                    says(
+                        whole || !road::is_flag(plan),
+                        "a flag's instances are whole before its first user",
+                    )?;
+                }
                 says(kept || is_past_switch(patch), "stable is never without capacity")?;
                 let share = asked(&new.artifact).map_or(Share::NONE, |arm| arm.share);
                 let there = target.arm(&new.artifact).map_or(0, |arm| arm.instances);
@@ -306,6 +328,12 @@ impl Account {
         ];
         let counted_once = shown.iter().zip(truth).all(|(shown, truth)| *shown <= truth);
         hold(counted_once, "no request is counted twice", patch.id, || format!("{shown:?} of {truth:?}"))?;
+        let comparable = [new, stable].map(|version| target.compared(&version.artifact));
+        let comparable = comparable.iter().zip(self.compared_before).map(|(now, before)| now - before);
+        let fair = self.compared.iter().zip(comparable).all(|(compared, truth)| *compared <= truth);
+        hold(fair, "only what chance alone has told apart is compared", patch.id, || {
+            format!("{:?} were compared, and before it {:?} could be", self.compared, self.compared_before)
+        })?;
         let whole = state.phase != Phase::RolledBack
             || target.losses != self.losses_before
             || shown[..2] == truth[..2];
@@ -324,7 +352,9 @@ fn shares(desired: &Desired) -> Vec<(&str, u32, Share)> {
 fn keeps(plan: &Plan, instances: u32, share: Share) -> bool {
     let whole = match &plan.strategy {
         Strategy::Rolling(_) => instances > 0,
-        Strategy::Canary(_) | Strategy::BlueGreen(_) => instances >= plan.instances,
+        Strategy::Canary(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) | Strategy::Shadow(_) => {
+            instances >= plan.instances
+        }
     };
     whole && road::carry(plan, instances, share)
 }
@@ -332,6 +362,8 @@ fn keeps(plan: &Plan, instances: u32, share: Share) -> bool {
 fn hold_back(plan: &Plan) -> Option<Share> {
     match &plan.strategy {
         Strategy::Canary(canary) => canary.end.as_ref().map(|end| end.hold_back),
+        Strategy::Flag(flag) => flag.end.as_ref().map(|end| end.hold_back),
+        Strategy::Shadow(shadow) => Some(shadow.end.hold_back),
         Strategy::Rolling(_) | Strategy::BlueGreen(_) => None,
     }
 }

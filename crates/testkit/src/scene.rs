@@ -1,5 +1,6 @@
 //! What a world consists of before anything happens: services, patches, and what is true of them.
 
+use patchline_model::cohort::{Cohort, Condition, Field};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::id::{FindingId, PatchId};
 use patchline_model::policy::Policy;
@@ -7,8 +8,9 @@ use patchline_model::service::{Build, CommandLine, Name, Run, Service, Tier};
 use patchline_model::share::Share;
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
 use patchline_model::stage::plan::{
-    BlueGreen, Canary, Exit, Guards, Plan, Rolling, Smoke, Step, Strategy, Version, WatchedEnd,
+    BlueGreen, Canary, Exit, Flag, Guards, Plan, Rolling, Shadow, Smoke, Step, Strategy, Version, WatchedEnd,
 };
+use patchline_model::stage::traffic::Mirror;
 use patchline_model::time::Seconds;
 
 use crate::chance::Chance;
@@ -59,6 +61,8 @@ pub struct Planned {
     pub denied: bool,
     /// Error rate of the new version.
     pub error_rate: f64,
+    /// How often its answers differ from those of the version that runs.
+    pub differs: f64,
     /// What is built turns out to be what runs already.
     pub builds_the_same: Option<Digest>,
     /// A smoke test finds something.
@@ -157,9 +161,11 @@ fn place(chance: &mut Chance, number: u64) -> Place {
 
 fn plan(chance: &mut Chance) -> Plan {
     let instances = chance.between(1, 4) as u32;
-    let strategy = match chance.below(4) {
-        0 | 1 => Strategy::Canary(canary(chance)),
-        2 => Strategy::Rolling(rolling(chance, instances)),
+    let strategy = match chance.below(8) {
+        0..=2 => Strategy::Canary(canary(chance)),
+        3 | 4 => Strategy::Rolling(rolling(chance, instances)),
+        5 => Strategy::Flag(flag(chance)),
+        6 => Strategy::Shadow(shadow(chance)),
         _ => Strategy::BlueGreen(BlueGreen {
             preview: Seconds(chance.between(1, 5)),
             bake: Seconds(chance.between(2, 8)),
@@ -193,7 +199,30 @@ fn canary(chance: &mut Chance) -> Canary {
         hold_back: share(*chance.pick(&[50_000, 100_000])),
     });
     let mut step = |ppm: &u32| Step { share: share(*ppm), bake, gate: chance.one_in(4) };
-    Canary { instances: 1, steps: shares.iter().map(&mut step).collect(), end }
+    let steps = shares.iter().map(&mut step).collect();
+    Canary { instances: 1, steps, end, cohort: chance.one_in(3).then(cohort) }
+}
+
+fn cohort() -> Cohort {
+    let token = |text: &str| text.parse().expect("the world's names are plain");
+    let only = Condition { field: Field::Header(token("x-beta")), values: vec!["1".to_owned()] };
+    Cohort { by: Field::Cookie(token("session")), only: Some(only) }
+}
+
+fn flag(chance: &mut Chance) -> Flag {
+    let Canary { steps, end, .. } = canary(chance);
+    Flag { flag: "new-way".parse().expect("the world's names are plain"), cohort: cohort(), steps, end }
+}
+
+fn shadow(chance: &mut Chance) -> Shadow {
+    let mirror = Mirror {
+        share: share(*chance.pick(&[500_000, 1_000_000])),
+        methods: vec!["GET".to_owned()],
+        headers: Vec::new(),
+        control: Share::NONE,
+    };
+    let end = WatchedEnd { bake: Seconds(chance.between(2, 8)), hold_back: share(50_000) };
+    Shadow { instances: 1, mirror, bake: Seconds(chance.between(2, 8)), most_mismatches: share(10_000), end }
 }
 
 fn rolling(chance: &mut Chance, instances: u32) -> Rolling {
@@ -221,6 +250,7 @@ fn planned(chance: &mut Chance, id: u64, services: &[Place]) -> Planned {
         denied: chance.one_in(20),
         error_rate: *chance.pick(&[0.0, 0.001, 0.01, 0.08, 0.4]),
         smokes: chance.one_in(4),
+        differs: *chance.pick(&[0.0, 0.0, 0.3]),
         builds_the_same: chance.one_in(16).then(|| services[service].stable.artifact.clone()),
     }
 }

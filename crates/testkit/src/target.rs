@@ -6,9 +6,13 @@ use patchline_model::digest::Digest;
 use patchline_model::id::{JobId, PatchId};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Counts, Desired, Observed, ObservedArm, Version};
+use patchline_model::stage::traffic::{Met, Mirrored, Others, Traffic};
 
 use crate::chance::Chance;
 use crate::faults::Fault;
+
+/// The part of the requests that belong to a cohort.
+const COHORT_PERCENT: u64 = 40;
 
 /// One version as it runs.
 #[derive(Clone, Debug)]
@@ -18,6 +22,15 @@ pub struct Running {
     pub healthy: u32,
     pub share: Share,
     counts: Counts,
+    met: Met,
+    mirrored: Mirrored,
+}
+
+/// Requests of a span to one version: of users, and those that are compared.
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    users: u64,
+    compared: u64,
 }
 
 /// What one version truly served, since the world began.
@@ -32,7 +45,14 @@ pub struct Target {
     running: BTreeMap<Digest, Running>,
     served: BTreeMap<Digest, Served>,
     rates: BTreeMap<Digest, f64>,
+    /// How often a version's answers differ from the stable version's.
+    differs: BTreeMap<Digest, f64>,
+    /// Requests that are truly comparable, since the world began.
+    compared: BTreeMap<Digest, Served>,
     desired: Option<Desired>,
+    /// How requests find their version, and which is the stable and which the new one.
+    traffic: Traffic,
+    pair: Option<(Digest, Digest)>,
     /// The patch that moves the service now with its newest attempt, and those that did before: old orders don't count.
     newest: Option<(PatchId, u32)>,
     past: BTreeSet<PatchId>,
@@ -64,7 +84,11 @@ impl Target {
             running: BTreeMap::new(),
             served: BTreeMap::new(),
             rates: BTreeMap::from([(stable.artifact.clone(), rate)]),
+            differs: BTreeMap::new(),
+            compared: BTreeMap::new(),
             desired: None,
+            traffic: Traffic::ByTurns,
+            pair: None,
             newest: None,
             past: BTreeSet::new(),
             floors: BTreeMap::new(),
@@ -84,8 +108,9 @@ impl Target {
     }
 
     /// Error rate with which this version will serve.
-    pub fn teach(&mut self, artifact: &Digest, rate: f64) {
+    pub fn teach(&mut self, artifact: &Digest, rate: f64, differs: f64) {
         self.rates.insert(artifact.clone(), rate);
+        self.differs.insert(artifact.clone(), differs);
     }
 
     /// The version that serves most.
@@ -131,6 +156,11 @@ impl Target {
         self.served.get(artifact).copied().unwrap_or_default()
     }
 
+    /// Requests to this version that can be compared with the other one.
+    pub fn compared(&self, artifact: &Digest) -> u64 {
+        self.compared.get(artifact).map_or(0, |compared| compared.requests)
+    }
+
     /// Moves towards what is desired: capacity first, then shares, then what is not wanted any more goes.
     pub fn advance(&mut self, chance: &mut Chance, calm: bool) {
         let Some(desired) = self.desired.clone().filter(|_| !self.is_stuck) else { return };
@@ -158,6 +188,11 @@ impl Target {
         if !ready(&self.running) {
             return;
         }
+        self.traffic = desired.traffic.clone();
+        self.pair = match &desired.arms[..] {
+            [stable, new] => Some((stable.version.artifact.clone(), new.version.artifact.clone())),
+            _ => None,
+        };
         for there in self.running.values_mut() {
             let wanted = desired.arms.iter().find(|arm| arm.version == there.version);
             there.share = wanted.map_or(Share::NONE, |arm| arm.share);
@@ -183,13 +218,19 @@ impl Target {
     /// Serves what comes in this span.
     pub fn serve(&mut self, chance: &mut Chance, milliseconds: u64) {
         let requests = self.requests_per_second * milliseconds / 1000;
-        let part_of = |there: &Running| requests * u64::from(there.share.ppm()) / 1_000_000;
+        let parts = self.parts(requests);
         let minor =
             self.running.values().map(|there| there.share).filter(|share| *share != Share::NONE).min();
-        let lie = minor.filter(|share| self.lies && share.ppm() <= Share::ALL.ppm() / 4);
-        let homeless: u64 = self.running.values().filter(|there| there.healthy == 0).map(part_of).sum();
+        // Of users with keys nobody can say how many requests they are, so there a lie about shares would go unnoticed.
+        let lie = minor.filter(|share| {
+            self.traffic == Traffic::ByTurns && self.lies && share.ppm() <= Share::ALL.ppm() / 4
+        });
+        let is_ill = |(artifact, _): &(&Digest, &Part)| {
+            self.running.get(*artifact).is_none_or(|there| there.healthy == 0)
+        };
+        let homeless: u64 = parts.iter().filter(is_ill).map(|(_, part)| part.users).sum();
         for (artifact, there) in &mut self.running {
-            let fair = part_of(there);
+            let Part { users: fair, compared } = parts.get(artifact).copied().unwrap_or_default();
             let shifts = self.fault == Some(Fault::MinorArmTakesAll) && there.healthy > 0;
             let part = if shifts && fair > 0 { fair + homeless } else { fair };
             self.excess += part - fair;
@@ -207,11 +248,68 @@ impl Target {
             }
             let rate = self.rates.get(artifact).copied().unwrap_or(0.0);
             let errors = chance.failures(part, rate);
-            there.counts.requests += part;
-            there.counts.errors += errors;
+            let compared = if compared >= fair { part } else { compared.min(part) };
+            let told = if self.fault == Some(Fault::OutsidersAreCompared) { part } else { compared };
+            let (seen, failed) = (told, errors * told / part);
+            there.counts.requests += seen;
+            there.counts.errors += failed;
+            there.met.requests += part;
+            there.met.errors += errors;
             let served = self.served.entry(artifact.clone()).or_default();
             served.requests += part;
             served.errors += errors;
+            self.compared.entry(artifact.clone()).or_default().requests += compared;
+        }
+        self.mirror(chance, requests);
+    }
+
+    /// How many users come to each version, and how many of them chance alone has led there.
+    fn parts(&self, requests: u64) -> BTreeMap<Digest, Part> {
+        let share =
+            |artifact: &Digest| self.running.get(artifact).map_or(0, |there| u64::from(there.share.ppm()));
+        let mut parts = BTreeMap::new();
+        for artifact in self.running.keys() {
+            let users = requests * share(artifact) / 1_000_000;
+            let compared = if matches!(self.traffic, Traffic::Mirrored(_)) { 0 } else { users };
+            parts.insert(artifact.clone(), Part { users, compared });
+        }
+        if let (Traffic::ByKey { others: Others::Stable, .. }, Some((stable, new))) =
+            (&self.traffic, &self.pair)
+        {
+            let cohort = requests * COHORT_PERCENT / 100;
+            let wanted = cohort * share(new) / 1_000_000;
+            // Who belongs to a version that is ill is served by the stable one, and not compared.
+            let there = self.running.get(new).map_or(0, |there| there.healthy);
+            let to_new = if there > 0 { wanted } else { 0 };
+            parts.insert(new.clone(), Part { users: to_new, compared: to_new });
+            parts.insert(stable.clone(), Part { users: requests - to_new, compared: cohort - wanted });
+        }
+        parts
+    }
+
+    /// Copies of what users asked the stable version.
+    fn mirror(&mut self, chance: &mut Chance, requests: u64) {
+        let (Traffic::Mirrored(mirror), Some((stable, new))) = (&self.traffic, &self.pair) else { return };
+        let answered = self.running.get(stable).is_some_and(|there| there.healthy > 0);
+        let pairs = requests * u64::from(mirror.share.ppm()) / 1_000_000;
+        let rate = |artifact: &Digest| self.rates.get(artifact).copied().unwrap_or(0.0);
+        let (of_stable, of_new) = (chance.failures(pairs, rate(stable)), chance.failures(pairs, rate(new)));
+        let body = chance.failures(pairs, self.differs.get(new).copied().unwrap_or(0.0));
+        let hides = self.fault == Some(Fault::DifferencesAreHidden);
+        let body = if hides { 0 } else { body };
+        let both = [(stable.clone(), of_stable), (new.clone(), of_new)];
+        if !answered || self.running.get(new).is_none_or(|there| there.healthy == 0) {
+            return;
+        }
+        for (artifact, errors) in both {
+            let Some(there) = self.running.get_mut(&artifact) else { continue };
+            there.counts.requests += pairs;
+            there.counts.errors += errors;
+            if artifact == *new {
+                let example = (body > 0).then(|| "GET /: the body".to_owned());
+                there.mirrored.add(&Mirrored { pairs, body, example, ..Mirrored::default() });
+            }
+            self.compared.entry(artifact).or_default().requests += pairs;
         }
     }
 
@@ -221,7 +319,7 @@ impl Target {
         self.unrouted = 0;
         self.losses += 1;
         for there in self.running.values_mut() {
-            there.counts = Counts::default();
+            (there.counts, there.met, there.mirrored) = Default::default();
         }
     }
 
@@ -234,6 +332,8 @@ impl Target {
             instances: there.instances,
             healthy: there.healthy,
             counts: (blind != Some(&there.version.artifact)).then(|| there.counts.clone()),
+            met: (blind != Some(&there.version.artifact)).then_some(there.met),
+            mirrored: (blind != Some(&there.version.artifact)).then(|| there.mirrored.clone()),
             addresses: (0..there.healthy).map(|number| format!("127.0.0.1:{}", 4000 + number)).collect(),
             usage: Vec::new(),
         });
@@ -242,12 +342,21 @@ impl Target {
             arms: arms.collect(),
             unrouted: self.unrouted,
             address: None,
+            traffic: Some(self.traffic.clone()),
         }
     }
 }
 
 impl Running {
     fn none(version: Version) -> Self {
-        Self { version, instances: 0, healthy: 0, share: Share::NONE, counts: Counts::default() }
+        Self {
+            version,
+            instances: 0,
+            healthy: 0,
+            share: Share::NONE,
+            counts: Counts::default(),
+            met: Met::default(),
+            mirrored: Mirrored::default(),
+        }
     }
 }

@@ -124,7 +124,11 @@ impl World {
         let mut targets: Vec<Target> = targets.collect();
         for planned in scene.patches.iter().filter(|planned| planned.builds_the_same.is_none()) {
             for number in 1..=planned.candidates {
-                targets[planned.service].teach(&planned.artifact(number), planned.error_rate);
+                targets[planned.service].teach(
+                    &planned.artifact(number),
+                    planned.error_rate,
+                    planned.differs,
+                );
             }
         }
         let stuck_from = chance.one_in(10).then(|| chance.between(20, 80));

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use patchline_judge::answers::{AnswerLimits, Answers};
 use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
 use patchline_judge::judge::{Data, Decision, Judge, Settings, Verdict};
 use patchline_model::digest::{Commit, Digest};
@@ -13,15 +14,16 @@ use patchline_model::patch::Patch;
 use patchline_model::service::Service;
 use patchline_model::share::Share;
 use patchline_model::stage::detect::Opening;
-use patchline_model::stage::plan::{Counts, Guards, Observed, Plan, Version};
+use patchline_model::stage::plan::{Counts, Desired, Guards, Observed, Plan, Strategy, Version};
 use patchline_model::stage::rollout::{Job, JudgeAnswer, Judgement, Outcome, Reading, State, Tick};
+use patchline_model::stage::traffic::{FlagValue, Mirrored};
 use patchline_model::time::Seconds;
 use patchline_rollout::capability::carries;
 use patchline_sandbox::Git;
 
 use crate::clock;
 use crate::conductor::Conductor;
-use crate::establish::{bring_up, first_version, run_and_target, site};
+use crate::establish::{bring_up, first_version, kept_on, run_and_target, site};
 use crate::failures::git_failure;
 use crate::failures::storage;
 use crate::hands::{Hands, Seated};
@@ -57,13 +59,26 @@ pub async fn carry_out(
                 let wait = clock::until(patch.changed_at.after(LOOK));
                 tokio::time::sleep(wait.min(Duration::from_secs(LOOK.0))).await;
             }
+            let desired = with_kept_flags(conductor, desired).await?;
             let versions: Vec<&Version> = desired.arms.iter().map(|arm| &arm.version).collect();
             let site = site(hands, &opening.service, run, &versions)?;
-            let observed = target.reconcile(id, &site, desired).await?;
+            let observed = target.reconcile(id, &site, &desired).await?;
             let judgement = if *look { Some(judge(hands, patch, &observed)?) } else { None };
             Ok(Outcome::Reconciled { observed, judgement })
         }
     }
+}
+
+/// A version that was promoted with a flag is told that it is on while another patch moves the service, too.
+async fn with_kept_flags(conductor: &Conductor, desired: &Desired) -> Result<Desired, Failure> {
+    let mut desired = desired.clone();
+    for arm in &mut desired.arms {
+        let kept = kept_on(conductor, &arm.version.artifact).await?;
+        let is_new = |told: &FlagValue| arm.flags.iter().all(|ours| ours.flag != told.flag);
+        let added: Vec<FlagValue> = kept.into_iter().filter(is_new).collect();
+        arm.flags.extend(added);
+    }
+    Ok(desired)
 }
 
 /// Which version runs now; where nothing runs yet, the patch's base is started first. A version that the patch was not
@@ -86,7 +101,7 @@ async fn begin(
         }
         None => {
             let version = first_version(hands, conductor, service, &opening.base).await?;
-            bring_up(hands, service, &version).await?;
+            bring_up(hands, conductor, service, &version).await?;
             version
         }
     };
@@ -176,18 +191,50 @@ fn judge(hands: &Hands, patch: &Patch, observed: &Observed) -> Result<Judgement,
         Some(seated) => (seated.seen, seated.judge),
         None => (0, new_judge(plan)?),
     };
+    let limits = answer_limits(plan);
     for tick in &ticks[seen..] {
-        judge.observe(&for_judge(tick));
+        look(&mut judge, limits, tick);
     }
     judges.insert(patch.id, Seated { started, seen: ticks.len(), judge: judge.clone() });
     let (tick, _) = patch.rollout.tick(observed);
-    Ok(judgement(judge.observe(&for_judge(&tick))))
+    Ok(judgement(look(&mut judge, limits, &tick)))
+}
+
+/// One look of the judge: first what was mirrored, then both arms.
+fn look(judge: &mut Judge, limits: Option<AnswerLimits>, tick: &Tick) -> Verdict {
+    if let (Some(limits), Some(mirrored)) = (limits, &tick.mirrored) {
+        judge.compare(&answers(limits, mirrored));
+    }
+    judge.observe(&for_judge(tick))
+}
+
+/// With a control, the pairs that have one; else all of them, noise included.
+fn answers(limits: AnswerLimits, mirrored: &Mirrored) -> Answers {
+    let example = mirrored.example.clone();
+    if limits.controlled {
+        let Mirrored { controlled, worse, noise, .. } = *mirrored;
+        return Answers { pairs: controlled, worse, noise, example };
+    }
+    Answers { pairs: mirrored.pairs, worse: mirrored.mismatches(), noise: 0, example }
+}
+
+/// What a shadow's answers are held to.
+fn answer_limits(plan: &Plan) -> Option<AnswerLimits> {
+    match &plan.strategy {
+        Strategy::Shadow(shadow) => Some(AnswerLimits {
+            most: shadow.most_mismatches.fraction(),
+            margin: plan.guards.error_margin,
+            controlled: shadow.mirror.control != Share::NONE,
+        }),
+        Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => None,
+    }
 }
 
 /// Replays a rollout from its looks: the same looks give the same word, to the byte.
 pub fn replay(plan: &Plan, state: &State) -> Result<Option<Judgement>, Failure> {
     let mut judge = new_judge(plan)?;
-    Ok(state.ticks.iter().map(|tick| judgement(judge.observe(&for_judge(tick)))).last())
+    let limits = answer_limits(plan);
+    Ok(state.ticks.iter().map(|tick| judgement(look(&mut judge, limits, tick))).last())
 }
 
 /// What the judge of a rollout by this plan is told to hold.
@@ -204,6 +251,7 @@ pub fn judge_settings(plan: &Plan) -> Settings {
         // They change from station to station; not to know them errs towards patience with pauses.
         instances: None,
         tick_seconds: LOOK.0 as f64,
+        answers: answer_limits(plan),
         ..Settings::default()
     }
 }

@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cohort::{Cohort, Token};
 use crate::digest::Digest;
 use crate::share::Share;
+use crate::stage::traffic::{FlagValue, Met, Mirror, Mirrored, Traffic};
 use crate::time::Seconds;
 
 /// How a patch gets onto every instance, and when it is taken back.
@@ -40,6 +42,8 @@ pub enum Strategy {
     Canary(Canary),
     Rolling(Rolling),
     BlueGreen(BlueGreen),
+    Flag(Flag),
+    Shadow(Shadow),
 }
 
 /// Growing shares, each watched for its bake.
@@ -50,6 +54,32 @@ pub struct Canary {
     /// Watched once more with nearly all of the traffic before the old version goes; without it, it goes at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<WatchedEnd>,
+    /// The steps' shares are shares of these users; of all requests, where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cohort: Option<Cohort>,
+}
+
+/// Growing parts of a cohort have a flag on: they meet the new version, which stands whole from the beginning.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Flag {
+    pub flag: Token,
+    pub cohort: Cohort,
+    pub steps: Vec<Step>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<WatchedEnd>,
+}
+
+/// Requests that the stable version answers are sent to the new one as well, and its answers are compared and thrown away.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shadow {
+    pub instances: u32,
+    pub mirror: Mirror,
+    /// The least time of mirroring.
+    pub bake: Seconds,
+    /// The part of the answers that may differ, beyond what the stable version's own differ by.
+    pub most_mismatches: Share,
+    /// Copies prove nothing about what writes, so users are watched before the old version goes.
+    pub end: WatchedEnd,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -127,6 +157,9 @@ pub struct Version {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
     pub arms: Vec<Arm>,
+    /// How requests find their arm.
+    #[serde(default)]
+    pub traffic: Traffic,
 }
 
 /// One version's part of the desired state.
@@ -138,6 +171,9 @@ pub struct Arm {
     /// Healthy instances that it takes to carry the share; others may still be on their way. With fewer, a target gives
     /// less: capacity comes before weight.
     pub carriers: u32,
+    /// What its instances are told with each request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<FlagValue>,
 }
 
 /// What is really there, read back from the target.
@@ -150,6 +186,9 @@ pub struct Observed {
     pub unrouted: u64,
     /// Where the service is reached.
     pub address: Option<String>,
+    /// How requests find their arm, as far as the target can say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
 }
 
 /// One version as it really runs.
@@ -159,8 +198,14 @@ pub struct ObservedArm {
     pub share: Share,
     pub instances: u32,
     pub healthy: u32,
-    /// `None` when the target could not be asked: missing, which is not zero.
+    /// What can be compared with the other arm. `None` when the target could not be asked: missing, which is not zero.
     pub counts: Option<Counts>,
+    /// What users met of it, where that is not what can be compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub met: Option<Met>,
+    /// Its answers to mirrored requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirrored: Option<Mirrored>,
     /// Where its healthy instances listen, as far as the target can say.
     #[serde(default)]
     pub addresses: Vec<String>,
@@ -203,6 +248,8 @@ impl Strategy {
             Strategy::Canary(_) => "canary",
             Strategy::Rolling(_) => "rolling",
             Strategy::BlueGreen(_) => "blue/green",
+            Strategy::Flag(_) => "flag",
+            Strategy::Shadow(_) => "shadow",
         }
     }
 }
@@ -212,7 +259,8 @@ impl Observed {
         self.arms.iter().find(|arm| arm.artifact == *artifact)
     }
 
-    /// Whether the world is as desired: every arm has its share and its healthy instances, and no other arm runs.
+    /// Whether the world is as desired: every arm has its share and its healthy instances, requests find it as they should,
+    /// and no other arm runs.
     pub fn meets(&self, desired: &Desired) -> bool {
         let stands = |arm: &Arm| {
             self.arm(&arm.version.artifact)
@@ -220,11 +268,19 @@ impl Observed {
         };
         let wanted =
             |there: &ObservedArm| desired.arms.iter().any(|arm| arm.version.artifact == there.artifact);
-        desired.arms.iter().all(stands) && self.arms.iter().all(|there| wanted(there) || there.instances == 0)
+        let found = self.traffic.as_ref().is_none_or(|traffic| *traffic == desired.traffic);
+        found
+            && desired.arms.iter().all(stands)
+            && self.arms.iter().all(|there| wanted(there) || there.instances == 0)
     }
 }
 
 impl Counts {
+    /// Without the latencies.
+    pub fn met(&self) -> Met {
+        Met { requests: self.requests, errors: self.errors }
+    }
+
     /// What came since `earlier`; `None` if a counter went backwards, which is a reset.
     pub fn since(&self, earlier: &Counts) -> Option<Counts> {
         let mut latency = Vec::with_capacity(self.latency.len());

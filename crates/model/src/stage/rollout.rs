@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::share::Share;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Smoke, Usage, Version};
+use crate::stage::traffic::{Met, Mirrored, Traffic};
 use crate::strategy::course::course;
 use crate::strategy::desired::{Progress, desired};
 use crate::strategy::station::{Course, Left};
@@ -21,6 +22,13 @@ pub struct Tick {
     pub stable: Option<Counts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signs: Option<Box<Signs>>,
+    /// What users met of each version, where that is not what was compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_met: Option<Met>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_met: Option<Met>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirrored: Option<Mirrored>,
 }
 
 /// What a look saw beside the requests.
@@ -102,9 +110,15 @@ pub struct Cursor {
     pub canary: Option<Counts>,
     pub stable: Option<Counts>,
     pub unrouted: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary_met: Option<Met>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_met: Option<Met>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirrored: Option<Mirrored>,
 }
 
-/// What users met in this rollout, summed over its looks.
+/// What users met in this rollout, summed over its looks: also those who are not compared, and no mirrors.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     pub canary_requests: u64,
@@ -161,6 +175,8 @@ pub struct State {
     pub ticks: Vec<Arc<Tick>>,
     pub cursor: Option<Cursor>,
     pub totals: Totals,
+    /// Answers to mirrored requests, over all looks.
+    pub mirrored: Mirrored,
     /// Looks in a row that said nothing: an arm was missing, or the shares were not the plan's.
     pub missing: u32,
     /// Requests to the new version since the present step was entered.
@@ -305,7 +321,26 @@ impl Cursor {
             canary: Some(later(&self.canary, &tick.canary)?),
             stable: Some(later(&self.stable, &tick.stable)?),
             unrouted: self.unrouted,
+            canary_met: self.canary_met.map(|before| before.plus(tick.met_canary())),
+            stable_met: self.stable_met.map(|before| before.plus(tick.met_stable())),
+            mirrored: self
+                .mirrored
+                .as_ref()
+                .zip(tick.mirrored.as_ref())
+                .map(|(before, tick)| before.plus(tick)),
         })
+    }
+}
+
+impl Tick {
+    /// What users met of the new version: what was compared, unless it says otherwise.
+    pub fn met_canary(&self) -> Met {
+        self.canary_met.or(self.canary.as_ref().map(Counts::met)).unwrap_or_default()
+    }
+
+    /// What users met of the stable version.
+    pub fn met_stable(&self) -> Met {
+        self.stable_met.or(self.stable.as_ref().map(Counts::met)).unwrap_or_default()
     }
 }
 
@@ -332,24 +367,35 @@ impl State {
     /// What came since the last look. A new epoch, a counter that went backwards, or an arm that could not be read is
     /// missing, never zero.
     pub fn tick(&self, observed: &Observed) -> (Tick, Cursor) {
-        let read = |version: &Option<Version>| {
-            version
-                .as_ref()
-                .and_then(|version| observed.arm(&version.artifact))
-                .and_then(|arm| arm.counts.clone())
-        };
+        let arm = |version: &Option<Version>| observed.arm(&version.as_ref()?.artifact);
+        let (canary, stable) = (arm(&self.new), arm(&self.stable));
+        let read = |arm: Option<&ObservedArm>| arm.and_then(|arm| arm.counts.clone());
         let now = Cursor {
             epoch: observed.epoch.clone(),
-            canary: read(&self.new),
-            stable: read(&self.stable),
+            canary: read(canary),
+            stable: read(stable),
             unrouted: observed.unrouted,
+            canary_met: canary.and_then(|arm| arm.met),
+            stable_met: stable.and_then(|arm| arm.met),
+            mirrored: canary.and_then(|arm| arm.mirrored.clone()),
         };
         let before = self.cursor.as_ref().filter(|cursor| cursor.epoch == now.epoch);
-        let since = |now: &Option<Counts>, before: Option<&Counts>| now.as_ref()?.since(before?);
+        let since = |of: fn(&Cursor) -> &Option<Counts>| of(&now).as_ref()?.since(of(before?).as_ref()?);
+        let met = |of: fn(&Cursor) -> Option<Met>| of(&now)?.since(of(before?)?);
+        let (canary, stable) = (since(|at| &at.canary), since(|at| &at.stable));
+        let other = |met: Option<Met>, counts: &Option<Counts>| {
+            met.filter(|met| Some(*met) != counts.as_ref().map(Counts::met))
+        };
         let tick = Tick {
-            canary: since(&now.canary, before.and_then(|cursor| cursor.canary.as_ref())),
-            stable: since(&now.stable, before.and_then(|cursor| cursor.stable.as_ref())),
+            canary_met: other(met(|at| at.canary_met), &canary),
+            stable_met: other(met(|at| at.stable_met), &stable),
+            // The first look at a mirror has nothing before it.
+            mirrored: before.and_then(|before| {
+                now.mirrored.as_ref()?.since(before.mirrored.as_ref().unwrap_or(&Mirrored::default()))
+            }),
             signs: Some(Box::new(self.signs(observed))),
+            canary,
+            stable,
         };
         (tick, now)
     }
@@ -364,7 +410,10 @@ impl State {
         };
         // Requests that an earlier look of this step saw prove that the share was in force by then.
         let is_steady = matches!(self.phase, Phase::Watching { .. }) && self.step_requests > 0;
-        let is_in_force = is_steady && self.desired().is_some_and(|desired| observed.meets(&desired));
+        // A share of users is no share of requests, and copies are as many as their originals.
+        let by_turns = self.desired().is_some_and(|desired| desired.traffic == Traffic::ByTurns);
+        let is_in_force =
+            is_steady && by_turns && self.desired().is_some_and(|desired| observed.meets(&desired));
         Signs {
             share: is_in_force.then(|| self.allowed_share()),
             canary_instances: healthy(canary),
@@ -490,13 +539,14 @@ impl State {
             let unrouted = before.map_or(0, |before| cursor.unrouted.saturating_sub(before.unrouted));
             self.totals.unrouted = self.totals.unrouted.saturating_add(unrouted);
         }
-        if let Some(counts) = &tick.canary {
-            self.totals.canary_requests = self.totals.canary_requests.saturating_add(counts.requests);
-            self.totals.canary_errors = self.totals.canary_errors.saturating_add(counts.errors);
-        }
-        if let Some(counts) = &tick.stable {
-            self.totals.stable_requests = self.totals.stable_requests.saturating_add(counts.requests);
-            self.totals.stable_errors = self.totals.stable_errors.saturating_add(counts.errors);
+        let totals = &mut self.totals;
+        let (canary, stable) = (tick.met_canary(), tick.met_stable());
+        totals.canary_requests = totals.canary_requests.saturating_add(canary.requests);
+        totals.canary_errors = totals.canary_errors.saturating_add(canary.errors);
+        totals.stable_requests = totals.stable_requests.saturating_add(stable.requests);
+        totals.stable_errors = totals.stable_errors.saturating_add(stable.errors);
+        if let Some(mirrored) = &tick.mirrored {
+            self.mirrored.add(mirrored);
         }
         self.cursor = cursor.or(self.cursor.take());
     }

@@ -17,6 +17,7 @@ pub fn course(plan: &Plan, blue_green: &BlueGreen) -> Course {
         bake,
         gate: false,
         smoke,
+        mirror: None,
     };
     Course {
         instances: plan.instances,
@@ -26,5 +27,7 @@ pub fn course(plan: &Plan, blue_green: &BlueGreen) -> Course {
             station(blue_green.hold_back.rest(), blue_green.bake, None),
         ],
         end: None,
+        cohort: None,
+        flag: None,
     }
 }

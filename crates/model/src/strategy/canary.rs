@@ -17,6 +17,7 @@ pub fn course(plan: &Plan, canary: &Canary) -> Course {
             bake: step.bake,
             gate: step.gate,
             smoke: None,
+            mirror: None,
         }
     });
     Course {
@@ -24,5 +25,7 @@ pub fn course(plan: &Plan, canary: &Canary) -> Course {
         whole: plan.instances,
         stations: stations.collect(),
         end: canary.end.clone(),
+        cohort: canary.cohort.clone(),
+        flag: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::stage::plan::{Plan, Strategy};
 use crate::strategy::station::Course;
-use crate::strategy::{blue_green, canary, rolling};
+use crate::strategy::{blue_green, canary, flag, rolling, shadow};
 
 /// Where the plan leads, station by station.
 pub fn course(plan: &Plan) -> Course {
@@ -10,5 +10,7 @@ pub fn course(plan: &Plan) -> Course {
         Strategy::Canary(canary) => canary::course(plan, canary),
         Strategy::Rolling(rolling) => rolling::course(plan, rolling),
         Strategy::BlueGreen(blue_green) => blue_green::course(plan, blue_green),
+        Strategy::Flag(flag) => flag::course(plan, flag),
+        Strategy::Shadow(shadow) => shadow::course(plan, shadow),
     }
 }

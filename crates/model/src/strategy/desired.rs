@@ -5,9 +5,11 @@
 //! what the stable instances that are there can carry, the rest as stable instances come back, and its own instances go
 //! last.
 
+use crate::cohort::Cohort;
 use crate::share::Share;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Arm, Desired, Version};
+use crate::stage::traffic::{FlagValue, Others, Traffic};
 use crate::strategy::station::{Course, Left, Station};
 
 /// How far the rollout has come.
@@ -22,7 +24,7 @@ pub struct Progress<'a> {
 
 /// What the world should look like.
 pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progress<'_>) -> Desired {
-    let view = View { course, stable, new };
+    let mut view = View { course, stable, new, traffic: Traffic::ByTurns };
     let step = match progress.phase {
         Phase::Preparing => 0,
         Phase::Filling { step } | Phase::Watching { step } => *step,
@@ -38,6 +40,7 @@ pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progr
     };
     // A plan without a single station has nothing to hold the new version against, and never gives it a share.
     let Some(station) = course.station(step) else { return view.only(stable) };
+    view.traffic = traffic(course, station, progress.phase);
     let grown = course.instances.max(station.new);
     let hold_back = course.end.as_ref().map_or(Share::NONE, |end| end.hold_back);
     match progress.phase {
@@ -61,40 +64,68 @@ pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progr
     }
 }
 
+/// A cohort holds until the promotion. The watched end is for everybody: who has no key comes by turns, and who has one goes
+/// where the key says.
+fn traffic(course: &Course, station: &Station, phase: &Phase) -> Traffic {
+    let by_key = |cohort: &Cohort, others| Traffic::ByKey { cohort: cohort.clone(), others };
+    match (phase, &course.cohort, &station.mirror) {
+        (Phase::Baking, Some(cohort), _) => by_key(&Cohort { only: None, ..cohort.clone() }, Others::ByTurns),
+        (
+            Phase::Preparing
+            | Phase::Filling { .. }
+            | Phase::Watching { .. }
+            | Phase::Growing
+            | Phase::RollingBack
+            | Phase::Retiring,
+            Some(cohort),
+            _,
+        ) => by_key(cohort, Others::Stable),
+        (Phase::Watching { .. }, None, Some(mirror)) => Traffic::Mirrored(mirror.clone()),
+        (
+            Phase::Idle | Phase::Switching | Phase::Finishing | Phase::Promoted | Phase::RolledBack,
+            Some(_),
+            _,
+        )
+        | (_, None, _) => Traffic::ByTurns,
+    }
+}
+
 fn left(progress: Progress<'_>, station: &Station) -> Left {
     let whole = || Left { stable: station.stable, new: station.new, share: station.share };
     progress.left.cloned().unwrap_or_else(whole)
 }
 
-#[derive(Clone, Copy)]
 struct View<'a> {
     course: &'a Course,
     stable: &'a Version,
     new: &'a Version,
+    traffic: Traffic,
 }
 
 impl View<'_> {
-    fn only(self, version: &Version) -> Desired {
+    /// One version alone has no other to be told from.
+    fn only(&self, version: &Version) -> Desired {
         let instances = self.course.instances;
-        Desired {
-            arms: vec![Arm { version: version.clone(), instances, share: Share::ALL, carriers: instances }],
-        }
+        Desired { arms: vec![self.arm(version, instances, Share::ALL, instances)], traffic: Traffic::ByTurns }
     }
 
-    fn both(self, stable: u32, new: u32, share: Share, carriers: u32) -> Desired {
+    fn both(&self, stable: u32, new: u32, share: Share, carriers: u32) -> Desired {
         let rest = share.rest();
         let needed = self.course.carriers(rest).min(stable);
-        Desired {
-            arms: vec![
-                Arm { version: self.stable.clone(), instances: stable, share: rest, carriers: needed },
-                Arm { version: self.new.clone(), instances: new, share, carriers },
-            ],
-        }
+        let arms =
+            vec![self.arm(self.stable, stable, rest, needed), self.arm(self.new, new, share, carriers)];
+        Desired { arms, traffic: self.traffic.clone() }
     }
 
     /// Every stable instance is wanted again; the bad version keeps what those that are there can't carry.
-    fn back(self, left: &Left) -> Desired {
+    fn back(&self, left: &Left) -> Desired {
         let share = left.share.min(self.course.carried_by(left.stable).rest());
         self.both(self.course.instances, left.new, share, self.course.carriers(share).min(left.new))
+    }
+
+    fn arm(&self, version: &Version, instances: u32, share: Share, carriers: u32) -> Arm {
+        let is_on = version.artifact == self.new.artifact;
+        let flags = self.course.flag.iter().map(|flag| FlagValue { flag: flag.clone(), is_on }).collect();
+        Arm { version: version.clone(), instances, share, carriers, flags }
     }
 }

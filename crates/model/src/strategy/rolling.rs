@@ -33,11 +33,12 @@ pub fn course(plan: &Plan, rolling: &Rolling) -> Course {
             bake: rolling.bake,
             gate: false,
             smoke: None,
+            mirror: None,
         });
         (share_before, replaced) = (share, new);
         if replaced + batch >= instances {
             break;
         }
     }
-    Course { instances, whole: instances - unavailable, stations, end: None }
+    Course { instances, whole: instances - unavailable, stations, end: None, cohort: None, flag: None }
 }

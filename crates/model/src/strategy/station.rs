@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cohort::{Cohort, Token};
 use crate::share::Share;
 use crate::stage::plan::{Smoke, WatchedEnd};
+use crate::stage::traffic::Mirror;
 use crate::time::Seconds;
 
 /// The whole way of one plan, whatever its strategy: what the walk, the pages and the checks go by.
@@ -17,6 +19,10 @@ pub struct Course {
     pub stations: Vec<Station>,
     /// The bake between the promotion and the switch.
     pub end: Option<WatchedEnd>,
+    /// Whose requests the stations' shares are parts of; all requests, where there is none.
+    pub cohort: Option<Cohort>,
+    /// The flag that is on in the new version.
+    pub flag: Option<Token>,
 }
 
 /// A place where the rollout stays for its bake, watched by the judge.
@@ -35,6 +41,8 @@ pub struct Station {
     pub gate: bool,
     /// After bake and gate this must succeed against one of the new instances. Only where no user meets them yet.
     pub smoke: Option<Smoke>,
+    /// Requests are sent to the new version as well, while it is watched.
+    pub mirror: Option<Mirror>,
 }
 
 /// What stood when a rollback was decided. `stable` grows as instances come back.
@@ -92,7 +100,8 @@ mod tests {
     #[test]
     fn what_instances_carry_and_what_a_share_takes_fit_together() {
         for whole in 1..=64 {
-            let course = Course { instances: whole, whole, stations: Vec::new(), end: None };
+            let stations = Vec::new();
+            let course = Course { instances: whole, whole, stations, end: None, cohort: None, flag: None };
             for instances in 0..=whole {
                 let share = course.carried_by(instances);
                 assert_eq!(course.carriers(share), instances, "{instances} of {whole}");

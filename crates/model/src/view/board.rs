@@ -131,5 +131,7 @@ fn watched(plan: &Plan) -> &'static str {
         Strategy::Canary(_) => "canary",
         Strategy::Rolling(_) => "new instances",
         Strategy::BlueGreen(_) => "new version",
+        Strategy::Flag(_) => "flag",
+        Strategy::Shadow(_) => "shadow",
     }
 }

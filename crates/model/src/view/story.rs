@@ -246,7 +246,17 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
         Event::Started { stable, new, plan } => {
             let (new, stable) = (new.artifact.short(), stable.artifact.short());
             let text = match &plan.strategy {
-                Strategy::Canary(_) => format!("canary of {new} beside {stable} starts"),
+                Strategy::Canary(canary) => match &canary.cohort {
+                    None => format!("canary of {new} beside {stable} starts"),
+                    Some(cohort) => format!("canary of {new} beside {stable} starts, for {cohort}"),
+                },
+                Strategy::Flag(flag) => {
+                    format!("{new} starts beside {stable}; flag {} turns on for {}", flag.flag, flag.cohort)
+                }
+                Strategy::Shadow(shadow) => {
+                    let share = shadow.mirror.share;
+                    format!("{new} starts in the shadow of {stable}: {share} of the requests are mirrored")
+                }
                 Strategy::Rolling(_) => format!("{new} replaces {stable} batch by batch"),
                 Strategy::BlueGreen(_) => format!("{new} starts beside {stable}, which stays whole"),
             };

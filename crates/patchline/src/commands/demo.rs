@@ -133,7 +133,7 @@ async fn run_base(set: &mut Set) -> Result<SocketAddr, Trouble> {
     let build = first_version(hands, conductor, &set.service, &commit);
     let version =
         with_progress(&mut set.teller, "building the version that runs in production", build).await?;
-    let up = bring_up(hands, &set.service, &version);
+    let up = bring_up(hands, conductor, &set.service, &version);
     let observed = with_progress(&mut set.teller, "starting its instances", up).await?;
     let address = observed.address.unwrap_or_default();
     let healthy: u32 = observed.arms.iter().map(|arm| arm.healthy).sum();

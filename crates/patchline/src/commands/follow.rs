@@ -76,8 +76,26 @@ fn tell(known: &Known, event: &patchline_model::event::Event, teller: &mut Telle
 fn taken(plan: &Plan, step: usize) -> String {
     let share = course(plan).stations.get(step).map(|station| station.share).unwrap_or_default();
     let to = match &plan.strategy {
-        Strategy::Canary(_) => "the canary",
-        Strategy::Rolling(_) | Strategy::BlueGreen(_) => "the new version",
+        Strategy::Canary(canary) => match &canary.cohort {
+            None => "the canary".to_owned(),
+            Some(cohort) => return format!("step {}: {share} of the {cohort}, meet the canary", step + 1),
+        },
+        Strategy::Flag(flag) => {
+            return format!(
+                "step {}: the flag {} is on for {share} of the {}",
+                step + 1,
+                flag.flag,
+                flag.cohort
+            );
+        }
+        Strategy::Shadow(shadow) => {
+            let mirrored = shadow.mirror.share;
+            return format!(
+                "step {}: {mirrored} of the requests are mirrored, and users meet none of it",
+                step + 1
+            );
+        }
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) => "the new version".to_owned(),
     };
     format!("step {}: {share} of the requests go to {to}", step + 1)
 }

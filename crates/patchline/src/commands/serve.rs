@@ -167,7 +167,7 @@ async fn start(works: &Works, service: &Service) -> Result<(), Failure> {
     }
     let commit = head(service).await?;
     let version = first_version(&works.hands, &works.conductor, service, &commit).await?;
-    let observed = bring_up(&works.hands, service, &version).await?;
+    let observed = bring_up(&works.hands, &works.conductor, service, &version).await?;
     let address = observed.address.unwrap_or_default();
     say(&format!("{} runs {} at http://{address}", service.name, version.label));
     Ok(())

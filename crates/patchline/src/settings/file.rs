@@ -142,6 +142,7 @@ fn reproducer(section: &ReproducerSection) -> Result<Reproducer, Problem> {
 mod tests {
     use std::path::Path;
 
+    use patchline_model::cohort::{Cohort, Condition, Field};
     use patchline_model::share::Share;
     use patchline_model::stage::plan::{BlueGreen, Rolling, Smoke, Strategy, WatchedEnd};
     use patchline_model::time::Seconds;
@@ -204,6 +205,8 @@ mod tests {
         read.run.unwrap().plan.strategy
     }
 
+    const SHADOW: &str = "strategy = \"shadow\"\nshadow_seconds = 9\nbake_seconds = 9\n";
+
     const CANARY: &str = "strategy = \"canary\"\ncanary_instances = 1\n";
 
     #[test]
@@ -230,6 +233,36 @@ mod tests {
     }
 
     #[test]
+    fn users_and_requests_are_told_apart_as_the_file_says() {
+        let token = |text: &str| text.parse().unwrap();
+        let steps = "steps = [{ share = 0.25, bake_seconds = 60 }]\n";
+        let Strategy::Canary(canary) =
+            strategy(&format!("{CANARY}{steps}cohort = {{ cookie = \"session\" }}"))
+        else {
+            panic!("a canary")
+        };
+        assert_eq!(canary.cohort, Some(Cohort { by: Field::Cookie(token("session")), only: None }));
+        let cohort = "cohort = { header = \"x-user\", only = { header = \"x-beta\", values = [\"1\"] } }";
+        let Strategy::Flag(flag) =
+            strategy(&format!("strategy = \"flag\"\nflag = \"new-parser\"\n{steps}{cohort}"))
+        else {
+            panic!("a flag")
+        };
+        let only = Condition { field: Field::Header(token("x-beta")), values: vec!["1".to_owned()] };
+        assert_eq!(flag.cohort, Cohort { by: Field::Header(token("x-user")), only: Some(only) });
+        let Strategy::Shadow(shadow) =
+            strategy("strategy = \"shadow\"\nmirror = 0.5\nshadow_seconds = 60\nbake_seconds = 30")
+        else {
+            panic!("a shadow")
+        };
+        let share = |fraction| Share::from_fraction(fraction).unwrap();
+        assert_eq!(shadow.mirror.methods, ["GET", "HEAD"]);
+        assert_eq!((shadow.mirror.share, shadow.mirror.control), (share(0.5), share(0.1)));
+        assert_eq!((shadow.instances, shadow.most_mismatches), (1, share(0.01)));
+        assert_eq!(shadow.end, WatchedEnd { bake: Seconds(30), hold_back: share(0.05) });
+    }
+
+    #[test]
     fn a_plan_that_could_not_work_is_refused_where_it_stands() {
         let steps = "steps = [{ share = 0.97, bake_seconds = 3 }]\n";
         let rows = [
@@ -250,6 +283,23 @@ mod tests {
                 "must name `{address}`",
             ),
             ("strategy = \"blue_green\"\nbake_seconds = 9\nsteps = []".to_owned(), "`steps` belongs to"),
+            ("strategy = \"ab\"".to_owned(), "is not a strategy"),
+            (format!("{CANARY}{steps}cohort = {{}}"), "one `header` or by one `cookie`"),
+            (format!("{CANARY}{steps}cohort = {{ cookie = \"a b\" }}"), "is not a name"),
+            (
+                format!(
+                    "{CANARY}{steps}cohort = {{ cookie = \"a\", only = {{ header = \"b\", values = [] }} }}"
+                ),
+                "`values` is empty",
+            ),
+            (format!("{CANARY}{steps}mirror = 0.5"), "`mirror` belongs to the strategy \"shadow\""),
+            (format!("strategy = \"flag\"\nflag = \"new\"\n{steps}"), "needs `cohort`"),
+            (format!("{SHADOW}mirror = 0.0"), "above 0"),
+            (format!("{SHADOW}mirror = 0.5\nmethods = [\"get\"]"), "is not a method"),
+            (format!("{SHADOW}mirror = 0.5\nmost_mismatches = 0.6"), "below 0.5"),
+            (format!("{SHADOW}mirror = 0.5\nhold_back = 0.0"), "above 0"),
+            (format!("{SHADOW}mirror = 0.5\nheaders = [\"a b\"]"), "is not a name"),
+            ("strategy = \"shadow\"\nmirror = 0.5\nshadow_seconds = 9".to_owned(), "needs `bake_seconds`"),
         ];
         for (section, expected) in rows {
             let (shown, _) = complaint(&with_rollout(&section));

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use patchline_model::cohort::Token;
 use patchline_model::service::{Name, Run};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{
-    BlueGreen, Canary, Exit, Guards, Plan, Rolling, Smoke, Step, Strategy, WatchedEnd,
+    BlueGreen, Canary, Exit, Flag, Guards, Plan, Rolling, Shadow, Smoke, Step, Strategy, WatchedEnd,
 };
 use patchline_model::strategy::course::course;
 use patchline_model::time::Seconds;
@@ -14,6 +15,7 @@ use toml::Spanned;
 
 use crate::settings::caret::Problem;
 use crate::settings::value::{command, count, fraction, looks, parsed, share, span_of_time, span_or_none};
+use crate::settings::ways::{CohortSection, MirrorKeys, cohort, mirror, most_mismatches};
 
 /// What the old version keeps to be compared with, unless the file says otherwise.
 const HOLD_BACK: f64 = 0.05;
@@ -43,6 +45,15 @@ pub struct RolloutSection {
     max_unavailable: Option<Spanned<u32>>,
     preview_seconds: Option<Spanned<u64>>,
     smoke: Option<Spanned<Vec<String>>>,
+    cohort: Option<Spanned<CohortSection>>,
+    flag: Option<Spanned<String>>,
+    shadow_instances: Option<Spanned<u32>>,
+    shadow_seconds: Option<Spanned<u64>>,
+    mirror: Option<Spanned<f64>>,
+    methods: Option<Spanned<Vec<String>>>,
+    headers: Option<Spanned<Vec<String>>>,
+    control: Option<Spanned<f64>>,
+    most_mismatches: Option<Spanned<f64>>,
     deadline_seconds: Spanned<u64>,
     start_seconds: Option<Spanned<u64>>,
     missing_limit: Option<Spanned<u32>>,
@@ -117,15 +128,20 @@ fn ends_in_time(plan: &Plan, at: Range<usize>) -> Result<(), Problem> {
 
 fn strategy(rollout: &RolloutSection, instances: u32) -> Result<Strategy, Problem> {
     let name = rollout.strategy.get_ref().as_str();
-    if !["canary", "rolling", "blue_green"].contains(&name) {
+    if !["canary", "rolling", "blue_green", "flag", "shadow"].contains(&name) {
         let message = format!("`{name}` is not a strategy that this version knows");
-        let hint = "use \"canary\", \"rolling\" or \"blue_green\"";
+        let hint = match name {
+            "ab" | "a/b" => "use \"canary\" with a `cohort`: the same user always meets the same version",
+            _ => "use \"canary\", \"rolling\", \"blue_green\", \"flag\" or \"shadow\"",
+        };
         return Err(Problem::at(rollout.strategy.span(), message).hint(hint));
     }
     refuse_foreign_keys(rollout, name)?;
     match name {
         "rolling" => rolling(rollout, instances).map(Strategy::Rolling),
         "blue_green" => blue_green(rollout).map(Strategy::BlueGreen),
+        "flag" => flag(rollout).map(Strategy::Flag),
+        "shadow" => shadow(rollout).map(Strategy::Shadow),
         _ => canary(rollout).map(Strategy::Canary),
     }
 }
@@ -135,10 +151,23 @@ type Key<'a> = (&'a str, Option<Range<usize>>, &'a [&'a str]);
 
 /// A key that another strategy reads would be silently without effect.
 fn refuse_foreign_keys(rollout: &RolloutSection, name: &str) -> Result<(), Problem> {
-    let keys: [Key<'_>; 7] = [
+    let keys: [Key<'_>; 16] = [
         ("canary_instances", rollout.canary_instances.as_ref().map(Spanned::span), &["canary"]),
-        ("steps", rollout.steps.as_ref().map(Spanned::span), &["canary"]),
-        ("hold_back", rollout.hold_back.as_ref().map(Spanned::span), &["canary", "blue_green"]),
+        ("steps", rollout.steps.as_ref().map(Spanned::span), &["canary", "flag"]),
+        (
+            "hold_back",
+            rollout.hold_back.as_ref().map(Spanned::span),
+            &["canary", "blue_green", "flag", "shadow"],
+        ),
+        ("cohort", rollout.cohort.as_ref().map(Spanned::span), &["canary", "flag"]),
+        ("flag", rollout.flag.as_ref().map(Spanned::span), &["flag"]),
+        ("shadow_instances", rollout.shadow_instances.as_ref().map(Spanned::span), &["shadow"]),
+        ("shadow_seconds", rollout.shadow_seconds.as_ref().map(Spanned::span), &["shadow"]),
+        ("mirror", rollout.mirror.as_ref().map(Spanned::span), &["shadow"]),
+        ("methods", rollout.methods.as_ref().map(Spanned::span), &["shadow"]),
+        ("headers", rollout.headers.as_ref().map(Spanned::span), &["shadow"]),
+        ("control", rollout.control.as_ref().map(Spanned::span), &["shadow"]),
+        ("most_mismatches", rollout.most_mismatches.as_ref().map(Spanned::span), &["shadow"]),
         ("batch", rollout.batch.as_ref().map(Spanned::span), &["rolling"]),
         ("max_unavailable", rollout.max_unavailable.as_ref().map(Spanned::span), &["rolling"]),
         ("preview_seconds", rollout.preview_seconds.as_ref().map(Spanned::span), &["blue_green"]),
@@ -165,29 +194,65 @@ fn needed<'a, T>(rollout: &RolloutSection, key: &str, value: &'a Option<T>) -> R
 
 fn canary(rollout: &RolloutSection) -> Result<Canary, Problem> {
     let instances = count(needed(rollout, "canary_instances", &rollout.canary_instances)?)?;
+    let (steps, end) = steps_and_end(rollout)?;
+    Ok(Canary { instances, steps, end, cohort: rollout.cohort.as_ref().map(cohort).transpose()? })
+}
+
+fn flag(rollout: &RolloutSection) -> Result<Flag, Problem> {
+    let name = parsed::<Token>(needed(rollout, "flag", &rollout.flag)?)?;
+    let cohort = cohort(needed(rollout, "cohort", &rollout.cohort)?)?;
+    let (steps, end) = steps_and_end(rollout)?;
+    Ok(Flag { flag: name, cohort, steps, end })
+}
+
+fn shadow(rollout: &RolloutSection) -> Result<Shadow, Problem> {
+    let written = needed(rollout, "bake_seconds", &rollout.bake_seconds)?;
+    let bake = span_of_time(written)?;
+    Ok(Shadow {
+        instances: rollout.shadow_instances.as_ref().map_or(Ok(1), count)?,
+        mirror: mirror(&MirrorKeys {
+            share: needed(rollout, "mirror", &rollout.mirror)?,
+            methods: rollout.methods.as_ref(),
+            headers: rollout.headers.as_ref(),
+            control: rollout.control.as_ref(),
+        })?,
+        bake: span_of_time(needed(rollout, "shadow_seconds", &rollout.shadow_seconds)?)?,
+        most_mismatches: most_mismatches(rollout.most_mismatches.as_ref())?,
+        end: watched_end(rollout, bake, written.span())?,
+    })
+}
+
+/// The steps, and the bake after the promotion if there is one.
+fn steps_and_end(rollout: &RolloutSection) -> Result<(Vec<Step>, Option<WatchedEnd>), Problem> {
     let written = needed(rollout, "steps", &rollout.steps)?;
     let steps = steps(written)?;
     let bake = rollout.bake_seconds.as_ref().map_or(Ok(Seconds(0)), span_or_none)?;
     if bake == Seconds(0) {
         return match &rollout.hold_back {
-            None => Ok(Canary { instances, steps, end: None }),
+            None => Ok((steps, None)),
             Some(held) => Err(Problem::at(held.span(), "`hold_back` has no effect without `bake_seconds`")
                 .hint(
                     "add `bake_seconds`: how long the new version is watched with nearly all of the traffic",
                 )),
         };
     }
+    let end = watched_end(rollout, bake, written.span())?;
+    if steps.last().is_some_and(|last| end.hold_back > last.share.rest()) {
+        let at = rollout.hold_back.as_ref().map_or_else(|| written.span(), Spanned::span);
+        let message = format!("the hold-back of {} is more than the last step leaves", end.hold_back);
+        return Err(Problem::at(at, message).hint("lower `hold_back`, or the last step's share"));
+    }
+    Ok((steps, Some(end)))
+}
+
+fn watched_end(rollout: &RolloutSection, bake: Seconds, at: Range<usize>) -> Result<WatchedEnd, Problem> {
     let hold_back = hold_back(rollout)?;
-    let at = rollout.hold_back.as_ref().map_or_else(|| written.span(), Spanned::span);
     if hold_back == Share::NONE {
+        let at = rollout.hold_back.as_ref().map_or(at, Spanned::span);
         let message = "the hold-back of a watched end lies above 0: without it nothing can be compared";
         return Err(Problem::at(at, message));
     }
-    if steps.last().is_some_and(|last| hold_back > last.share.rest()) {
-        let message = format!("the hold-back of {hold_back} is more than the last step leaves");
-        return Err(Problem::at(at, message).hint("lower `hold_back`, or the last step's share"));
-    }
-    Ok(Canary { instances, steps, end: Some(WatchedEnd { bake, hold_back }) })
+    Ok(WatchedEnd { bake, hold_back })
 }
 
 fn rolling(rollout: &RolloutSection, instances: u32) -> Result<Rolling, Problem> {

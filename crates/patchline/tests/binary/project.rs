@@ -146,6 +146,7 @@ impl Project {
                     instances: CANARIES,
                     steps: vec![step(0.2), step(0.5)],
                     end: None,
+                    cohort: None,
                 }),
                 guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.05, latency: false },
                 deadline: Seconds(600),

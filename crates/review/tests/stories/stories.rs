@@ -139,7 +139,12 @@ fn plan() -> Plan {
     };
     Plan {
         instances: 2,
-        strategy: Strategy::Canary(Canary { instances: 1, steps: vec![step(0.05), step(0.5)], end: None }),
+        strategy: Strategy::Canary(Canary {
+            instances: 1,
+            steps: vec![step(0.05), step(0.5)],
+            end: None,
+            cohort: None,
+        }),
         guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.01, latency: true },
         deadline: Seconds(600),
         start_deadline: Seconds(10),
@@ -150,11 +155,11 @@ fn plan() -> Plan {
 
 fn tick(canary: (u64, u64), stable: (u64, u64)) -> Tick {
     let counts = |(requests, errors)| Some(Counts { requests, errors, ..Counts::default() });
-    Tick { canary: counts(canary), stable: counts(stable), signs: None }
+    Tick { canary: counts(canary), stable: counts(stable), ..Tick::default() }
 }
 
 fn cursor(unrouted: u64) -> Cursor {
-    Cursor { epoch: "1".to_owned(), canary: None, stable: None, unrouted }
+    Cursor { epoch: "1".to_owned(), unrouted, ..Cursor::default() }
 }
 
 fn looked(canary: (u64, u64), stable: (u64, u64), answer: JudgeAnswer, evidence: f64) -> rollout::Event {

@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 
 use crate::process::counters::Ended;
+use crate::process::mirror::Watched;
 use crate::process::routes::Pick;
 use crate::process::upload::{Progress, Waiting};
 
@@ -50,6 +51,10 @@ impl Attempt {
         &self.pick
     }
 
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     pub fn answered_with(&mut self, status: StatusCode) {
         self.is_answered = true;
         self.server_error = status.is_server_error();
@@ -58,7 +63,7 @@ impl Attempt {
     pub fn end(&mut self, ended: Ended) {
         if !self.is_over {
             self.is_over = true;
-            self.pick.counters.count(ended, self.started.elapsed());
+            self.pick.counters.count(ended, self.started.elapsed(), self.pick.is_compared);
         }
     }
 
@@ -87,6 +92,7 @@ pub struct Counted {
     upload: Progress,
     silence: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
+    watched: Option<Watched>,
     _request: OwnedSemaphorePermit,
 }
 
@@ -105,17 +111,26 @@ impl Counted {
         attempt: Attempt,
         upload: Progress,
         silence: Duration,
+        watched: Option<Watched>,
         request: OwnedSemaphorePermit,
     ) -> Counted {
-        let mut counted = Counted { body, attempt, upload, silence, deadline: None, _request: request };
+        let mut counted =
+            Counted { body, attempt, upload, silence, deadline: None, watched, _request: request };
         counted.end_if_whole();
         counted
     }
 
     fn end_if_whole(&mut self) {
         if self.body.is_end_stream() {
-            let server_error = self.attempt.server_error;
-            self.attempt.end(Ended::Answered { server_error });
+            self.end_whole();
+        }
+    }
+
+    fn end_whole(&mut self) {
+        let server_error = self.attempt.server_error;
+        self.attempt.end(Ended::Answered { server_error });
+        if let Some(watched) = self.watched.take() {
+            watched.ended();
         }
     }
 
@@ -152,12 +167,14 @@ impl Body for Counted {
             Poll::Pending => self.poll_silence(context),
             Poll::Ready(Some(Ok(frame))) => {
                 self.deadline = None;
+                if let (Some(watched), Some(data)) = (&mut self.watched, frame.data_ref()) {
+                    watched.take_in(data);
+                }
                 self.end_if_whole();
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(None) => {
-                let server_error = self.attempt.server_error;
-                self.attempt.end(Ended::Answered { server_error });
+                self.end_whole();
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(error))) => {

@@ -100,13 +100,13 @@ pub fn primary(claims: impl IntoIterator<Item = u32>) -> Option<usize> {
 /// Capacity before weight. A minor arm gets its claim, or the part of it that its healthy instances can carry, and never
 /// more: what is being tried must not meet users whom the plan keeps from it. The primary arm gets the rest while it has
 /// an instance at all; while it has none the rest is nobody's, and the requests wait for it.
-pub fn shares_in_force(claims: &[Claim]) -> Vec<u32> {
+pub fn shares_in_force(claims: &[Claim], primary: Option<usize>) -> Vec<u32> {
     let carried = |claim: &Claim| {
         let carriers = u64::from(claim.carriers.max(1));
         u64::from(claim.share_ppm) * u64::from(claim.healthy).min(carriers) / carriers
     };
     let mut shares: Vec<u64> = claims.iter().map(carried).collect();
-    if let Some(primary) = primary(claims.iter().map(|claim| claim.share_ppm)) {
+    if let Some(primary) = primary {
         shares[primary] = 0;
         let rest = WHOLE.saturating_sub(shares.iter().sum());
         shares[primary] = if claims[primary].healthy > 0 { rest } else { 0 };
@@ -184,8 +184,8 @@ mod tests {
                 .zip(able)
                 .map(|(share_ppm, (healthy, carriers))| Claim { share_ppm, healthy, carriers })
                 .collect();
-            let shares = shares_in_force(&claims);
             let primary = primary(claims.iter().map(|claim| claim.share_ppm));
+            let shares = shares_in_force(&claims, primary);
             for (arm, (claim, share)) in claims.iter().zip(&shares).enumerate() {
                 prop_assert!(claim.healthy > 0 || *share == 0, "nothing goes where nobody is healthy");
                 prop_assert!(claim.share_ppm > 0 || *share == 0, "nothing goes where nothing is claimed");
@@ -205,7 +205,7 @@ mod tests {
             seed in any::<u64>(),
         ) {
             let claim = |share_ppm, healthy| Claim { share_ppm, healthy, carriers: 1 };
-            let shares = shares_in_force(&[claim(WHOLE_PPM - minor, 0), claim(minor, 1)]);
+            let shares = shares_in_force(&[claim(WHOLE_PPM - minor, 0), claim(minor, 1)], Some(0));
             prop_assert_eq!(&shares, &[0, minor]);
             let (mut balance, mut draw) = (Balance::new(&shares), seed);
             let taken = (0..2_000).filter(|_| balance.choose(next_draw(&mut draw)).is_some()).count();
@@ -258,16 +258,16 @@ mod tests {
                 Claim { share_ppm: 100_000, healthy: canary, carriers: 2 },
             ]
         };
-        assert_eq!(shares_in_force(&claims(3, 2)), [900_000, 100_000]);
-        assert_eq!(shares_in_force(&claims(1, 2)), [900_000, 100_000]);
-        assert_eq!(shares_in_force(&claims(3, 1)), [950_000, 50_000]);
-        assert_eq!(shares_in_force(&claims(3, 0)), [1_000_000, 0]);
-        assert_eq!(shares_in_force(&claims(0, 2)), [0, 100_000]);
-        assert_eq!(shares_in_force(&claims(0, 0)), [0, 0]);
+        assert_eq!(shares_in_force(&claims(3, 2), Some(0)), [900_000, 100_000]);
+        assert_eq!(shares_in_force(&claims(1, 2), Some(0)), [900_000, 100_000]);
+        assert_eq!(shares_in_force(&claims(3, 1), Some(0)), [950_000, 50_000]);
+        assert_eq!(shares_in_force(&claims(3, 0), Some(0)), [1_000_000, 0]);
+        assert_eq!(shares_in_force(&claims(0, 2), Some(0)), [0, 100_000]);
+        assert_eq!(shares_in_force(&claims(0, 0), Some(0)), [0, 0]);
         let rolled_back = [
             Claim { share_ppm: 1_000_000, healthy: 0, carriers: 3 },
             Claim { share_ppm: 0, healthy: 1, carriers: 0 },
         ];
-        assert_eq!(shares_in_force(&rolled_back), [0, 0]);
+        assert_eq!(shares_in_force(&rolled_back, Some(0)), [0, 0]);
     }
 }

@@ -4,12 +4,16 @@
 //! request is handed to the instance until the end of its answer has been read, so it contains the time that a slow
 //! client takes to accept a long answer: the same for both arms. A try that broke counts as the version's error even
 //! when another instance answered the client's request after that: evidence must not vanish because the proxy is kind.
+//!
+//! What can be compared with another version is counted apart from what users met: who takes no part in a cohort is a user
+//! and no evidence, and the answer to a mirrored request is evidence and no user's.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use patchline_judge::arms::Latency;
+use patchline_model::stage::traffic::Mirrored;
 
 /// Shared by everything that serves one version.
 #[derive(Debug)]
@@ -17,7 +21,18 @@ pub struct Counters {
     pub version: String,
     pub label: String,
     in_flight: AtomicU64,
-    tally: Mutex<Tally>,
+    tallies: Mutex<Tallies>,
+}
+
+/// Everything that is counted of one version, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tallies {
+    /// What users met.
+    pub met: Tally,
+    /// What can be compared with the other version.
+    pub compared: Tally,
+    /// Answers to mirrored requests, beside those of the stable version.
+    pub mirrored: Mirrored,
 }
 
 /// The counts at one moment: they belong together.
@@ -48,7 +63,7 @@ impl Counters {
             version: version.to_owned(),
             label: label.to_owned(),
             in_flight: AtomicU64::new(0),
-            tally: Mutex::new(Tally::default()),
+            tallies: Mutex::new(Tallies::default()),
         })
     }
 
@@ -64,23 +79,46 @@ impl Counters {
         self.in_flight.load(Ordering::Relaxed)
     }
 
-    pub fn count(&self, ended: Ended, took: Duration) {
+    /// A user's request is over.
+    pub fn count(&self, ended: Ended, took: Duration, is_compared: bool) {
+        let mut tallies = self.lock();
+        tallies.met.count(ended, took);
+        if is_compared {
+            tallies.compared.count(ended, took);
+        }
+    }
+
+    /// One side of a mirrored pair is over: evidence alone.
+    pub fn count_pair(&self, ended: Ended, took: Duration) {
+        self.lock().compared.count(ended, took);
+    }
+
+    pub fn mirrored(&self, note: impl FnOnce(&mut Mirrored)) {
+        note(&mut self.lock().mirrored);
+    }
+
+    pub fn tallies(&self) -> Tallies {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tallies> {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tally {
+    fn count(&mut self, ended: Ended, took: Duration) {
         let (is_error, is_timed) = match ended {
             Ended::Answered { server_error } => (server_error, true),
             Ended::Abandoned { server_error } => (server_error, true),
             Ended::Broken => (true, false),
             Ended::Late => (true, true),
         };
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.requests += 1;
-        tally.errors += u64::from(is_error);
+        self.requests += 1;
+        self.errors += u64::from(is_error);
         if is_timed {
-            tally.latency.record_micros(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+            self.latency.record_micros(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
         }
-    }
-
-    pub fn tally(&self) -> Tally {
-        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -90,8 +128,9 @@ mod tests {
 
     fn check(ended: Ended, errors: u64, timed: u64) {
         let counters = Counters::new("sha256:1", "one");
-        counters.count(ended, Duration::from_millis(3));
-        let tally = counters.tally();
+        counters.count(ended, Duration::from_millis(3), false);
+        let Tallies { met: tally, compared, .. } = counters.tallies();
+        assert_eq!(compared, Tally::default(), "nobody compares it");
         let recorded: u64 = tally.latency.buckets.iter().map(|(_, count)| count).sum();
         assert_eq!((tally.requests, tally.errors, recorded), (1, errors, timed), "{ended:?}");
     }
@@ -104,5 +143,18 @@ mod tests {
         check(Ended::Abandoned { server_error: true }, 1, 1);
         check(Ended::Broken, 1, 0);
         check(Ended::Late, 1, 1);
+    }
+
+    #[test]
+    fn evidence_and_users_are_counted_apart() {
+        let counters = Counters::new("sha256:1", "one");
+        let took = Duration::from_millis(3);
+        counters.count(Ended::Answered { server_error: false }, took, true);
+        counters.count(Ended::Broken, took, false);
+        counters.count_pair(Ended::Answered { server_error: true }, took);
+        let Tallies { met, compared, .. } = counters.tallies();
+        assert_eq!((met.requests, met.errors), (2, 1));
+        assert_eq!((compared.requests, compared.errors), (2, 1));
+        assert_eq!((met.latency.total(), compared.latency.total()), (1, 2));
     }
 }

@@ -8,8 +8,16 @@ use hyper::header::{
     TRANSFER_ENCODING, UPGRADE,
 };
 
+use patchline_model::stage::traffic::FlagValue;
+
 /// The label of the version that answered.
 pub const VERSION_HEADER: HeaderName = HeaderName::from_static("x-patchline-version");
+
+/// Tells an instance which flags are on for the user, as in `new-parser=on`; ours alone.
+pub const FLAG_HEADER: HeaderName = HeaderName::from_static("x-patchline-flag");
+
+/// Tells an instance that nobody will see its answer; ours alone.
+pub const MIRROR_HEADER: HeaderName = HeaderName::from_static("x-patchline-mirror");
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
@@ -20,6 +28,8 @@ pub fn towards_instance(headers: &mut HeaderMap, client: IpAddr) {
     remove_hop_by_hop(headers);
     // The proxy itself has answered `100-continue` when it read the body.
     headers.remove(EXPECT);
+    headers.remove(FLAG_HEADER);
+    headers.remove(MIRROR_HEADER);
     let before: Vec<&[u8]> = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes).collect();
     let client = client.to_string();
     let mut hops = before;
@@ -35,6 +45,14 @@ pub fn towards_client(headers: &mut HeaderMap, label: &str) {
     if let Ok(label) = HeaderValue::from_str(label) {
         headers.insert(VERSION_HEADER, label);
     }
+}
+
+/// What an instance is told of these flags; nothing where there is none.
+pub fn told_of(flags: &[FlagValue]) -> Option<HeaderValue> {
+    let word = |told: &FlagValue| format!("{}={}", told.flag, if told.is_on { "on" } else { "off" });
+    let words: Vec<String> = flags.iter().map(word).collect();
+    let value = (!words.is_empty()).then(|| words.join(", "))?;
+    HeaderValue::from_str(&value).ok()
 }
 
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -76,6 +94,8 @@ mod tests {
             ("upgrade", "websocket"),
             ("expect", "100-continue"),
             ("accept", "text/html"),
+            ("x-patchline-flag", "new-parser=on"),
+            ("x-patchline-mirror", "1"),
             ("x-forwarded-for", "10.0.0.1"),
         ] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -16,12 +16,15 @@ use hyper::header::{HOST, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
+use patchline_model::stage::traffic::Traffic;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout, timeout_at};
 
 use crate::process::answer::{Answer, Attempt, Counted, own_answer};
+use crate::process::cohort::{Placement, placement};
 use crate::process::counters::Ended;
-use crate::process::headers::{towards_client, towards_instance};
+use crate::process::headers::{FLAG_HEADER, towards_client, towards_instance};
+use crate::process::mirror::{Copy, Mirrors};
 use crate::process::routes::{Failed, Pick, Routes};
 use crate::process::spec::HostSpec;
 use crate::process::upload::{Progress, Upload, Waiting};
@@ -38,7 +41,9 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
 
 #[derive(Debug)]
 pub struct Proxy {
+    service: String,
     routes: Arc<Routes>,
+    mirrors: Arc<Mirrors>,
     requests: Arc<Semaphore>,
     max_body_bytes: u64,
     request_deadline: Duration,
@@ -50,6 +55,9 @@ struct Forwarded {
     head: Parts,
     body: Payload,
     progress: Progress,
+    /// How requests found their arm when this one came, and where it belongs by that.
+    traffic: Arc<Traffic>,
+    place: Placement,
 }
 
 enum Payload {
@@ -73,11 +81,14 @@ enum Tried {
 
 impl Proxy {
     pub fn new(routes: Arc<Routes>, spec: &HostSpec) -> Proxy {
+        let deadline = Duration::from_millis(spec.request_deadline_ms);
         Proxy {
+            service: spec.service.clone(),
+            mirrors: Mirrors::new(Arc::clone(&routes), spec.max_mirrors, deadline),
             routes,
             requests: Arc::new(Semaphore::new(spec.max_requests as usize)),
             max_body_bytes: spec.max_body_bytes,
-            request_deadline: Duration::from_millis(spec.request_deadline_ms),
+            request_deadline: deadline,
             hold_deadline: Duration::from_millis(spec.hold_deadline_ms),
         }
     }
@@ -102,6 +113,8 @@ impl Proxy {
         if length.is_some_and(|length| length > self.max_body_bytes) {
             return Err(own_answer(StatusCode::PAYLOAD_TOO_LARGE, "the request is too long\n"));
         }
+        let traffic = self.routes.traffic();
+        let place = placement(&traffic, &self.service, &head.headers);
         towards_instance(&mut head.headers, client);
         let path = head.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         head.uri = Uri::from(path);
@@ -111,14 +124,14 @@ impl Proxy {
             return match timeout(self.request_deadline, held).await {
                 Ok(Ok(held)) => {
                     let body = Payload::Held(held.to_bytes());
-                    Ok(Forwarded { head, body, progress: Progress::default() })
+                    Ok(Forwarded { head, body, progress: Progress::default(), traffic, place })
                 }
                 Ok(Err(_)) => Err(own_answer(StatusCode::BAD_REQUEST, "the request could not be read\n")),
                 Err(_) => Err(own_answer(StatusCode::REQUEST_TIMEOUT, "the request did not come in time\n")),
             };
         }
         let (upload, progress) = Upload::new(body, self.max_body_bytes);
-        Ok(Forwarded { head, body: Payload::Streamed(Box::new(upload)), progress })
+        Ok(Forwarded { head, body: Payload::Streamed(Box::new(upload)), progress, traffic, place })
     }
 
     async fn forward(&self, mut forwarded: Forwarded, permit: OwnedSemaphorePermit) -> Answer {
@@ -129,16 +142,20 @@ impl Proxy {
         for _ in 0..MAX_CHOICES {
             let chosen = match next.take() {
                 Some(pick) => Some(pick),
-                None => self.routes.take(failed.as_ref(), hold_until).await,
+                None => self.routes.take(forwarded.place, failed.as_ref(), hold_until).await,
             };
             let Some(pick) = chosen else {
                 return self.unrouted(StatusCode::SERVICE_UNAVAILABLE, "no instance is there to answer\n");
             };
-            let at = Failed { version: pick.counters.version.clone(), instance: pick.upstream.instance };
+            let at = Failed {
+                version: pick.counters.version.clone(),
+                instance: pick.upstream.instance,
+                is_compared: pick.is_compared,
+            };
             let upstream = Arc::clone(&pick.upstream);
             match self.send(pick, &mut forwarded).await {
                 Tried::Answered(answer, attempt) => {
-                    return self.pass_on(answer, attempt, forwarded.progress, permit);
+                    return self.pass_on(answer, attempt, forwarded, permit);
                 }
                 Tried::Final(answer) => return answer,
                 Tried::TakenOut => continue,
@@ -231,7 +248,7 @@ impl Proxy {
         &self,
         answer: Response<Incoming>,
         mut attempt: Attempt,
-        upload: Progress,
+        forwarded: Forwarded,
         permit: OwnedSemaphorePermit,
     ) -> Answer {
         let (mut head, body) = answer.into_parts();
@@ -241,8 +258,12 @@ impl Proxy {
             return own_answer(StatusCode::BAD_GATEWAY, "the instance answered what nobody asked\n");
         }
         head.version = Version::HTTP_11;
-        towards_client(&mut head.headers, &attempt.pick().counters.label);
-        let body = Counted::new(body, attempt, upload, self.request_deadline, permit);
+        let pick = attempt.pick();
+        let copy = forwarded.copy(&self.mirrors).filter(|_| pick.is_stable);
+        let watched =
+            copy.map(|copy| copy.watch(head.status, &head.headers, &pick.counters, attempt.elapsed()));
+        towards_client(&mut head.headers, &pick.counters.label);
+        let body = Counted::new(body, attempt, forwarded.progress, self.request_deadline, watched, permit);
         Response::from_parts(head, Either::Left(body))
     }
 
@@ -294,7 +315,19 @@ impl Forwarded {
         {
             head.headers.insert(HOST, host);
         }
+        if let Some(flags) = &pick.flags {
+            head.headers.insert(FLAG_HEADER, flags.clone());
+        }
         Request::from_parts(head, body)
+    }
+
+    /// To be sent a second time, where requests are mirrored and this one was held whole.
+    fn copy(&self, mirrors: &Arc<Mirrors>) -> Option<Copy> {
+        match (&*self.traffic, &self.body) {
+            (Traffic::Mirrored(mirror), Payload::Held(body)) => mirrors.copy(mirror, &self.head, body),
+            (Traffic::Mirrored(_), Payload::Streamed(_) | Payload::Spent)
+            | (Traffic::ByTurns | Traffic::ByKey { .. }, _) => None,
+        }
     }
 
     fn put_back(&mut self, body: Outgoing) {

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use patchline_judge::arms::Latency;
+use patchline_model::stage::traffic::{FlagValue, Mirrored, Traffic};
 use serde::{Deserialize, Serialize};
 
 /// All of the traffic, in parts per million.
@@ -18,6 +19,8 @@ const MAX_INSTANCES_PER_ARM: u32 = 64;
 const MAX_TEXTS: usize = 512;
 const MAX_TEXT_BYTES: usize = 64 * 1024;
 const MAX_NAME_BYTES: usize = 200;
+/// Values of a cohort, methods and headers of a mirror, flags of an arm.
+const MAX_WORDS: usize = 64;
 const MAX_DEADLINE_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// What a host is for, and its limits. Given when it is first started and kept in `host.json`; a change takes effect
@@ -63,6 +66,9 @@ pub struct HostSpec {
     pub max_connections: u32,
     #[serde(default = "max_concurrent")]
     pub max_requests: u32,
+    /// Copies of requests that may be under way at once; what comes beyond is not mirrored.
+    #[serde(default = "max_mirrors")]
+    pub max_mirrors: u32,
 }
 
 impl HostSpec {
@@ -85,6 +91,7 @@ impl HostSpec {
             max_body_bytes: max_body_bytes(),
             max_connections: max_concurrent(),
             max_requests: max_concurrent(),
+            max_mirrors: max_mirrors(),
         }
     }
 
@@ -113,7 +120,8 @@ impl HostSpec {
         unless(connections.contains(&self.max_connections), || {
             "`max_connections` is out of range".to_owned()
         })?;
-        unless(connections.contains(&self.max_requests), || "`max_requests` is out of range".to_owned())
+        unless(connections.contains(&self.max_requests), || "`max_requests` is out of range".to_owned())?;
+        unless(connections.contains(&self.max_mirrors), || "`max_mirrors` is out of range".to_owned())
     }
 }
 
@@ -127,6 +135,9 @@ pub struct DesiredArms {
     /// slept while another went on.
     #[serde(default)]
     pub attempt: Option<Attempt>,
+    /// How requests find their arm.
+    #[serde(default)]
+    pub traffic: Traffic,
 }
 
 /// A patch, and which attempt of its rollout this is.
@@ -163,9 +174,17 @@ pub struct DesiredArm {
     /// Healthy instances that it takes to carry the share, others being on their way; all of them where it is not said.
     #[serde(default)]
     pub carriers: Option<u32>,
+    /// What its instances are told with each request, in the header `x-patchline-flag`.
+    #[serde(default)]
+    pub flags: Vec<FlagValue>,
 }
 
 impl DesiredArms {
+    /// What is desired before anybody has said.
+    pub fn nothing() -> DesiredArms {
+        DesiredArms { revision: 0, arms: Vec::new(), attempt: None, traffic: Traffic::ByTurns }
+    }
+
     pub fn check(&self) -> Result<(), Unfit> {
         unless(self.arms.len() <= MAX_ARMS, || format!("more than {MAX_ARMS} arms"))?;
         let versions: BTreeSet<&str> = self.arms.iter().map(|arm| arm.version.as_str()).collect();
@@ -174,7 +193,30 @@ impl DesiredArms {
         unless(self.arms.is_empty() || sum == u64::from(WHOLE_PPM), || {
             format!("the shares make {sum} parts per million, not {WHOLE_PPM}")
         })?;
+        fits(&self.traffic, self.arms.len())?;
         self.arms.iter().try_for_each(DesiredArm::check)
+    }
+}
+
+/// Whether requests can be told apart so.
+fn fits(traffic: &Traffic, arms: usize) -> Result<(), Unfit> {
+    let has_both = || unless(arms == 2, || "cohorts and mirrors need a stable arm and a new one".to_owned());
+    match traffic {
+        Traffic::ByTurns => Ok(()),
+        Traffic::ByKey { cohort, .. } => {
+            has_both()?;
+            let values = cohort.only.as_ref().map_or(&[][..], |only| &only.values);
+            let fits = values.len() <= MAX_WORDS && values.iter().all(|value| value.len() <= MAX_NAME_BYTES);
+            unless(fits, || "a cohort has too many values, or one that is too long".to_owned())
+        }
+        Traffic::Mirrored(mirror) => {
+            has_both()?;
+            let methods = &mirror.methods;
+            let fits = methods.len() <= MAX_WORDS
+                && mirror.headers.len() <= MAX_WORDS
+                && methods.iter().all(|method| method.len() <= MAX_NAME_BYTES);
+            unless(fits, || "a mirror has too many methods or headers".to_owned())
+        }
     }
 }
 
@@ -191,6 +233,7 @@ impl DesiredArm {
         unless(self.carriers.is_none_or(|carriers| carriers <= self.instances), || {
             format!("`{label}` needs more instances for its share than are wanted")
         })?;
+        unless(self.flags.len() <= MAX_WORDS, || format!("too many flags for `{label}`"))?;
         unless(self.executable.is_absolute(), || format!("the executable of `{label}` is not absolute"))?;
         let directory_is_absolute = self.directory.as_ref().is_none_or(|directory| directory.is_absolute());
         unless(directory_is_absolute, || format!("the directory of `{label}` is not absolute"))?;
@@ -230,6 +273,9 @@ pub struct ObservedArms {
     pub arms: Vec<ObservedArm>,
     /// Requests that the proxy answered by itself with 502 or 503, because no instance could take them.
     pub unrouted: u64,
+    /// How requests find their arm, in force.
+    #[serde(default)]
+    pub traffic: Traffic,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -244,13 +290,26 @@ pub struct ObservedArm {
     /// How often an instance ended, or had to be ended, though it was wanted.
     pub restarts: u64,
     pub instances: Vec<ObservedInstance>,
-    /// Requests that instances took on and that are over.
+    /// Requests of users that instances took on and that are over.
     pub requests: u64,
     /// Of these: answered with 5xx, cut off, or not answered before the deadline.
     pub errors: u64,
     /// How long they took; without those that were cut off.
     pub latency: Latency,
     pub in_flight: u64,
+    /// What of it can be compared with the other arm, and the answers to mirrored requests.
+    #[serde(default)]
+    pub compared: Compared,
+    #[serde(default)]
+    pub mirrored: Mirrored,
+}
+
+/// Counts of one arm that chance alone led to it; of mirrored requests, both sides of each pair.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    pub requests: u64,
+    pub errors: u64,
+    pub latency: Latency,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -345,6 +404,10 @@ fn max_concurrent() -> u32 {
     512
 }
 
+fn max_mirrors() -> u32 {
+    32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -361,11 +424,12 @@ mod tests {
             instances: 1,
             share_ppm,
             carriers: None,
+            flags: Vec::new(),
         }
     }
 
     fn check(arms: Vec<DesiredArm>, refused_for: Option<&str>) {
-        let desired = DesiredArms { revision: 1, arms, attempt: None };
+        let desired = DesiredArms { revision: 1, arms, attempt: None, traffic: Traffic::ByTurns };
         let bytes = serde_json::to_vec(&desired).expect("it can be written");
         match (parse_desired(&bytes), refused_for) {
             (Ok(parsed), None) => assert_eq!(parsed, desired),
@@ -392,7 +456,7 @@ mod tests {
                 .enumerate()
                 .map(|(n, share)| DesiredArm { instances, label: text.clone(), ..arm(&format!("v{n}"), *share) })
                 .collect();
-            let bytes = serde_json::to_vec(&DesiredArms { revision, arms, attempt: None })?;
+            let bytes = serde_json::to_vec(&DesiredArms { revision, arms, attempt: None, traffic: Traffic::ByTurns })?;
             if let Ok(read) = parse_desired(&bytes) {
                 prop_assert_eq!(read.revision, revision);
                 let sum: u64 = read.arms.iter().map(|arm| u64::from(arm.share_ppm)).sum();
@@ -403,7 +467,7 @@ mod tests {
 
         #[test]
         fn a_request_with_one_byte_changed_is_read_or_refused(at in 0usize..200, byte in any::<u8>()) {
-            let desired = DesiredArms { revision: 7, arms: vec![arm("one", 900_000), arm("two", 100_000)], attempt: None };
+            let desired = DesiredArms { revision: 7, arms: vec![arm("one", 900_000), arm("two", 100_000)], attempt: None, traffic: Traffic::ByTurns };
             let mut bytes = serde_json::to_vec(&desired)?;
             let at = at % bytes.len();
             bytes[at] = byte;

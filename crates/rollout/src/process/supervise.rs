@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
+use patchline_model::stage::traffic::Traffic;
 use rustix::process::Signal;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
 use crate::process::arm::{Arm, PROBATION};
+use crate::process::counters::Tallies;
+use crate::process::headers::told_of;
 use crate::process::identity::{Held, boot_id, marker};
 use crate::process::instance::{free_port, is_healthy, start};
 use crate::process::log::{Log, append, instance_log, tidy};
@@ -18,7 +21,7 @@ use crate::process::plan::{Action, Limits, Stage, Standing, Wanted, plan};
 use crate::process::routes::{Route, Routes};
 use crate::process::running::{Event, Running};
 use crate::process::saved::{Files, Saved, SavedInstance, write_json};
-use crate::process::spec::{DesiredArm, DesiredArms, HostSpec, ObservedArm, ObservedArms};
+use crate::process::spec::{Compared, DesiredArm, DesiredArms, HostSpec, ObservedArm, ObservedArms};
 use crate::process::strays::Strays;
 
 /// How often it looks while something is on its way, and how often else.
@@ -283,7 +286,7 @@ impl Supervisor {
                 let _ = reply.send(self.observed());
             }
             Order::Desired(reply) => {
-                let nothing = DesiredArms { revision: 0, arms: Vec::new(), attempt: None };
+                let nothing = DesiredArms::nothing();
                 let _ = reply.send(self.saved.desired.clone().unwrap_or(nothing));
             }
             Order::End { forget } => {
@@ -342,9 +345,17 @@ impl Supervisor {
                 share_ppm: arm.share_ppm,
                 carriers: arm.carriers.unwrap_or(arm.instances),
                 healthy: healthy(&arm.version),
+                flags: told_of(&arm.flags),
             })
         };
-        self.routes.set(self.desired_arms().iter().filter_map(route).collect());
+        let by_turns = Traffic::ByTurns;
+        let traffic = self
+            .saved
+            .desired
+            .as_ref()
+            .filter(|_| !self.is_ending)
+            .map_or(&by_turns, |desired| &desired.traffic);
+        self.routes.set(self.desired_arms().iter().filter_map(route).collect(), traffic);
     }
 
     async fn save(&mut self) -> Result<(), String> {
@@ -451,6 +462,7 @@ impl Supervisor {
             revision: self.saved.desired.as_ref().map_or(0, |desired| desired.revision),
             arms: self.order_of_versions.iter().filter_map(|version| self.observed_arm(version)).collect(),
             unrouted: self.routes.unrouted(),
+            traffic: (*self.routes.traffic()).clone(),
         }
     }
 
@@ -459,7 +471,7 @@ impl Supervisor {
         let of_version = || self.running.iter().filter(|running| running.saved.version == version);
         let count =
             |is: &dyn Fn(&Running) -> bool| u32::try_from(of_version().filter(|one| is(one)).count()).ok();
-        let tally = arm.counters.tally();
+        let Tallies { met, compared, mirrored } = arm.counters.tallies();
         Some(ObservedArm {
             version: version.to_owned(),
             label: arm.counters.label.clone(),
@@ -473,10 +485,16 @@ impl Supervisor {
             draining: count(&|one: &Running| !one.stage.is_active())?,
             restarts: arm.restarts,
             instances: of_version().map(Running::observed).collect(),
-            requests: tally.requests,
-            errors: tally.errors,
-            latency: tally.latency,
+            requests: met.requests,
+            errors: met.errors,
+            latency: met.latency,
             in_flight: arm.counters.in_flight(),
+            compared: Compared {
+                requests: compared.requests,
+                errors: compared.errors,
+                latency: compared.latency,
+            },
+            mirrored,
         })
     }
 

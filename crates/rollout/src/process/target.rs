@@ -9,6 +9,7 @@ use patchline_model::failure::Failure;
 use patchline_model::id::JobId;
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Arm, Counts, Desired, Observed, ObservedArm, Usage};
+use patchline_model::stage::traffic::{Met, Traffic};
 
 use crate::capability::Capability;
 use crate::process::client::{HostClient, ensure_host};
@@ -38,7 +39,8 @@ impl Processes {
     pub const NAME: &'static str = "process";
 
     /// What the host and its proxy can do.
-    pub const CAPABILITIES: &'static [Capability] = &[Capability::Weights];
+    pub const CAPABILITIES: &'static [Capability] =
+        &[Capability::Weights, Capability::Cohorts, Capability::Flags, Capability::Mirror];
 }
 
 #[async_trait]
@@ -55,7 +57,7 @@ impl Target for Processes {
         let arms = desired.arms.iter().map(|arm| to_host(site, arm)).collect::<Result<Vec<_>, _>>()?;
         let host = ensure_host(&self.binary, &self.directory(site), &spec_of(site)).await.map_err(failed)?;
         let attempt = Attempt { patch: job.patch.0, number: job.attempt };
-        if !apply(&host, arms, attempt).await.map_err(failed)? {
+        if !apply(&host, arms, &desired.traffic, attempt).await.map_err(failed)? {
             return host.observe().await.map(|observed| from_host(&observed)).map_err(failed);
         }
         let meets = |observed: &ObservedArms| from_host(observed).meets(desired);
@@ -106,19 +108,28 @@ impl Processes {
 
 /// Says it only when it is news, with the next revision; should another conductor be faster, looks again. Answers
 /// whether it was news.
-async fn apply(host: &HostClient, arms: Vec<DesiredArm>, attempt: Attempt) -> Result<bool, HostError> {
+async fn apply(
+    host: &HostClient,
+    arms: Vec<DesiredArm>,
+    traffic: &Traffic,
+    attempt: Attempt,
+) -> Result<bool, HostError> {
     let mut races = 0;
     loop {
         let before = host.desired().await?;
-        if before.arms == arms {
+        if before.arms == arms && before.traffic == *traffic {
             // Said once more: what could not be stored before is stored now, or this fails as well.
             if before.revision > 0 {
                 host.apply(&before).await?;
             }
             return Ok(false);
         }
-        let desired =
-            DesiredArms { revision: before.revision + 1, arms: arms.clone(), attempt: Some(attempt) };
+        let desired = DesiredArms {
+            revision: before.revision + 1,
+            arms: arms.clone(),
+            attempt: Some(attempt),
+            traffic: traffic.clone(),
+        };
         match host.apply(&desired).await {
             Err(error) if error.is_stale_revision() && races < MAX_RACES => races += 1,
             other => return other.map(|()| true),
@@ -151,6 +162,7 @@ fn to_host(site: &Site, arm: &Arm) -> Result<DesiredArm, Failure> {
         instances: arm.instances,
         share_ppm: arm.share.ppm(),
         carriers: Some(arm.carriers),
+        flags: arm.flags.clone(),
     })
 }
 
@@ -160,6 +172,7 @@ fn from_host(observed: &ObservedArms) -> Observed {
         arms: observed.arms.iter().filter_map(arm_from_host).collect(),
         unrouted: observed.unrouted,
         address: Some(observed.listen.to_string()),
+        traffic: Some(observed.traffic.clone()),
     }
 }
 
@@ -170,11 +183,13 @@ fn arm_from_host(arm: &spec::ObservedArm) -> Option<ObservedArm> {
         instances: u32::try_from(arm.instances.len()).ok()?,
         healthy: arm.healthy,
         counts: Some(Counts {
-            requests: arm.requests,
-            errors: arm.errors,
-            latency: arm.latency.buckets.clone(),
+            requests: arm.compared.requests,
+            errors: arm.compared.errors,
+            latency: arm.compared.latency.buckets.clone(),
             restarts: arm.restarts,
         }),
+        met: Some(Met { requests: arm.requests, errors: arm.errors }),
+        mirrored: Some(arm.mirrored.clone()),
         addresses: arm
             .instances
             .iter()

@@ -134,8 +134,12 @@ async fn an_older_revision_is_refused_and_the_same_one_is_accepted_again() {
     let mut setting = Setting::new().await;
     setting.apply(&[arm("v1", 1, 1_000_000)]).await;
     setting.apply(&[arm("v2", 1, 1_000_000)]).await;
-    let desired =
-        |revision, label| DesiredArms { revision, arms: vec![arm(label, 1, 1_000_000)], attempt: None };
+    let desired = |revision, label| DesiredArms {
+        revision,
+        arms: vec![arm(label, 1, 1_000_000)],
+        attempt: None,
+        ..DesiredArms::nothing()
+    };
     let older = setting.client.apply(&desired(1, "v1")).await.expect_err("it is older");
     assert!(older.is_stale_revision(), "{older:?}");
     let other = setting.client.apply(&desired(2, "v1")).await.expect_err("it says something else");

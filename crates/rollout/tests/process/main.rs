@@ -1,8 +1,10 @@
 //! A host with real processes and real connections: shifting, failing, recovering, ending.
 
+mod cohorts;
 mod ending;
 mod forwarding;
 mod load;
+mod mirroring;
 mod recovery;
 mod setting;
 mod shifting;

@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use patchline_model::stage::traffic::Traffic;
 use patchline_rollout::process::client::{HostClient, ensure_host};
 use patchline_rollout::process::spec::{DesiredArm, DesiredArms, HostSpec, ObservedArm, ObservedArms};
 use rustix::process::{Pid, Signal, kill_process};
@@ -52,8 +53,12 @@ impl Setting {
     }
 
     pub async fn apply(&mut self, arms: &[DesiredArm]) {
+        self.apply_with(arms, Traffic::ByTurns).await;
+    }
+
+    pub async fn apply_with(&mut self, arms: &[DesiredArm], traffic: Traffic) {
         self.revision += 1;
-        let desired = DesiredArms { revision: self.revision, arms: arms.to_vec(), attempt: None };
+        let desired = DesiredArms { revision: self.revision, arms: arms.to_vec(), attempt: None, traffic };
         self.client.apply(&desired).await.expect("it is accepted");
     }
 
@@ -134,6 +139,7 @@ pub fn arm_with(label: &str, instances: u32, share_ppm: u32, environment: &[(&st
         instances,
         share_ppm,
         carriers: None,
+        flags: Vec::new(),
     }
 }
 

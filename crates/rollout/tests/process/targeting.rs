@@ -8,6 +8,7 @@ use patchline_model::id::{JobId, PatchId, Stage};
 use patchline_model::service::Run;
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Arm, Canary, Desired, Exit, Guards, Observed, Plan, Strategy, Version};
+use patchline_model::stage::traffic::Traffic;
 use patchline_model::time::Seconds;
 use patchline_rollout::process::client::HostClient;
 use patchline_rollout::process::target::Processes;
@@ -19,7 +20,7 @@ use crate::setting::{LONG, example, host_binary, kill, marked_processes};
 fn site(versions: &[&Version]) -> Site {
     let plan = Plan {
         instances: 1,
-        strategy: Strategy::Canary(Canary { instances: 1, steps: Vec::new(), end: None }),
+        strategy: Strategy::Canary(Canary { instances: 1, steps: Vec::new(), end: None, cohort: None }),
         guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.01, latency: true },
         deadline: Seconds(600),
         start_deadline: Seconds(30),
@@ -49,6 +50,7 @@ fn arm(version: &Version, share: u32) -> Arm {
         instances: 1,
         share: Share::try_from(share).expect("a share"),
         carriers: 1,
+        flags: Vec::new(),
     }
 }
 
@@ -66,7 +68,8 @@ async fn the_world_is_made_to_match_and_read_back() {
     assert!(!target.directory(&site).exists(), "to look is not to touch");
     target.stop(&site).await.expect("there is nothing to stop");
 
-    let desired = Desired { arms: vec![arm(&stable, 900_000), arm(&canary, 100_000)] };
+    let desired =
+        Desired { arms: vec![arm(&stable, 900_000), arm(&canary, 100_000)], traffic: Traffic::ByTurns };
     let matched = async {
         loop {
             let observed = target.reconcile(job(), &site, &desired).await.expect("it can be done");
@@ -80,7 +83,7 @@ async fn the_world_is_made_to_match_and_read_back() {
     assert_eq!(target.observe(&site).await, Ok(Some(observed.clone())));
     assert_eq!(target.reconcile(job(), &site, &desired).await, Ok(observed), "asking twice is asking once");
 
-    let rolled_back = Desired { arms: vec![arm(&stable, 1_000_000)] };
+    let rolled_back = Desired { arms: vec![arm(&stable, 1_000_000)], traffic: Traffic::ByTurns };
     let at_once = target.reconcile(job(), &site, &rolled_back).await.expect("it can be done");
     assert!(at_once.arm(&canary.artifact).is_none_or(|arm| arm.share == Share::NONE), "{at_once:?}");
     let alone = async {
@@ -124,7 +127,7 @@ async fn what_was_wanted_before_a_shutdown_comes_back_with_a_look() {
     let target = Processes { binary: host_binary(), hosts: hosts.path().to_owned() };
     let stable = version("stable");
     let site = site(&[&stable]);
-    let desired = Desired { arms: vec![arm(&stable, 1_000_000)] };
+    let desired = Desired { arms: vec![arm(&stable, 1_000_000)], traffic: Traffic::ByTurns };
     let matches = |observed: &Option<Observed>| observed.as_ref().is_some_and(|there| there.meets(&desired));
     let ready = async { while !matches(&target.reconcile(job(), &site, &desired).await.ok()) {} };
     tokio::time::timeout(LONG, ready).await.expect("it starts");
@@ -158,8 +161,9 @@ async fn a_conductor_that_slept_can_not_give_a_share_back() {
     let (stable, canary) = (version("stable"), version("canary"));
     let site = site(&[&stable, &canary]);
     let at = |attempt| JobId { attempt, ..job() };
-    let watching = Desired { arms: vec![arm(&stable, 750_000), arm(&canary, 250_000)] };
-    let back = Desired { arms: vec![arm(&stable, 1_000_000), arm(&canary, 0)] };
+    let watching =
+        Desired { arms: vec![arm(&stable, 750_000), arm(&canary, 250_000)], traffic: Traffic::ByTurns };
+    let back = Desired { arms: vec![arm(&stable, 1_000_000), arm(&canary, 0)], traffic: Traffic::ByTurns };
     target.reconcile(at(7), &site, &watching).await.expect("it can be done");
     let taken = target.reconcile(at(9), &site, &back).await.expect("it can be done");
     target.reconcile(at(8), &site, &watching).await.expect_err("it was overtaken");
@@ -174,7 +178,7 @@ async fn a_version_without_an_executable_is_refused_before_anything_moves() {
     let hosts = tempfile::tempdir().expect("a directory");
     let target = Processes { binary: host_binary(), hosts: hosts.path().to_owned() };
     let stable = version("stable");
-    let desired = Desired { arms: vec![arm(&stable, 1_000_000)] };
+    let desired = Desired { arms: vec![arm(&stable, 1_000_000)], traffic: Traffic::ByTurns };
     let failure = target.reconcile(job(), &site(&[]), &desired).await.expect_err("it cannot run");
     assert_eq!(failure.kind, FailureKind::Permanent);
     assert!(!target.directory(&site(&[])).exists());

@@ -13,6 +13,7 @@ use patchline_model::stage::plan::{
     Arm, BlueGreen, Desired, Exit, Guards, Observed, Plan, Rolling, Strategy, Version,
 };
 use patchline_model::stage::rollout::{self, Event, JudgeAnswer, Judgement, Outcome, State};
+use patchline_model::stage::traffic::Traffic;
 use patchline_model::stage::walk;
 use patchline_model::time::{Seconds, Timestamp};
 use patchline_rollout::process::target::Processes;
@@ -74,8 +75,14 @@ impl Walk {
             address: String::new(),
             shares: Vec::new(),
         };
-        let arm = Arm { version: stable, instances: INSTANCES, share: Share::ALL, carriers: INSTANCES };
-        let alone = Desired { arms: vec![arm] };
+        let arm = Arm {
+            version: stable,
+            instances: INSTANCES,
+            share: Share::ALL,
+            carriers: INSTANCES,
+            flags: Vec::new(),
+        };
+        let alone = Desired { arms: vec![arm], traffic: Traffic::ByTurns };
         let up = async {
             loop {
                 let observed = walk.reconcile(&alone).await;

@@ -226,7 +226,7 @@ impl Story {
         for _ in 0..count {
             let stable = self.counts(rps * (1.0 - share), stable);
             let canary = self.counts(rps * share, canary);
-            self.look(Tick { canary: Some(canary), stable: Some(stable), signs: None });
+            self.look(Tick { canary: Some(canary), stable: Some(stable), ..Tick::default() });
         }
         self
     }
@@ -348,6 +348,7 @@ pub fn service_of(name: &str, tier: u8) -> Service {
             instances: 1,
             steps: vec![step(0.05, 30), step(0.25, 30), step(0.5, 30)],
             end: None,
+            cohort: None,
         }),
         guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.02, latency: true },
         deadline: Seconds(3600),

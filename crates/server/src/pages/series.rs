@@ -299,7 +299,12 @@ mod tests {
         let step = Step { share: Share::from_fraction(0.1).unwrap(), bake: Seconds(5), gate: false };
         let plan = Plan {
             instances: 1,
-            strategy: PlanStrategy::Canary(Canary { instances: 1, steps: vec![step], end: None }),
+            strategy: PlanStrategy::Canary(Canary {
+                instances: 1,
+                steps: vec![step],
+                end: None,
+                cohort: None,
+            }),
             guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.02, latency: false },
             deadline: Seconds(60),
             start_deadline: Seconds(60),
@@ -313,7 +318,7 @@ mod tests {
         let counts = Counts { requests, errors: requests / 2, ..Counts::default() };
         let reading = |guard: &str| Reading { guard: guard.to_owned(), log_evidence, threshold: 4.6 };
         rollout::Event::Looked {
-            tick: Tick { canary: Some(counts.clone()), stable: Some(counts), signs: None },
+            tick: Tick { canary: Some(counts.clone()), stable: Some(counts), ..Tick::default() },
             cursor: None,
             judgement: Judgement {
                 answer: JudgeAnswer::Continue,

@@ -6,8 +6,9 @@ use patchline_model::event::{Event, Fact};
 use patchline_model::patch::Patch;
 use patchline_model::stage::approve::{self, Approval};
 use patchline_model::stage::phase::Phase;
+use patchline_model::stage::plan::Counts;
 use patchline_model::stage::review::{self, End};
-use patchline_model::stage::rollout;
+use patchline_model::stage::rollout::{self, Tick};
 use patchline_model::stage::verify::{CheckResult, REQUIRED};
 use patchline_model::stage::{detect, generate, verify};
 
@@ -137,21 +138,30 @@ fn ended(seen: Seen<'_>, end: &End) -> Result<(), Breach> {
     }
 }
 
-/// The totals that a rollout must show after these events: the sum of its looks.
+/// What users met by these events, as the totals must show: requests and errors of the new version, then of the stable one.
 pub fn added(events: &[Event]) -> [u64; 4] {
     let mut sums = [0; 4];
-    for event in events {
-        let tick = match &event.fact {
-            Fact::Rollout(rollout::Event::Looked { tick, .. } | rollout::Event::Counted { tick, .. }) => tick,
-            _ => continue,
-        };
-        let arms = [tick.canary.as_ref(), tick.stable.as_ref()];
-        for (arm, sums) in arms.iter().zip(sums.chunks_mut(2)) {
-            if let (Some(counts), [requests, errors]) = (arm, sums) {
-                *requests += counts.requests;
-                *errors += counts.errors;
-            }
-        }
+    for tick in ticks(events) {
+        let (canary, stable) = (tick.met_canary(), tick.met_stable());
+        let met = [canary.requests, canary.errors, stable.requests, stable.errors];
+        sums.iter_mut().zip(met).for_each(|(sum, met)| *sum += met);
     }
     sums
+}
+
+/// Requests of the new and of the stable version that these events compare.
+pub fn compared(events: &[Event]) -> [u64; 2] {
+    let requests = |counts: &Option<Counts>| counts.as_ref().map_or(0, |counts| counts.requests);
+    ticks(events).fold([0; 2], |[canary, stable], tick| {
+        [canary + requests(&tick.canary), stable + requests(&tick.stable)]
+    })
+}
+
+fn ticks(events: &[Event]) -> impl Iterator<Item = &Tick> {
+    events.iter().filter_map(|event| match &event.fact {
+        Fact::Rollout(rollout::Event::Looked { tick, .. } | rollout::Event::Counted { tick, .. }) => {
+            Some(tick)
+        }
+        _ => None,
+    })
 }

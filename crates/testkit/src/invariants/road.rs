@@ -1,7 +1,10 @@
 //! What a plan promises of each step, reckoned here from its settings alone and not with the model's own course.
 
+use patchline_model::digest::Digest;
 use patchline_model::share::Share;
-use patchline_model::stage::plan::{Plan, Strategy};
+use patchline_model::stage::phase::Phase;
+use patchline_model::stage::plan::{Arm, Canary, Flag, Plan, Strategy};
+use patchline_model::stage::traffic::{Others, Traffic};
 use patchline_model::time::Seconds;
 
 /// One step as the plan states it.
@@ -18,6 +21,8 @@ pub struct Promised {
 pub fn steps(plan: &Plan) -> usize {
     let count = match &plan.strategy {
         Strategy::Canary(canary) => return canary.steps.len(),
+        Strategy::Flag(flag) => return flag.steps.len(),
+        Strategy::Shadow(_) => 1,
         Strategy::BlueGreen(_) => 2,
         Strategy::Rolling(rolling) => plan.instances.div_ceil(rolling.batch).saturating_sub(1).max(1),
     };
@@ -27,12 +32,13 @@ pub fn steps(plan: &Plan) -> usize {
 pub fn promised(plan: &Plan, step: usize) -> Option<Promised> {
     let none = Share::NONE;
     match &plan.strategy {
-        Strategy::Canary(canary) => canary.steps.get(step).map(|step| Promised {
-            filling: none,
-            share: step.share,
-            bake: step.bake,
-            gate: step.gate,
-        }),
+        Strategy::Canary(Canary { steps, .. }) | Strategy::Flag(Flag { steps, .. }) => steps
+            .get(step)
+            .map(|step| Promised { filling: none, share: step.share, bake: step.bake, gate: step.gate }),
+        Strategy::Shadow(shadow) => {
+            let bake = shadow.bake;
+            (step == 0).then_some(Promised { filling: none, share: none, bake, gate: false })
+        }
         Strategy::BlueGreen(blue_green) => match step {
             0 => Some(Promised { filling: none, share: none, bake: blue_green.preview, gate: false }),
             1 => {
@@ -55,7 +61,9 @@ pub fn promised(plan: &Plan, step: usize) -> Option<Promised> {
 pub fn whole(plan: &Plan) -> u32 {
     match &plan.strategy {
         Strategy::Rolling(rolling) => plan.instances - rolling.max_unavailable,
-        Strategy::Canary(_) | Strategy::BlueGreen(_) => plan.instances,
+        Strategy::Canary(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) | Strategy::Shadow(_) => {
+            plan.instances
+        }
     }
 }
 
@@ -68,9 +76,44 @@ pub fn carry(plan: &Plan, instances: u32, share: Share) -> bool {
 /// Whether the plan sizes the new version by its share from the first step on. A canary is as large as the plan says.
 pub fn sizes_the_new(plan: &Plan) -> bool {
     match &plan.strategy {
-        Strategy::Canary(_) => false,
-        Strategy::Rolling(_) | Strategy::BlueGreen(_) => true,
+        Strategy::Canary(_) | Strategy::Shadow(_) => false,
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => true,
     }
+}
+
+pub fn is_flag(plan: &Plan) -> bool {
+    matches!(plan.strategy, Strategy::Flag(_))
+}
+
+/// Whether requests are told apart as the plan says in this phase.
+pub fn is_led(plan: &Plan, phase: &Phase, traffic: &Traffic) -> bool {
+    let cohort = match &plan.strategy {
+        Strategy::Canary(canary) => canary.cohort.as_ref(),
+        Strategy::Flag(flag) => Some(&flag.cohort),
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Shadow(_) => None,
+    };
+    let mirror = match &plan.strategy {
+        Strategy::Shadow(shadow) => Some(&shadow.mirror),
+        Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => None,
+    };
+    match (phase, traffic) {
+        (Phase::Watching { .. } | Phase::Growing, Traffic::ByKey { cohort: asked, others }) => {
+            cohort == Some(asked) && *others == Others::Stable
+        }
+        (Phase::Watching { .. }, Traffic::Mirrored(asked)) => mirror == Some(asked),
+        (Phase::Watching { .. }, Traffic::ByTurns) => cohort.is_none() && mirror.is_none(),
+        (Phase::Growing, Traffic::ByTurns) => cohort.is_none(),
+        (_, Traffic::ByKey { cohort: asked, .. }) => cohort.is_some_and(|cohort| cohort.by == asked.by),
+        (_, Traffic::Mirrored(_)) => false,
+        (_, Traffic::ByTurns) => true,
+    }
+}
+
+/// Whether an arm is told of the plan's flag that it is on in the new version and off in the other.
+pub fn is_told(plan: &Plan, arm: &Arm, new: &Digest) -> bool {
+    let Strategy::Flag(flag) = &plan.strategy else { return arm.flags.is_empty() };
+    let is_on = arm.version.artifact == *new;
+    matches!(&arm.flags[..], [told] if told.flag == flag.flag && told.is_on == is_on)
 }
 
 fn rounded_up(part: u32, whole: u32) -> Share {

@@ -113,7 +113,11 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
         Event::PromotionDecided => {
             says(before.paused.is_none(), "nothing goes forward while paused")?;
             says(is_complete(seen), "no promotion while data is missing")?;
-            says(before.hurried || shows_promotion(seen), "promotion only on evidence, or on a person's word")
+            says(
+                before.hurried || shows_promotion(seen),
+                "promotion only on evidence, or on a person's word",
+            )?;
+            says(before.hurried || answers_alike(seen), "a shadow is promoted by answers that agree")
         }
         Event::BakeBegun => {
             says(before.phase == Phase::Growing && met(), "all traffic only with all of the capacity")
@@ -213,7 +217,9 @@ fn may_leave(seen: Seen<'_>, step: usize) -> Result<bool, Breach> {
         Some(Strategy::BlueGreen(blue_green)) => {
             step > 0 || blue_green.smoke.is_none() || seen.before.rollout.smoke == SmokeTest::Passed
         }
-        Some(Strategy::Canary(_) | Strategy::Rolling(_)) | None => true,
+        Some(Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::Flag(_) | Strategy::Shadow(_)) | None => {
+            true
+        }
     };
     hold(tried, "no user meets what its smoke test has not passed", seen.patch(), || format!("step {step}"))?;
     let open = !gated || gate == Gate::Opened;
@@ -228,8 +234,18 @@ fn is_undecided(phase: &Phase) -> bool {
 fn last_bake(plan: &Plan) -> Option<Seconds> {
     match &plan.strategy {
         Strategy::Canary(canary) => canary.end.as_ref().map(|end| end.bake),
+        Strategy::Flag(flag) => flag.end.as_ref().map(|end| end.bake),
+        Strategy::Shadow(shadow) => Some(shadow.end.bake),
         Strategy::Rolling(_) | Strategy::BlueGreen(_) => None,
     }
+}
+
+/// Whether a shadow's version truly answers like the one that runs; a judge that lies has no numbers to show.
+fn answers_alike(seen: Seen<'_>) -> bool {
+    let state = &seen.before.rollout;
+    let is_shadow = state.plan.as_ref().is_some_and(|plan| matches!(plan.strategy, Strategy::Shadow(_)));
+    let lies = state.judgement.as_ref().is_some_and(|judgement| judgement.readings.is_empty());
+    !is_shadow || lies || seen.planned.differs <= 0.1
 }
 
 /// What is stored of a look is what the judge said.
