@@ -3,5 +3,6 @@
 pub mod actions;
 pub mod blobs;
 pub mod facts;
+pub mod ofrep;
 pub mod patches;
 pub mod stream;

@@ -10,7 +10,7 @@ use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
-use crate::api::{actions, blobs, patches, stream};
+use crate::api::{actions, blobs, ofrep, patches, stream};
 use crate::guard::{self, MOST_BODY_BYTES};
 use crate::listener::{Limited, MOST_CONNECTIONS};
 use crate::pages::show;
@@ -64,6 +64,8 @@ fn routes(shared: Shared) -> Router {
         .route("/api/v1/patches/{id}/events", get(patches::events))
         .route("/api/v1/patches/{id}/{action}", post(actions::act))
         .route("/api/v1/blobs/{digest}", get(blobs::blob))
+        .route("/ofrep/v1/evaluate/flags", post(ofrep::all))
+        .route("/ofrep/v1/evaluate/flags/{key}", post(ofrep::one))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

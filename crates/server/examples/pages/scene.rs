@@ -82,6 +82,18 @@ impl Story {
         self.machine(0.0, Fact::Detect(detect::Event::Opened(Box::new(opening))))
     }
 
+    /// As `opened`, with another way of rolling out.
+    pub fn opened_by(&mut self, service: &str, tier: u8, strategy: Strategy) -> &mut Self {
+        self.opened(service, tier);
+        if let Some(Fact::Detect(detect::Event::Opened(opening))) =
+            self.events.first_mut().map(|event| &mut event.fact)
+            && let Some(run) = &mut opening.service.run
+        {
+            run.plan.strategy = strategy;
+        }
+        self
+    }
+
     pub fn found(&mut self, advisory: &str, package: &str, summary: &str, vector: &str) -> &mut Self {
         let findings = vec![finding(advisory, package, summary, vector)];
         let Fact::Detect(detect::Event::Opened(opening)) = &self.events[0].fact else { return self };

@@ -3,9 +3,11 @@
 use maud::{Markup, html};
 use patchline_model::event::Event;
 use patchline_model::patch::Patch;
+use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
-use patchline_model::stage::plan::Plan;
+use patchline_model::stage::plan::{Plan, Strategy};
 use patchline_model::stage::rollout::{JudgeAnswer, Judgement, Totals};
+use patchline_model::stage::traffic::Mirrored;
 use patchline_model::strategy::course::course;
 use patchline_model::time::Timestamp;
 use patchline_model::view::board::waits_at_gate;
@@ -29,6 +31,7 @@ pub fn section(patch: &Patch, events: &[Event], now: Timestamp) -> Option<Markup
         @if let Some(cause) = &rollout.cause { p.banner.bad { strong { "Taken back: " } (cause_text(cause)) } }
         (steps(plan, &rollout.phase))
         (totals(patch, &rollout.totals))
+        (mirrored(plan, &rollout.mirrored))
         @if let Some(series) = Series::of(events, now) {
             @if series.points.is_empty() { p.muted { "Nobody has looked yet." } }
             @else { (chart::charts(&series)) }
@@ -74,7 +77,7 @@ fn steps(plan: &Plan, phase: &Phase) -> Markup {
             @for (index, step) in course.stations.iter().take(MOST_STEPS).enumerate() {
                 @let is_now = matches!(phase, Phase::Watching { step } if *step == index);
                 li aria-current=[is_now.then_some("step")] {
-                    strong { (step.share) } " " span.muted { "for " (words::span(step.bake.0 as f64)) @if step.gate { ", then a gate" } }
+                    @if let Some(mirror) = &step.mirror { strong { (mirror.share) " mirrored" } } @else { strong { (step.share) } } " " span.muted { "for " (words::span(step.bake.0 as f64)) @if step.gate { ", then a gate" } }
                 }
             }
             @if let Some(end) = &course.end {
@@ -104,6 +107,39 @@ fn totals(patch: &Patch, totals: &Totals) -> Markup {
             div { dt { "Failed by shifting" } dd { (words::number(totals.unrouted)) } dd.sub { "no version could be reached" } }
             @if let Some((decided, confirmed)) = took {
                 div { dt { "Time to take it back" } dd { (words::span(confirmed.seconds_since(decided))) } dd.sub { "decision to no share" } }
+            }
+        }
+    }
+}
+
+/// What a shadow's copies came to.
+fn mirrored(plan: &Plan, mirrored: &Mirrored) -> Markup {
+    let Strategy::Shadow(shadow) = &plan.strategy else { return html! {} };
+    let kinds = [
+        ("no whole answer", mirrored.unanswered),
+        ("another class of status", mirrored.class),
+        ("another status", mirrored.status),
+        ("another header", mirrored.header),
+        ("another body", mirrored.body),
+    ];
+    html! {
+        dl.figures {
+            div { dt { "Mirrored" } dd { (words::number(mirrored.pairs)) " " small { "pairs compared" } }
+                dd.sub { (words::number(mirrored.over_limit)) " not mirrored, too many at once" } }
+            div { dt { "Different answers" } dd { (words::number(mirrored.mismatches())) }
+                dd.sub { (words::percent(mirrored.mismatches(), mirrored.pairs)) ", " (shadow.most_mismatches) " may differ" } }
+            @if shadow.mirror.control != Share::NONE {
+                div { dt { "Asked twice of stable" } dd { (words::number(mirrored.controlled)) }
+                    dd.sub { (words::number(mirrored.worse)) " only new differs · " (words::number(mirrored.noise)) " only stable itself" } }
+            }
+        }
+        @if mirrored.mismatches() > 0 {
+            p.muted {
+                @for (index, (kind, count)) in kinds.iter().filter(|(_, count)| *count > 0).enumerate() {
+                    @if index > 0 { " · " }
+                    (words::number(*count)) " " (kind)
+                }
+                @if let Some(example) = &mirrored.example { ", as in " code { (example) } }
             }
         }
     }
@@ -144,10 +180,23 @@ fn versions(patch: &Patch, plan: &Plan) -> Markup {
             @if let Some(stable) = &rollout.stable { div.wide { dt { "Stable" } dd { code { (stable.artifact.short()) } " " (stable.label) } } }
             div { dt { "Instances" } dd { (plan.instances) " stable" @if let Some(first) = course(plan).stations.first() { ", " (first.new) " new at first" } } }
             div { dt { "Strategy" } dd { (plan.strategy.word()) } }
+            @if let Some(text) = told_apart(plan) { div.wide { dt { "Whom it meets" } dd { (text) } } }
             div { dt { "False alarm at most" } dd { (percent(plan.guards.alpha)) } }
             div { dt { "Harm that matters" } dd { (points(plan.guards.error_margin)) " points more failures" @if plan.guards.latency { ", or slower answers" } } }
             div { dt { "Looks" } dd { (rollout.ticks.len()) } }
         }
+    }
+}
+
+/// Users of a cohort, or none.
+fn told_apart(plan: &Plan) -> Option<String> {
+    match &plan.strategy {
+        Strategy::Canary(canary) => canary.cohort.as_ref().map(ToString::to_string),
+        Strategy::Flag(flag) => Some(format!("{}, by the flag {}", flag.cohort, flag.flag)),
+        Strategy::Shadow(shadow) => {
+            Some(format!("nobody while {} of the requests are mirrored", shadow.mirror.share))
+        }
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) => None,
     }
 }
 
