@@ -43,6 +43,27 @@ fn rolling(served: &Served) -> Story {
     story
 }
 
+#[tokio::test]
+async fn a_shadow_shows_its_copies_and_that_no_user_met_it() {
+    let served = Served::start().await;
+    let mut story = Story::new("Move time", clock::now(), &served.blobs);
+    story.opened_by("painter", 3, scene::shadow()).found("RUSTSEC-2020-0071", "time", "Segfault", HIGH);
+    story.proposed().built().verified().decided(Answer::Allow).started().step(0).shadows(10, 100, 3);
+    let id = served.tell(&mut story).await;
+    let page = served.get(&format!("/patches/{id}")).await.text;
+    for part in [
+        "50 % mirrored",
+        "pairs compared",
+        "1\u{202f}000",
+        "30 another body",
+        "GET /notes: the body",
+        "nobody while",
+    ] {
+        assert!(page.contains(part), "`{part}` is missing");
+    }
+    served.stop().await;
+}
+
 fn json_of(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error} in {text}"))
 }

@@ -8,9 +8,11 @@ use patchline_conductor::jobs::rollout::judge_settings;
 use patchline_judge::forecast::{
     BadOutlook, Detection, Forecast, Outlook, Regression, Spread, Step, detection, forecast, largest_share,
 };
+use patchline_judge::judge::Settings;
+use patchline_model::cohort::Cohort;
 use patchline_model::service::Service;
 use patchline_model::share::Share;
-use patchline_model::stage::plan::{Observed, Plan};
+use patchline_model::stage::plan::{Observed, Plan, Strategy};
 use patchline_model::strategy::course::course;
 use serde::Serialize;
 
@@ -32,6 +34,10 @@ const SLOWER: f64 = 1.2;
 #[derive(Serialize)]
 struct Told {
     service: String,
+    strategy: &'static str,
+    /// Whose requests the steps' shares are parts of, and which alone are compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cohort: Option<String>,
     requests_per_second: f64,
     base_error_rate: f64,
     /// Each step as if the rollout stayed there until its deadline.
@@ -44,7 +50,11 @@ struct Told {
 
 #[derive(Serialize)]
 struct AtStep {
+    /// Of the requests; of a shadow, the part that is mirrored.
     share: f64,
+    /// Copies are asked and thrown away: no user meets what is foretold here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    mirrored: bool,
     bake_seconds: f64,
     seen: Vec<Seen>,
 }
@@ -81,7 +91,7 @@ pub async fn run(arguments: PlanArguments, data: Option<PathBuf>) -> Result<Exit
     if arguments.format == Format::Table {
         note("the judge itself is asked, on seeded counts: this takes some seconds");
     }
-    let told = told(&service, &outlook, arguments.budget)?;
+    let told = told(&service, &run.plan, &outlook, arguments.budget)?;
     match arguments.format {
         Format::Json => say(&serde_json::json!(told).to_string()),
         Format::Table => tell(&told, &run.plan, counted_errors.is_some()),
@@ -94,22 +104,54 @@ fn outlook(plan: &Plan, requests_per_second: f64, base_error_rate: f64) -> Outlo
     let stations = course(plan).stations.into_iter().filter(|station| station.share != Share::NONE);
     let steps =
         stations.map(|station| Step { share: station.share.fraction(), bake_seconds: station.bake.0 as f64 });
-    Outlook {
+    let outlook = Outlook {
         steps: steps.collect(),
         requests_per_second,
         base_error_rate,
         deadline_seconds: plan.deadline.0 as f64,
         settings: judge_settings(plan),
+    };
+    match &plan.strategy {
+        // Each copy has its original beside it: two arms of the same size.
+        Strategy::Shadow(shadow) => Outlook {
+            steps: vec![Step { share: 0.5, bake_seconds: shadow.bake.0 as f64 }],
+            requests_per_second: 2.0 * requests_per_second * shadow.mirror.share.fraction(),
+            settings: Settings { answers: None, ..outlook.settings },
+            ..outlook
+        },
+        Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => outlook,
     }
 }
 
-fn told(service: &Service, outlook: &Outlook, budget: Option<f64>) -> Result<Told, Trouble> {
+/// The users to whom the plan's shares belong.
+fn cohort(plan: &Plan) -> Option<&Cohort> {
+    match &plan.strategy {
+        Strategy::Canary(canary) => canary.cohort.as_ref(),
+        Strategy::Flag(flag) => Some(&flag.cohort),
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Shadow(_) => None,
+    }
+}
+
+/// The part of the requests that a shadow mirrors.
+fn mirrored(plan: &Plan) -> Option<Share> {
+    match &plan.strategy {
+        Strategy::Shadow(shadow) => Some(shadow.mirror.share),
+        Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => None,
+    }
+}
+
+fn told(service: &Service, plan: &Plan, outlook: &Outlook, budget: Option<f64>) -> Result<Told, Trouble> {
+    let mirrored = mirrored(plan);
     let points = POINTS.map(|error_points| Regression { error_points, latency_factor: 1.0 });
     let slower = Regression { error_points: 0.0, latency_factor: SLOWER };
     let regressions: Vec<Regression> =
         points.into_iter().chain(outlook.settings.latency.then_some(slower)).collect();
+    let requests_per_second = match mirrored {
+        Some(share) => outlook.requests_per_second / (2.0 * share.fraction()),
+        None => outlook.requests_per_second,
+    };
     let refused = |error: BadOutlook| Trouble::usage(format!("could not foretell this plan: {error}"));
-    let at = |step: &Step| at_step(outlook, *step, &regressions);
+    let at = |step: &Step| at_step(outlook, *step, mirrored, &regressions);
     // A step each on a core of its own, as far as there are cores.
     let steps: Vec<Result<AtStep, BadOutlook>> = std::thread::scope(|scope| {
         let asked: Vec<_> = outlook.steps.iter().map(|step| scope.spawn(move || at(step))).collect();
@@ -124,25 +166,42 @@ fn told(service: &Service, outlook: &Outlook, budget: Option<f64>) -> Result<Tol
         let shares = POINTS.map(|points| share(points, failed_requests));
         Ok(Budget { failed_requests, shares: shares.into_iter().collect::<Result<_, _>>()? })
     };
+    let mut whole = forecast(outlook, points[1]).map_err(refused)?;
+    if mirrored.is_some() {
+        whole.ill.failed_requests = Spread { median: 0.0, p95: 0.0 };
+    }
     Ok(Told {
         service: service.name.to_string(),
-        requests_per_second: outlook.requests_per_second,
+        strategy: plan.strategy.word(),
+        cohort: cohort(plan).map(ToString::to_string),
+        requests_per_second,
         base_error_rate: outlook.base_error_rate,
         steps,
-        whole: forecast(outlook, points[1]).map_err(refused)?,
-        budget: budget.map(within).transpose().map_err(refused)?,
+        whole,
+        // A shadow's users meet none of it, so no share of them could be too large.
+        budget: budget.filter(|_| mirrored.is_none()).map(within).transpose().map_err(refused)?,
     })
 }
 
 /// What is seen of each regression if the rollout stays at this step.
-fn at_step(outlook: &Outlook, step: Step, regressions: &[Regression]) -> Result<AtStep, BadOutlook> {
+fn at_step(
+    outlook: &Outlook,
+    step: Step,
+    mirrored: Option<Share>,
+    regressions: &[Regression],
+) -> Result<AtStep, BadOutlook> {
     let stays = Step { bake_seconds: outlook.deadline_seconds, ..step };
     let alone = Outlook { steps: vec![stays], ..outlook.clone() };
     let see = |regression: &Regression| {
-        detection(&alone, *regression).map(|detection| Seen { regression: *regression, detection })
+        let mut detection = detection(&alone, *regression)?;
+        if mirrored.is_some() {
+            detection.failed_requests = Spread { median: 0.0, p95: 0.0 };
+        }
+        Ok::<Seen, BadOutlook>(Seen { regression: *regression, detection })
     };
     let seen = regressions.iter().map(see).collect::<Result<_, _>>()?;
-    Ok(AtStep { share: step.share, bake_seconds: step.bake_seconds, seen })
+    let share = mirrored.map_or(step.share, Share::fraction);
+    Ok(AtStep { share, mirrored: mirrored.is_some(), bake_seconds: step.bake_seconds, seen })
 }
 
 /// Requests a second and error rate of the service as it runs, all versions together.
@@ -184,19 +243,26 @@ fn tell(told: &Told, plan: &Plan, is_counted: bool) {
         told.requests_per_second,
         percent(told.base_error_rate)
     ));
+    if let Some(cohort) = &told.cohort {
+        say(&format!(
+            "Shares are shares of the {cohort}: state their requests, as in `--rps 5`, if they are not all."
+        ));
+    }
     for (number, step) in told.steps.iter().enumerate() {
         say("");
         let rate = step.share * told.requests_per_second;
+        let doing = if step.mirrored { " are mirrored, and users meet none of it" } else { "" };
         say(&format!(
-            "Step {}: {} of the requests ({rate:.1} a second), left after {} s at the earliest",
+            "Step {}: {} of the requests ({rate:.1} a second){doing}, left after {} s at the earliest",
             number + 1,
             percent(step.share),
             step.bake_seconds
         ));
-        let heading = ["  a version with", "is found in", "after", "canary requests", "failed by it"];
+        let requests = if step.mirrored { "copies" } else { "canary requests" };
+        let heading = ["  a version with", "is found in", "after", requests, "failed by it"];
         let rows = step.seen.iter().map(|Seen { regression, detection }| {
-            let is_slower = regression.error_points == 0.0;
-            let failed = if is_slower { "none".to_owned() } else { spread(detection.failed_requests, "") };
+            let is_harmless = step.mirrored || regression.error_points == 0.0;
+            let failed = if is_harmless { "none".to_owned() } else { spread(detection.failed_requests, "") };
             vec![
                 format!("  {}", name(*regression)),
                 format!("{} of {} runs", percent(detection.found), detection.runs),

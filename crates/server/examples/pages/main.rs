@@ -17,7 +17,7 @@ use patchline_model::stage::approve::Answer;
 use patchline_model::stage::rollout::Tick;
 use patchline_model::time::Timestamp;
 use patchline_server::App;
-use scene::{HIGH, MEDIUM, Story};
+use scene::{HIGH, MEDIUM, Story, shadow};
 
 #[tokio::main]
 #[allow(clippy::print_stdout)] // An example speaks to the terminal.
@@ -66,7 +66,16 @@ fn finished(blobs: &Blobs) -> Vec<Story> {
         bad.look(Tick::default());
     }
     bad.looks(12, 640.0, 0.05, 0.003, 0.003).step(1).looks(7, 640.0, 0.25, 0.003, 0.13).taken_back();
-    vec![good, bad]
+    let mut shadowed = Story::new("Move time 0.1.43 to 0.1.45", ago(600), blobs);
+    shadowed.opened_by("painter", 3, shadow()).found(
+        "RUSTSEC-2020-0071",
+        "time",
+        "Segfault when the zone is read",
+        MEDIUM,
+    );
+    shadowed.proposed().built().verified().decided(Answer::Allow).started();
+    shadowed.step(0).shadows(40, 120, 0).shadows(12, 120, 20);
+    vec![good, bad, shadowed]
 }
 
 /// One in every stage before the rollout.

@@ -18,9 +18,12 @@ use patchline_model::stage::approve::{self, Answer, Approval, Decision, Reason};
 use patchline_model::stage::build::{Artifact, Pair, Reproducible};
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
 use patchline_model::stage::generate::{Candidate, Kind, Move};
-use patchline_model::stage::plan::{Canary, Counts, Exit, Guards, Plan, Step, Strategy, Version};
+use patchline_model::stage::plan::{
+    Canary, Counts, Exit, Guards, Plan, Shadow, Step, Strategy, Version, WatchedEnd,
+};
 use patchline_model::stage::review::{End, Review};
 use patchline_model::stage::rollout::{Cause, JudgeAnswer, Judgement, Reading, Tick};
+use patchline_model::stage::traffic::{Met, Mirror, Mirrored};
 use patchline_model::stage::verify::{CheckResult, Checked, Verdict};
 use patchline_model::stage::{build, detect, generate, review, rollout, triage, verify};
 use patchline_model::time::{Seconds, Timestamp};
@@ -273,6 +276,31 @@ impl Story {
         self.rollout(1.01, rollout::Event::Looked { tick, cursor: None, judgement })
     }
 
+    /// So many looks at a shadow: pairs in each, and how many of their bodies differ.
+    pub fn shadows(&mut self, count: usize, pairs: u64, differ: u64) -> &mut Self {
+        let met = |requests| Some(Met { requests, errors: 0 });
+        for _ in 0..count {
+            let (stable, canary) = (self.counts(pairs as f64, 0.002), self.counts(pairs as f64, 0.002));
+            let mirrored = Mirrored {
+                pairs,
+                body: differ,
+                controlled: pairs / 10,
+                worse: differ / 10,
+                example: (differ > 0).then(|| "GET /notes: the body".to_owned()),
+                ..Mirrored::default()
+            };
+            self.look(Tick {
+                canary: Some(canary),
+                stable: Some(stable),
+                canary_met: met(0),
+                stable_met: met(2 * pairs),
+                mirrored: Some(mirrored),
+                signs: None,
+            });
+        }
+        self
+    }
+
     pub fn taken_back(&mut self) -> &mut Self {
         let reason = match self.events.last().map(|event| &event.fact) {
             Some(Fact::Rollout(rollout::Event::Looked { judgement, .. })) => judgement.reason.clone(),
@@ -345,6 +373,24 @@ impl Story {
 
 pub fn commit(text: &str) -> Commit {
     Digest::of(text.as_bytes()).hex()[..40].parse().expect("forty hex digits")
+}
+
+/// Half of the requests are mirrored, a tenth of the copies with a control.
+pub fn shadow() -> Strategy {
+    let share = |fraction| Share::from_fraction(fraction).expect("a share");
+    let mirror = Mirror {
+        share: share(0.5),
+        methods: vec!["GET".to_owned()],
+        headers: vec!["content-type".parse().expect("a token")],
+        control: share(0.1),
+    };
+    Strategy::Shadow(Shadow {
+        instances: 1,
+        mirror,
+        bake: Seconds(60),
+        most_mismatches: share(0.01),
+        end: WatchedEnd { bake: Seconds(60), hold_back: share(0.05) },
+    })
 }
 
 pub fn service_of(name: &str, tier: u8) -> Service {
