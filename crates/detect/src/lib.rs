@@ -5,6 +5,7 @@ pub mod detector;
 pub mod error;
 pub mod index;
 pub mod lockfile;
+pub mod name;
 pub mod osv;
 pub mod scan;
 pub mod version;

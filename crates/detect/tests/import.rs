@@ -166,8 +166,8 @@ fn what_cannot_be_ordered_is_skipped_with_the_reason() {
     assert_eq!(
         skipped,
         [
-            "1.json the versions of npm have no order here yet",
-            "2.json in part: the versions of PyPI have no order here yet",
+            "1.json advisories of npm are not kept here yet",
+            "2.json in part: advisories of PyPI are not kept here yet",
             "3.json it names no package",
             "readme not a `.json` file",
         ]

@@ -8,11 +8,10 @@ use patchline_model::package::Ecosystem;
 use serde::{Deserialize, Serialize};
 
 use crate::error::DetectError;
-use crate::index::file;
+use crate::index::file::{self, KEPT};
 use crate::index::intake::{Intake, Item, Limits};
 use crate::index::merge::{Records, gather, supersede, within};
 use crate::osv::record::Record;
-use crate::version::{ORDERED, Scheme};
 
 const NOT_OSV: &str = "give OSV records only (https://ossf.github.io/osv-schema/), one JSON object each";
 
@@ -42,7 +41,7 @@ pub fn import_within(paths: &[PathBuf], directory: &Path, limits: &Limits) -> Re
     fs::create_dir_all(directory).map_err(DetectError::write(directory))?;
     let _alone = lock(directory)?;
     let mut changed = Vec::new();
-    for (name, _) in ORDERED {
+    for name in KEPT {
         let ecosystem = Ecosystem(name.to_owned());
         let before = file::read(directory, &ecosystem)?;
         let mut stored = before.clone().unwrap_or_default();
@@ -78,7 +77,7 @@ fn read_all(
             Item::Skipped { name, why } => skipped.push((name.to_owned(), why.to_owned())),
             Item::Record { name, bytes } => {
                 let mut record = Record::parse(bytes).map_err(|error| not_osv(name, &error))?;
-                if let Some(why) = cut_to_ordered(&mut record) {
+                if let Some(why) = cut_to_kept(&mut record) {
                     skipped.push((name.to_owned(), why));
                 }
                 gather(&mut records, record);
@@ -93,25 +92,25 @@ fn read_all(
     Ok(records)
 }
 
-/// Takes out what no scheme orders, and says what that was.
-fn cut_to_ordered(record: &mut Record) -> Option<String> {
+/// Takes out what is not kept, and says what that was.
+fn cut_to_kept(record: &mut Record) -> Option<String> {
     if record.affected.is_empty() {
         return Some("it names no package".to_owned());
     }
-    let mut without_order: Vec<String> = Vec::new();
+    let mut left_out: Vec<String> = Vec::new();
     record.affected.retain(|part| {
         let ecosystem = part.package.as_ref().map(|named| &named.ecosystem);
-        let ordered = ecosystem.is_some_and(|ecosystem| Scheme::of(ecosystem).is_some());
+        let kept = ecosystem.is_some_and(|ecosystem| KEPT.contains(&ecosystem.0.as_str()));
         let name = ecosystem.map_or("commits without a package", |ecosystem| ecosystem.0.as_str());
-        if !ordered && without_order.len() < 10 && !without_order.iter().any(|known| known == name) {
-            without_order.push(name.chars().filter(|character| !character.is_control()).take(60).collect());
+        if !kept && left_out.len() < 10 && !left_out.iter().any(|known| known == name) {
+            left_out.push(name.chars().filter(|character| !character.is_control()).take(60).collect());
         }
-        ordered
+        kept
     });
     let whole = if record.affected.is_empty() { "" } else { "in part: " };
-    match without_order.is_empty() {
+    match left_out.is_empty() {
         true => None,
-        false => Some(format!("{whole}the versions of {} have no order here yet", without_order.join(", "))),
+        false => Some(format!("{whole}advisories of {} are not kept here yet", left_out.join(", "))),
     }
 }
 

@@ -12,6 +12,9 @@ use crate::error::DetectError;
 use crate::index::merge::Records;
 use crate::osv::record::Record;
 
+/// The ecosystems whose advisories are kept. The versions of many more can be ordered.
+pub const KEPT: [&str; 1] = ["crates.io"];
+
 /// The format that is written. It is raised when an older Patchline would misread the file.
 const FORMAT: u32 = 1;
 const LARGEST_FILE: u64 = 1 << 30;

@@ -7,12 +7,12 @@ use patchline_model::package::{Ecosystem, Package};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DetectError;
-use crate::index::file;
+use crate::index::file::{self, KEPT};
 use crate::index::merge::Records;
 use crate::osv::affected::{Details, Verdict, judge};
 use crate::osv::alias::{groups, rank};
 use crate::osv::record::Record;
-use crate::version::{ORDERED, Scheme};
+use crate::version::{Scheme, Version};
 
 /// Facts that come with the binary, so that the example shows something without any import.
 const BUILT_IN: [&str; 1] = [include_str!("../../data/RUSTSEC-2018-0006.json")];
@@ -74,7 +74,7 @@ impl Advisories {
     pub fn open(directory: &Path) -> Result<Self, DetectError> {
         let mut from = Vec::new();
         let mut records = built_in();
-        for (name, _) in ORDERED {
+        for name in KEPT {
             let ecosystem = Ecosystem(name.to_owned());
             if let Some(imported) = file::read(directory, &ecosystem)? {
                 from.push(file::path(directory, &ecosystem).display().to_string());
@@ -196,12 +196,15 @@ fn problem(
 /// A version that one advisory calls fixed may be within another one, or within another range of the same.
 fn fixed(members: &[&(&Record, Details)], package: &Package) -> Vec<String> {
     let mut candidates: Vec<&String> = members.iter().flat_map(|(_, details)| &details.fixed).collect();
-    let order = |text: &String| Scheme::of(&package.ecosystem).and_then(|scheme| scheme.parse(text));
-    candidates.sort_by_cached_key(|text| order(text));
-    candidates.dedup_by(|left, right| order(left) == order(right));
+    candidates.sort_by_cached_key(|text| in_order(package, text));
+    candidates.dedup_by(|left, right| in_order(package, left) == in_order(package, right));
     candidates.retain(|version| {
         let then = Package { version: (*version).clone(), ..package.clone() };
         members.iter().all(|(record, _)| judge(record, &then) == Verdict::Unaffected)
     });
     candidates.into_iter().cloned().collect()
+}
+
+fn in_order<'a>(package: &Package, text: &'a str) -> Option<Version<'a>> {
+    Scheme::of(&package.ecosystem).and_then(|scheme| scheme.parse(text))
 }

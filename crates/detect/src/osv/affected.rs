@@ -38,9 +38,9 @@ enum Part<'a> {
 
 /// A version in an event. `introduced: "0"` stands before every version, `limit: "*"` behind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Bound {
+enum Bound<'a> {
     Start,
-    At(Version),
+    At(Version<'a>),
     End,
 }
 
@@ -125,7 +125,7 @@ fn covers(range: &Range, scheme: Scheme, version: &str) -> Result<bool, String> 
     Ok(vulnerable)
 }
 
-fn read(scheme: Scheme, text: &str) -> Result<Bound, String> {
+fn read(scheme: Scheme, text: &str) -> Result<Bound<'_>, String> {
     scheme.parse(text).map(Bound::At).ok_or_else(|| {
         let shown: String = text.chars().take(60).collect();
         format!("{shown:?} is not a version")
@@ -158,7 +158,7 @@ fn details(record: &Record, package: &Package, hits: &[(&Affected, Vec<&Range>)]
 fn fixed_above<'a>(ranges: impl Iterator<Item = &'a Range>, package: &Package) -> Vec<String> {
     let Some(scheme) = Scheme::of(&package.ecosystem) else { return Vec::new() };
     let Some(installed) = scheme.parse(&package.version) else { return Vec::new() };
-    let mut fixed: Vec<(Version, &String)> = Vec::new();
+    let mut fixed: Vec<(Version<'_>, &String)> = Vec::new();
     for range in ranges.filter(|range| range.kind != RangeKind::Git) {
         for event in &range.events {
             let Event::Fixed(text) = event else { continue };

@@ -40,7 +40,7 @@ pub fn import(arguments: &ImportArguments, data: Option<&Path>) -> Result<Exit, 
     }
     if imported.records == 0 {
         return Err(Trouble::input(
-            "nothing of it can be used: no record is of an ecosystem that this version orders",
+            "nothing of it can be used: no record is of an ecosystem whose advisories are kept",
         ));
     }
     Ok(Exit::Done)
