@@ -200,12 +200,20 @@ pub enum DbCommand {
     Import(ImportArguments),
     /// Show what is there and how old it is
     Status,
+    /// Compare versions as their ecosystem does: `A B` a line on standard input, `<`, `=`, `>` or `?` a line on standard output
+    Compare(CompareArguments),
 }
 
 #[derive(Debug, Args)]
 pub struct ImportArguments {
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct CompareArguments {
+    /// The ecosystem by its OSV name, as in `PyPI`, `Maven` or `Debian:12`
+    pub ecosystem: String,
 }
 
 #[derive(Debug, Args)]

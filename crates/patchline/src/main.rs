@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod exit;
+mod nearest;
 mod settings;
 mod terminal;
 mod wire;
@@ -13,6 +14,7 @@ use clap::Parser as _;
 
 use crate::cli::{Cli, Command, DbCommand, JudgeCommand};
 use crate::commands::control::{self, Control};
+use crate::commands::db::compare;
 use crate::commands::{
     approve, db, demo, down, explain, fix, init, judge, plan, process_host, scan, serve, status,
 };
@@ -49,6 +51,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Rollback(arguments) => block_on(control::run(Control::Rollback, arguments, data)),
         Command::Retry(arguments) => block_on(control::run(Control::Retry, arguments, data)),
         Command::Db(DbCommand::Import(arguments)) => db::import(&arguments, data.as_deref()),
+        Command::Db(DbCommand::Compare(arguments)) => compare::run(&arguments),
         Command::Db(DbCommand::Status) => db::status(data.as_deref()),
         Command::Judge(JudgeCommand { stdin: _ }) => judge::run(),
         Command::ProcessHost(arguments) => block_on(process_host::run(arguments)),

@@ -1,5 +1,7 @@
 //! `db import` and `db status`: the advisories that scans match against.
 
+pub mod compare;
+
 use patchline_model::failure::in_full;
 use std::path::Path;
 

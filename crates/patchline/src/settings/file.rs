@@ -6,6 +6,7 @@ use patchline_model::service::{Build, Name, Reproducer, Service, Tier};
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::nearest::nearest;
 use crate::settings::caret::{Problem, Source};
 use crate::settings::rollout::{GuardsSection, RolloutSection, RunSection, run_of};
 use crate::settings::value::{command, inside, parsed, text};
@@ -111,27 +112,6 @@ fn unreadable(error: &toml::de::Error) -> Problem {
 
 fn quoted(message: &str) -> Option<&str> {
     message.split('`').nth(1)
-}
-
-/// The known key that is closest, if it is close enough to be meant.
-fn nearest<'a>(wrong: &str, known: &[&'a str]) -> Option<&'a str> {
-    let best = known.iter().map(|key| (distance(wrong, key), *key)).min()?;
-    (best.0 <= 1 + wrong.chars().count() / 3).then_some(best.1)
-}
-
-/// Levenshtein's distance.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().take(100).enumerate() {
-        let mut before = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in other.iter().enumerate() {
-            let substituted = before + usize::from(a != *b);
-            before = row[j + 1];
-            row[j + 1] = substituted.min(before + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 fn reproducer(section: &ReproducerSection) -> Result<Reproducer, Problem> {
