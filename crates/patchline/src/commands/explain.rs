@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use patchline_conductor::jobs::rollout::replay;
 use patchline_conductor::projection::Known;
 use patchline_model::stage::approve::{Answer, Decision};
+use patchline_model::stage::plan::Strategy;
 use patchline_model::view::board::card;
 use patchline_model::view::story::cause_text;
 use serde_json::json;
@@ -25,7 +26,7 @@ pub async fn run(arguments: ExplainArguments, data: Option<PathBuf>) -> Result<E
             let value = json!({
                 "card": card(patch), "priorities": patch.triage.priorities, "decision": patch.approve.decision,
                 "approvals": patch.approve.approvals, "verdict": patch.verify.verdict, "judgement": patch.rollout.judgement,
-                "cause": patch.rollout.cause, "totals": patch.rollout.totals,
+                "cause": patch.rollout.cause, "totals": patch.rollout.totals, "mirrored": patch.rollout.mirrored,
             });
             say(&value.to_string());
         }
@@ -93,6 +94,16 @@ fn judged(known: &Known) -> Result<(), Trouble> {
     }
     if let Some(cause) = &rollout.cause {
         say(&format!("taken back: {}", cause_text(cause)));
+    }
+    if let Strategy::Shadow(_) = &plan.strategy {
+        let mirrored = &rollout.mirrored;
+        let example = mirrored.example.as_ref().map(|text| format!(", as in {text}")).unwrap_or_default();
+        say(&format!(
+            "copies: {} answered beside stable, {} otherwise{example}; {} not sent, too many at once",
+            mirrored.pairs,
+            mirrored.mismatches(),
+            mirrored.over_limit
+        ));
     }
     let totals = &rollout.totals;
     say(&format!(

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 const USERS: usize = 4;
+
+const SESSIONS: u64 = 200;
 
 /// Between two requests of one user: about 300 requests a second in all.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -114,7 +116,11 @@ fn ask(connection: &mut Option<BufReader<TcpStream>>, port: u16) -> io::Result<A
         Some(reader) => reader,
         None => BufReader::new(connect(port)?),
     };
-    reader.get_mut().write_all(b"GET /greeting HTTP/1.1\r\nhost: tiny\r\n\r\n")?;
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    // Many sessions, so that a cohort has members on both sides.
+    let session = ASKED.fetch_add(1, Ordering::Relaxed) % SESSIONS;
+    let request = format!("GET /greeting HTTP/1.1\r\nhost: tiny\r\ncookie: session=s-{session}\r\n\r\n");
+    reader.get_mut().write_all(request.as_bytes())?;
     let answer = read(&mut reader)?;
     *connection = Some(reader);
     Ok(answer)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use patchline_model::cohort::{Cohort, Field};
 use patchline_model::context::{Board, Context};
 use patchline_model::digest::Digest;
 use patchline_model::id::{JobId, PatchId, Stage};
@@ -10,10 +11,11 @@ use patchline_model::service::{Build, CommandLine, Run, Service, Tier};
 use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{
-    Arm, BlueGreen, Desired, Exit, Guards, Observed, Plan, Rolling, Strategy, Version,
+    Arm, BlueGreen, Desired, Exit, Flag, Guards, Observed, Plan, Rolling, Shadow, Step, Strategy, Version,
+    WatchedEnd,
 };
 use patchline_model::stage::rollout::{self, Event, JudgeAnswer, Judgement, Outcome, State};
-use patchline_model::stage::traffic::Traffic;
+use patchline_model::stage::traffic::{Mirror, Traffic};
 use patchline_model::stage::walk;
 use patchline_model::time::{Seconds, Timestamp};
 use patchline_rollout::process::target::Processes;
@@ -171,6 +173,28 @@ fn blue_green() -> Strategy {
     Strategy::BlueGreen(BlueGreen { preview: Seconds(2), bake: Seconds(2), hold_back, smoke: None })
 }
 
+/// Half of the users with a session would have the flag on; these have none, and meet the new version at the end.
+fn flag() -> Strategy {
+    let token = |text: &str| text.parse().expect("a token");
+    let steps =
+        vec![Step { share: Share::from_fraction(0.5).expect("a share"), bake: Seconds(2), gate: false }];
+    let cohort = Cohort { by: Field::Cookie(token("session")), only: None };
+    Strategy::Flag(Flag { flag: token("new-way"), cohort, steps, end: None })
+}
+
+fn shadow() -> Strategy {
+    let share = |fraction| Share::from_fraction(fraction).expect("a share");
+    let mirror = Mirror {
+        share: share(0.5),
+        methods: vec!["GET".to_owned()],
+        headers: Vec::new(),
+        control: share(0.5),
+    };
+    let end = WatchedEnd { bake: Seconds(2), hold_back: share(0.1) };
+    let most_mismatches = share(0.01);
+    Strategy::Shadow(Shadow { instances: 1, mirror, bake: Seconds(2), most_mismatches, end })
+}
+
 /// Forward to the end; no user's request fails, and the shares that were in force only grow.
 async fn promoted(strategy: Strategy) {
     let mut walk = Walk::begin(strategy).await;
@@ -221,4 +245,31 @@ async fn blue_green_fails_no_request_on_its_way_to_the_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn blue_green_fails_no_request_on_its_way_back() {
     taken_back(blue_green()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flag_fails_no_request_on_its_way_to_the_end() {
+    promoted(flag()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shadow_fails_no_request_on_its_way_to_the_end_and_meets_nobody_before() {
+    promoted(shadow()).await;
+    let mut walk = Walk::begin(shadow()).await;
+    let load = Load::start(&walk.address, 4);
+    walk.until(JudgeAnswer::Continue, |phase| *phase == Phase::Watching { step: 0 }).await;
+    let mirrored = async {
+        while walk.state.mirrored.pairs == 0 {
+            walk.look(JudgeAnswer::Continue).await;
+        }
+    };
+    tokio::time::timeout(LONG, mirrored).await.expect("copies are compared");
+    walk.until(JudgeAnswer::Rollback, |phase| *phase == Phase::RolledBack).await;
+    let answers = load.stop().await;
+    assert!(failures(&answers).is_empty(), "{:?}", failures(&answers));
+    assert_eq!(count(&answers, "stable"), answers.len() as u64, "users met stable alone");
+    assert!(walk.state.mirrored.pairs > 0, "{:?}", walk.state.mirrored);
+    assert_eq!(walk.state.mirrored.mismatches(), 0, "{:?}", walk.state.mirrored);
+    assert_eq!(walk.state.totals.canary_requests, 0);
+    walk.stop().await;
 }
