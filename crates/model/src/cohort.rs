@@ -59,8 +59,8 @@ impl Bucket {
     pub fn of(service: &str, key: &[u8]) -> Self {
         let hash =
             Sha256::new().chain_update(service.as_bytes()).chain_update([0]).chain_update(key).finalize();
-        let first = hash.iter().take(8).fold(0u64, |number, byte| number << 8 | u64::from(*byte));
-        let ppm = u128::from(first) * u128::from(Share::ALL.ppm()) >> 64;
+        let first = hash.iter().take(8).fold(0u64, |number, byte| (number << 8) | u64::from(*byte));
+        let ppm = (u128::from(first) * u128::from(Share::ALL.ppm())) >> 64;
         Self(u32::try_from(ppm).expect("a part of a million fits"))
     }
 

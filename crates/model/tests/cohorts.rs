@@ -196,7 +196,8 @@ fn mirrored_answers_are_evidence_and_no_users_requests() {
     let state = &second.patch.rollout;
     let tick = state.ticks.last().expect("a look");
     assert_eq!(tick.canary.as_ref().map(|counts| counts.requests), Some(50));
-    assert_eq!((tick.canary_met, tick.stable_met), (met(0), met(100)));
+    let apart = tick.apart.as_deref().expect("users met something else");
+    assert_eq!((apart.canary, apart.stable), (met(0), met(100)));
     assert_eq!(state.mirrored.mismatches(), 5);
     assert_eq!(state.mirrored.example.as_deref(), Some("GET /: the body"));
     let before = &watching.patch.rollout.totals;
@@ -204,7 +205,7 @@ fn mirrored_answers_are_evidence_and_no_users_requests() {
     assert_eq!(state.totals, totals, "users met the stable version alone");
     let third = second.clone().answered(look(&second, 50, 1100));
     let tick = third.patch.rollout.ticks.last().expect("a look");
-    assert_eq!(tick.mirrored, Some(Mirrored::default()), "an old example is not told again");
+    assert_eq!(tick.mirrored(), Some(&Mirrored::default()), "an old example is not told again");
 }
 
 fn met(requests: u64) -> Option<Met> {

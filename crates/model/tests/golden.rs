@@ -22,7 +22,7 @@ use patchline_model::stage::generate;
 use patchline_model::stage::plan::{Counts, Plan, Strategy, Usage, Version};
 use patchline_model::stage::review::{self, End};
 use patchline_model::stage::rollout::{self, Cause, Cursor, JudgeAnswer, Signs, Tick};
-use patchline_model::stage::traffic::{Met, Mirrored};
+use patchline_model::stage::traffic::{Apart, Met, Mirrored};
 use patchline_model::stage::triage::{self, Priority};
 use patchline_model::stage::verify::CheckResult;
 use patchline_model::stage::{build, verify};
@@ -68,7 +68,7 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Rollout(rollout::Event::BakeBegun) => "rollout_bake_begun",
         Fact::Rollout(rollout::Event::StableReturned { .. }) => "rollout_stable_returned",
         Fact::Rollout(rollout::Event::StepEntered { .. }) => "rollout_step_entered",
-        Fact::Rollout(rollout::Event::Looked { tick, .. }) if tick.mirrored.is_some() => {
+        Fact::Rollout(rollout::Event::Looked { tick, .. }) if tick.apart.is_some() => {
             "rollout_looked_mirrored"
         }
         Fact::Rollout(rollout::Event::Looked { tick, .. }) if tick.signs.is_some() => "rollout_looked_signs",
@@ -188,14 +188,9 @@ fn moves() -> Vec<Fact> {
         example: Some(text("GET /notes: the body")),
         ..Mirrored::default()
     });
-    let shadowed = Tick {
-        stable: Some(counts(5)),
-        canary_met: met(0),
-        stable_met: met(80),
-        mirrored: mirrored.clone(),
-        ..tick.clone()
-    };
-    let seen = Cursor { canary_met: met(0), stable_met: met(9000), mirrored, ..cursor.clone() };
+    let apart = |stable| Apart { canary: met(0), stable: met(stable), mirrored: mirrored.clone() }.kept();
+    let shadowed = Tick { stable: Some(counts(5)), apart: apart(80), ..tick.clone() };
+    let seen = Cursor { apart: apart(9000), ..cursor.clone() };
     let new = Version { artifact: Digest::of(b"new"), label: text("1111111111 (yaml-rust 0.4.1)") };
     let reason = text("because");
     let started = |plan: Plan| rollout::Event::Started {

@@ -430,7 +430,7 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
         (Fault::CopiesAreUsers, Ok(mut events)) => {
             for event in &mut events {
                 if let Fact::Rollout(rollout::Event::Looked { tick, .. }) = &mut event.fact {
-                    tick.canary_met = None;
+                    tick.apart.iter_mut().for_each(|apart| apart.canary = None);
                 }
             }
             Ok(events)

@@ -227,7 +227,7 @@ impl Hands {
 }
 
 fn look(judge: &mut Judge, tick: &Tick) -> Verdict {
-    if let Some(mirrored) = &tick.mirrored {
+    if let Some(mirrored) = tick.mirrored() {
         let worse = mirrored.mismatches();
         judge.compare(&Answers { pairs: mirrored.pairs, worse, noise: 0, example: mirrored.example.clone() });
     }

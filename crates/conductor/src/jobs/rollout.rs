@@ -202,7 +202,7 @@ fn judge(hands: &Hands, patch: &Patch, observed: &Observed) -> Result<Judgement,
 
 /// One look of the judge: first what was mirrored, then both arms.
 fn look(judge: &mut Judge, limits: Option<AnswerLimits>, tick: &Tick) -> Verdict {
-    if let (Some(limits), Some(mirrored)) = (limits, &tick.mirrored) {
+    if let (Some(limits), Some(mirrored)) = (limits, tick.mirrored()) {
         judge.compare(&answers(limits, mirrored));
     }
     judge.observe(&for_judge(tick))

@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::share::Share;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Smoke, Usage, Version};
-use crate::stage::traffic::{Met, Mirrored, Traffic};
+use crate::stage::traffic::{Apart, Met, Mirrored, Traffic};
 use crate::strategy::course::course;
 use crate::strategy::desired::{Progress, desired};
 use crate::strategy::station::{Course, Left};
@@ -22,13 +22,8 @@ pub struct Tick {
     pub stable: Option<Counts>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signs: Option<Box<Signs>>,
-    /// What users met of each version, where that is not what was compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary_met: Option<Met>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stable_met: Option<Met>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mirrored: Option<Mirrored>,
+    pub apart: Option<Box<Apart>>,
 }
 
 /// What a look saw beside the requests.
@@ -111,11 +106,7 @@ pub struct Cursor {
     pub stable: Option<Counts>,
     pub unrouted: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub canary_met: Option<Met>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stable_met: Option<Met>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mirrored: Option<Mirrored>,
+    pub apart: Option<Box<Apart>>,
 }
 
 /// What users met in this rollout, summed over its looks: also those who are not compared, and no mirrors.
@@ -321,13 +312,7 @@ impl Cursor {
             canary: Some(later(&self.canary, &tick.canary)?),
             stable: Some(later(&self.stable, &tick.stable)?),
             unrouted: self.unrouted,
-            canary_met: self.canary_met.map(|before| before.plus(tick.met_canary())),
-            stable_met: self.stable_met.map(|before| before.plus(tick.met_stable())),
-            mirrored: self
-                .mirrored
-                .as_ref()
-                .zip(tick.mirrored.as_ref())
-                .map(|(before, tick)| before.plus(tick)),
+            apart: self.apart.as_deref().map(|before| Box::new(later_apart(before, tick))),
         })
     }
 }
@@ -335,12 +320,28 @@ impl Cursor {
 impl Tick {
     /// What users met of the new version: what was compared, unless it says otherwise.
     pub fn met_canary(&self) -> Met {
-        self.canary_met.or(self.canary.as_ref().map(Counts::met)).unwrap_or_default()
+        let apart = self.apart.as_ref().and_then(|apart| apart.canary);
+        apart.or(self.canary.as_ref().map(Counts::met)).unwrap_or_default()
     }
 
     /// What users met of the stable version.
     pub fn met_stable(&self) -> Met {
-        self.stable_met.or(self.stable.as_ref().map(Counts::met)).unwrap_or_default()
+        let apart = self.apart.as_ref().and_then(|apart| apart.stable);
+        apart.or(self.stable.as_ref().map(Counts::met)).unwrap_or_default()
+    }
+
+    /// What mirrors answered.
+    pub fn mirrored(&self) -> Option<&Mirrored> {
+        self.apart.as_ref()?.mirrored.as_ref()
+    }
+}
+
+fn later_apart(before: &Apart, tick: &Tick) -> Apart {
+    let nothing = Mirrored::default();
+    Apart {
+        canary: before.canary.map(|met| met.plus(tick.met_canary())),
+        stable: before.stable.map(|met| met.plus(tick.met_stable())),
+        mirrored: before.mirrored.as_ref().map(|sum| sum.plus(tick.mirrored().unwrap_or(&nothing))),
     }
 }
 
@@ -375,28 +376,24 @@ impl State {
             canary: read(canary),
             stable: read(stable),
             unrouted: observed.unrouted,
-            canary_met: canary.and_then(|arm| arm.met),
-            stable_met: stable.and_then(|arm| arm.met),
-            mirrored: canary.and_then(|arm| arm.mirrored.clone()),
+            apart: Apart {
+                canary: canary.and_then(|arm| arm.met),
+                stable: stable.and_then(|arm| arm.met),
+                mirrored: canary.and_then(|arm| arm.mirrored.clone()),
+            }
+            .kept(),
         };
         let before = self.cursor.as_ref().filter(|cursor| cursor.epoch == now.epoch);
         let since = |of: fn(&Cursor) -> &Option<Counts>| of(&now).as_ref()?.since(of(before?).as_ref()?);
-        let met = |of: fn(&Cursor) -> Option<Met>| of(&now)?.since(of(before?)?);
         let (canary, stable) = (since(|at| &at.canary), since(|at| &at.stable));
-        let other = |met: Option<Met>, counts: &Option<Counts>| {
-            met.filter(|met| Some(*met) != counts.as_ref().map(Counts::met))
-        };
-        let tick = Tick {
-            canary_met: other(met(|at| at.canary_met), &canary),
-            stable_met: other(met(|at| at.stable_met), &stable),
-            // The first look at a mirror has nothing before it.
-            mirrored: before.and_then(|before| {
-                now.mirrored.as_ref()?.since(before.mirrored.as_ref().unwrap_or(&Mirrored::default()))
-            }),
-            signs: Some(Box::new(self.signs(observed))),
-            canary,
-            stable,
-        };
+        let nothing = Apart::default();
+        let apart = before
+            .and_then(|before| Some(now.apart.as_ref()?.since(before.apart.as_deref().unwrap_or(&nothing))));
+        let mut apart = apart.unwrap_or_default();
+        apart.canary = apart.canary.filter(|met| Some(*met) != canary.as_ref().map(Counts::met));
+        apart.stable = apart.stable.filter(|met| Some(*met) != stable.as_ref().map(Counts::met));
+        let signs = Some(Box::new(self.signs(observed)));
+        let tick = Tick { canary, stable, apart: apart.kept(), signs };
         (tick, now)
     }
 
@@ -545,7 +542,7 @@ impl State {
         totals.canary_errors = totals.canary_errors.saturating_add(canary.errors);
         totals.stable_requests = totals.stable_requests.saturating_add(stable.requests);
         totals.stable_errors = totals.stable_errors.saturating_add(stable.errors);
-        if let Some(mirrored) = &tick.mirrored {
+        if let Some(mirrored) = tick.mirrored() {
             self.mirrored.add(mirrored);
         }
         self.cursor = cursor.or(self.cursor.take());

@@ -80,6 +80,36 @@ pub struct Mirrored {
     pub example: Option<String>,
 }
 
+/// What users met of both versions where that is not what was compared, and what mirrors answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Apart {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Met>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable: Option<Met>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirrored: Option<Mirrored>,
+}
+
+impl Apart {
+    /// Nothing, where nothing is apart.
+    pub fn kept(self) -> Option<Box<Apart>> {
+        (self != Apart::default()).then(|| Box::new(self))
+    }
+
+    /// What came since `earlier`; a mirror that was not there yet had answered nothing.
+    pub fn since(&self, earlier: &Apart) -> Apart {
+        let met = |now: Option<Met>, before: Option<Met>| now?.since(before?);
+        let nothing = Mirrored::default();
+        let before = earlier.mirrored.as_ref().unwrap_or(&nothing);
+        Apart {
+            canary: met(self.canary, earlier.canary),
+            stable: met(self.stable, earlier.stable),
+            mirrored: self.mirrored.as_ref().and_then(|now| now.since(before)),
+        }
+    }
+}
+
 impl Met {
     pub fn plus(self, more: Met) -> Met {
         Met {

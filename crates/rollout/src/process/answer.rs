@@ -92,7 +92,7 @@ pub struct Counted {
     upload: Progress,
     silence: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
-    watched: Option<Watched>,
+    watched: Option<Box<Watched>>,
     _request: OwnedSemaphorePermit,
 }
 
@@ -111,7 +111,7 @@ impl Counted {
         attempt: Attempt,
         upload: Progress,
         silence: Duration,
-        watched: Option<Watched>,
+        watched: Option<Box<Watched>>,
         request: OwnedSemaphorePermit,
     ) -> Counted {
         let mut counted =

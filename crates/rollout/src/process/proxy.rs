@@ -263,7 +263,14 @@ impl Proxy {
         let watched =
             copy.map(|copy| copy.watch(head.status, &head.headers, &pick.counters, attempt.elapsed()));
         towards_client(&mut head.headers, &pick.counters.label);
-        let body = Counted::new(body, attempt, forwarded.progress, self.request_deadline, watched, permit);
+        let body = Counted::new(
+            body,
+            attempt,
+            forwarded.progress,
+            self.request_deadline,
+            watched.map(Box::new),
+            permit,
+        );
         Response::from_parts(head, Either::Left(body))
     }
 

@@ -23,7 +23,7 @@ use patchline_model::stage::plan::{
 };
 use patchline_model::stage::review::{End, Review};
 use patchline_model::stage::rollout::{Cause, JudgeAnswer, Judgement, Reading, Tick};
-use patchline_model::stage::traffic::{Met, Mirror, Mirrored};
+use patchline_model::stage::traffic::{Apart, Met, Mirror, Mirrored};
 use patchline_model::stage::verify::{CheckResult, Checked, Verdict};
 use patchline_model::stage::{build, detect, generate, review, rollout, triage, verify};
 use patchline_model::time::{Seconds, Timestamp};
@@ -292,9 +292,7 @@ impl Story {
             self.look(Tick {
                 canary: Some(canary),
                 stable: Some(stable),
-                canary_met: met(0),
-                stable_met: met(2 * pairs),
-                mirrored: Some(mirrored),
+                apart: Apart { canary: met(0), stable: met(2 * pairs), mirrored: Some(mirrored) }.kept(),
                 signs: None,
             });
         }
