@@ -15,7 +15,6 @@ use patchline_model::id::{JobId, PatchId, Stage};
 use patchline_model::service::{Run, Service};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Arm, Desired, Observed, Version};
-use patchline_model::stage::review::End;
 use patchline_model::stage::traffic::{FlagValue, Traffic};
 use patchline_model::view::flags;
 use patchline_rollout::target::{Site, Target};
@@ -49,14 +48,9 @@ pub async fn first_version(
 }
 
 async fn last_promoted(conductor: &Conductor, service: &Service) -> Result<Option<Version>, StoreError> {
-    let patches = conductor.patches().await?;
-    let ours = patches.iter().map(|known| &known.patch).filter(|patch| {
-        let same = patch.opening.as_ref().is_some_and(|opening| {
-            opening.service.name == service.name && opening.service.lock() == service.lock()
-        });
-        same && patch.review.end == Some(End::Promoted)
-    });
-    Ok(ours.max_by_key(|patch| patch.rollout.since).and_then(|patch| patch.rollout.new.clone()))
+    let Some(lock) = service.lock() else { return Ok(None) };
+    let Some(runs) = conductor.board().await?.runs.get(&lock).copied() else { return Ok(None) };
+    Ok(conductor.patch(runs).await?.and_then(|known| known.patch.rollout.new.clone()))
 }
 
 /// Starts the service with one version holding all of the traffic, and waits until it is healthy.

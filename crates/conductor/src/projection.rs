@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use patchline_ledger::store::{Store, StoreError};
+use patchline_model::context::Board;
 use patchline_model::event::Event;
 use patchline_model::id::PatchId;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::evolve::evolve;
+use patchline_model::pipeline::survey::survey;
 use tokio::sync::Mutex;
 
 /// A patch and everything that happened to it.
@@ -39,6 +41,14 @@ impl Projection {
             }
         }
         Ok(all)
+    }
+
+    /// What else is under way, as the ledger has it now.
+    pub async fn board(&self, store: &dyn Store) -> Result<Board, StoreError> {
+        // The locks first: a lock that was given back since then is only waited for once more.
+        let locks = store.board().await?.locks;
+        let all = self.all(store).await?;
+        Ok(survey(locks, all.iter().map(|known| &known.patch)))
     }
 
     /// One patch as the ledger has it now; `None` if it was never opened.

@@ -12,6 +12,7 @@ use patchline_model::rejection::Rejection;
 use thiserror::Error;
 
 use crate::clock;
+use crate::projection::Projection;
 
 /// Tries against writers that were faster.
 const TRIES: u32 = 50;
@@ -29,6 +30,7 @@ pub enum SubmitError {
 /// state that is known: what came since is read when another writer was faster.
 pub async fn submit(
     store: &dyn Store,
+    projection: &Projection,
     policy: &Policy,
     mut patch: Patch,
     command: Command,
@@ -37,7 +39,7 @@ pub async fn submit(
     let id = patch.id;
     let mut tries = 0;
     loop {
-        let board = store.board().await?;
+        let board = projection.board(store).await?;
         let cx = Context { now: clock::now(), policy, board: &board };
         let events = decide(cx, &patch, command.clone())?;
         if events.is_empty() {

@@ -180,7 +180,7 @@ impl Store for Sqlite {
             let rows =
                 statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
             let locks = rows.map(|row| row.map(|(name, patch)| (name, PatchId(patch.cast_unsigned()))));
-            Ok(Board { locks: locks.collect::<Result<_, _>>()? })
+            Ok(Board { locks: locks.collect::<Result<_, _>>()?, ..Board::default() })
         })
         .await
     }

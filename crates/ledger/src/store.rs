@@ -22,7 +22,7 @@ pub trait Store: Send + Sync {
     /// All patches with their versions, oldest first.
     async fn patches(&self) -> Result<Vec<(PatchId, u64)>, StoreError>;
 
-    /// Who moves which service.
+    /// Who moves which service; what else a board says follows from the patches.
     async fn board(&self) -> Result<Board, StoreError>;
 
     /// Takes or keeps a lease until `until`; a higher epoch each time it changes hands. `None` when another holds it.

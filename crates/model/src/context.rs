@@ -15,10 +15,12 @@ pub struct Context<'a> {
 }
 
 /// What else is under way: a patch is rarely alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Board {
     /// Who moves which service in which environment (`Service::lock`).
     pub locks: BTreeMap<String, PatchId>,
+    /// The patch whose version a service runs now, alone, by the same name: the one promoted last and not taken back.
+    pub runs: BTreeMap<String, PatchId>,
 }
 
 impl Board {

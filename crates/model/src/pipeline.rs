@@ -3,4 +3,6 @@
 pub mod decide;
 pub mod due;
 pub mod evolve;
+pub mod recall;
 pub mod retry;
+pub mod survey;

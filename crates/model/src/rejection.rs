@@ -32,6 +32,8 @@ pub enum Rejection {
     NotPaused { patch: PatchId },
     #[error("{patch} can't be tried again: {why}")]
     NoRetry { patch: PatchId, why: String },
+    #[error("{patch} can't be taken back any more: {why}")]
+    NoRecall { patch: PatchId, why: String },
     #[error("the answer makes no sense: {0}")]
     Nonsense(String),
 }

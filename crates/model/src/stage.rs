@@ -4,6 +4,7 @@
 pub mod approve;
 pub mod build;
 pub mod detect;
+pub mod footing;
 pub mod forward;
 pub mod generate;
 pub mod phase;

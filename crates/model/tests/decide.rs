@@ -351,7 +351,7 @@ fn people_hold_go_on_hurry_and_take_back() {
     }
     check(&Given::finishing(), by("ann", rollback()), Err("does not apply"));
     check(&Given::needs_owner(), by("ann", rollback()), Err("stage `approve`"));
-    check(&Given::promoted(), by("ann", rollback()), Err("has ended"));
+    check(&Given::promoted(), by("ann", rollback()), Err("does not run any more"));
 }
 
 #[test]

@@ -14,10 +14,11 @@ use patchline_model::actor::Actor;
 use patchline_model::digest::Digest;
 use patchline_model::event::{Event, Fact};
 use patchline_model::failure::Failure;
-use patchline_model::id::Stage;
+use patchline_model::id::{PatchId, Stage};
 use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer, Approval};
 use patchline_model::stage::detect::{self, Until};
+use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate;
 use patchline_model::stage::plan::{Counts, Plan, Strategy, Usage, Version};
 use patchline_model::stage::review::{self, End};
@@ -49,7 +50,8 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Approve(approve::Event::Decided { .. }) => "approve_decided",
         Fact::Approve(approve::Event::Approved(_)) => "approve_approved",
         Fact::Approve(approve::Event::Rejected { .. }) => "approve_rejected",
-        Fact::Rollout(rollout::Event::Started { plan, .. }) => match &plan.strategy {
+        Fact::Rollout(rollout::Event::Started { plan, footing, .. }) => match &plan.strategy {
+            _ if !footing.is_blank() => "rollout_started_over",
             Strategy::Canary(canary) if canary.cohort.is_some() => "rollout_started_cohort",
             Strategy::Canary(canary) if canary.end.is_some() => "rollout_started_watched",
             Strategy::Canary(_) => "rollout_started",
@@ -80,6 +82,9 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Rollout(rollout::Event::Switched) => "rollout_switched",
         Fact::Rollout(rollout::Event::OldRetired) => "rollout_old_retired",
         Fact::Rollout(rollout::Event::Promoted) => "rollout_promoted",
+        Fact::Rollout(rollout::Event::Recalled { .. }) => "rollout_recalled",
+        Fact::Rollout(rollout::Event::ReturnBegun) => "rollout_return_begun",
+        Fact::Rollout(rollout::Event::Kept { .. }) => "rollout_kept",
         Fact::Rollout(rollout::Event::RollbackDecided { .. }) => "rollout_rollback_decided",
         Fact::Rollout(rollout::Event::ShareTaken) => "rollout_share_taken",
         Fact::Rollout(rollout::Event::Counted { .. }) => "rollout_counted",
@@ -93,7 +98,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 52;
+const VARIANTS: usize = 56;
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -197,6 +202,7 @@ fn moves() -> Vec<Fact> {
         stable: given::stable(),
         new: new.clone(),
         plan: Box::new(plan),
+        footing: Footing::default(),
     };
     let events = vec![
         started(given::plan()),
@@ -212,6 +218,17 @@ fn moves() -> Vec<Fact> {
             cursor: Some(seen),
             judgement: given::judged(JudgeAnswer::Continue),
         },
+        rollout::Event::Started {
+            stable: given::stable(),
+            new: new.clone(),
+            plan: Box::new(given::plan()),
+            footing: Footing { over: Some(PatchId(5)) },
+        },
+        rollout::Event::Recalled {
+            cause: Cause::Person { by: Actor::person("ops@example.com"), reason: reason.clone() },
+        },
+        rollout::Event::ReturnBegun,
+        rollout::Event::Kept { reason: reason.clone() },
         rollout::Event::SmokeBegun { step: 0, address: text("127.0.0.1:4711") },
         rollout::Event::SmokePassed { evidence: Digest::of(b"evidence") },
         rollout::Event::SmokeFailed { reason: reason.clone(), evidence: Digest::of(b"evidence") },

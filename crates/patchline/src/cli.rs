@@ -47,7 +47,7 @@ pub enum Command {
     Promote(ControlArguments),
     /// Give a patch up; a rollout under way is taken back first
     Abort(ControlArguments),
-    /// Take the new version back now
+    /// Take the new version back now, even after its promotion as long as it runs
     Rollback(ControlArguments),
     /// Try a patch again that was taken back, from the gate on and with the same artifact
     Retry(ControlArguments),

@@ -1,5 +1,5 @@
 //! The real binary by other ways than the plain canary: a smoke test takes a bad version back, a retry tries it again,
-//! a person promotes where nothing is held back, and a gate waits for a person.
+//! a person promotes where nothing is held back, a gate waits for a person, and what was promoted is taken back.
 #![allow(dead_code, reason = "the modules serve several test files, and each uses its part")]
 
 #[path = "binary/processes.rs"]
@@ -98,7 +98,7 @@ fn gated() -> Strategy {
 }
 
 #[test]
-fn a_smoke_test_a_retry_a_persons_promotion_and_a_gate() {
+fn a_smoke_test_a_retry_a_persons_promotion_a_gate_and_a_late_rollback() {
     let folder = tempfile::Builder::new().prefix("patchline-strategies-").tempdir().expect("a folder");
     let root = folder.path().canonicalize().expect("it exists");
     let _guard = Guard(root.clone());
@@ -143,6 +143,15 @@ fn a_smoke_test_a_retry_a_persons_promotion_and_a_gate() {
     let opened =
         by.iter().find(|event| matches!(event.fact, Fact::Rollout(rollout::Event::GateOpened { .. })));
     assert_eq!(opened.expect("it was opened").by.name(), site::REVIEWER, "it is written who opened it");
+
+    // What was promoted is taken back as well, as long as it runs: the version before comes back first.
+    ask(&site, "rollback", good, 0, &["the new version holds no share"]);
+    let back = until(&site, good, Patch::is_closed);
+    assert_eq!(why(&back), format!("{}: a test", site::REVIEWER));
+    let returned = site.events(good).expect("the ledger can be read");
+    assert_eq!(count(&returned, |fact| matches!(fact, rollout::Event::ReturnBegun)), 1);
+    assert!(count(&returned, |fact| matches!(fact, rollout::Event::StableReturned { .. })) > 0);
+    ask(&site, "rollback", good, 7, &["has ended"]);
 
     drop(served);
     site.stop();

@@ -32,7 +32,7 @@ pub enum MetricKind {
 }
 
 const OUTCOMES: [&str; 6] = ["open", "promoted", "rolled_back", "handed_over", "nothing_to_do", "abandoned"];
-const CAUSES: [&str; 4] = ["judge", "unhealthy", "inconclusive", "person"];
+const CAUSES: [&str; 5] = ["judge", "unhealthy", "inconclusive", "smoke", "person"];
 
 /// The numbers over these patches; each with its events, oldest first. What never happened is there as 0, so that its
 /// first time is a change that can be seen.
@@ -51,6 +51,7 @@ struct Sums {
     stage_seconds: BTreeMap<String, f64>,
     lead_seconds: BTreeMap<&'static str, f64>,
     rollbacks: BTreeMap<&'static str, u64>,
+    rollbacks_after_promotion: u64,
     rollback_seconds: f64,
     rollbacks_confirmed: u64,
     requests: u64,
@@ -77,6 +78,7 @@ impl Sums {
         if let Some(cause) = &patch.rollout.cause {
             bump(&mut self.rollbacks, word(cause));
         }
+        self.rollbacks_after_promotion += u64::from(patch.rollout.recalled.is_some());
         self.rollback_seconds += facts.rollback_seconds.unwrap_or(0.0);
         self.rollbacks_confirmed += u64::from(facts.rollback_seconds.is_some());
         self.requests = self.requests.saturating_add(facts.requests);
@@ -129,6 +131,13 @@ impl Sums {
             "cause",
             &CAUSES,
             rollbacks,
+        );
+        let late = self.rollbacks_after_promotion as f64;
+        told.one(
+            "patchline_rollbacks_after_promotion_total",
+            "Rollbacks of what had been promoted: the rollout did not find what was wrong.",
+            Counter,
+            late,
         );
         let confirmed = self.rollbacks_confirmed as f64;
         told.one(

@@ -220,6 +220,8 @@ fn rolled(patch: &Patch, events: &[Event], facts: &Facts) -> Vec<String> {
             | rollout::Event::SmokeFailed { .. }
             | rollout::Event::BakeBegun
             | rollout::Event::Hurried { .. }
+            | rollout::Event::Recalled { .. }
+            | rollout::Event::Kept { .. }
             | rollout::Event::Paged { .. },
         ) => story::line(event)
             .map(|told| format!("- {} by {}: {}", told.at, code(&told.by), line(&told.text))),
@@ -311,8 +313,16 @@ fn undo(patch: &Patch) -> Vec<String> {
 
 fn promoted_undo(patch: &Patch, candidate: &Candidate) -> Vec<String> {
     let revert = code(&format!("git revert {}", candidate.commit));
-    let mut lines =
-        vec![format!("- {revert}, and hand that commit to Patchline as a change: it walks the same stages.")];
+    let id = patch.id;
+    let mut lines = vec![
+        format!(
+            "- {}, as long as no other patch was promoted over it.",
+            code(&format!("patchline rollback {id}"))
+        ),
+        format!(
+            "- Later: {revert}, and hand that commit to Patchline as a change: it walks the same stages."
+        ),
+    ];
     if let Some(stable) = &patch.rollout.stable {
         let digest = code(stable.artifact.as_str());
         lines.push(format!("- The version before is {}, artifact {digest}.", line(&stable.label)));

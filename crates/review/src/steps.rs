@@ -57,6 +57,8 @@ pub fn steps(events: &[Event]) -> Vec<Step> {
                     step.count(tick);
                 }
             }
+            // What users met after the promotion belongs to no step.
+            rollout::Event::Recalled { .. } => break,
             rollout::Event::StepPrepared { .. }
             | rollout::Event::PromotionDecided
             | rollout::Event::RollbackDecided { .. } => watched = false,
@@ -73,6 +75,8 @@ pub fn steps(events: &[Event]) -> Vec<Step> {
             | rollout::Event::Switched
             | rollout::Event::OldRetired
             | rollout::Event::Promoted
+            | rollout::Event::ReturnBegun
+            | rollout::Event::Kept { .. }
             | rollout::Event::ShareTaken
             | rollout::Event::RolledBack
             | rollout::Event::Paged { .. } => {}

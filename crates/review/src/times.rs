@@ -11,7 +11,7 @@ use serde::Serialize;
 /// What a look back finds, before it is signed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Facts {
-    /// Seconds from the opening to the end.
+    /// Seconds from the opening to the end, without those between an end and what followed it.
     pub lead_seconds: f64,
     /// Seconds in each stage that the patch was in, in the order of the stages. They sum to the lead time.
     pub stages: Vec<(String, f64)>,
@@ -67,11 +67,14 @@ fn stays(patch: &Patch, events: &[Event]) -> Vec<(Stage, u64)> {
     let mut latest: Option<Timestamp> = None;
     let mut stays = Vec::new();
     let is_end = |event: &Event| matches!(event.fact, Fact::Review(review::Event::Ended(_)));
-    // A patch that was tried again has several ends; the last one counts.
+    // A patch that was tried again, or taken back after its promotion, has several ends; the last one counts.
     let last = events.iter().rposition(is_end).unwrap_or(events.len());
     for (index, event) in events.iter().enumerate() {
         if let Some(before) = latest {
-            stays.push((so_far.stage(), event.at.millis_since(before)));
+            // Between its end and the moment it was opened again nobody worked on it.
+            if !so_far.has_ended() {
+                stays.push((so_far.stage(), event.at.millis_since(before)));
+            }
             latest = Some(before.max(event.at));
         } else if matches!(event.fact, Fact::Detect(detect::Event::Opened(_))) {
             latest = Some(event.at);

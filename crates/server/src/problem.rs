@@ -91,7 +91,7 @@ fn hint(rejection: &Rejection) -> Option<&'static str> {
         Rejection::OwnPatch { .. } => Some("ask a colleague in that role"),
         Rejection::NotAPerson => Some("give your own name in `by`"),
         Rejection::NotNow { .. } | Rejection::NotPaused { .. } => Some("look at the patch: it has moved on"),
-        Rejection::NoRetry { .. } => Some("look at how the patch ended"),
+        Rejection::NoRetry { .. } | Rejection::NoRecall { .. } => Some("look at how the patch ended"),
         Rejection::Locked { .. } => Some("wait until the other patch has ended"),
         Rejection::AlreadyOpen { .. }
         | Rejection::NotOpen { .. }

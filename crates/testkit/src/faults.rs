@@ -2,7 +2,7 @@
 
 use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
-use patchline_model::context::Context;
+use patchline_model::context::{Board, Context};
 use patchline_model::event::{Event, Fact};
 use patchline_model::id::Stage;
 use patchline_model::job::{Due, Job, Outcome};
@@ -79,10 +79,12 @@ pub enum Fault {
     ShadowMeetsUsers,
     CopiesAreUsers,
     DifferencesAreHidden,
+    RecallIsBlind,
+    RecallIgnoresOthers,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 55] = [
+    pub const ALL: [Fault; 57] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -138,6 +140,8 @@ impl Fault {
         Fault::ShadowMeetsUsers,
         Fault::CopiesAreUsers,
         Fault::DifferencesAreHidden,
+        Fault::RecallIsBlind,
+        Fault::RecallIgnoresOthers,
     ];
 }
 
@@ -151,7 +155,8 @@ impl Rules {
     pub fn decide(self, cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Event>, Rejection> {
         let Some(fault) = self.fault else { return decide(cx, patch, command) };
         let (misled, wrong) = mislead(fault, cx, patch.clone(), command.clone());
-        let decided = decide(cx, &misled, wrong);
+        let board = misread(fault, cx.board, patch);
+        let decided = decide(Context { board: &board, ..cx }, &misled, wrong);
         distort(fault, cx, patch, &command, decided)
     }
 
@@ -190,6 +195,16 @@ impl Rules {
         }
         Due::Job(id, job)
     }
+}
+
+/// A wrong picture of what else is under way.
+fn misread(fault: Fault, board: &Board, patch: &Patch) -> Board {
+    let mut board = board.clone();
+    let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock());
+    if let (Fault::RecallIgnoresOthers, Some(lock)) = (fault, lock) {
+        board.runs.insert(lock, patch.id);
+    }
+    board
 }
 
 fn redirect(fault: Fault, patch: &Patch, desired: &mut Desired) {
@@ -305,6 +320,15 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
                 ..
             },
         ) => said.wrong_split = false,
+        (
+            Fault::RecallIsBlind,
+            Ask::Report {
+                answer: Ok(Outcome::Rollout(rollout::Outcome::Recallable { runs, lacking })), ..
+            },
+        ) => {
+            let ours = patch.rollout.new.as_ref().map(|new| new.artifact.clone());
+            (*runs, *lacking) = (ours.unwrap_or_else(|| runs.clone()), None);
+        }
         (Fault::GateOutlastsDeadline, Ask::Report { .. }) if waits_at_gate(&patch) => {
             patch.rollout.started = None;
         }

@@ -159,6 +159,13 @@ impl Hands {
                 let failed = planned.smokes.then(|| "the smoke test failed: it smokes".to_owned());
                 Ok(Outcome::Rollout(rollout::Outcome::Smoked { failed, evidence: Digest::of(b"smoke") }))
             }
+            Job::Rollout(rollout::Job::Recall) => {
+                asked.target.begins(asked.id);
+                let runs = asked.target.stable().artifact;
+                let is_gone = !asked.is_calm && chance.one_in(6);
+                let lacking = is_gone.then(|| "its artifact is gone".to_owned());
+                Ok(Outcome::Rollout(rollout::Outcome::Recallable { runs, lacking }))
+            }
             Job::Review(_) => Ok(look_back()),
         }
     }

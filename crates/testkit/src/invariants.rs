@@ -83,7 +83,7 @@ impl Watch {
         &self.patches[&id]
     }
 
-    pub fn patches(&self) -> impl Iterator<Item = &Patch> {
+    pub fn patches(&self) -> impl Iterator<Item = &Patch> + Clone {
         self.patches.values().map(AsRef::as_ref)
     }
 
@@ -111,6 +111,7 @@ impl Watch {
             paper::check(seen)?;
             if let Fact::Rollout(fact) = &event.fact {
                 walk::check(seen, fact)?;
+                self.recalled(&entry, &after, fact)?;
                 self.account(&entry, &after, fact);
             }
             if let Fact::Review(review::Event::Retried { .. }) = &event.fact {
@@ -130,6 +131,14 @@ impl Watch {
         self.remember_owed(&patch)?;
         self.patches.insert(id, patch);
         Ok(())
+    }
+
+    /// What is taken back after its promotion is what runs.
+    fn recalled(&self, entry: &Appended<'_>, after: &Patch, fact: &rollout::Event) -> Result<(), Breach> {
+        let rollout::Event::Recalled { .. } = fact else { return Ok(()) };
+        let rest = &self.rest[entry.scene.planned(after.id).service];
+        let ours = after.rollout.new.as_ref().is_some_and(|new| new.artifact == *rest);
+        hold(ours, "only the version that runs is taken back", after.id, || format!("{rest} runs"))
     }
 
     fn account(&mut self, entry: &Appended<'_>, after: &Patch, fact: &rollout::Event) {
@@ -159,12 +168,19 @@ impl Watch {
                 let plan = after.rollout.plan.as_ref();
                 account.greatest = plan.and_then(hold_back).map_or(account.greatest, Share::rest);
             }
+            rollout::Event::Recalled { .. } => account.greatest = Share::ALL,
             rollout::Event::RollbackDecided { .. }
+            | rollout::Event::ReturnBegun
             | rollout::Event::StableReturned { .. }
             | rollout::Event::ShareTaken => account.back_since = Some(entry.elapsed),
             rollout::Event::Promoted => {
                 if let Some(new) = &after.rollout.new {
                     self.rest[entry.scene.planned(after.id).service] = new.artifact.clone();
+                }
+            }
+            rollout::Event::RolledBack => {
+                if let Some(stable) = &after.rollout.stable {
+                    self.rest[entry.scene.planned(after.id).service] = stable.artifact.clone();
                 }
             }
             _ => {}
@@ -293,7 +309,10 @@ impl Watch {
         };
         let Some(account) = self.accounts.get(&patch.id) else { return Ok(()) };
         let kept = target.arm(&stable.artifact).is_some_and(|arm| keeps(plan, arm.instances, arm.share));
-        says(kept || is_past_switch(patch), "stable is never without capacity")?;
+        let carried =
+            target.arm(&stable.artifact).is_none_or(|arm| road::carry(plan, arm.instances, arm.share));
+        let returns = state.recalled.is_some() && state.phase == Phase::RollingBack && carried;
+        says(kept || returns || is_past_switch(patch), "stable is never without capacity")?;
         says(target.excess == 0, "no version serves more than its share while another is ill")?;
         let there = target.arm(&new.artifact);
         let share = there.map_or(Share::NONE, |arm| arm.share);
@@ -375,7 +394,7 @@ fn is_judged(phase: &Phase) -> bool {
 
 /// The old version may go: the new one has all of the traffic, confirmed.
 fn is_past_switch(patch: &Patch) -> bool {
-    matches!(patch.rollout.phase, Phase::Finishing | Phase::Promoted)
+    matches!(patch.rollout.phase, Phase::Finishing | Phase::Promoted | Phase::Recalling)
 }
 
 /// What stored events ask for, whatever the time and whoever else is under way.

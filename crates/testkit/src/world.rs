@@ -5,12 +5,13 @@
 
 use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
-use patchline_model::context::Context;
+use patchline_model::context::{Board, Context};
 use patchline_model::event::Event;
 use patchline_model::id::{JobId, PatchId, Stage};
 use patchline_model::job::Due;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::evolve::locks;
+use patchline_model::pipeline::survey::survey;
 use patchline_model::rejection::Rejection;
 use patchline_model::stage::detect;
 use patchline_model::stage::plan::Desired;
@@ -43,6 +44,8 @@ pub struct World {
     ledger: Ledger,
     /// What is locked when a service is moved, by service.
     locks: Vec<Option<String>>,
+    /// What all patches say now; made anew after each append.
+    board: Board,
     targets: Vec<Target>,
     drivers: Vec<Driver>,
     hands: Hands,
@@ -138,6 +141,7 @@ impl World {
             rules: Rules { fault },
             ledger: Ledger::new(fault),
             locks: scene.services.iter().map(|place| place.service.lock()).collect(),
+            board: Board::default(),
             watch: Watch::new(&scene),
             hands: Hands::default(),
             orders: Vec::new(),
@@ -315,7 +319,7 @@ impl World {
 
     fn dispatch(&mut self, driver: usize, id: PatchId) -> Result<(), Breach> {
         let Some(patch) = self.drivers[driver].known.get(&id) else { return Ok(()) };
-        let cx = Context { now: self.now(), policy: &self.scene.policy, board: self.ledger.board() };
+        let cx = Context { now: self.now(), policy: &self.scene.policy, board: &self.board };
         let Due::Job(job_id, job) = self.rules.due(cx, patch) else { return Ok(()) };
         if self.drivers[driver].waits_for(job_id, self.elapsed) {
             return Ok(());
@@ -353,7 +357,7 @@ impl World {
                 self.catch_up(driver, id);
             }
             let Some(patch) = self.drivers[driver].known.get(&id) else { return Ok(()) };
-            let cx = Context { now: self.now(), policy: &self.scene.policy, board: self.ledger.board() };
+            let cx = Context { now: self.now(), policy: &self.scene.policy, board: &self.board };
             let events = match self.rules.decide(cx, patch, command.clone()) {
                 Ok(events) if !events.is_empty() => events,
                 Ok(_) => return Ok(()),
@@ -420,7 +424,9 @@ impl World {
             events,
             stored: self.ledger.version(id),
             elapsed: self.elapsed,
-        })
+        })?;
+        self.board = survey(self.ledger.board().locks.clone(), self.watch.patches());
+        Ok(())
     }
 
     /// Reads what others have stored meanwhile.

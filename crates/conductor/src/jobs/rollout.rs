@@ -53,6 +53,7 @@ pub async fn carry_out(
     match job {
         Job::Begin => begin(hands, conductor, opening, patch).await,
         Job::Smoke { smoke, address } => smoke::carry_out(hands, opening, patch, smoke, address).await,
+        Job::Recall => recall(hands, opening, patch).await,
         Job::Reconcile { desired, look } => {
             if *look {
                 // A clock that was set back delays no look.
@@ -113,6 +114,21 @@ async fn begin(
         );
     }
     Ok(Outcome::Begun { stable })
+}
+
+/// What runs now, and whether the version before is still at hand: its bytes are taken from the registry and checked.
+async fn recall(hands: &Hands, opening: &Opening, patch: &Patch) -> Result<Outcome, Failure> {
+    let service = &opening.service;
+    let (run, target) = run_and_target(hands, service)?;
+    let Some(stable) = &patch.rollout.stable else {
+        return Err(Failure::permanent("the rollout has no version to go back to"));
+    };
+    let observed = target.observe(&site(hands, service, run, &[])?).await?;
+    let Some(runs) = observed.as_ref().and_then(holder_of_most) else {
+        return Err(Failure::transient(format!("no instance of {} runs at this moment", service.name)));
+    };
+    let lacking = site(hands, service, run, &[stable]).err().map(|failure| failure.message);
+    Ok(Outcome::Recallable { runs, lacking })
 }
 
 fn holder_of_most(observed: &Observed) -> Option<Digest> {

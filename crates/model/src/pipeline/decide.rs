@@ -9,7 +9,7 @@ use crate::id::{JobId, Stage};
 use crate::job::{Due, Outcome};
 use crate::patch::Patch;
 use crate::pipeline::due::due;
-use crate::pipeline::retry;
+use crate::pipeline::{recall, retry};
 use crate::rejection::Rejection;
 use crate::stage::detect::{Opening, Until};
 use crate::stage::phase::Phase;
@@ -31,7 +31,7 @@ pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Ev
     let facts = match ask {
         Ask::Detect(command) => open(patch, command)?,
         Ask::Approve(command) => approve(cx, patch, &by, command)?,
-        Ask::Rollout(command) => steer(patch, &by, command)?,
+        Ask::Rollout(command) => steer(cx, patch, &by, command)?,
         Ask::Review(review::Command::Abort { reason }) => abort(patch, &by, reason)?,
         Ask::Review(review::Command::Retry { reason }) => {
             opening(patch)?;
@@ -73,7 +73,12 @@ fn approve(
     Ok(events.into_iter().map(Fact::Approve).chain(rejected.map(|why| ended(End::Abandoned(why)))).collect())
 }
 
-fn steer(patch: &Patch, by: &Actor, command: rollout::Command) -> Result<Vec<Fact>, Rejection> {
+fn steer(
+    cx: Context<'_>,
+    patch: &Patch,
+    by: &Actor,
+    command: rollout::Command,
+) -> Result<Vec<Fact>, Rejection> {
     opening(patch)?;
     let asked = match command {
         rollout::Command::Pause { .. } => "pause",
@@ -81,11 +86,15 @@ fn steer(patch: &Patch, by: &Actor, command: rollout::Command) -> Result<Vec<Fac
         rollout::Command::Promote { .. } => "promote",
         rollout::Command::Rollback { .. } => "rollback",
     };
+    if let (Some(End::Promoted), rollout::Command::Rollback { reason }) = (&patch.review.end, &command) {
+        let events = recall::decide(cx.board, patch, by, reason.clone())?;
+        return Ok(events.into_iter().map(Fact::Rollout).collect());
+    }
     refuse_ended(patch, asked)?;
     if patch.rollout.plan.is_none() {
         return Err(Rejection::NotNow { patch: patch.id, stage: patch.stage(), asked: asked.to_owned() });
     }
-    Ok(walk::decide(patch.id, by, &patch.rollout, command)?.into_iter().map(Fact::Rollout).collect())
+    Ok(with_end(patch, walk::decide(patch.id, by, &patch.rollout, command)?))
 }
 
 /// Giving up: before a rollout it ends at once; during one, the version is taken back first.
@@ -240,12 +249,17 @@ fn rolled(
         return Err(Rejection::Nonsense("there is no artifact to roll out".to_owned()));
     };
     let events = walk::report(cx, patch.id, &opening.service, &new, &patch.rollout, outcome)?;
+    Ok(with_end(patch, events))
+}
+
+/// The facts of a rollout, and the patch's end where one of them is the rollout's.
+fn with_end(patch: &Patch, events: Vec<rollout::Event>) -> Vec<Fact> {
     let end = events.iter().find_map(|event| match event {
-        rollout::Event::Promoted => Some(End::Promoted),
+        rollout::Event::Promoted | rollout::Event::Kept { .. } => Some(End::Promoted),
         rollout::Event::RolledBack => Some(End::RolledBack(why_back(patch.rollout.cause.as_ref()))),
         _ => None,
     });
-    Ok(events.into_iter().map(Fact::Rollout).chain(end.map(ended)).collect())
+    events.into_iter().map(Fact::Rollout).chain(end.map(ended)).collect()
 }
 
 fn why_back(cause: Option<&Cause>) -> String {

@@ -29,7 +29,12 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
         Fact::Build(fact) => patch.build = build::evolve(patch.build, fact),
         Fact::Verify(fact) => patch.verify = verify::evolve(patch.verify, fact),
         Fact::Approve(fact) => patch.approve = approve::evolve(patch.approve, fact),
-        Fact::Rollout(fact) => patch.rollout = rollout::evolve(patch.rollout, event.at, fact),
+        Fact::Rollout(fact) => {
+            patch.rollout = rollout::evolve(patch.rollout, event.at, fact);
+            if reopens(fact) {
+                patch.review = review::reopened(patch.review);
+            }
+        }
         Fact::Review(fact) => {
             // The world has changed meanwhile: nobody's word and no look of the try before counts for this one.
             if matches!(fact, review::Event::Retried { .. }) {
@@ -55,6 +60,11 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
     patch
 }
 
+/// What was promoted has not ended after all.
+fn reopens(fact: &rollout::Event) -> bool {
+    matches!(fact, rollout::Event::Recalled { .. })
+}
+
 /// The patch that these events tell of, oldest first.
 pub fn replay<'a>(patch: Patch, events: impl IntoIterator<Item = &'a Event>) -> Patch {
     events.into_iter().fold(patch, evolve)
@@ -64,7 +74,10 @@ pub fn replay<'a>(patch: Patch, events: impl IntoIterator<Item = &'a Event>) -> 
 /// transaction as the events.
 pub fn locks(patch: &Patch, events: &[Event]) -> (Option<String>, Option<String>) {
     let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock());
-    let takes = |fact: &Fact| matches!(fact, Fact::Rollout(rollout::Event::Started { .. }));
+    let takes = |fact: &Fact| match fact {
+        Fact::Rollout(fact) => matches!(fact, rollout::Event::Started { .. }) || reopens(fact),
+        _ => false,
+    };
     let gives = |fact: &Fact| matches!(fact, Fact::Review(review::Event::Ended(_)));
     let any = |test: &dyn Fn(&Fact) -> bool| events.iter().any(|event| test(&event.fact));
     let held = patch.attempts.contains_key(&Stage::Rollout);

@@ -51,6 +51,7 @@ pub fn follows(
         Phase::Idle
         | Phase::Finishing
         | Phase::Promoted
+        | Phase::Recalling
         | Phase::RollingBack
         | Phase::Retiring
         | Phase::RolledBack => Vec::new(),
@@ -149,6 +150,7 @@ impl<'a> Look<'a> {
             | Phase::Switching
             | Phase::Finishing
             | Phase::Promoted
+            | Phase::Recalling
             | Phase::RollingBack
             | Phase::Retiring
             | Phase::RolledBack => None,

@@ -28,6 +28,8 @@ pub enum Phase {
     /// The old version drains and goes.
     Finishing,
     Promoted,
+    /// A promoted version is to be taken back. Nothing has moved yet: first it is seen that the way back is there.
+    Recalling,
     /// The bad version loses its share as fast as stable instances can carry it.
     RollingBack,
     /// The bad version has no share, as the target confirmed; it drains and goes.
@@ -48,6 +50,7 @@ impl Phase {
             Phase::Idle
             | Phase::Finishing
             | Phase::Promoted
+            | Phase::Recalling
             | Phase::RollingBack
             | Phase::Retiring
             | Phase::RolledBack => false,
@@ -63,9 +66,15 @@ impl Phase {
             | Phase::Switching
             | Phase::Finishing
             | Phase::Promoted
+            | Phase::Recalling
             | Phase::RollingBack
             | Phase::Retiring
             | Phase::RolledBack => false,
         }
+    }
+
+    /// Every instance runs the new version, and nothing of the old one is there.
+    pub fn is_alone(&self) -> bool {
+        matches!(self, Phase::Promoted | Phase::Recalling)
     }
 }

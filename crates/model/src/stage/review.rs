@@ -93,6 +93,11 @@ pub fn evolve(mut state: State, event: &Event) -> State {
     state
 }
 
+/// It goes on though it had ended; what was looked back at is looked back at again.
+pub fn reopened(state: State) -> State {
+    State { end: None, reviewed: None, ..state }
+}
+
 pub fn due(state: &State) -> Option<Job> {
     (state.end.is_some() && state.reviewed.is_none()).then_some(Job::LookBack)
 }

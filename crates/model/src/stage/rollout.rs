@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::actor::Actor;
 use crate::digest::Digest;
 use crate::share::Share;
+use crate::stage::footing::Footing;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Smoke, Usage, Version};
 use crate::stage::traffic::{Apart, Met, Mirrored, Traffic};
@@ -150,6 +151,7 @@ pub struct State {
     pub stable: Option<Version>,
     pub new: Option<Version>,
     pub plan: Option<Plan>,
+    pub footing: Footing,
     pub started: Option<Timestamp>,
     /// The step that was entered last; it outlives the phase in which it is watched.
     pub reached: usize,
@@ -177,6 +179,8 @@ pub struct State {
     /// When taking it back was decided, and when the target confirmed that the canary has no share.
     pub rollback_decided: Option<Timestamp>,
     pub rollback_confirmed: Option<Timestamp>,
+    /// It was promoted before it was taken back: when somebody asked for that.
+    pub recalled: Option<Timestamp>,
     /// What stood when that was decided, and how many stable instances have come back since.
     pub left: Option<Left>,
     /// Failed tries to make the world match, in a row, were so many that a person was called.
@@ -199,6 +203,8 @@ pub enum Event {
         stable: Version,
         new: Version,
         plan: Box<Plan>,
+        #[serde(default, skip_serializing_if = "Footing::is_blank")]
+        footing: Footing,
     },
     /// The step's instances are asked for; its share comes when they are healthy.
     StepPrepared {
@@ -252,6 +258,16 @@ pub enum Event {
     /// The target confirmed the switch; the old version may go.
     OldRetired,
     Promoted,
+    /// What was promoted is to be taken back; the service is claimed for it.
+    Recalled {
+        cause: Cause,
+    },
+    /// The version still runs, and the one before is at hand: its instances are asked for.
+    ReturnBegun,
+    /// What was promoted stays, though it was to be taken back.
+    Kept {
+        reason: String,
+    },
     RollbackDecided {
         cause: Cause,
     },
@@ -282,6 +298,8 @@ pub enum Job {
     Reconcile { desired: Desired, look: bool },
     /// Try the new instance at this address.
     Smoke { smoke: Smoke, address: String },
+    /// See whether what was promoted still runs, and whether the version before can be started.
+    Recall,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -299,6 +317,11 @@ pub enum Outcome {
     Smoked {
         failed: Option<String>,
         evidence: Digest,
+    },
+    /// What runs now; `lacking` says why the version before can't be started, if it can't.
+    Recallable {
+        runs: Digest,
+        lacking: Option<String>,
     },
 }
 
@@ -426,7 +449,7 @@ impl State {
         (carried.as_ref() != Some(&cursor)).then_some(cursor)
     }
 
-    /// Forward, back, or neither: whether users may meet the new version.
+    /// On its way back, or there.
     pub fn is_going_back(&self) -> bool {
         matches!(self.phase, Phase::RollingBack | Phase::Retiring | Phase::RolledBack)
     }
@@ -438,10 +461,11 @@ impl State {
 
 pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
     match event {
-        Event::Started { stable, new, plan } => {
+        Event::Started { stable, new, plan, footing } => {
             state.stable = Some(stable.clone());
             state.new = Some(new.clone());
             state.plan = Some((**plan).clone());
+            state.footing = footing.clone();
             state.started = Some(at);
             state.enter(Phase::Preparing, at);
         }
@@ -489,6 +513,20 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
         Event::Switched => state.enter(Phase::Switching, at),
         Event::OldRetired => state.enter(Phase::Finishing, at),
         Event::Promoted => state.enter(Phase::Promoted, at),
+        Event::Recalled { cause } => {
+            state.cause = Some(cause.clone());
+            state.rollback_decided = Some(at);
+            state.recalled = Some(at);
+            state.enter(Phase::Recalling, at);
+        }
+        Event::ReturnBegun => {
+            state.left = state.alone();
+            state.enter(Phase::RollingBack, at);
+        }
+        Event::Kept { .. } => {
+            (state.cause, state.rollback_decided, state.recalled) = (None, None, None);
+            state.enter(Phase::Promoted, at);
+        }
         Event::RollbackDecided { cause } => {
             state.cause = Some(cause.clone());
             state.rollback_decided = Some(at);
@@ -528,6 +566,12 @@ impl State {
         };
         let (stable, new) = (arm(&self.stable)?, arm(&self.new)?);
         Some(Left { stable: stable.instances, new: new.instances, share: new.share })
+    }
+
+    /// What stands after a promotion: the new version alone, with everything.
+    fn alone(&self) -> Option<Left> {
+        let new = self.course()?.instances;
+        Some(Left { stable: 0, new, share: Share::ALL })
     }
 
     fn count(&mut self, tick: &Tick, cursor: Option<Cursor>) {

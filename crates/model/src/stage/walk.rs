@@ -7,6 +7,7 @@ use crate::failure::Failure;
 use crate::id::{PatchId, Stage};
 use crate::rejection::Rejection;
 use crate::service::{Run, Service};
+use crate::stage::footing::Footing;
 use crate::stage::forward::{self, counted};
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Observed, Plan, Version};
@@ -28,6 +29,10 @@ pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Re
         Command::Resume => resume(patch, by, state),
         Command::Promote { .. } if can_be_held && state.hurried && state.paused.is_none() => Ok(Vec::new()),
         Command::Promote { reason } if can_be_held => Ok(vec![Event::Hurried { reason }]),
+        // Nothing has moved yet, so a person may still leave it as it is.
+        Command::Promote { reason } if *phase == Phase::Recalling => {
+            Ok(vec![Event::Kept { reason: format!("{by} keeps it: {reason}") }])
+        }
         Command::Promote { .. } => match phase {
             Phase::Growing | Phase::Switching | Phase::Finishing | Phase::Promoted => Ok(Vec::new()),
             Phase::Idle
@@ -35,11 +40,12 @@ pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Re
             | Phase::Filling { .. }
             | Phase::Watching { .. }
             | Phase::Baking
+            | Phase::Recalling
             | Phase::RollingBack
             | Phase::Retiring
             | Phase::RolledBack => Err(not_now("promote")),
         },
-        Command::Rollback { .. } if state.is_going_back() => Ok(Vec::new()),
+        Command::Rollback { .. } if state.is_going_back() || *phase == Phase::Recalling => Ok(Vec::new()),
         Command::Rollback { reason } if phase.can_go_back() => {
             Ok(vec![Event::RollbackDecided { cause: Cause::Person { by: by.clone(), reason } }])
         }
@@ -78,6 +84,13 @@ pub fn report(
         (Outcome::Smoked { failed, evidence }, Some(_)) if smoke(state).is_some() => {
             Ok(smoked(failed, evidence))
         }
+        (Outcome::Recallable { runs, lacking }, Some(_)) if state.phase == Phase::Recalling => {
+            Ok(vec![recallable(state, &runs, lacking)])
+        }
+        (Outcome::Recallable { .. }, _) => Err(Rejection::Nonsense("no recall was asked for".to_owned())),
+        (Outcome::Reconciled { .. }, Some(_)) if state.phase == Phase::Recalling => {
+            Err(Rejection::Nonsense("nothing moves before the way back is seen".to_owned()))
+        }
         (Outcome::Smoked { .. }, _) => Err(Rejection::Nonsense("no smoke test was asked for".to_owned())),
         (Outcome::Reconciled { observed, judgement }, Some(plan)) => {
             Ok(reconciled(cx, plan, state, &observed, judgement))
@@ -104,11 +117,23 @@ fn begin(
     if stable.artifact == new.artifact {
         return Err(Rejection::Nonsense("the patch's artifact runs already".to_owned()));
     }
-    Ok(vec![Event::Started { stable, new: new.clone(), plan: Box::new(run.plan.clone()) }])
+    let over = service.lock().and_then(|lock| cx.board.runs.get(&lock).copied());
+    let plan = Box::new(run.plan.clone());
+    Ok(vec![Event::Started { stable, new: new.clone(), plan, footing: Footing { over } }])
 }
 
 fn run_of(service: &Service) -> Result<&Run, Rejection> {
     service.run.as_ref().ok_or_else(|| Rejection::Nonsense(format!("{} has no [run] section", service.name)))
+}
+
+/// The old version comes back only where this one still stands, and only if it can.
+fn recallable(state: &State, runs: &Digest, lacking: Option<String>) -> Event {
+    let is_ours = state.new.as_ref().is_some_and(|new| new.artifact == *runs);
+    match (is_ours, lacking) {
+        (true, None) => Event::ReturnBegun,
+        (true, Some(why)) => Event::Kept { reason: format!("the version before can't be started: {why}") },
+        (false, _) => Event::Kept { reason: format!("it does not run any more; {} does", runs.short()) },
+    }
 }
 
 fn smoked(failed: Option<String>, evidence: Digest) -> Vec<Event> {
@@ -150,7 +175,7 @@ fn reconciled(
             None => not_followed(cx, plan, state),
         },
         Phase::Finishing => not_followed(cx, plan, state),
-        Phase::Idle | Phase::Promoted | Phase::RolledBack => Vec::new(),
+        Phase::Idle | Phase::Promoted | Phase::Recalling | Phase::RolledBack => Vec::new(),
     }
 }
 
@@ -202,10 +227,14 @@ pub fn failed(cx: Context<'_>, state: &State, failure: &Failure, tries: u32) -> 
         | Phase::Watching { .. }
         | Phase::Growing
         | Phase::Baking => Vec::new(),
-        Phase::Switching | Phase::Finishing | Phase::RollingBack | Phase::Retiring if page => {
+        Phase::Switching | Phase::Finishing | Phase::Recalling | Phase::RollingBack | Phase::Retiring
+            if page =>
+        {
             vec![Event::Paged { reason: failure.message.clone() }]
         }
-        Phase::Switching | Phase::Finishing | Phase::RollingBack | Phase::Retiring => Vec::new(),
+        Phase::Switching | Phase::Finishing | Phase::Recalling | Phase::RollingBack | Phase::Retiring => {
+            Vec::new()
+        }
         Phase::Idle | Phase::Promoted | Phase::RolledBack => Vec::new(),
     }
 }
@@ -215,6 +244,7 @@ pub fn due(state: &State) -> Option<Job> {
     match &state.phase {
         Phase::Idle => Some(Job::Begin),
         Phase::Promoted | Phase::RolledBack => None,
+        Phase::Recalling => Some(Job::Recall),
         // Nobody meets the new version while it is tried, so nothing is missed by not looking.
         Phase::Watching { .. } => smoke(state).or_else(|| reconcile(state, true)),
         Phase::Filling { .. } | Phase::Growing | Phase::Baking => reconcile(state, true),

@@ -34,6 +34,7 @@ pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progr
         | Phase::Switching
         | Phase::Finishing
         | Phase::Promoted
+        | Phase::Recalling
         | Phase::RollingBack
         | Phase::Retiring
         | Phase::RolledBack => progress.reached,
@@ -55,7 +56,7 @@ pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progr
         Phase::Growing => view.both(station.stable, grown, station.share, station.new),
         Phase::Baking => view.both(station.stable, grown, hold_back.rest(), course.instances),
         Phase::Switching => view.both(station.stable, grown, Share::ALL, course.instances),
-        Phase::Finishing | Phase::Promoted => view.only(new),
+        Phase::Finishing | Phase::Promoted | Phase::Recalling => view.only(new),
         Phase::RollingBack => view.back(&left(progress, station)),
         Phase::Retiring => {
             let left = left(progress, station);

@@ -119,6 +119,7 @@ fn rolling(patch: &Patch) -> String {
         Phase::Baking => format!("promoted: last bake at {}", patch.allowed_share()),
         Phase::Switching => "promoted: taking all traffic".to_owned(),
         Phase::Finishing => "promoted: old version drains".to_owned(),
+        Phase::Recalling => "to be taken back: looking for the old version".to_owned(),
         Phase::RollingBack => "rolling back".to_owned(),
         Phase::Retiring => "rolled back: bad version drains".to_owned(),
         Phase::Promoted | Phase::RolledBack => "done".to_owned(),

@@ -243,7 +243,7 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
     use rollout::Event;
     let plain = |mood: Mood, text: String| Some((mood, text, Vec::new()));
     match fact {
-        Event::Started { stable, new, plan } => {
+        Event::Started { stable, new, plan, .. } => {
             let (new, stable) = (new.artifact.short(), stable.artifact.short());
             let text = match &plan.strategy {
                 Strategy::Canary(canary) => match &canary.cohort {
@@ -293,6 +293,11 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
         Event::Switched => plain(Mood::Plain, "the new version takes all of the traffic".to_owned()),
         Event::OldRetired => plain(Mood::Plain, "the old version drains".to_owned()),
         Event::Promoted => plain(Mood::Good, "promoted: every instance runs the new version".to_owned()),
+        Event::Recalled { cause } => {
+            plain(Mood::Bad, format!("to be taken back after its promotion: {}", cause_text(cause)))
+        }
+        Event::ReturnBegun => plain(Mood::Plain, "the old version's instances start again".to_owned()),
+        Event::Kept { reason } => plain(Mood::Warn, format!("it stays: {reason}")),
         Event::RollbackDecided { cause } => plain(Mood::Bad, format!("rollback: {}", cause_text(cause))),
         Event::StableReturned { instances } => {
             plain(Mood::Plain, format!("{instances} stable instances are healthy again"))

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use patchline_conductor::projection::Known;
 use patchline_model::command::{Ask, Command};
+use patchline_model::event::Fact;
 use patchline_model::id::PatchId;
 use patchline_model::patch::Patch;
+use patchline_model::stage::review::End;
 use patchline_model::stage::{review, rollout};
 use patchline_model::view::story;
 use tokio::sync::watch;
@@ -67,6 +70,17 @@ pub async fn run(
     Ok(Exit::Done)
 }
 
+/// What was promoted could not be taken back.
+fn stays(known: &Known) -> Trouble {
+    let why = known.events.iter().rev().find_map(|event| match &event.fact {
+        Fact::Rollout(rollout::Event::Kept { reason }) => Some(reason.as_str()),
+        _ => None,
+    });
+    let why = why.unwrap_or("it was promoted meanwhile");
+    Trouble::new(Exit::Refused, format!("{} stays: {why}", known.patch.id))
+        .hint("`git revert` its commit, and hand that to Patchline as a change")
+}
+
 /// Asking is not enough where users may be hurt: drives the patch until it holds no share any more, whether `serve` is
 /// there or not. Where another process drives it, that one has the lease and this one only watches.
 async fn see_it_done(works: &Works, id: PatchId) -> Result<Exit, Trouble> {
@@ -76,6 +90,10 @@ async fn see_it_done(works: &Works, id: PatchId) -> Result<Exit, Trouble> {
         loop {
             let known = works.conductor.patch(id).await?;
             let patch = known.as_ref().map(|known| &known.patch);
+            if let Some(known) = known.as_ref().filter(|known| known.patch.review.end == Some(End::Promoted))
+            {
+                return Err(stays(known));
+            }
             let back =
                 |patch: &Patch| patch.rollout.rollback_confirmed.is_some() || patch.rollout.plan.is_none();
             if patch.is_none_or(back) {

@@ -11,6 +11,7 @@ use patchline_model::share::Share;
 use patchline_model::stage::approve::{Answer, Approval, Decision, Reason};
 use patchline_model::stage::build::{Artifact, Pair, Reproducible};
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
+use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate::{Candidate, Kind, Move};
 use patchline_model::stage::plan::{Canary, Counts, Exit, Guards, Plan, Step, Strategy, Version};
 use patchline_model::stage::review::End;
@@ -221,6 +222,7 @@ fn started() -> Vec<Event> {
         stable: version("base", "1111111111"),
         new: version("patch", "2222222222 (move yaml-rust to 0.4.1)"),
         plan: Box::new(plan()),
+        footing: Footing::default(),
     };
     let first = rollout::Event::Counted { tick: Tick::default(), cursor: cursor(0) };
     vec![

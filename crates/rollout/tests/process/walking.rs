@@ -9,6 +9,7 @@ use patchline_model::id::{JobId, PatchId, Stage};
 use patchline_model::policy::Policy;
 use patchline_model::service::{Build, CommandLine, Run, Service, Tier};
 use patchline_model::share::Share;
+use patchline_model::stage::footing::Footing;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{
     Arm, BlueGreen, Desired, Exit, Flag, Guards, Observed, Plan, Rolling, Shadow, Step, Strategy, Version,
@@ -64,7 +65,8 @@ impl Walk {
         let run = service.run.clone().expect("it runs");
         let site = Site { service: service.name.clone(), run, executables };
         let now = Timestamp(1_767_225_600_000);
-        let started = Event::Started { stable: stable.clone(), new, plan: Box::new(plan) };
+        let started =
+            Event::Started { stable: stable.clone(), new, plan: Box::new(plan), footing: Footing::default() };
         let state = rollout::evolve(State::default(), now, &started);
         let mut walk = Walk {
             _hosts: hosts,

@@ -17,6 +17,7 @@ use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer, Approval, Decision, Reason};
 use patchline_model::stage::build::{Artifact, Pair, Reproducible};
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
+use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate::{Candidate, Kind, Move};
 use patchline_model::stage::plan::{
     Canary, Counts, Exit, Guards, Plan, Shadow, Step, Strategy, Version, WatchedEnd,
@@ -225,7 +226,15 @@ impl Story {
             label: format!("{} ({name})", commit(name).short()),
         };
         let (stable, new) = (version("base"), version(&self.title.clone()));
-        self.machine(0.4, Fact::Rollout(rollout::Event::Started { stable, new, plan: Box::new(plan) }))
+        self.machine(
+            0.4,
+            Fact::Rollout(rollout::Event::Started {
+                stable,
+                new,
+                plan: Box::new(plan),
+                footing: Footing::default(),
+            }),
+        )
     }
 
     pub fn step(&mut self, step: usize) -> &mut Self {

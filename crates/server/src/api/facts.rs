@@ -216,6 +216,7 @@ pub fn phase(phase: &Phase) -> (&'static str, Option<usize>) {
         Phase::Switching => ("switching", None),
         Phase::Finishing => ("finishing", None),
         Phase::Promoted => ("promoted", None),
+        Phase::Recalling => ("recalling", None),
         Phase::RollingBack => ("rolling_back", None),
         Phase::Retiring => ("retiring", None),
         Phase::RolledBack => ("rolled_back", None),

@@ -71,6 +71,8 @@
       body: JSON.stringify(body),
     });
     const said = await answer.json();
+    // A page of what had ended hears of nothing by itself.
+    if (answer.ok && !document.body.dataset.stream && said.events.length) location.reload();
     if (answer.ok) return said.events.length ? `Done: ${action}.` : "Nothing to do: it was so already.";
     throw new Error(said.hint ? `${said.error}; hint: ${said.hint}` : said.error);
   };

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::retry;
 use patchline_model::stage::phase::Phase;
+use patchline_model::stage::review::End;
 use patchline_model::view::board::waits_at_gate;
 
 use crate::pages::decision;
@@ -99,6 +100,15 @@ fn buttons(patch: &Patch) -> Vec<Button> {
         class: "",
         confirm: Some("Ask the gate anew, and roll the same artifact out again?"),
     };
+    let recall = Button {
+        action: "rollback",
+        words: "Take it back",
+        class: "danger",
+        confirm: Some("Start the version before again, and take this one back?"),
+    };
+    if patch.review.end == Some(End::Promoted) {
+        return vec![recall];
+    }
     if patch.has_ended() && retry::why_not(patch).is_none() {
         return vec![retry];
     }
@@ -116,6 +126,7 @@ fn buttons(patch: &Patch) -> Vec<Button> {
             vec![rollback, steady, promote]
         }
         Phase::Growing | Phase::Switching => vec![rollback],
+        Phase::Recalling => vec![promote],
         Phase::Finishing | Phase::Promoted | Phase::RollingBack | Phase::Retiring | Phase::RolledBack => {
             Vec::new()
         }

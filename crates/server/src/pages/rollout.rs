@@ -53,6 +53,7 @@ fn standing(patch: &Patch) -> (&'static str, &'static str) {
         Phase::Baking => ("good", "promoted, watched once more"),
         Phase::Growing | Phase::Switching | Phase::Finishing => ("good", "being promoted"),
         Phase::Promoted => ("good", "promoted"),
+        Phase::Recalling => ("bad", "to be taken back"),
         Phase::RollingBack => ("bad", "rolling back"),
         Phase::Retiring => ("warn", "taken back, bad version drains"),
         Phase::RolledBack => ("warn", "rolled back"),
@@ -62,7 +63,7 @@ fn standing(patch: &Patch) -> (&'static str, &'static str) {
 fn steps(plan: &Plan, phase: &Phase) -> Markup {
     let course = course(plan);
     let is_promoted = match phase {
-        Phase::Growing | Phase::Switching | Phase::Finishing | Phase::Promoted => true,
+        Phase::Growing | Phase::Switching | Phase::Finishing | Phase::Promoted | Phase::Recalling => true,
         Phase::Idle
         | Phase::Preparing
         | Phase::Filling { .. }

@@ -161,6 +161,9 @@ impl Gathering {
 
     fn take(&mut self, at: Timestamp, fact: &rollout::Event) {
         use rollout::Event;
+        if self.has_ended {
+            return;
+        }
         // A clock that went backwards moves nothing to the left.
         let second = at.seconds_since(self.start).max(self.series.seconds);
         self.series.seconds = second;
@@ -190,7 +193,9 @@ impl Gathering {
             Event::RollbackDecided { .. } => self.mark(second, Mood::Bad, "roll back"),
             Event::ShareTaken => self.mark(second, Mood::Good, "no share"),
             Event::Paged { .. } => self.mark(second, Mood::Bad, "paged"),
+            // What comes after a promotion comes perhaps days later, and would squeeze what is drawn.
             Event::Promoted | Event::RolledBack => self.has_ended = true,
+            Event::Recalled { .. } | Event::ReturnBegun | Event::Kept { .. } => {}
         }
     }
 
@@ -287,6 +292,7 @@ mod tests {
     use patchline_model::digest::Digest;
     use patchline_model::event::{Event, Fact};
     use patchline_model::share::Share;
+    use patchline_model::stage::footing::Footing;
     use patchline_model::stage::plan::{
         Canary, Counts, Exit, Guards, Plan, Step, Strategy as PlanStrategy, Version,
     };
@@ -311,7 +317,12 @@ mod tests {
             missing_limit: 5,
             at_deadline: Exit::Rollback,
         };
-        rollout::Event::Started { stable: version("old"), new: version("new"), plan: Box::new(plan) }
+        rollout::Event::Started {
+            stable: version("old"),
+            new: version("new"),
+            plan: Box::new(plan),
+            footing: Footing::default(),
+        }
     }
 
     fn looked(requests: u64, log_evidence: f64) -> rollout::Event {

@@ -35,10 +35,11 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
         let looks_back = match &seen.event.fact {
             Fact::Review(review::Event::Reviewed(_)) => before.review.reviewed.is_none(),
             Fact::Review(review::Event::Retried { .. }) => true,
+            Fact::Rollout(rollout::Event::Recalled { .. }) => before.review.end == Some(End::Promoted),
             Fact::Faltered { job, .. } => job.stage == patchline_model::id::Stage::Review,
             _ => false,
         };
-        says(looks_back, "an ended patch is only looked back at, or tried again")?;
+        says(looks_back, "an ended patch is only looked back at, tried again, or taken back")?;
     }
     match &seen.event.fact {
         Fact::Detect(detect::Event::Opened(_)) => says(before.version == 0, "a patch is opened once"),

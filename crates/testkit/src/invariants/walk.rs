@@ -138,6 +138,23 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             before.phase == Phase::Switching && met(),
             "the old version goes after the switch is confirmed",
         ),
+        Event::Recalled { .. } => {
+            says(before.phase == Phase::Promoted, "only what was promoted is taken back after its promotion")
+        }
+        Event::ReturnBegun => {
+            let ours = before.new.as_ref().map(|new| &new.artifact);
+            let is_seen = match &seen.command.ask {
+                Ask::Report {
+                    answer: Ok(Outcome::Rollout(Reported::Recallable { runs, lacking })), ..
+                } => Some(runs) == ours && lacking.is_none(),
+                _ => false,
+            };
+            says(
+                before.phase == Phase::Recalling && is_seen,
+                "nothing is taken back before the way back is seen",
+            )
+        }
+        Event::Kept { .. } => says(before.phase == Phase::Recalling, "what stays was to be taken back"),
         Event::Promoted => {
             says(before.phase == Phase::Finishing && met(), "promoted means it runs everywhere")
         }

@@ -1,0 +1,35 @@
+//! Taking back what was promoted: allowed as long as that version runs and nobody else moves the service.
+
+use crate::actor::Actor;
+use crate::context::Board;
+use crate::patch::Patch;
+use crate::rejection::Rejection;
+use crate::stage::review::End;
+use crate::stage::rollout::{Cause, Event};
+
+/// What follows when a person wants a promoted version back out.
+pub fn decide(board: &Board, patch: &Patch, by: &Actor, reason: String) -> Result<Vec<Event>, Rejection> {
+    if *by == Actor::Machine {
+        return Err(Rejection::NotAPerson);
+    }
+    match why_not(board, patch) {
+        Some(why) => Err(Rejection::NoRecall { patch: patch.id, why }),
+        None => Ok(vec![Event::Recalled { cause: Cause::Person { by: by.clone(), reason } }]),
+    }
+}
+
+/// Why what was promoted can't be taken back now; nothing: it can.
+pub fn why_not(board: &Board, patch: &Patch) -> Option<String> {
+    let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock())?;
+    if patch.review.end != Some(End::Promoted) {
+        return Some("it was not promoted".to_owned());
+    }
+    if let Some(holder) = board.held_by_other(&lock, patch.id) {
+        return Some(format!("{holder} moves this service; take that one back first"));
+    }
+    match board.runs.get(&lock) {
+        Some(runs) if *runs == patch.id => None,
+        Some(other) => Some(format!("{other} was promoted over it; take that one back first")),
+        None => Some("its version does not run any more".to_owned()),
+    }
+}
