@@ -144,6 +144,7 @@ tested(check, results) := [item.digest |
 
 low_risk if {
 	input.patch.kind == "dependency"
+	is_null(input.patch.forward_only)
 	count(input.patch.files) > 0
 	every file in input.patch.files { name_of(file) in low_risk_files }
 	count(input.patch.moves) > 0
@@ -333,6 +334,8 @@ risk := {
 }
 
 risks := sort([text | some text in risky])
+
+risky contains sprintf("it can't be taken back without loss: %s", [input.patch.forward_only]) if is_string(input.patch.forward_only)
 
 risky contains sprintf("it is a change of kind `%s`", [input.patch.kind]) if input.patch.kind != "dependency"
 

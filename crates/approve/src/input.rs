@@ -42,6 +42,8 @@ pub struct PatchFacts {
     pub files: Vec<String>,
     /// `identical`, `different` or `not_tried`.
     pub reproducible: &'static str,
+    /// Why running the old version again would not undo it; null: it would.
+    pub forward_only: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -121,6 +123,7 @@ impl PatchFacts {
                 Reproducible::Different { .. } => "different",
                 Reproducible::NotTried => "not_tried",
             },
+            forward_only: patch.forward_only().map(|bound| bound.reason),
         })
     }
 }

@@ -8,6 +8,7 @@ use patchline_model::failure::Failure;
 use patchline_model::id::PatchId;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Finding, Opening, Subject, Until};
+use patchline_model::stage::terms::Terms;
 use patchline_sandbox::Git;
 
 use crate::conductor::Conductor;
@@ -41,6 +42,7 @@ pub async fn scan_and_open(
         base,
         subject: Subject::Scan { only: Vec::new() },
         until: Until::Rollout,
+        terms: Terms::default(),
     };
     let opened =
         conductor.open(&key(service, opening.base.as_str(), &serious), Actor::Machine, opening).await;

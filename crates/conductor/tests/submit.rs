@@ -14,6 +14,7 @@ use patchline_model::rejection::Rejection;
 use patchline_model::service::{Build, CommandLine, Service, Tier};
 use patchline_model::stage::detect::{Opening, Subject, Until};
 use patchline_model::stage::review;
+use patchline_model::stage::terms::Terms;
 use tempfile::TempDir;
 
 fn conductor(folder: &TempDir) -> Arc<Conductor> {
@@ -41,6 +42,7 @@ fn opening() -> Opening {
         base: "a".repeat(40).parse().unwrap(),
         subject: Subject::Scan { only: Vec::new() },
         until: Until::Verify,
+        terms: Terms::default(),
     }
 }
 

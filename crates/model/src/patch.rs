@@ -8,6 +8,7 @@ use crate::share::Share;
 use crate::stage::detect::{Finding, Opening, Until};
 use crate::stage::generate::Candidate;
 use crate::stage::plan::Version;
+use crate::stage::safety::ForwardOnly;
 use crate::stage::{approve, build, detect, generate, review, rollout, triage, verify};
 use crate::time::Timestamp;
 
@@ -111,6 +112,17 @@ impl Patch {
         self.opening
             .as_ref()
             .is_some_and(|opening| opening.until == Until::Rollout && opening.service.run.is_some())
+    }
+
+    /// Why running the old version again would not undo it; nothing: it would. Known once there is a candidate.
+    pub fn forward_only(&self) -> Option<ForwardOnly> {
+        if self.rollout.plan.is_some() {
+            return self.rollout.footing.forward_only.clone();
+        }
+        let (opening, candidate) = (self.opening.as_ref()?, self.candidate()?);
+        let irreversible = &opening.service.run.as_ref()?.plan.irreversible;
+        let stated = opening.terms.forward_only.as_deref();
+        irreversible.forward_only(stated, &opening.service.folder, &candidate.files)
     }
 
     /// What the patch is about, in one line.

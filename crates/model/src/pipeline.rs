@@ -1,5 +1,6 @@
 //! The three functions over the whole patch: `decide`, `evolve`, `due`.
 
+pub mod begin;
 pub mod decide;
 pub mod due;
 pub mod evolve;

@@ -34,6 +34,8 @@ pub enum Rejection {
     NoRetry { patch: PatchId, why: String },
     #[error("{patch} can't be taken back any more: {why}")]
     NoRecall { patch: PatchId, why: String },
+    #[error("{patch} can't be taken back without loss: {why}")]
+    ForwardOnly { patch: PatchId, why: String },
     #[error("the answer makes no sense: {0}")]
     Nonsense(String),
 }

@@ -17,7 +17,7 @@ use patchline_model::failure::Failure;
 use patchline_model::id::{PatchId, Stage};
 use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer, Approval};
-use patchline_model::stage::detect::{self, Until};
+use patchline_model::stage::detect::{self, Opening, Until};
 use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate;
 use patchline_model::stage::plan::{Counts, Plan, Strategy, Usage, Version};
@@ -34,6 +34,7 @@ use patchline_model::triage::cvss;
 /// The file of each variant. A new variant breaks the build here: give it a file, and an event in `samples`.
 fn file(fact: &Fact) -> &'static str {
     match fact {
+        Fact::Detect(detect::Event::Opened(opening)) if !opening.terms.is_blank() => "detect_opened_terms",
         Fact::Detect(detect::Event::Opened(_)) => "detect_opened",
         Fact::Detect(detect::Event::Found { .. }) => "detect_found",
         Fact::Detect(detect::Event::NothingFound { .. }) => "detect_nothing_found",
@@ -51,6 +52,7 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Approve(approve::Event::Approved(_)) => "approve_approved",
         Fact::Approve(approve::Event::Rejected { .. }) => "approve_rejected",
         Fact::Rollout(rollout::Event::Started { plan, footing, .. }) => match &plan.strategy {
+            _ if footing.forward_only.is_some() => "rollout_started_forward_only",
             _ if !footing.is_blank() => "rollout_started_over",
             Strategy::Canary(canary) if canary.cohort.is_some() => "rollout_started_cohort",
             Strategy::Canary(canary) if canary.end.is_some() => "rollout_started_watched",
@@ -82,6 +84,9 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Rollout(rollout::Event::Switched) => "rollout_switched",
         Fact::Rollout(rollout::Event::OldRetired) => "rollout_old_retired",
         Fact::Rollout(rollout::Event::Promoted) => "rollout_promoted",
+        Fact::Rollout(rollout::Event::Halted { .. }) => "rollout_halted",
+        Fact::Rollout(rollout::Event::Forced { .. }) => "rollout_forced",
+        Fact::Rollout(rollout::Event::LossAccepted { .. }) => "rollout_loss_accepted",
         Fact::Rollout(rollout::Event::Recalled { .. }) => "rollout_recalled",
         Fact::Rollout(rollout::Event::ReturnBegun) => "rollout_return_begun",
         Fact::Rollout(rollout::Event::Kept { .. }) => "rollout_kept",
@@ -98,7 +103,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 56;
+const VARIANTS: usize = 61;
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -136,6 +141,10 @@ fn paperwork() -> Vec<Fact> {
     };
     vec![
         Fact::Detect(detect::Event::Opened(Box::new(given::opening(Until::Rollout)))),
+        Fact::Detect(detect::Event::Opened(Box::new(Opening {
+            terms: given::terms(),
+            ..given::opening(Until::Rollout)
+        }))),
         Fact::Detect(detect::Event::Found {
             findings: vec![given::finding()],
             packages: 41,
@@ -222,8 +231,20 @@ fn moves() -> Vec<Fact> {
             stable: given::stable(),
             new: new.clone(),
             plan: Box::new(given::plan()),
-            footing: Footing { over: Some(PatchId(5)) },
+            footing: Footing { over: Some(PatchId(5)), ..Footing::default() },
         },
+        rollout::Event::Started {
+            stable: given::stable(),
+            new: new.clone(),
+            plan: Box::new(Plan { irreversible: given::irreversible(), ..given::plan() }),
+            footing: Footing {
+                over: None,
+                forward_only: given::irreversible().forward_only(Some("it drops a column"), "", &[]),
+            },
+        },
+        rollout::Event::Halted { cause: Cause::Judge { reason: reason.clone() } },
+        rollout::Event::Forced { reason: reason.clone() },
+        rollout::Event::LossAccepted { reason: reason.clone() },
         rollout::Event::Recalled {
             cause: Cause::Person { by: Actor::person("ops@example.com"), reason: reason.clone() },
         },

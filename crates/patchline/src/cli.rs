@@ -48,7 +48,7 @@ pub enum Command {
     /// Give a patch up; a rollout under way is taken back first
     Abort(ControlArguments),
     /// Take the new version back now, even after its promotion as long as it runs
-    Rollback(ControlArguments),
+    Rollback(RollbackArguments),
     /// Try a patch again that was taken back, from the gate on and with the same artifact
     Retry(ControlArguments),
     /// The advisory database
@@ -91,6 +91,12 @@ pub struct FixArguments {
     /// Only these advisories or packages
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
+    /// Take the fix all the way onto every instance, and not only to a proven branch
+    #[arg(long)]
+    pub rollout: bool,
+    /// Why running the old version again does not undo this change; it is rolled out, and never taken back by itself
+    #[arg(long, value_name = "REASON")]
+    pub forward_only: Option<String>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }
@@ -192,6 +198,15 @@ pub struct ControlArguments {
     pub by: Option<String>,
     #[arg(long, default_value = "")]
     pub reason: String,
+}
+
+#[derive(Debug, Args)]
+pub struct RollbackArguments {
+    #[command(flatten)]
+    pub control: ControlArguments,
+    /// Take back what can't be undone, for this reason
+    #[arg(long, value_name = "REASON", conflicts_with = "reason")]
+    pub accept_data_loss: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -48,7 +48,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Resume(arguments) => block_on(control::run(Control::Resume, arguments, data)),
         Command::Promote(arguments) => block_on(control::run(Control::Promote, arguments, data)),
         Command::Abort(arguments) => block_on(control::run(Control::Abort, arguments, data)),
-        Command::Rollback(arguments) => block_on(control::run(Control::Rollback, arguments, data)),
+        Command::Rollback(arguments) => block_on(control::rollback(arguments, data)),
         Command::Retry(arguments) => block_on(control::run(Control::Retry, arguments, data)),
         Command::Db(DbCommand::Import(arguments)) => db::import(&arguments, data.as_deref()),
         Command::Db(DbCommand::Compare(arguments)) => compare::run(&arguments),

@@ -75,7 +75,9 @@ impl Sums {
         for (stage, seconds) in facts.stages {
             *self.stage_seconds.entry(stage).or_default() += seconds;
         }
-        if let Some(cause) = &patch.rollout.cause {
+        // What halted has a cause, too, and is not taken back.
+        let decided = patch.rollout.rollback_decided.is_some();
+        if let Some(cause) = patch.rollout.cause.as_ref().filter(|_| decided) {
             bump(&mut self.rollbacks, word(cause));
         }
         self.rollbacks_after_promotion += u64::from(patch.rollout.recalled.is_some());

@@ -107,6 +107,7 @@ fn changed(patch: &Patch) -> Vec<String> {
     let mut lines = vec![format!("- {}", line(&candidate.rationale))];
     lines.extend(candidate.moves.iter().map(moved));
     lines.push(format!("- files: {}", list(&candidate.files)));
+    lines.extend(patch.forward_only().map(|bound| format!("- forward only: {}", line(&bound.reason))));
     lines.push(format!(
         "- commit {} on branch {}, by {} (fixer {})",
         code(candidate.commit.short()),
@@ -220,6 +221,9 @@ fn rolled(patch: &Patch, events: &[Event], facts: &Facts) -> Vec<String> {
             | rollout::Event::SmokeFailed { .. }
             | rollout::Event::BakeBegun
             | rollout::Event::Hurried { .. }
+            | rollout::Event::Halted { .. }
+            | rollout::Event::Forced { .. }
+            | rollout::Event::LossAccepted { .. }
             | rollout::Event::Recalled { .. }
             | rollout::Event::Kept { .. }
             | rollout::Event::Paged { .. },

@@ -75,6 +75,9 @@ pub fn steps(events: &[Event]) -> Vec<Step> {
             | rollout::Event::Switched
             | rollout::Event::OldRetired
             | rollout::Event::Promoted
+            | rollout::Event::Halted { .. }
+            | rollout::Event::Forced { .. }
+            | rollout::Event::LossAccepted { .. }
             | rollout::Event::ReturnBegun
             | rollout::Event::Kept { .. }
             | rollout::Event::ShareTaken

@@ -92,6 +92,9 @@ fn hint(rejection: &Rejection) -> Option<&'static str> {
         Rejection::NotAPerson => Some("give your own name in `by`"),
         Rejection::NotNow { .. } | Rejection::NotPaused { .. } => Some("look at the patch: it has moved on"),
         Rejection::NoRetry { .. } | Rejection::NoRecall { .. } => Some("look at how the patch ended"),
+        Rejection::ForwardOnly { .. } => {
+            Some("`patchline rollback P-7 --accept-data-loss REASON` takes it back all the same")
+        }
         Rejection::Locked { .. } => Some("wait until the other patch has ended"),
         Rejection::AlreadyOpen { .. }
         | Rejection::NotOpen { .. }

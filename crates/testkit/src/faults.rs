@@ -16,6 +16,7 @@ use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Desired, Observed};
 use patchline_model::stage::rollout::{self, Cause, Gate, SmokeTest};
+use patchline_model::stage::safety::NoReturn;
 use patchline_model::stage::traffic::Traffic;
 use patchline_model::stage::{review, verify};
 use patchline_model::time::Timestamp;
@@ -81,10 +82,14 @@ pub enum Fault {
     DifferencesAreHidden,
     RecallIsBlind,
     RecallIgnoresOthers,
+    HaltIsSkipped,
+    HaltGoesOn,
+    LossIsNotAsked,
+    NoReturnIsLate,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 57] = [
+    pub const ALL: [Fault; 61] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -142,6 +147,10 @@ impl Fault {
         Fault::DifferencesAreHidden,
         Fault::RecallIsBlind,
         Fault::RecallIgnoresOthers,
+        Fault::HaltIsSkipped,
+        Fault::HaltGoesOn,
+        Fault::LossIsNotAsked,
+        Fault::NoReturnIsLate,
     ];
 }
 
@@ -328,6 +337,22 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
         ) => {
             let ours = patch.rollout.new.as_ref().map(|new| new.artifact.clone());
             (*runs, *lacking) = (ours.unwrap_or_else(|| runs.clone()), None);
+        }
+        (Fault::HaltIsSkipped, Ask::Report { .. }) => patch.rollout.footing.forward_only = None,
+        (Fault::HaltGoesOn, Ask::Report { .. }) => {
+            if let Phase::Halted { from } = &patch.rollout.phase {
+                patch.rollout.phase = (**from).clone();
+            }
+        }
+        (Fault::LossIsNotAsked, Ask::Rollout(asked)) => {
+            if let rollout::Command::Rollback { reason } = asked {
+                *asked = rollout::Command::RollbackWithLoss { reason: std::mem::take(reason) };
+            }
+        }
+        (Fault::NoReturnIsLate, _) => {
+            if let Some(bound) = &mut patch.rollout.footing.forward_only {
+                bound.from = NoReturn::Share;
+            }
         }
         (Fault::GateOutlastsDeadline, Ask::Report { .. }) if waits_at_gate(&patch) => {
             patch.rollout.started = None;

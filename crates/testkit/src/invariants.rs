@@ -1,5 +1,6 @@
 //! The watch over a world: its own picture of every patch, checked against each event, each order and each target.
 
+pub mod bound;
 pub mod paper;
 pub mod road;
 pub mod seen;
@@ -23,6 +24,7 @@ use patchline_model::stage::{review, rollout};
 use patchline_model::time::Timestamp;
 
 use crate::breach::{Breach, hold};
+use crate::invariants::bound::standing;
 use crate::invariants::seen::Seen;
 use crate::scene::Scene;
 use crate::target::{Served, Target};
@@ -50,6 +52,9 @@ struct Account {
     stable_before: Served,
     losses_before: u64,
     greatest: Share,
+    /// It was asked to take a share at all, and a person answers for what its way back loses.
+    shared: bool,
+    accepted: bool,
     back_since: Option<u64>,
 }
 
@@ -112,6 +117,7 @@ impl Watch {
             if let Fact::Rollout(fact) = &event.fact {
                 walk::check(seen, fact)?;
                 self.recalled(&entry, &after, fact)?;
+                bound::check(seen, fact, self.truth(entry.scene, id))?;
                 self.account(&entry, &after, fact);
             }
             if let Fact::Review(review::Event::Retried { .. }) = &event.fact {
@@ -133,6 +139,15 @@ impl Watch {
         Ok(())
     }
 
+    fn truth(&self, scene: &Scene, id: PatchId) -> bound::Truth {
+        let account = self.accounts.get(&id);
+        bound::Truth {
+            from: scene.no_return(id),
+            shared: account.is_some_and(|account| account.shared),
+            accepted: account.is_some_and(|account| account.accepted),
+        }
+    }
+
     /// What is taken back after its promotion is what runs.
     fn recalled(&self, entry: &Appended<'_>, after: &Patch, fact: &rollout::Event) -> Result<(), Breach> {
         let rollout::Event::Recalled { .. } = fact else { return Ok(()) };
@@ -151,6 +166,8 @@ impl Watch {
                 stable_before: entry.target.served(&stable.artifact),
                 losses_before: entry.target.losses,
                 greatest: Share::NONE,
+                shared: false,
+                accepted: false,
                 back_since: None,
             };
             self.accounts.insert(after.id, account);
@@ -163,11 +180,15 @@ impl Watch {
                 let entered = matches!(fact, rollout::Event::StepEntered { .. });
                 let share = promised.map_or(Share::NONE, |it| if entered { it.share } else { it.filling });
                 account.greatest = account.greatest.max(share);
+                account.shared |= share != Share::NONE;
             }
+            rollout::Event::Switched => account.shared = true,
             rollout::Event::BakeBegun => {
+                account.shared = true;
                 let plan = after.rollout.plan.as_ref();
                 account.greatest = plan.and_then(hold_back).map_or(account.greatest, Share::rest);
             }
+            rollout::Event::LossAccepted { .. } => account.accepted = true,
             rollout::Event::Recalled { .. } => account.greatest = Share::ALL,
             rollout::Event::RollbackDecided { .. }
             | rollout::Event::ReturnBegun
@@ -238,7 +259,7 @@ impl Watch {
                 if is_newest {
                     let armed = *look || !is_judged(&state.phase);
                     says(armed, "the judge is armed while both versions serve")?;
-                    let held = state.phase != Phase::Baking || share <= greatest;
+                    let held = *standing(&state.phase) != Phase::Baking || share <= greatest;
                     says(held, "the hold-back stays with the old version")?;
                 }
                 if is_newest && state.is_going_back() {
@@ -316,7 +337,7 @@ impl Watch {
         says(target.excess == 0, "no version serves more than its share while another is ill")?;
         let there = target.arm(&new.artifact);
         let share = there.map_or(Share::NONE, |arm| arm.share);
-        let decided = matches!(state.phase, Phase::Switching | Phase::Finishing);
+        let decided = matches!(standing(&state.phase), Phase::Switching | Phase::Finishing);
         // A rollback may find the share still in force that the switch gave; it only may not keep it.
         let below = share <= account.greatest || decided || state.phase == Phase::RollingBack;
         says(below, "no share above the plan's step")?;
@@ -389,7 +410,7 @@ fn hold_back(plan: &Plan) -> Option<Share> {
 
 /// Phases in which users may meet both versions and nothing is decided for good.
 fn is_judged(phase: &Phase) -> bool {
-    matches!(phase, Phase::Filling { .. } | Phase::Watching { .. } | Phase::Growing | Phase::Baking)
+    matches!(standing(phase), Phase::Filling { .. } | Phase::Watching { .. } | Phase::Growing | Phase::Baking)
 }
 
 /// The old version may go: the new one has all of the traffic, confirmed.

@@ -6,6 +6,7 @@ use patchline_model::digest::Digest;
 use patchline_model::id::Stage;
 use patchline_model::patch::Patch;
 use patchline_model::stage::approve::{self, Answer};
+use patchline_model::stage::halt::is_halted;
 use patchline_model::stage::{review, rollout};
 use patchline_model::view::board::waits_at_gate;
 
@@ -32,7 +33,8 @@ pub fn press(chance: &mut Chance, patch: &Patch) -> Command {
         17..=23 => Ask::Rollout(rollout::Command::Pause { reason }),
         24..=31 => Ask::Rollout(rollout::Command::Resume),
         32..=35 => Ask::Rollout(rollout::Command::Promote { reason }),
-        36..=38 => Ask::Rollout(rollout::Command::Rollback { reason }),
+        36..=37 => Ask::Rollout(rollout::Command::Rollback { reason }),
+        38 => Ask::Rollout(rollout::Command::RollbackWithLoss { reason }),
         39 => Ask::Review(review::Command::Abort { reason }),
         _ => Ask::Review(review::Command::Retry { reason }),
     };
@@ -56,10 +58,12 @@ pub fn look_after(patch: &Patch) -> Option<Command> {
     if patch.rollout.paused.is_none() && waits_at_gate(patch) {
         return Some(Command { by, ask: Ask::Rollout(rollout::Command::Resume) });
     }
-    patch.rollout.paused.as_ref()?;
+    if patch.rollout.paused.is_none() && !is_halted(&patch.rollout) {
+        return None;
+    }
     let reason = "it is fine".to_owned();
     let ask = if patch.id.0.is_multiple_of(2) {
-        rollout::Command::Rollback { reason }
+        rollout::Command::RollbackWithLoss { reason }
     } else {
         rollout::Command::Promote { reason }
     };
@@ -72,5 +76,6 @@ pub fn waits_for_person(patch: &Patch) -> bool {
         matches!(patch.approve.decision.as_ref().map(|decision| &decision.answer), Some(Answer::Needs(_)));
     let considered = patch.approve.considered == patch.approve.approvals.len();
     let approval = patch.stage() == Stage::Approve && asks && considered;
-    !patch.has_ended() && (approval || patch.rollout.paused.is_some() || waits_at_gate(patch))
+    !patch.has_ended()
+        && (approval || patch.rollout.paused.is_some() || waits_at_gate(patch) || is_halted(&patch.rollout))
 }

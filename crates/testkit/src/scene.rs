@@ -10,6 +10,8 @@ use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject
 use patchline_model::stage::plan::{
     BlueGreen, Canary, Exit, Flag, Guards, Plan, Rolling, Shadow, Smoke, Step, Strategy, Version, WatchedEnd,
 };
+use patchline_model::stage::safety::{Irreversible, NoReturn};
+use patchline_model::stage::terms::Terms;
 use patchline_model::stage::traffic::Mirror;
 use patchline_model::time::Seconds;
 
@@ -67,6 +69,8 @@ pub struct Planned {
     pub builds_the_same: Option<Digest>,
     /// A smoke test finds something.
     pub smokes: bool,
+    /// A person states that the old version can't undo it.
+    pub is_forward_only: bool,
 }
 
 impl Scene {
@@ -94,6 +98,13 @@ impl Scene {
         &self.services[self.planned(id).service]
     }
 
+    /// From when on the old version can't undo this patch, if ever: as a person states it, or by the files of every
+    /// candidate.
+    pub fn no_return(&self, id: PatchId) -> Option<NoReturn> {
+        let rule = &self.place_of(id).service.run.as_ref()?.plan.irreversible;
+        (self.planned(id).is_forward_only || !rule.paths.is_empty()).then_some(rule.from)
+    }
+
     /// The command with which the patch begins.
     pub fn opening(&self, id: PatchId) -> Opening {
         let planned = self.planned(id);
@@ -102,6 +113,7 @@ impl Scene {
             base: planned.base.clone(),
             subject: Subject::Scan { only: Vec::new() },
             until: planned.until,
+            terms: Terms { forward_only: planned.is_forward_only.then(|| "it drops a column".to_owned()) },
         }
     }
 }
@@ -183,7 +195,14 @@ fn plan(chance: &mut Chance) -> Plan {
         start_deadline: Seconds(chance.between(15, 30)),
         missing_limit: chance.between(3, 8) as u32,
         at_deadline: if chance.one_in(2) { Exit::Hold } else { Exit::Rollback },
+        irreversible: irreversible(chance),
     }
+}
+
+fn irreversible(chance: &mut Chance) -> Irreversible {
+    let paths = if chance.one_in(6) { vec!["*.lock".to_owned()] } else { Vec::new() };
+    let from = if chance.one_in(2) { NoReturn::Start } else { NoReturn::Share };
+    Irreversible { paths, from }
 }
 
 fn share(ppm: u32) -> Share {
@@ -250,6 +269,7 @@ fn planned(chance: &mut Chance, id: u64, services: &[Place]) -> Planned {
         denied: chance.one_in(20),
         error_rate: *chance.pick(&[0.0, 0.001, 0.01, 0.08, 0.4]),
         smokes: chance.one_in(4),
+        is_forward_only: chance.one_in(8),
         differs: *chance.pick(&[0.0, 0.0, 0.3]),
         builds_the_same: chance.one_in(16).then(|| services[service].stable.artifact.clone()),
     }

@@ -135,6 +135,7 @@ pub fn good() -> Case {
             }],
             files: vec!["Cargo.lock".to_owned(), "app/Cargo.toml".to_owned()],
             reproducible: "identical",
+            forward_only: None,
         },
         evidence,
         approvals: Vec::new(),

@@ -86,6 +86,9 @@ fn what_is_not_low_risk_needs_the_owner() {
     check("a new package", |case| case.patch.moves[0].from = None, &owner());
     check("a package less", |case| case.patch.moves[0].to = None, &owner());
     check("rebuilt to other bytes", |case| case.patch.reproducible = "different", &owner());
+    let lossy = |case: &mut Case| case.patch.forward_only = Some("it drops a column".to_owned());
+    let broken = check("forward only", lossy, &owner());
+    assert!(broken.iter().any(|text| text.contains("it drops a column")), "{broken:?}");
     check("not rebuilt", |case| case.patch.reproducible = "not_tried", &owner());
     check("no signed word of it", |case| case.set(2, "patchline_rebuilt", json!("different")), &owner());
 }

@@ -8,6 +8,7 @@ use crate::failure::{Failure, FailureKind};
 use crate::id::{JobId, Stage};
 use crate::job::{Due, Outcome};
 use crate::patch::Patch;
+use crate::pipeline::begin::begin;
 use crate::pipeline::due::due;
 use crate::pipeline::{recall, retry};
 use crate::rejection::Rejection;
@@ -84,10 +85,11 @@ fn steer(
         rollout::Command::Pause { .. } => "pause",
         rollout::Command::Resume => "resume",
         rollout::Command::Promote { .. } => "promote",
-        rollout::Command::Rollback { .. } => "rollback",
+        rollout::Command::Rollback { .. } | rollout::Command::RollbackWithLoss { .. } => "rollback",
     };
-    if let (Some(End::Promoted), rollout::Command::Rollback { reason }) = (&patch.review.end, &command) {
-        let events = recall::decide(cx.board, patch, by, reason.clone())?;
+    if patch.review.end == Some(End::Promoted)
+        && let Some(events) = recall::decide(cx.board, patch, by, &command)?
+    {
         return Ok(events.into_iter().map(Fact::Rollout).collect());
     }
     refuse_ended(patch, asked)?;
@@ -248,7 +250,12 @@ fn rolled(
     let Some(new) = patch.new_version() else {
         return Err(Rejection::Nonsense("there is no artifact to roll out".to_owned()));
     };
-    let events = walk::report(cx, patch.id, &opening.service, &new, &patch.rollout, outcome)?;
+    let events = match outcome {
+        rollout::Outcome::Begun { stable } if patch.rollout.plan.is_none() => {
+            begin(cx, patch, opening, &new, stable)?
+        }
+        outcome => walk::report(cx, &patch.rollout, outcome)?,
+    };
     Ok(with_end(patch, events))
 }
 
@@ -264,13 +271,8 @@ fn with_end(patch: &Patch, events: Vec<rollout::Event>) -> Vec<Fact> {
 
 fn why_back(cause: Option<&Cause>) -> String {
     match cause {
-        Some(
-            Cause::Judge { reason }
-            | Cause::Unhealthy { reason }
-            | Cause::Inconclusive { reason }
-            | Cause::Smoke { reason },
-        ) => reason.clone(),
         Some(Cause::Person { by, reason }) => format!("{by}: {reason}"),
+        Some(cause) => cause.text(),
         None => "no cause was recorded".to_owned(),
     }
 }

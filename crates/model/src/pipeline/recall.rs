@@ -4,18 +4,31 @@ use crate::actor::Actor;
 use crate::context::Board;
 use crate::patch::Patch;
 use crate::rejection::Rejection;
+use crate::stage::halt;
 use crate::stage::review::End;
-use crate::stage::rollout::{Cause, Event};
+use crate::stage::rollout::{Cause, Command, Event};
 
-/// What follows when a person wants a promoted version back out.
-pub fn decide(board: &Board, patch: &Patch, by: &Actor, reason: String) -> Result<Vec<Event>, Rejection> {
+/// What follows when a person wants a promoted version back out; nothing, if the command asks for something else.
+pub fn decide(
+    board: &Board,
+    patch: &Patch,
+    by: &Actor,
+    command: &Command,
+) -> Result<Option<Vec<Event>>, Rejection> {
+    let (reason, accepts_loss) = match command {
+        Command::Rollback { reason } => (reason.clone(), false),
+        Command::RollbackWithLoss { reason } => (reason.clone(), true),
+        Command::Pause { .. } | Command::Resume | Command::Promote { .. } => return Ok(None),
+    };
     if *by == Actor::Machine {
         return Err(Rejection::NotAPerson);
     }
-    match why_not(board, patch) {
-        Some(why) => Err(Rejection::NoRecall { patch: patch.id, why }),
-        None => Ok(vec![Event::Recalled { cause: Cause::Person { by: by.clone(), reason } }]),
+    if let Some(why) = why_not(board, patch) {
+        return Err(Rejection::NoRecall { patch: patch.id, why });
     }
+    let accepted = halt::accepted(patch.id, by, &patch.rollout, reason.clone(), accepts_loss)?;
+    let recalled = Event::Recalled { cause: Cause::Person { by: by.clone(), reason } };
+    Ok(Some(accepted.into_iter().chain([recalled]).collect()))
 }
 
 /// Why what was promoted can't be taken back now; nothing: it can.

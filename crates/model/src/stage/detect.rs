@@ -7,6 +7,7 @@ use crate::id::{FindingId, Stage};
 use crate::package::Package;
 use crate::rejection::Rejection;
 use crate::service::Service;
+use crate::stage::terms::Terms;
 
 /// Something that needs a fix, normalised from any source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,6 +93,8 @@ pub struct Opening {
     pub base: Commit,
     pub subject: Subject,
     pub until: Until,
+    #[serde(default, skip_serializing_if = "Terms::is_blank")]
+    pub terms: Terms,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -54,8 +54,19 @@ pub fn follows(
         | Phase::Recalling
         | Phase::RollingBack
         | Phase::Retiring
-        | Phase::RolledBack => Vec::new(),
+        | Phase::RolledBack
+        | Phase::Halted { .. } => Vec::new(),
     }
+}
+
+/// A look where nothing follows: the judge stays armed and its word is kept, as far as there is room.
+pub fn watched(state: &State, observed: &Observed, judgement: Option<Judgement>) -> Vec<Event> {
+    if state.ticks.len() >= MOST_LOOKS {
+        return Vec::new();
+    }
+    let (tick, cursor) = state.tick(observed);
+    let judgement = judgement.unwrap_or_else(no_judgement);
+    vec![Event::Looked { cursor: state.kept_cursor(&tick, cursor), tick, judgement }]
 }
 
 /// What came since the last look, where the judge is not asked.
@@ -122,10 +133,12 @@ impl<'a> Look<'a> {
 
     /// The judge's word and a dead version first, in every phase, held or not, at a gate or not.
     fn next(&self, course: &Course) -> Option<Event> {
-        if self.judged == JudgeAnswer::Rollback {
+        // A person has sent it forward in spite of this: the verdict is shown, and not followed.
+        let is_followed = !self.state.forced;
+        if is_followed && self.judged == JudgeAnswer::Rollback {
             return Some(Event::RollbackDecided { cause: Cause::Judge { reason: self.reason.clone() } });
         }
-        if self.is_dead {
+        if is_followed && self.is_dead {
             return Some(self.unhealthy(DEAD.to_owned()));
         }
         match &self.state.phase {
@@ -153,7 +166,8 @@ impl<'a> Look<'a> {
             | Phase::Recalling
             | Phase::RollingBack
             | Phase::Retiring
-            | Phase::RolledBack => None,
+            | Phase::RolledBack
+            | Phase::Halted { .. } => None,
         }
     }
 
@@ -172,7 +186,7 @@ impl<'a> Look<'a> {
         if state.hurried && state.paused.is_none() && self.complete {
             return hurried.map(Some);
         }
-        if past_deadline && !waits_for_person {
+        if past_deadline && !waits_for_person && !state.forced {
             return Some(Some(self.at_deadline()));
         }
         if missing >= self.plan.missing_limit && state.paused.is_none() {

@@ -35,6 +35,10 @@ pub enum Phase {
     /// The bad version has no share, as the target confirmed; it drains and goes.
     Retiring,
     RolledBack,
+    /// It would be taken back from this phase and can't be undone: everything stays as it is until a person decides.
+    Halted {
+        from: Box<Phase>,
+    },
 }
 
 impl Phase {
@@ -47,6 +51,7 @@ impl Phase {
             | Phase::Growing
             | Phase::Baking
             | Phase::Switching => true,
+            Phase::Halted { from } => from.can_go_back(),
             Phase::Idle
             | Phase::Finishing
             | Phase::Promoted
@@ -69,12 +74,44 @@ impl Phase {
             | Phase::Recalling
             | Phase::RollingBack
             | Phase::Retiring
-            | Phase::RolledBack => false,
+            | Phase::RolledBack
+            | Phase::Halted { .. } => false,
         }
     }
 
     /// Every instance runs the new version, and nothing of the old one is there.
     pub fn is_alone(&self) -> bool {
-        matches!(self, Phase::Promoted | Phase::Recalling)
+        match self {
+            Phase::Promoted | Phase::Recalling => true,
+            Phase::Halted { from } => from.is_alone(),
+            Phase::Idle
+            | Phase::Preparing
+            | Phase::Filling { .. }
+            | Phase::Watching { .. }
+            | Phase::Growing
+            | Phase::Baking
+            | Phase::Switching
+            | Phase::Finishing
+            | Phase::RollingBack
+            | Phase::Retiring
+            | Phase::RolledBack => false,
+        }
+    }
+
+    /// Whether the judge looks here: both versions serve, and nothing is decided for good.
+    pub fn is_judged(&self) -> bool {
+        match self {
+            Phase::Filling { .. } | Phase::Watching { .. } | Phase::Growing | Phase::Baking => true,
+            Phase::Halted { from } => from.is_judged(),
+            Phase::Idle
+            | Phase::Preparing
+            | Phase::Switching
+            | Phase::Finishing
+            | Phase::Promoted
+            | Phase::Recalling
+            | Phase::RollingBack
+            | Phase::Retiring
+            | Phase::RolledBack => false,
+        }
     }
 }

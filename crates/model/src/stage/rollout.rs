@@ -10,6 +10,7 @@ use crate::share::Share;
 use crate::stage::footing::Footing;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Smoke, Usage, Version};
+use crate::stage::safety::{ForwardOnly, NoReturn};
 use crate::stage::traffic::{Apart, Met, Mirrored, Traffic};
 use crate::strategy::course::course;
 use crate::strategy::desired::{Progress, desired};
@@ -179,6 +180,11 @@ pub struct State {
     /// When taking it back was decided, and when the target confirmed that the canary has no share.
     pub rollback_decided: Option<Timestamp>,
     pub rollback_confirmed: Option<Timestamp>,
+    /// The new version was ever asked to take a share.
+    pub shared: bool,
+    /// A person sent it forward in spite of the judge, and another accepted what its way back loses.
+    pub forced: bool,
+    pub loss_accepted: bool,
     /// It was promoted before it was taken back: when somebody asked for that.
     pub recalled: Option<Timestamp>,
     /// What stood when that was decided, and how many stable instances have come back since.
@@ -190,10 +196,20 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    Pause { reason: String },
+    Pause {
+        reason: String,
+    },
     Resume,
-    Promote { reason: String },
-    Rollback { reason: String },
+    Promote {
+        reason: String,
+    },
+    Rollback {
+        reason: String,
+    },
+    /// Takes back what can't be undone; a person answers for what is lost.
+    RollbackWithLoss {
+        reason: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -271,6 +287,18 @@ pub enum Event {
     RollbackDecided {
         cause: Cause,
     },
+    /// It would be taken back, but the old version can't undo it: everything stays until a person decides.
+    Halted {
+        cause: Cause,
+    },
+    /// A person sends a halted rollout forward, in spite of what halted it.
+    Forced {
+        reason: String,
+    },
+    /// A person takes it back though something is lost by that.
+    LossAccepted {
+        reason: String,
+    },
     /// So many stable instances are healthy again: they take what they can carry.
     StableReturned {
         instances: u32,
@@ -323,6 +351,20 @@ pub enum Outcome {
         runs: Digest,
         lacking: Option<String>,
     },
+}
+
+impl Cause {
+    /// In words.
+    pub fn text(&self) -> String {
+        match self {
+            Cause::Judge { reason }
+            | Cause::Unhealthy { reason }
+            | Cause::Inconclusive { reason }
+            | Cause::Smoke { reason } => reason.clone(),
+            Cause::Person { by, reason } if reason.is_empty() => format!("asked for by {by}"),
+            Cause::Person { by, reason } => format!("asked for by {by}: {reason}"),
+        }
+    }
 }
 
 impl Cursor {
@@ -418,6 +460,15 @@ impl State {
         let signs = Some(Box::new(self.signs(observed)));
         let tick = Tick { canary, stable, apart: apart.kept(), signs };
         (tick, now)
+    }
+
+    /// Why it can't be taken back now by running the old version; nothing: it can, or a person accepted what is lost.
+    pub fn no_way_back(&self) -> Option<&ForwardOnly> {
+        let past = |bound: &&ForwardOnly| match bound.from {
+            NoReturn::Start => true,
+            NoReturn::Share => self.shared,
+        };
+        self.footing.forward_only.as_ref().filter(|_| !self.loss_accepted).filter(past)
     }
 
     fn signs(&self, observed: &Observed) -> Signs {
@@ -534,6 +585,21 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.left = state.standing();
             state.enter(Phase::RollingBack, at);
         }
+        Event::Halted { cause } => {
+            state.cause = Some(cause.clone());
+            state.paused = None;
+            let from = Box::new(std::mem::take(&mut state.phase));
+            state.enter(Phase::Halted { from }, at);
+        }
+        Event::Forced { .. } => {
+            (state.forced, state.hurried, state.cause) = (true, true, None);
+            // A person's word stands in for the test that failed.
+            state.smoke = SmokeTest::Ahead;
+            if let Phase::Halted { from } = std::mem::take(&mut state.phase) {
+                state.enter(*from, at);
+            }
+        }
+        Event::LossAccepted { .. } => state.loss_accepted = true,
         Event::StableReturned { instances } => {
             if let Some(left) = &mut state.left {
                 left.stable = *instances;
@@ -555,6 +621,7 @@ impl State {
         self.phase = phase;
         self.since = at;
         self.paged = false;
+        self.shared |= self.allowed_share() != Share::NONE;
     }
 
     /// What is asked for now of both versions.

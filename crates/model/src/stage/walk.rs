@@ -6,11 +6,10 @@ use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::id::{PatchId, Stage};
 use crate::rejection::Rejection;
-use crate::service::{Run, Service};
-use crate::stage::footing::Footing;
 use crate::stage::forward::{self, counted};
+use crate::stage::halt;
 use crate::stage::phase::Phase;
-use crate::stage::plan::{Observed, Plan, Version};
+use crate::stage::plan::{Observed, Plan};
 use crate::stage::rollout::{Cause, Command, Event, Gate, Job, Judgement, Outcome, SmokeTest, State};
 
 /// Failed tries in a row after which a person is called.
@@ -21,7 +20,9 @@ pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Re
     let not_now = |asked: &str| Rejection::NotNow { patch, stage: Stage::Rollout, asked: asked.to_owned() };
     let (phase, can_be_held) = (&state.phase, state.phase.can_be_held());
     match command {
-        Command::Promote { .. } if *by == Actor::Machine => Err(Rejection::NotAPerson),
+        Command::Promote { .. } | Command::RollbackWithLoss { .. } if *by == Actor::Machine => {
+            Err(Rejection::NotAPerson)
+        }
         Command::Pause { .. } if !can_be_held => Err(not_now("pause")),
         Command::Pause { .. } if state.paused.is_some() => Ok(Vec::new()),
         Command::Pause { reason } => Ok(vec![Event::Paused { reason, by_machine: false }]),
@@ -33,6 +34,7 @@ pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Re
         Command::Promote { reason } if *phase == Phase::Recalling => {
             Ok(vec![Event::Kept { reason: format!("{by} keeps it: {reason}") }])
         }
+        Command::Promote { reason } if halt::is_halted(state) => Ok(vec![Event::Forced { reason }]),
         Command::Promote { .. } => match phase {
             Phase::Growing | Phase::Switching | Phase::Finishing | Phase::Promoted => Ok(Vec::new()),
             Phase::Idle
@@ -43,13 +45,21 @@ pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Re
             | Phase::Recalling
             | Phase::RollingBack
             | Phase::Retiring
-            | Phase::RolledBack => Err(not_now("promote")),
+            | Phase::RolledBack
+            | Phase::Halted { .. } => Err(not_now("promote")),
         },
-        Command::Rollback { .. } if state.is_going_back() || *phase == Phase::Recalling => Ok(Vec::new()),
-        Command::Rollback { reason } if phase.can_go_back() => {
-            Ok(vec![Event::RollbackDecided { cause: Cause::Person { by: by.clone(), reason } }])
+        Command::Rollback { .. } | Command::RollbackWithLoss { .. }
+            if state.is_going_back() || *phase == Phase::Recalling =>
+        {
+            Ok(Vec::new())
         }
-        Command::Rollback { .. } => Err(not_now("rollback")),
+        Command::Rollback { reason } if phase.can_go_back() => {
+            halt::rollback(patch, by, state, reason, false)
+        }
+        Command::RollbackWithLoss { reason } if phase.can_go_back() => {
+            halt::rollback(patch, by, state, reason, true)
+        }
+        Command::Rollback { .. } | Command::RollbackWithLoss { .. } => Err(not_now("rollback")),
     }
 }
 
@@ -65,19 +75,14 @@ fn resume(patch: PatchId, by: &Actor, state: &State) -> Result<Vec<Event>, Rejec
 }
 
 /// What follows from an answer of the target.
-pub fn report(
-    cx: Context<'_>,
-    patch: PatchId,
-    service: &Service,
-    new: &Version,
-    state: &State,
-    outcome: Outcome,
-) -> Result<Vec<Event>, Rejection> {
+pub fn report(cx: Context<'_>, state: &State, outcome: Outcome) -> Result<Vec<Event>, Rejection> {
+    let events = answered(cx, state, outcome)?;
+    Ok(halt::instead_of_rollback(state, events))
+}
+
+fn answered(cx: Context<'_>, state: &State, outcome: Outcome) -> Result<Vec<Event>, Rejection> {
     match (outcome, &state.plan) {
-        (Outcome::Begun { stable }, None) => begin(cx, patch, service, new, stable),
-        (Outcome::Begun { .. }, Some(_)) => {
-            Err(Rejection::Nonsense("the rollout has begun already".to_owned()))
-        }
+        (Outcome::Begun { .. }, _) => Err(Rejection::Nonsense("the rollout has begun already".to_owned())),
         (Outcome::Reconciled { .. }, Some(_)) if smoke(state).is_some() => {
             Err(Rejection::Nonsense("a smoke test was asked for".to_owned()))
         }
@@ -99,31 +104,6 @@ pub fn report(
             Err(Rejection::Nonsense("the rollout has not begun".to_owned()))
         }
     }
-}
-
-fn begin(
-    cx: Context<'_>,
-    patch: PatchId,
-    service: &Service,
-    new: &Version,
-    stable: Version,
-) -> Result<Vec<Event>, Rejection> {
-    let run = run_of(service)?;
-    if let Some(lock) = service.lock()
-        && let Some(holder) = cx.board.held_by_other(&lock, patch)
-    {
-        return Err(Rejection::Locked { patch: holder });
-    }
-    if stable.artifact == new.artifact {
-        return Err(Rejection::Nonsense("the patch's artifact runs already".to_owned()));
-    }
-    let over = service.lock().and_then(|lock| cx.board.runs.get(&lock).copied());
-    let plan = Box::new(run.plan.clone());
-    Ok(vec![Event::Started { stable, new: new.clone(), plan, footing: Footing { over } }])
-}
-
-fn run_of(service: &Service) -> Result<&Run, Rejection> {
-    service.run.as_ref().ok_or_else(|| Rejection::Nonsense(format!("{} has no [run] section", service.name)))
 }
 
 /// The old version comes back only where this one still stands, and only if it can.
@@ -175,7 +155,10 @@ fn reconciled(
             None => not_followed(cx, plan, state),
         },
         Phase::Finishing => not_followed(cx, plan, state),
-        Phase::Idle | Phase::Promoted | Phase::Recalling | Phase::RolledBack => Vec::new(),
+        Phase::Halted { from } if from.is_judged() => forward::watched(state, observed, judgement),
+        Phase::Idle | Phase::Promoted | Phase::Recalling | Phase::RolledBack | Phase::Halted { .. } => {
+            Vec::new()
+        }
     }
 }
 
@@ -220,7 +203,8 @@ pub fn failed(cx: Context<'_>, state: &State, failure: &Failure, tries: u32) -> 
         | Phase::Baking
             if give_up =>
         {
-            vec![Event::RollbackDecided { cause: Cause::Unhealthy { reason: failure.message.clone() } }]
+            let cause = Cause::Unhealthy { reason: failure.message.clone() };
+            halt::instead_of_rollback(state, vec![Event::RollbackDecided { cause }])
         }
         Phase::Preparing
         | Phase::Filling { .. }
@@ -235,7 +219,8 @@ pub fn failed(cx: Context<'_>, state: &State, failure: &Failure, tries: u32) -> 
         Phase::Switching | Phase::Finishing | Phase::Recalling | Phase::RollingBack | Phase::Retiring => {
             Vec::new()
         }
-        Phase::Idle | Phase::Promoted | Phase::RolledBack => Vec::new(),
+        // A person was called when it halted.
+        Phase::Idle | Phase::Promoted | Phase::RolledBack | Phase::Halted { .. } => Vec::new(),
     }
 }
 
@@ -244,6 +229,8 @@ pub fn due(state: &State) -> Option<Job> {
     match &state.phase {
         Phase::Idle => Some(Job::Begin),
         Phase::Promoted | Phase::RolledBack => None,
+        Phase::Halted { from } if from.is_alone() => None,
+        Phase::Halted { from } => reconcile(state, from.is_judged()),
         Phase::Recalling => Some(Job::Recall),
         // Nobody meets the new version while it is tried, so nothing is missed by not looking.
         Phase::Watching { .. } => smoke(state).or_else(|| reconcile(state, true)),

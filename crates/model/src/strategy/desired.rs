@@ -24,6 +24,10 @@ pub struct Progress<'a> {
 
 /// What the world should look like.
 pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progress<'_>) -> Desired {
+    // Exactly as it was.
+    if let Phase::Halted { from } = progress.phase {
+        return desired(course, stable, new, Progress { phase: from, ..progress });
+    }
     let mut view = View { course, stable, new, traffic: Traffic::ByTurns };
     let step = match progress.phase {
         Phase::Preparing => 0,
@@ -37,7 +41,8 @@ pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progr
         | Phase::Recalling
         | Phase::RollingBack
         | Phase::Retiring
-        | Phase::RolledBack => progress.reached,
+        | Phase::RolledBack
+        | Phase::Halted { .. } => progress.reached,
     };
     // A plan without a single station has nothing to hold the new version against, and never gives it a share.
     let Some(station) = course.station(step) else { return view.only(stable) };
@@ -45,7 +50,7 @@ pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progr
     let grown = course.instances.max(station.new);
     let hold_back = course.end.as_ref().map_or(Share::NONE, |end| end.hold_back);
     match progress.phase {
-        Phase::Idle | Phase::RolledBack => view.only(stable),
+        Phase::Idle | Phase::RolledBack | Phase::Halted { .. } => view.only(stable),
         Phase::Preparing => view.both(station.stable, station.new, Share::NONE, 0),
         Phase::Filling { step } => {
             let before = step.checked_sub(1).and_then(|before| course.station(before));

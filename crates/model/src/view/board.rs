@@ -7,7 +7,7 @@ use crate::patch::Patch;
 use crate::stage::approve::Answer;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Plan, Strategy};
-use crate::stage::rollout::{Gate, SmokeTest};
+use crate::stage::rollout::{Cause, Gate, SmokeTest};
 use crate::time::Timestamp;
 use crate::triage::action::Action;
 
@@ -54,6 +54,7 @@ fn waits_for_person(patch: &Patch) -> bool {
         && ((patch.stage() == Stage::Approve && asks)
             || patch.rollout.paused.is_some()
             || waits_at_gate(patch)
+            || matches!(patch.rollout.phase, Phase::Halted { .. })
             || patch.rollout.paged)
 }
 
@@ -122,6 +123,10 @@ fn rolling(patch: &Patch) -> String {
         Phase::Recalling => "to be taken back: looking for the old version".to_owned(),
         Phase::RollingBack => "rolling back".to_owned(),
         Phase::Retiring => "rolled back: bad version drains".to_owned(),
+        Phase::Halted { .. } => {
+            let cause = patch.rollout.cause.as_ref().map(Cause::text).unwrap_or_default();
+            format!("halted: {cause}")
+        }
         Phase::Promoted | Phase::RolledBack => "done".to_owned(),
     }
 }

@@ -298,6 +298,16 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
         }
         Event::ReturnBegun => plain(Mood::Plain, "the old version's instances start again".to_owned()),
         Event::Kept { reason } => plain(Mood::Warn, format!("it stays: {reason}")),
+        Event::Halted { cause } => plain(
+            Mood::Bad,
+            format!("halted, for it can't be taken back without loss: {}", cause_text(cause)),
+        ),
+        Event::Forced { reason } => {
+            plain(Mood::Warn, format!("a person sends it forward in spite of that: {reason}"))
+        }
+        Event::LossAccepted { reason } => {
+            plain(Mood::Warn, format!("a person accepts what its way back loses: {reason}"))
+        }
         Event::RollbackDecided { cause } => plain(Mood::Bad, format!("rollback: {}", cause_text(cause))),
         Event::StableReturned { instances } => {
             plain(Mood::Plain, format!("{instances} stable instances are healthy again"))
@@ -312,14 +322,7 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
 
 /// Why a version is taken back, in words.
 pub fn cause_text(cause: &Cause) -> String {
-    match cause {
-        Cause::Judge { reason }
-        | Cause::Unhealthy { reason }
-        | Cause::Inconclusive { reason }
-        | Cause::Smoke { reason } => reason.clone(),
-        Cause::Person { by, reason } if reason.is_empty() => format!("asked for by {by}"),
-        Cause::Person { by, reason } => format!("asked for by {by}: {reason}"),
-    }
+    cause.text()
 }
 
 fn review_line(fact: &review::Event) -> Told {

@@ -45,6 +45,9 @@ fn show(patch: &Patch) {
         say(&format!("  commit    {} on {}", candidate.commit, candidate.branch));
         say(&format!("  artifact  {}", pair.patch.digest));
     }
+    if let Some(bound) = patch.forward_only() {
+        say(&format!("  FORWARD ONLY: {}", bound.reason));
+    }
     if let Some(decision) = &patch.approve.decision {
         say(&format!("  dossier   {}", decision.dossier));
         for reason in &decision.reasons {

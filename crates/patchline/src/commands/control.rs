@@ -14,7 +14,7 @@ use patchline_model::stage::{review, rollout};
 use patchline_model::view::story;
 use tokio::sync::watch;
 
-use crate::cli::ControlArguments;
+use crate::cli::{ControlArguments, RollbackArguments};
 use crate::commands::person::person;
 use crate::exit::{Exit, Trouble};
 use crate::terminal::say;
@@ -41,6 +41,23 @@ pub async fn run(
     arguments: ControlArguments,
     data: Option<PathBuf>,
 ) -> Result<Exit, Trouble> {
+    steer(control, arguments, false, data).await
+}
+
+/// Takes a version back; what can't be undone, only with a person's word for it.
+pub async fn rollback(arguments: RollbackArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
+    let RollbackArguments { mut control, accept_data_loss } = arguments;
+    let accepts_loss = accept_data_loss.is_some();
+    control.reason = accept_data_loss.unwrap_or(control.reason);
+    steer(Control::Rollback, control, accepts_loss, data).await
+}
+
+async fn steer(
+    control: Control,
+    arguments: ControlArguments,
+    accepts_loss: bool,
+    data: Option<PathBuf>,
+) -> Result<Exit, Trouble> {
     let works = wire::works(wire::home(data.as_deref())?)?;
     let conductor = &works.conductor;
     let by = person(arguments.by.as_deref())?;
@@ -53,6 +70,7 @@ pub async fn run(
         Control::Pause => Ask::Rollout(rollout::Command::Pause { reason }),
         Control::Resume => Ask::Rollout(rollout::Command::Resume),
         Control::Promote => Ask::Rollout(rollout::Command::Promote { reason }),
+        Control::Rollback if accepts_loss => Ask::Rollout(rollout::Command::RollbackWithLoss { reason }),
         Control::Rollback => Ask::Rollout(rollout::Command::Rollback { reason }),
         Control::Abort => Ask::Review(review::Command::Abort { reason }),
         Control::Retry => Ask::Review(review::Command::Retry { reason }),

@@ -20,6 +20,7 @@ use patchline_model::id::PatchId;
 use patchline_model::service::Service;
 use patchline_model::stage::approve;
 use patchline_model::stage::detect::{Opening, Subject, Until};
+use patchline_model::stage::terms::Terms;
 use patchline_model::view::story::Mood;
 use serde_json::json;
 use tokio::sync::watch;
@@ -160,6 +161,7 @@ async fn first_act(set: &mut Set) -> Result<Summary, Trouble> {
         base: head(&set.service).await?,
         subject: Subject::Scan { only: Vec::new() },
         until: Until::Rollout,
+        terms: Terms::default(),
     };
     let id = set.works.conductor.open("demo:first-act", Actor::Machine, opening).await?;
     let known = follow_to_end(set, id).await?;
@@ -184,6 +186,7 @@ async fn second_act(set: &mut Set) -> Result<Summary, Trouble> {
             author: DEVELOPER.to_owned(),
         },
         until: Until::Rollout,
+        terms: Terms::default(),
     };
     let id = set.works.conductor.open("demo:second-act", Actor::person(DEVELOPER), opening).await?;
     let known = follow_to_end(set, id).await?;

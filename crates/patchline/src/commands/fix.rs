@@ -16,6 +16,7 @@ use patchline_model::id::PatchId;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Opening, Subject, Until};
 use patchline_model::stage::review::End;
+use patchline_model::stage::terms::Terms;
 use patchline_sandbox::{Git, GitError};
 use serde_json::json;
 
@@ -40,9 +41,16 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     let advisories =
         Advisories::open(&works.home.advisories()).map_err(|error| Trouble::input(in_full(&error)))?;
     warn_if_only_built_in(&advisories);
-    let key = key(&service, base.as_str(), &only, &advisories);
+    let terms = Terms { forward_only: arguments.forward_only.clone() };
+    let goes_on = arguments.rollout || !terms.is_blank();
+    let until = if goes_on { Until::Rollout } else { Until::Verify };
+    if goes_on && service.run.is_none() {
+        let text = format!("{} has no [run] and [rollout], so it is rolled out nowhere", service.name);
+        return Err(Trouble::input(text).hint("`patchline init` shows how both are written"));
+    }
+    let key = key(&service, base.as_str(), &only, &advisories, until, &terms);
     let repository = PathBuf::from(&service.repository);
-    let opening = Opening { service, base, subject: Subject::Scan { only }, until: Until::Verify };
+    let opening = Opening { service, base, subject: Subject::Scan { only }, until, terms };
     let id = works.conductor.open_again(&key, by, opening).await?;
     if works.conductor.patch(id).await?.is_some_and(|known| known.patch.is_closed()) {
         note(&format!("{id} has answered this already; this is its record"));
@@ -137,8 +145,19 @@ fn need(program: &str, hint: &str) -> Result<(), Trouble> {
 
 /// The same question about the same commit, settings and advisories is the same patch: a second run changes nothing and
 /// answers from the record.
-fn key(service: &Service, base: &str, only: &[String], advisories: &Advisories) -> String {
-    let question = json!([service, base, only, advisories.status()]).to_string();
+fn key(
+    service: &Service,
+    base: &str,
+    only: &[String],
+    advisories: &Advisories,
+    until: Until,
+    terms: &Terms,
+) -> String {
+    let question = match until {
+        Until::Verify => json!([service, base, only, advisories.status()]),
+        Until::Rollout => json!([service, base, only, advisories.status(), until, terms]),
+    };
+    let question = question.to_string();
     format!("fix:{}", Digest::of(question.as_bytes()).hex())
 }
 
@@ -166,6 +185,10 @@ fn report(works: &Works, known: &Known, format: Format) -> Result<Exit, Trouble>
             Ok(Exit::Done)
         }
         (Some(End::NothingToDo), _) => Ok(Exit::Done),
+        (Some(End::Promoted), _) => Ok(Exit::Done),
+        (Some(End::RolledBack(why)), _) => {
+            Err(Trouble::new(Exit::Found, format!("{} was taken back: {why}", patch.id)))
+        }
         (Some(End::Abandoned(why)), _) => Err(abandoned(known, why, &report)),
         (_, _) => Err(Trouble::new(Exit::Found, format!("{} did not come to an end", patch.id))),
     }

@@ -13,6 +13,7 @@ use patchline_model::cohort::Cohort;
 use patchline_model::service::Service;
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Observed, Plan, Strategy};
+use patchline_model::stage::safety::{Irreversible, NoReturn};
 use patchline_model::strategy::course::course;
 use serde::Serialize;
 
@@ -290,6 +291,17 @@ fn tell(told: &Told, plan: &Plan, is_counted: bool) {
         percent(whole.false_alarms),
         percent(plan.guards.alpha)
     ));
+    let Irreversible { paths, from } = &plan.irreversible;
+    if !paths.is_empty() {
+        let from = match from {
+            NoReturn::Start => "once an instance of it starts",
+            NoReturn::Share => "once it has held a share",
+        };
+        say(&format!(
+            "A patch that changes {} is forward only: {from}, it halts for a person and is not taken back.",
+            paths.join(" or ")
+        ));
+    }
     let Some(budget) = &told.budget else { return };
     say("");
     for (points, share) in &budget.shares {

@@ -8,6 +8,7 @@ use patchline_model::share::Share;
 use patchline_model::stage::plan::{
     BlueGreen, Canary, Exit, Flag, Guards, Plan, Rolling, Shadow, Smoke, Step, Strategy, WatchedEnd,
 };
+use patchline_model::stage::safety::{Irreversible, NoReturn};
 use patchline_model::strategy::course::course;
 use patchline_model::time::Seconds;
 use serde::Deserialize;
@@ -19,6 +20,10 @@ use crate::settings::ways::{CohortSection, MirrorKeys, cohort, mirror, most_mism
 
 /// What the old version keeps to be compared with, unless the file says otherwise.
 const HOLD_BACK: f64 = 0.05;
+
+/// Patterns of paths, and their length, at most.
+const MOST_PATTERNS: usize = 100;
+const LONGEST_PATTERN: usize = 200;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,6 +63,8 @@ pub struct RolloutSection {
     start_seconds: Option<Spanned<u64>>,
     missing_limit: Option<Spanned<u32>>,
     at_deadline: Option<Spanned<String>>,
+    forward_only: Option<Spanned<Vec<String>>>,
+    no_return: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -102,6 +109,7 @@ pub fn run_of(
         start_deadline: rollout.start_seconds.as_ref().map_or(Ok(Seconds(30)), span_of_time)?,
         missing_limit: rollout.missing_limit.as_ref().map_or(Ok(10), looks)?,
         at_deadline: rollout.at_deadline.as_ref().map_or(Ok(Exit::Rollback), exit)?,
+        irreversible: irreversible(&rollout)?,
     };
     ends_in_time(&plan, rollout.deadline_seconds.span())?;
     Ok(Run {
@@ -112,6 +120,34 @@ pub fn run_of(
         port: run.port,
         plan,
     })
+}
+
+/// What can't be undone, by path; the point of no return alone says nothing of any path, but of what a person states.
+fn irreversible(rollout: &RolloutSection) -> Result<Irreversible, Problem> {
+    let paths = rollout.forward_only.as_ref().map_or(Ok(Vec::new()), patterns)?;
+    let from = rollout.no_return.as_ref().map_or(Ok(NoReturn::Start), no_return)?;
+    Ok(Irreversible { paths, from })
+}
+
+fn patterns(written: &Spanned<Vec<String>>) -> Result<Vec<String>, Problem> {
+    let patterns = written.get_ref();
+    let wrong =
+        |pattern: &&String| pattern.is_empty() || pattern.starts_with('/') || pattern.len() > LONGEST_PATTERN;
+    if patterns.len() > MOST_PATTERNS || patterns.iter().any(|pattern| wrong(&pattern)) {
+        let message = format!(
+            "`forward_only` is a list of at most {MOST_PATTERNS} paths, each of 1 to {LONGEST_PATTERN} letters, seen from this file"
+        );
+        return Err(Problem::at(written.span(), message).hint("as in [\"migrations/**\"]"));
+    }
+    Ok(patterns.clone())
+}
+
+fn no_return(written: &Spanned<String>) -> Result<NoReturn, Problem> {
+    match written.get_ref().as_str() {
+        "start" => Ok(NoReturn::Start),
+        "share" => Ok(NoReturn::Share),
+        _ => Err(Problem::at(written.span(), "`no_return` is \"start\" or \"share\"")),
+    }
 }
 
 /// A plan whose bakes alone outlast its deadline could never promote anything.

@@ -153,6 +153,7 @@ impl Project {
                 start_deadline: Seconds(120),
                 missing_limit: 10,
                 at_deadline: Exit::Rollback,
+                irreversible: Default::default(),
             },
         }
     }

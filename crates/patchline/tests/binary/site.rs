@@ -22,6 +22,7 @@ use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::detect::{Opening, Subject, Until};
 use patchline_model::stage::plan::Observed;
 use patchline_model::stage::rollout;
+use patchline_model::stage::terms::Terms;
 use patchline_rollout::process::target::Processes;
 use patchline_rollout::target::{Site as TargetSite, Target as _};
 use tokio::runtime::Runtime;
@@ -99,6 +100,7 @@ impl Site {
                 author: DEVELOPER.to_owned(),
             },
             until: Until::Rollout,
+            terms: Terms::default(),
         };
         let opened = self.conductor.open(&change.name, Actor::person(DEVELOPER), opening);
         self.runtime.block_on(opened).expect("the patch is opened")

@@ -16,6 +16,7 @@ use patchline_model::stage::generate::{Candidate, Kind, Move};
 use patchline_model::stage::plan::{Canary, Counts, Exit, Guards, Plan, Step, Strategy, Version};
 use patchline_model::stage::review::End;
 use patchline_model::stage::rollout::{Cause, Cursor, JudgeAnswer, Judgement, Reading, Tick};
+use patchline_model::stage::terms::Terms;
 use patchline_model::stage::verify::{CheckResult, Checked, Verdict};
 use patchline_model::stage::{approve, build, detect, generate, review, rollout, verify};
 use patchline_model::time::{Seconds, Timestamp};
@@ -48,7 +49,13 @@ fn opening() -> Opening {
         reproducers: Vec::new(),
         run: None,
     };
-    Opening { service, base: commit("1"), subject: Subject::Scan { only: Vec::new() }, until: Until::Rollout }
+    Opening {
+        service,
+        base: commit("1"),
+        subject: Subject::Scan { only: Vec::new() },
+        until: Until::Rollout,
+        terms: Terms::default(),
+    }
 }
 
 fn found() -> Finding {
@@ -151,6 +158,7 @@ fn plan() -> Plan {
         start_deadline: Seconds(10),
         missing_limit: 5,
         at_deadline: Exit::Rollback,
+        irreversible: Default::default(),
     }
 }
 

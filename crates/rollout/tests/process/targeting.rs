@@ -26,6 +26,7 @@ fn site(versions: &[&Version]) -> Site {
         start_deadline: Seconds(30),
         missing_limit: 5,
         at_deadline: Exit::Rollback,
+        irreversible: Default::default(),
     };
     let run = Run {
         environment: "test".parse().expect("a name"),

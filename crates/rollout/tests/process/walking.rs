@@ -33,7 +33,6 @@ struct Walk {
     _hosts: TempDir,
     target: Processes,
     site: Site,
-    service: Service,
     state: State,
     now: Timestamp,
     attempt: u32,
@@ -58,6 +57,7 @@ impl Walk {
             start_deadline: Seconds(20_000),
             missing_limit: 1000,
             at_deadline: Exit::Rollback,
+            irreversible: Default::default(),
         };
         let service = service(plan.clone());
         let executables: BTreeMap<_, _> =
@@ -72,7 +72,6 @@ impl Walk {
             _hosts: hosts,
             target,
             site,
-            service,
             state,
             now,
             attempt: 1,
@@ -122,7 +121,7 @@ impl Walk {
         self.now = self.now.after(Seconds(1));
         let (policy, board) = (Policy::default(), Board::default());
         let cx = Context { now: self.now, policy: &policy, board: &board };
-        let events = walk::report(cx, PatchId(1), &self.service, &new, &self.state, outcome);
+        let events = walk::report(cx, &self.state, outcome);
         for event in events.expect("it is owed") {
             self.state = rollout::evolve(std::mem::take(&mut self.state), self.now, &event);
         }

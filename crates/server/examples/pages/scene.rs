@@ -24,6 +24,7 @@ use patchline_model::stage::plan::{
 };
 use patchline_model::stage::review::{End, Review};
 use patchline_model::stage::rollout::{Cause, JudgeAnswer, Judgement, Reading, Tick};
+use patchline_model::stage::terms::Terms;
 use patchline_model::stage::traffic::{Apart, Met, Mirror, Mirrored};
 use patchline_model::stage::verify::{CheckResult, Checked, Verdict};
 use patchline_model::stage::{build, detect, generate, review, rollout, triage, verify};
@@ -82,6 +83,7 @@ impl Story {
             base: commit("base"),
             subject: Subject::Scan { only: Vec::new() },
             until: Until::Rollout,
+            terms: Terms::default(),
         };
         self.machine(0.0, Fact::Detect(detect::Event::Opened(Box::new(opening))))
     }
@@ -420,6 +422,7 @@ pub fn service_of(name: &str, tier: u8) -> Service {
         start_deadline: Seconds(60),
         missing_limit: 10,
         at_deadline: Exit::Rollback,
+        irreversible: Default::default(),
     };
     Service {
         name: name.parse().expect("a plain name"),

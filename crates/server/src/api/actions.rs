@@ -28,6 +28,8 @@ pub struct Word {
     role: Option<String>,
     dossier: Option<String>,
     comment: String,
+    /// With `rollback`: what it loses is accepted; `reason` says why.
+    accept_data_loss: bool,
 }
 
 /// Carries a person's word to the conductor; answers the events that follow, none when it was so already.
@@ -70,6 +72,12 @@ fn ask(action: &str, word: Word) -> Result<Ask, Problem> {
         "pause" => Ok(Ask::Rollout(rollout::Command::Pause { reason: given() })),
         "resume" => Ok(Ask::Rollout(rollout::Command::Resume)),
         "promote" => Ok(Ask::Rollout(rollout::Command::Promote { reason: given() })),
+        "rollback" if word.accept_data_loss && reason.is_empty() => {
+            Err(Problem::bad_request("`reason` is empty").with_hint("say why the loss is acceptable"))
+        }
+        "rollback" if word.accept_data_loss => {
+            Ok(Ask::Rollout(rollout::Command::RollbackWithLoss { reason }))
+        }
         // Who rolls back is in a hurry: the reason may come later.
         "rollback" => Ok(Ask::Rollout(rollout::Command::Rollback { reason })),
         "abort" => Ok(Ask::Review(review::Command::Abort { reason: given() })),
@@ -129,6 +137,10 @@ mod tests {
         assert_eq!(ask("rollback", Word::default()).unwrap(), then);
         assert!(ask("reject", Word::default()).is_err());
         assert!(ask("approve", Word { role: Some("owner".to_owned()), ..Word::default() }).is_err());
+        let lossy = || Word { accept_data_loss: true, ..Word::default() };
+        assert!(ask("rollback", lossy()).is_err(), "who accepts a loss says why");
+        let then = Ask::Rollout(rollout::Command::RollbackWithLoss { reason: "a copy is kept".to_owned() });
+        assert_eq!(ask("rollback", Word { reason: "a copy is kept".to_owned(), ..lossy() }).unwrap(), then);
         assert!(ask("explode", Word::default()).is_err());
     }
 }

@@ -11,6 +11,7 @@ use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Plan, Version};
 use patchline_model::stage::review::{End, Review};
 use patchline_model::stage::rollout::{Cause, Gate, Judgement, Totals};
+use patchline_model::stage::safety::ForwardOnly;
 use patchline_model::stage::triage::Priority;
 use patchline_model::stage::verify::Verdict;
 use patchline_model::time::Timestamp;
@@ -28,6 +29,8 @@ pub struct Facts<'a> {
     pub findings: &'a [Finding],
     pub priorities: &'a [Priority],
     pub candidate: Option<&'a Candidate>,
+    /// Why running the old version again would not undo it.
+    pub forward_only: Option<ForwardOnly>,
     pub refused: Vec<Refused<'a>>,
     pub no_fix: Option<&'a [String]>,
     pub artifact: Option<&'a Artifact>,
@@ -122,6 +125,7 @@ impl<'a> Facts<'a> {
             findings: patch.findings(),
             priorities: &patch.triage.priorities,
             candidate: patch.candidate(),
+            forward_only: patch.forward_only(),
             refused: patch
                 .generate
                 .refused
@@ -220,5 +224,6 @@ pub fn phase(phase: &Phase) -> (&'static str, Option<usize>) {
         Phase::RollingBack => ("rolling_back", None),
         Phase::Retiring => ("retiring", None),
         Phase::RolledBack => ("rolled_back", None),
+        Phase::Halted { .. } => ("halted", None),
     }
 }

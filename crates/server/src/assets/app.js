@@ -55,7 +55,8 @@
     }
   };
 
-  const send = async (form, action) => {
+  const send = async (form, asked) => {
+    const [action, flag] = asked.split(" ");
     const data = new FormData(form);
     const text = (name) => (data.get(name) || "").toString().trim();
     const body = { by: text("by") };
@@ -63,6 +64,7 @@
       Object.assign(body, { role: text("role"), dossier: form.dataset.dossier, comment: text("reason") });
     } else {
       body.reason = text("reason");
+      if (flag === "--accept-data-loss") body.accept_data_loss = true;
     }
     const address = `/api/v1/patches/${encodeURIComponent(form.dataset.patch)}/${action}`;
     const answer = await fetch(address, {

@@ -43,7 +43,7 @@ pub fn section(patch: &Patch) -> Option<Markup> {
             }
             div.buttons {
                 @for button in &buttons {
-                    button id={ "act-" (button.action) } type="submit" name="action" value=(button.action)
+                    button id={ "act-" (button.action.split(' ').next().unwrap_or_default()) } type="submit" name="action" value=(button.action)
                         class=(button.class) data-confirm=[button.confirm] { (button.words) }
                 }
             }
@@ -100,6 +100,13 @@ fn buttons(patch: &Patch) -> Vec<Button> {
         class: "",
         confirm: Some("Ask the gate anew, and roll the same artifact out again?"),
     };
+    let with_loss = Button {
+        action: "rollback --accept-data-loss",
+        words: "Roll back, with loss",
+        class: "danger",
+        confirm: Some("What this patch did to the data is not undone. Take it back all the same?"),
+    };
+    let is_bound = patch.rollout.no_way_back().is_some();
     let recall = Button {
         action: "rollback",
         words: "Take it back",
@@ -107,7 +114,7 @@ fn buttons(patch: &Patch) -> Vec<Button> {
         confirm: Some("Start the version before again, and take this one back?"),
     };
     if patch.review.end == Some(End::Promoted) {
-        return vec![recall];
+        return vec![if is_bound { with_loss } else { recall }];
     }
     if patch.has_ended() && retry::why_not(patch).is_none() {
         return vec![retry];
@@ -115,8 +122,10 @@ fn buttons(patch: &Patch) -> Vec<Button> {
     if patch.has_ended() || patch.opening.is_none() {
         return Vec::new();
     }
+    let rollback = if is_bound { with_loss } else { rollback };
     match &patch.rollout.phase {
         Phase::Idle => vec![abort],
+        Phase::Halted { .. } => vec![promote, rollback],
         Phase::Preparing | Phase::Filling { .. } | Phase::Watching { .. } | Phase::Baking
             if patch.rollout.hurried =>
         {

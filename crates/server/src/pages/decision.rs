@@ -16,6 +16,9 @@ pub fn section(patch: &Patch) -> Option<Markup> {
     };
     Some(html! {
         h2 { "Decision " (words::chip(class, &text)) }
+        @if let Some(bound) = patch.forward_only() {
+            p.banner.warn { strong { "Forward only: " } (bound.reason) }
+        }
         ul.reasons role="list" { @for reason in decision.reasons.iter().take(200) { (one(reason)) } }
         (people(patch))
         p.muted {

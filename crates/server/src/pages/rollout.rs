@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use patchline_model::event::Event;
 use patchline_model::patch::Patch;
 use patchline_model::share::Share;
+use patchline_model::stage::halt::is_halted;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Plan, Strategy};
 use patchline_model::stage::rollout::{JudgeAnswer, Judgement, Totals};
@@ -27,8 +28,14 @@ pub fn section(patch: &Patch, events: &[Event], now: Timestamp) -> Option<Markup
     Some(html! {
         h2 { "Rollout " (words::chip(class, text)) }
         @if let Some(reason) = &rollout.paused { p.banner.warn { strong { "Paused: " } (reason) } }
-        @if rollout.paged { p.banner.bad { strong { "A person is needed. " } "The world could not be made to match; it is tried again." } }
-        @if let Some(cause) = &rollout.cause { p.banner.bad { strong { "Taken back: " } (cause_text(cause)) } }
+        @if rollout.paged && !is_halted(rollout) { p.banner.bad { strong { "A person is needed. " } "The world could not be made to match; it is tried again." } }
+        @if let Some(cause) = &rollout.cause {
+            @let what = if is_halted(rollout) { "Halted: " } else { "Taken back: " };
+            p.banner.bad { strong { (what) } (cause_text(cause)) }
+        }
+        @if let Some(bound) = &rollout.footing.forward_only {
+            p.banner.warn { strong { "Forward only: " } (bound.reason) }
+        }
         (steps(plan, &rollout.phase))
         (totals(patch, &rollout.totals))
         (mirrored(plan, &rollout.mirrored))
@@ -57,6 +64,7 @@ fn standing(patch: &Patch) -> (&'static str, &'static str) {
         Phase::RollingBack => ("bad", "rolling back"),
         Phase::Retiring => ("warn", "taken back, bad version drains"),
         Phase::RolledBack => ("warn", "rolled back"),
+        Phase::Halted { .. } => ("bad", "halted: a person decides"),
     }
 }
 
@@ -71,7 +79,8 @@ fn steps(plan: &Plan, phase: &Phase) -> Markup {
         | Phase::Baking
         | Phase::RollingBack
         | Phase::Retiring
-        | Phase::RolledBack => false,
+        | Phase::RolledBack
+        | Phase::Halted { .. } => false,
     };
     html! {
         ol.steps aria-label="Steps of the plan" {

@@ -190,6 +190,9 @@ impl Gathering {
             Event::Hurried { .. } => self.mark(second, Mood::Warn, "hurried"),
             Event::PromotionDecided => self.mark(second, Mood::Good, "promote"),
             Event::Switched => self.mark(second, Mood::Good, "switch"),
+            Event::Halted { .. } => self.mark(second, Mood::Bad, "halted"),
+            Event::Forced { .. } => self.mark(second, Mood::Warn, "forced"),
+            Event::LossAccepted { .. } => {}
             Event::RollbackDecided { .. } => self.mark(second, Mood::Bad, "roll back"),
             Event::ShareTaken => self.mark(second, Mood::Good, "no share"),
             Event::Paged { .. } => self.mark(second, Mood::Bad, "paged"),
@@ -316,6 +319,7 @@ mod tests {
             start_deadline: Seconds(60),
             missing_limit: 5,
             at_deadline: Exit::Rollback,
+            irreversible: Default::default(),
         };
         rollout::Event::Started {
             stable: version("old"),

@@ -13,6 +13,7 @@ use patchline_model::stage::{approve, review};
 use patchline_model::time::Seconds;
 
 use crate::breach::{Breach, hold};
+use crate::invariants::bound::standing;
 use crate::invariants::paper::is_shown;
 use crate::invariants::road::{self, Promised};
 use crate::invariants::seen::Seen;
@@ -78,11 +79,9 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             looked(seen, tick)?;
             let truth = seen.observed().map(|observed| before.tick(observed).1);
             says(truth == seen.after.rollout.cursor, "a look remembers what was seen")?;
-            let taken_back = seen
-                .rest
-                .iter()
-                .any(|event| matches!(event.fact, Fact::Rollout(Event::RollbackDecided { .. })));
-            let answered = judgement.answer != JudgeAnswer::Rollback || taken_back;
+            let halted = matches!(before.phase, Phase::Halted { .. }) || before.forced;
+            let followed = halted || seen.rest.iter().any(takes_back);
+            let answered = judgement.answer != JudgeAnswer::Rollback || followed;
             says(answered, "the judge's rollback is followed at once")?;
             says(is_its_word(seen, judgement), "a look keeps the judge's word")?;
             says(exit_is_taken(seen), "past the deadline the plan's exit is taken, at a gate too")
@@ -105,10 +104,7 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             "a smoke test passes by its answer",
         ),
         Event::SmokeFailed { .. } => {
-            let back = |event: &patchline_model::event::Event| {
-                matches!(event.fact, Fact::Rollout(Event::RollbackDecided { .. }))
-            };
-            says(seen.rest.iter().any(back), "what fails its smoke test is taken back")
+            says(seen.rest.iter().any(takes_back), "what fails its smoke test is taken back")
         }
         Event::PromotionDecided => {
             says(before.paused.is_none(), "nothing goes forward while paused")?;
@@ -159,8 +155,8 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             says(before.phase == Phase::Finishing && met(), "promoted means it runs everywhere")
         }
         Event::RollbackDecided { .. } => {
-            let forward =
-                is_undecided(&before.phase) || matches!(before.phase, Phase::Growing | Phase::Switching);
+            let phase = standing(&before.phase);
+            let forward = is_undecided(phase) || matches!(phase, Phase::Growing | Phase::Switching);
             says(forward, "a rollback is decided once, while the old version is there")
         }
         Event::StableReturned { instances } => {
@@ -185,8 +181,15 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             };
             says(seen.rest.iter().any(ends), "a rollback's end is the patch's end")
         }
-        Event::Paged { .. } => Ok(()),
+        Event::Halted { .. } | Event::Forced { .. } | Event::LossAccepted { .. } | Event::Paged { .. } => {
+            Ok(())
+        }
     }
+}
+
+/// A version is taken back, or halts where that would undo nothing.
+fn takes_back(event: &patchline_model::event::Event) -> bool {
+    matches!(event.fact, Fact::Rollout(Event::RollbackDecided { .. } | Event::Halted { .. }))
 }
 
 fn started(seen: Seen<'_>) -> Result<(), Breach> {
@@ -280,9 +283,9 @@ fn exit_is_taken(seen: Seen<'_>) -> bool {
     let state = &seen.before.rollout;
     let (Some(plan), Some(started)) = (&state.plan, state.started) else { return false };
     let past = is_undecided(&state.phase) && seen.event.at >= started.after(plan.deadline);
-    let with_person = (state.paused.is_some() && !state.paused_by_machine) || state.hurried;
+    let with_person = (state.paused.is_some() && !state.paused_by_machine) || state.hurried || state.forced;
     let exit = |event: &patchline_model::event::Event| {
-        matches!(event.fact, Fact::Rollout(Event::RollbackDecided { .. } | Event::Paused { .. }))
+        takes_back(event) || matches!(event.fact, Fact::Rollout(Event::Paused { .. }))
     };
     !past || with_person || seen.rest.iter().any(exit)
 }

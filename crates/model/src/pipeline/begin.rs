@@ -1,0 +1,31 @@
+//! How a rollout begins: over which version, by which plan, and on what footing.
+
+use crate::context::Context;
+use crate::patch::Patch;
+use crate::rejection::Rejection;
+use crate::stage::detect::Opening;
+use crate::stage::footing::Footing;
+use crate::stage::plan::Version;
+use crate::stage::rollout::Event;
+
+/// What follows when it is known which version runs.
+pub fn begin(
+    cx: Context<'_>,
+    patch: &Patch,
+    opening: &Opening,
+    new: &Version,
+    stable: Version,
+) -> Result<Vec<Event>, Rejection> {
+    let service = &opening.service;
+    let run = service.run.as_ref();
+    let run = run.ok_or_else(|| Rejection::Nonsense(format!("{} has no [run] section", service.name)))?;
+    let lock = service.lock().unwrap_or_default();
+    if let Some(holder) = cx.board.held_by_other(&lock, patch.id) {
+        return Err(Rejection::Locked { patch: holder });
+    }
+    if stable.artifact == new.artifact {
+        return Err(Rejection::Nonsense("the patch's artifact runs already".to_owned()));
+    }
+    let footing = Footing { over: cx.board.runs.get(&lock).copied(), forward_only: patch.forward_only() };
+    Ok(vec![Event::Started { stable, new: new.clone(), plan: Box::new(run.plan.clone()), footing }])
+}
