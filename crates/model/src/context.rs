@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::id::PatchId;
 use crate::policy::Policy;
+use crate::service::Name;
+use crate::stage::set::Set;
 use crate::time::Timestamp;
 
 /// Passed first to `decide` and `due`.
@@ -21,11 +23,21 @@ pub struct Board {
     pub locks: BTreeMap<String, PatchId>,
     /// The patch whose version a service runs now, alone, by the same name: the one promoted last and not taken back.
     pub runs: BTreeMap<String, PatchId>,
+    /// Patches that belong together.
+    pub sets: BTreeMap<Name, Set>,
+    /// Who must go back with its set and has not begun to: nobody else moves its service meanwhile, by the same name.
+    pub fences: BTreeMap<String, PatchId>,
 }
 
 impl Board {
     /// The other patch that holds this lock.
     pub fn held_by_other(&self, lock: &str, patch: PatchId) -> Option<PatchId> {
         self.locks.get(lock).copied().filter(|holder| *holder != patch)
+    }
+
+    /// The other patch for which a rollout on this service must wait.
+    pub fn kept_by_other(&self, lock: &str, patch: PatchId) -> Option<PatchId> {
+        let fence = self.fences.get(lock).copied().filter(|holder| *holder != patch);
+        self.held_by_other(lock, patch).or(fence)
     }
 }

@@ -32,6 +32,8 @@ pub struct Patch {
     pub review: review::State,
     /// Events by stage: what a job's id is derived from.
     pub attempts: BTreeMap<Stage, u32>,
+    /// Times that it was taken back, in all of its tries.
+    pub returns: u32,
     /// The stage whose job failed last, how often in a row, and when it is owed again.
     pub faltering: Option<Faltering>,
 }
@@ -63,6 +65,7 @@ impl Patch {
             rollout: rollout::State::default(),
             review: review::State::default(),
             attempts: BTreeMap::new(),
+            returns: 0,
             faltering: None,
         }
     }

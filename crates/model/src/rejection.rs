@@ -36,6 +36,8 @@ pub enum Rejection {
     NoRecall { patch: PatchId, why: String },
     #[error("{patch} can't be taken back without loss: {why}")]
     ForwardOnly { patch: PatchId, why: String },
+    #[error("{patch} can't be opened in this set: {why}")]
+    NotInSet { patch: PatchId, why: String },
     #[error("the answer makes no sense: {0}")]
     Nonsense(String),
 }

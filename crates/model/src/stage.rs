@@ -13,6 +13,7 @@ pub mod plan;
 pub mod review;
 pub mod rollout;
 pub mod safety;
+pub mod set;
 pub mod terms;
 pub mod traffic;
 pub mod triage;

@@ -90,6 +90,9 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Rollout(rollout::Event::Recalled { .. }) => "rollout_recalled",
         Fact::Rollout(rollout::Event::ReturnBegun) => "rollout_return_begun",
         Fact::Rollout(rollout::Event::Kept { .. }) => "rollout_kept",
+        Fact::Rollout(rollout::Event::RollbackDecided { cause: Cause::Set { .. } }) => {
+            "rollout_rollback_decided_set"
+        }
         Fact::Rollout(rollout::Event::RollbackDecided { .. }) => "rollout_rollback_decided",
         Fact::Rollout(rollout::Event::ShareTaken) => "rollout_share_taken",
         Fact::Rollout(rollout::Event::Counted { .. }) => "rollout_counted",
@@ -103,7 +106,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 61;
+const VARIANTS: usize = 62;
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -239,17 +242,18 @@ fn moves() -> Vec<Fact> {
             plan: Box::new(Plan { irreversible: given::irreversible(), ..given::plan() }),
             footing: Footing {
                 over: None,
+                seen: 0,
                 forward_only: given::irreversible().forward_only(Some("it drops a column"), "", &[]),
             },
         },
         rollout::Event::Halted { cause: Cause::Judge { reason: reason.clone() } },
-        rollout::Event::Forced { reason: reason.clone() },
+        rollout::Event::Forced { reason: reason.clone(), seen: 0 },
         rollout::Event::LossAccepted { reason: reason.clone() },
         rollout::Event::Recalled {
             cause: Cause::Person { by: Actor::person("ops@example.com"), reason: reason.clone() },
         },
         rollout::Event::ReturnBegun,
-        rollout::Event::Kept { reason: reason.clone() },
+        rollout::Event::Kept { reason: reason.clone(), seen: 0 },
         rollout::Event::SmokeBegun { step: 0, address: text("127.0.0.1:4711") },
         rollout::Event::SmokePassed { evidence: Digest::of(b"evidence") },
         rollout::Event::SmokeFailed { reason: reason.clone(), evidence: Digest::of(b"evidence") },
@@ -282,6 +286,9 @@ fn moves() -> Vec<Fact> {
         rollout::Event::Promoted,
         rollout::Event::RollbackDecided {
             cause: Cause::Person { by: Actor::person("ops@example.com"), reason: reason.clone() },
+        },
+        rollout::Event::RollbackDecided {
+            cause: Cause::Set { name: given::service().name, patch: PatchId(9) },
         },
         rollout::Event::ShareTaken,
         rollout::Event::Counted { tick, cursor },

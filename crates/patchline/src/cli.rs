@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use patchline_model::id::PatchId;
+use patchline_model::service::Name;
 
 /// Takes a software patch from detection to rollout, and back again when the world gets worse.
 #[derive(Debug, Parser)]
@@ -49,6 +50,8 @@ pub enum Command {
     Abort(ControlArguments),
     /// Take the new version back now, even after its promotion as long as it runs
     Rollback(RollbackArguments),
+    /// Show the members of a set, their order, and how they stand
+    Set(SetArguments),
     /// Try a patch again that was taken back, from the gate on and with the same artifact
     Retry(ControlArguments),
     /// The advisory database
@@ -97,6 +100,12 @@ pub struct FixArguments {
     /// Why running the old version again does not undo this change; it is rolled out, and never taken back by itself
     #[arg(long, value_name = "REASON")]
     pub forward_only: Option<String>,
+    /// Put it into this set: patches that are rolled out in order, and taken back together
+    #[arg(long, value_name = "NAME")]
+    pub set: Option<Name>,
+    /// In its set it comes after this patch; may be given several times
+    #[arg(long, value_name = "PATCH", requires = "set")]
+    pub after: Vec<PatchId>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }
@@ -201,9 +210,26 @@ pub struct ControlArguments {
 }
 
 #[derive(Debug, Args)]
+pub struct SetArguments {
+    /// The set's name
+    pub name: Name,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
 pub struct RollbackArguments {
-    #[command(flatten)]
-    pub control: ControlArguments,
+    /// The patch, as in `P-7`
+    #[arg(required_unless_present = "set")]
+    pub patch: Option<PatchId>,
+    /// Take back every member of this set, the last first
+    #[arg(long, value_name = "NAME", conflicts_with = "patch")]
+    pub set: Option<Name>,
+    /// Your name, for the record
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+    #[arg(long, default_value = "")]
+    pub reason: String,
     /// Take back what can't be undone, for this reason
     #[arg(long, value_name = "REASON", conflicts_with = "reason")]
     pub accept_data_loss: Option<String>,

@@ -15,4 +15,5 @@ pub mod plan;
 pub mod process_host;
 pub mod scan;
 pub mod serve;
+pub mod set;
 pub mod status;

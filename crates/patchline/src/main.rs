@@ -16,7 +16,7 @@ use crate::cli::{Cli, Command, DbCommand, JudgeCommand};
 use crate::commands::control::{self, Control};
 use crate::commands::db::compare;
 use crate::commands::{
-    approve, db, demo, down, explain, fix, init, judge, plan, process_host, scan, serve, status,
+    approve, db, demo, down, explain, fix, init, judge, plan, process_host, scan, serve, set, status,
 };
 use crate::exit::{Exit, Trouble};
 
@@ -49,6 +49,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Promote(arguments) => block_on(control::run(Control::Promote, arguments, data)),
         Command::Abort(arguments) => block_on(control::run(Control::Abort, arguments, data)),
         Command::Rollback(arguments) => block_on(control::rollback(arguments, data)),
+        Command::Set(arguments) => block_on(set::run(arguments, data)),
         Command::Retry(arguments) => block_on(control::run(Control::Retry, arguments, data)),
         Command::Db(DbCommand::Import(arguments)) => db::import(&arguments, data.as_deref()),
         Command::Db(DbCommand::Compare(arguments)) => compare::run(&arguments),

@@ -95,6 +95,7 @@ fn hint(rejection: &Rejection) -> Option<&'static str> {
         Rejection::ForwardOnly { .. } => {
             Some("`patchline rollback P-7 --accept-data-loss REASON` takes it back all the same")
         }
+        Rejection::NotInSet { .. } => Some("open the patches that it comes after first"),
         Rejection::Locked { .. } => Some("wait until the other patch has ended"),
         Rejection::AlreadyOpen { .. }
         | Rejection::NotOpen { .. }

@@ -17,6 +17,7 @@ use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Desired, Observed};
 use patchline_model::stage::rollout::{self, Cause, Gate, SmokeTest};
 use patchline_model::stage::safety::NoReturn;
+use patchline_model::stage::set::Standing;
 use patchline_model::stage::traffic::Traffic;
 use patchline_model::stage::{review, verify};
 use patchline_model::time::Timestamp;
@@ -86,10 +87,13 @@ pub enum Fault {
     HaltGoesOn,
     LossIsNotAsked,
     NoReturnIsLate,
+    SetBeginsEarly,
+    SetIsForgotten,
+    SetReturnsInAnyOrder,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 61] = [
+    pub const ALL: [Fault; 64] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -151,6 +155,9 @@ impl Fault {
         Fault::HaltGoesOn,
         Fault::LossIsNotAsked,
         Fault::NoReturnIsLate,
+        Fault::SetBeginsEarly,
+        Fault::SetIsForgotten,
+        Fault::SetReturnsInAnyOrder,
     ];
 }
 
@@ -187,6 +194,8 @@ impl Rules {
 
     pub fn due(self, cx: Context<'_>, patch: &Patch) -> Due {
         let Some(fault) = self.fault else { return due(cx, patch) };
+        let board = misread(fault, cx.board, patch);
+        let cx = Context { board: &board, ..cx };
         if fault == Fault::FailureIsNeverRetried && patch.faltering.is_some() {
             return Due::Nothing;
         }
@@ -212,6 +221,15 @@ fn misread(fault: Fault, board: &Board, patch: &Patch) -> Board {
     let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock());
     if let (Fault::RecallIgnoresOthers, Some(lock)) = (fault, lock) {
         board.runs.insert(lock, patch.id);
+    }
+    let members = board.sets.values_mut().flat_map(|set| set.members.values_mut());
+    match fault {
+        Fault::SetBeginsEarly if patch.rollout.plan.is_none() => {
+            members.for_each(|member| member.standing = Standing::Covered);
+        }
+        Fault::SetIsForgotten => members.for_each(|member| member.returns = 0),
+        Fault::SetReturnsInAnyOrder => members.for_each(|member| member.after.clear()),
+        _ => {}
     }
     board
 }

@@ -87,6 +87,13 @@ impl Manner {
 impl Hands {
     pub fn carry_out(&mut self, chance: &mut Chance, asked: Asked<'_>) -> Errand {
         let manner = if asked.is_calm { Manner::Honest } else { Manner::of(chance) };
+        // No hand is needed to hear a set, so none can fail at it; its answer may be late, doubled or lost.
+        let needs_hand = *asked.job != Job::Rollout(rollout::Job::Follow);
+        let manner = match manner {
+            Manner::Late | Manner::Twice | Manner::AnswerLost => manner,
+            _ if needs_hand => manner,
+            _ => Manner::Honest,
+        };
         let desired = match asked.job {
             Job::Rollout(rollout::Job::Reconcile { desired, .. }) => Some(desired.clone()),
             _ => None,
@@ -159,6 +166,7 @@ impl Hands {
                 let failed = planned.smokes.then(|| "the smoke test failed: it smokes".to_owned());
                 Ok(Outcome::Rollout(rollout::Outcome::Smoked { failed, evidence: Digest::of(b"smoke") }))
             }
+            Job::Rollout(rollout::Job::Follow) => Ok(Outcome::Rollout(rollout::Outcome::Followed)),
             Job::Rollout(rollout::Job::Recall) => {
                 asked.target.begins(asked.id);
                 let runs = asked.target.stable().artifact;

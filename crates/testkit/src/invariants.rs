@@ -1,6 +1,7 @@
 //! The watch over a world: its own picture of every patch, checked against each event, each order and each target.
 
 pub mod bound;
+pub mod order;
 pub mod paper;
 pub mod road;
 pub mod seen;
@@ -17,9 +18,11 @@ use patchline_model::job::{Due, Job};
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::due::due;
 use patchline_model::pipeline::evolve::{evolve, replay};
+use patchline_model::pipeline::survey::survey;
 use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Arm, Desired, Plan, Strategy};
+use patchline_model::stage::set::Standing;
 use patchline_model::stage::{review, rollout};
 use patchline_model::time::Timestamp;
 
@@ -39,6 +42,10 @@ pub struct Watch {
     accounts: BTreeMap<PatchId, Account>,
     /// The version that each service runs while nobody moves it.
     rest: Vec<Digest>,
+    /// What all patches say, as the loop sees it, and without locks and fences.
+    pub board: Board,
+    free: Board,
+    log: order::Log,
 }
 
 /// What users met in one rollout, counted without the loop.
@@ -51,6 +58,8 @@ struct Account {
     canary_before: Served,
     stable_before: Served,
     losses_before: u64,
+    /// As of the first share: when another patch is promoted over this one and taken back, its counters begin anew.
+    returns_before: u64,
     greatest: Share,
     /// It was asked to take a share at all, and a person answers for what its way back loses.
     shared: bool,
@@ -81,6 +90,9 @@ impl Watch {
             owed: BTreeMap::new(),
             accounts: BTreeMap::new(),
             rest: scene.services.iter().map(|place| place.stable.artifact.clone()).collect(),
+            board: Board::default(),
+            free: Board::default(),
+            log: order::Log::default(),
         }
     }
 
@@ -100,7 +112,7 @@ impl Watch {
         hold(entry.stored == expected, "events only grow, and versions are dense", id, || {
             format!("{} events are stored, {expected} were acknowledged", entry.stored)
         })?;
-        answered(&patch, entry.command)?;
+        self.answered(&patch, entry.command)?;
         for (index, event) in entry.events.iter().enumerate() {
             let after = Box::new(evolve((*patch).clone(), event));
             let (planned, rest) = (entry.scene.planned(id), &entry.events[index + 1..]);
@@ -117,6 +129,7 @@ impl Watch {
             if let Fact::Rollout(fact) = &event.fact {
                 walk::check(seen, fact)?;
                 self.recalled(&entry, &after, fact)?;
+                self.ordered(&entry, &after, fact)?;
                 bound::check(seen, fact, self.truth(entry.scene, id))?;
                 self.account(&entry, &after, fact);
             }
@@ -134,9 +147,33 @@ impl Watch {
             }
             account.check(&patch, entry.target)?;
         }
-        self.remember_owed(&patch)?;
         self.patches.insert(id, patch);
-        Ok(())
+        self.free = survey(BTreeMap::new(), self.patches());
+        self.free.fences.clear();
+        self.remember_owed(id)
+    }
+
+    /// The board as the loop sees it, with these locks.
+    pub fn survey(&mut self, locks: BTreeMap<String, PatchId>) {
+        self.board = survey(locks, self.patches());
+    }
+
+    /// The end of the world: no set is left half taken back.
+    pub fn nothing_is_left(&self, scene: &Scene) -> Result<(), Breach> {
+        let patches = |id: PatchId| self.patch(id);
+        self.log.nothing_is_left(&order::Others { scene, patches, rest: &self.rest })
+    }
+
+    fn ordered(&mut self, entry: &Appended<'_>, after: &Patch, fact: &rollout::Event) -> Result<(), Breach> {
+        let scene = entry.scene;
+        if !scene.planned(after.id).in_set {
+            return Ok(());
+        }
+        let mut log = std::mem::take(&mut self.log);
+        let patches = |id: PatchId| if id == after.id { after } else { &*self.patches[&id] };
+        let checked = log.check(&order::Others { scene, patches, rest: &self.rest }, after.id, fact);
+        self.log = log;
+        checked
     }
 
     fn truth(&self, scene: &Scene, id: PatchId) -> bound::Truth {
@@ -165,6 +202,7 @@ impl Watch {
                 canary_before: entry.target.served(&new.artifact),
                 stable_before: entry.target.served(&stable.artifact),
                 losses_before: entry.target.losses,
+                returns_before: 0,
                 greatest: Share::NONE,
                 shared: false,
                 accepted: false,
@@ -173,6 +211,9 @@ impl Watch {
             self.accounts.insert(after.id, account);
         }
         let Some(account) = self.accounts.get_mut(&after.id) else { return };
+        if let (rollout::Event::StepEntered { step: 0 }, Some(new)) = (fact, &after.rollout.new) {
+            account.returns_before = entry.target.returned(&new.artifact);
+        }
         match fact {
             rollout::Event::StepPrepared { step } | rollout::Event::StepEntered { step } => {
                 let plan = after.rollout.plan.as_ref();
@@ -190,6 +231,7 @@ impl Watch {
             }
             rollout::Event::LossAccepted { .. } => account.accepted = true,
             rollout::Event::Recalled { .. } => account.greatest = Share::ALL,
+            rollout::Event::Halted { .. } if is_past_switch(after) => account.greatest = Share::ALL,
             rollout::Event::RollbackDecided { .. }
             | rollout::Event::ReturnBegun
             | rollout::Event::StableReturned { .. }
@@ -208,13 +250,27 @@ impl Watch {
         }
     }
 
-    fn remember_owed(&mut self, patch: &Patch) -> Result<(), Breach> {
-        let Some((id, job)) = owed(patch) else { return Ok(()) };
+    fn remember_owed(&mut self, patch: PatchId) -> Result<(), Breach> {
+        let patch = &*self.patches[&patch];
+        // What a set asks of its member follows from the others as well, and is asked of nobody. Who does not know of it
+        // yet may ask for what the patch alone would owe.
+        let follows = |(_, job): &(JobId, Job)| *job == Job::Rollout(rollout::Job::Follow);
+        let with_set = owed(&self.free, patch).filter(|owed| !follows(owed));
+        let Some((id, job)) = with_set.or_else(|| owed(&unbound(&self.free), patch)) else { return Ok(()) };
         let commit = patch.candidate().map(|candidate| candidate.commit.clone());
         let asks = (job, commit, patch.approve.approvals.len());
         let before = self.owed.entry(id).or_insert_with(|| asks.clone());
         hold(*before == asks, "a job's id is never used for another job", patch.id, || {
             format!("{id} was {before:?} and is {asks:?}")
+        })
+    }
+
+    /// An answer leads to events only if its job was owed by what is stored.
+    fn answered(&self, patch: &Patch, command: &Command) -> Result<(), Breach> {
+        let Ask::Report { job, .. } = &command.ask else { return Ok(()) };
+        let owed = [&self.free, &self.board].map(|board| owed(board, patch).map(|(id, _)| id));
+        hold(owed.contains(&Some(*job)), "an answer counts once, and only while it is owed", patch.id, || {
+            format!("the answer to {job} counted while {owed:?} was owed")
         })
     }
 
@@ -231,7 +287,7 @@ impl Watch {
                     |artifact: &Digest| desired.arms.iter().find(|arm| arm.version.artifact == *artifact);
                 // Another driver may still ask for what was owed before, when another patch has the service even; the
                 // target refuses it.
-                let is_newest = owed(patch).is_some_and(|(owed, _)| owed == id);
+                let is_newest = owed(&self.free, patch).is_some_and(|(owed, _)| owed == id);
                 let kept = |arm: &Arm| keeps(plan, arm.instances, arm.share);
                 let kept = asked(&stable.artifact).is_some_and(kept);
                 if is_newest {
@@ -276,7 +332,11 @@ impl Watch {
                 }
             }
         }
-        let known = self.owed.get(&id).is_some_and(|(owed, ..)| owed == job);
+        let now = |board: &Board| owed(board, self.patch(id.patch)) == Some((id, job.clone()));
+        let known = self.owed.get(&id).is_some_and(|(owed, ..)| owed == job)
+            || now(&self.board)
+            || now(&self.free)
+            || *job == Job::Rollout(rollout::Job::Follow);
         hold(known, "what is asked of the world follows from stored events", id.patch, || {
             format!("{id} asks for {job:?}")
         })
@@ -376,6 +436,7 @@ impl Account {
         })?;
         let whole = state.phase != Phase::RolledBack
             || target.losses != self.losses_before
+            || target.returned(&new.artifact) != self.returns_before
             || shown[..2] == truth[..2];
         hold(whole, "every request to a version that was taken back is accounted for", patch.id, || {
             format!("{shown:?} of {truth:?}")
@@ -415,26 +476,26 @@ fn is_judged(phase: &Phase) -> bool {
 
 /// The old version may go: the new one has all of the traffic, confirmed.
 fn is_past_switch(patch: &Patch) -> bool {
-    matches!(patch.rollout.phase, Phase::Finishing | Phase::Promoted | Phase::Recalling)
+    matches!(standing(&patch.rollout.phase), Phase::Finishing | Phase::Promoted | Phase::Recalling)
+}
+
+/// The same board, on which no set asks anything of anybody.
+fn unbound(board: &Board) -> Board {
+    let mut board = board.clone();
+    for member in board.sets.values_mut().flat_map(|set| set.members.values_mut()) {
+        (member.standing, member.returns) = (Standing::Covered, 0);
+    }
+    board
 }
 
 /// What stored events ask for, whatever the time and whoever else is under way.
-fn owed(patch: &Patch) -> Option<(JobId, Job)> {
-    let (board, policy) = (Board::default(), Default::default());
-    let cx = Context { now: Timestamp(i64::MAX), policy: &policy, board: &board };
+fn owed(board: &Board, patch: &Patch) -> Option<(JobId, Job)> {
+    let policy = Default::default();
+    let cx = Context { now: Timestamp(i64::MAX), policy: &policy, board };
     match due(cx, patch) {
         Due::Job(id, job) => Some((id, job)),
         Due::Wake(_) | Due::Nothing => None,
     }
-}
-
-/// An answer leads to events only if its job was owed by what is stored.
-fn answered(patch: &Patch, command: &Command) -> Result<(), Breach> {
-    let Ask::Report { job, .. } = &command.ask else { return Ok(()) };
-    let owed = owed(patch).map(|(id, _)| id);
-    hold(owed == Some(*job), "an answer counts once, and only while it is owed", patch.id, || {
-        format!("the answer to {job} counted while {owed:?} was owed")
-    })
 }
 
 /// The same events give the same patch.

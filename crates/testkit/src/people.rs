@@ -33,6 +33,9 @@ pub fn press(chance: &mut Chance, patch: &Patch) -> Command {
         17..=23 => Ask::Rollout(rollout::Command::Pause { reason }),
         24..=31 => Ask::Rollout(rollout::Command::Resume),
         32..=35 => Ask::Rollout(rollout::Command::Promote { reason }),
+        _ if patch.review.end == Some(review::End::Promoted) && chance.one_in(3) => {
+            Ask::Rollout(rollout::Command::Rollback { reason })
+        }
         36..=37 => Ask::Rollout(rollout::Command::Rollback { reason }),
         38 => Ask::Rollout(rollout::Command::RollbackWithLoss { reason }),
         39 => Ask::Review(review::Command::Abort { reason }),

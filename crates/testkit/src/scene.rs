@@ -11,7 +11,7 @@ use patchline_model::stage::plan::{
     BlueGreen, Canary, Exit, Flag, Guards, Plan, Rolling, Shadow, Smoke, Step, Strategy, Version, WatchedEnd,
 };
 use patchline_model::stage::safety::{Irreversible, NoReturn};
-use patchline_model::stage::terms::Terms;
+use patchline_model::stage::terms::{Membership, Terms};
 use patchline_model::stage::traffic::Mirror;
 use patchline_model::time::Seconds;
 
@@ -71,14 +71,21 @@ pub struct Planned {
     pub smokes: bool,
     /// A person states that the old version can't undo it.
     pub is_forward_only: bool,
+    /// It belongs to the world's set, and comes after these.
+    pub in_set: bool,
+    pub after: Vec<PatchId>,
 }
 
 impl Scene {
     pub fn new(seed: u64) -> Self {
         let mut chance = Chance::of(seed, &[1]);
         let services: Vec<Place> =
-            (0..chance.between(1, 2)).map(|number| place(&mut chance, number)).collect();
-        let patches = (1..=chance.between(1, 3)).map(|id| planned(&mut chance, id, &services)).collect();
+            (0..chance.between(1, 3)).map(|number| place(&mut chance, number)).collect();
+        let mut patches: Vec<Planned> =
+            (1..=chance.between(1, 4)).map(|id| planned(&mut chance, id, &services)).collect();
+        if patches.len() > 1 && chance.one_in(2) {
+            belong_together(&mut chance, &mut patches);
+        }
         Self {
             seed,
             policy: Policy { longest_wait: Seconds(8), ..Policy::default() },
@@ -113,7 +120,12 @@ impl Scene {
             base: planned.base.clone(),
             subject: Subject::Scan { only: Vec::new() },
             until: planned.until,
-            terms: Terms { forward_only: planned.is_forward_only.then(|| "it drops a column".to_owned()) },
+            terms: Terms {
+                forward_only: planned.is_forward_only.then(|| "it drops a column".to_owned()),
+                set: planned
+                    .in_set
+                    .then(|| Membership { name: name("together"), after: planned.after.clone() }),
+            },
         }
     }
 }
@@ -271,7 +283,28 @@ fn planned(chance: &mut Chance, id: u64, services: &[Place]) -> Planned {
         smokes: chance.one_in(4),
         is_forward_only: chance.one_in(8),
         differs: *chance.pick(&[0.0, 0.0, 0.3]),
+        in_set: false,
+        after: Vec::new(),
         builds_the_same: chance.one_in(16).then(|| services[service].stable.artifact.clone()),
+    }
+}
+
+/// Most of the patches form a set, each after some of those before it; they are rather good, or nothing would come after.
+fn belong_together(chance: &mut Chance, patches: &mut [Planned]) {
+    let mut members: Vec<PatchId> = Vec::new();
+    for patch in patches {
+        if chance.one_in(6) {
+            continue;
+        }
+        patch.in_set = true;
+        patch.until = Until::Rollout;
+        patch.after = members.iter().copied().filter(|_| chance.one_in(2)).collect();
+        members.push(patch.id);
+        if !chance.one_in(3) {
+            patch.error_rate = 0.0;
+            (patch.unbuildable, patch.unproven, patch.denied) = (0, 0, false);
+            patch.candidates = patch.candidates.max(1);
+        }
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Target {
     unrouted: u64,
     /// Times that counters were lost or could not be read; what was served then may be missing from the totals.
     pub losses: u64,
+    /// Times that a version came back after its last instance had gone, with counters that begin anew.
+    returns: BTreeMap<Digest, u64>,
     /// Takes orders and does nothing.
     pub is_stuck: bool,
     /// Gives the minor version thrice the share that it tells of.
@@ -95,6 +97,7 @@ impl Target {
             epoch: 1,
             unrouted: 0,
             losses: 0,
+            returns: BTreeMap::new(),
             is_stuck: false,
             lies: false,
             excess: 0,
@@ -152,6 +155,10 @@ impl Target {
         self.running.values()
     }
 
+    pub fn returned(&self, artifact: &Digest) -> u64 {
+        self.returns.get(artifact).copied().unwrap_or(0)
+    }
+
     pub fn served(&self, artifact: &Digest) -> Served {
         self.served.get(artifact).copied().unwrap_or_default()
     }
@@ -166,6 +173,10 @@ impl Target {
         let Some(desired) = self.desired.clone().filter(|_| !self.is_stuck) else { return };
         for arm in &desired.arms {
             let fresh = Running::none(arm.version.clone());
+            let is_new = !self.running.contains_key(&arm.version.artifact);
+            if is_new && self.served.contains_key(&arm.version.artifact) {
+                *self.returns.entry(arm.version.artifact.clone()).or_default() += 1;
+            }
             let there = self.running.entry(arm.version.artifact.clone()).or_insert(fresh);
             let lacking = arm.instances.saturating_sub(there.instances);
             let grows = if calm { lacking } else { lacking.min(u32::from(!chance.one_in(3))) };

@@ -5,13 +5,12 @@
 
 use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
-use patchline_model::context::{Board, Context};
+use patchline_model::context::Context;
 use patchline_model::event::Event;
 use patchline_model::id::{JobId, PatchId, Stage};
 use patchline_model::job::Due;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::evolve::locks;
-use patchline_model::pipeline::survey::survey;
 use patchline_model::rejection::Rejection;
 use patchline_model::stage::detect;
 use patchline_model::stage::plan::Desired;
@@ -44,8 +43,6 @@ pub struct World {
     ledger: Ledger,
     /// What is locked when a service is moved, by service.
     locks: Vec<Option<String>>,
-    /// What all patches say now; made anew after each append.
-    board: Board,
     targets: Vec<Target>,
     drivers: Vec<Driver>,
     hands: Hands,
@@ -141,7 +138,6 @@ impl World {
             rules: Rules { fault },
             ledger: Ledger::new(fault),
             locks: scene.services.iter().map(|place| place.service.lock()).collect(),
-            board: Board::default(),
             watch: Watch::new(&scene),
             hands: Hands::default(),
             orders: Vec::new(),
@@ -180,7 +176,7 @@ impl World {
             hold(closed, "somebody who looks after a patch brings it to its end", id, || self.state_of(id))?;
             replays(self.watch.patch(id), self.ledger.read_back(id))?;
         }
-        Ok(())
+        self.watch.nothing_is_left(&self.scene)
     }
 
     fn ids(&self) -> Vec<PatchId> {
@@ -196,9 +192,30 @@ impl World {
     fn may_stand_still(&self, id: PatchId) -> bool {
         let (patch, holder) = (self.watch.patch(id), self.holder(id));
         let waits_for = |holder: PatchId| people::waits_for_person(self.watch.patch(holder));
-        patch.is_closed()
+        self.is_done(id)
             || people::waits_for_person(patch)
             || (patch.rollout.plan.is_none() && holder.is_some_and(waits_for))
+            || self.waits_with_its_set(id, 0)
+    }
+
+    /// A member of its set, or who holds such a member's service, waits for a person.
+    fn waits_with_its_set(&self, id: PatchId, depth: u32) -> bool {
+        let waits = |other: PatchId| {
+            people::waits_for_person(self.watch.patch(other))
+                || (depth < 3 && self.waits_with_its_set(other, depth + 1))
+        };
+        let scene = &self.scene;
+        let mates = scene.patches.iter().filter(|other| scene.planned(id).in_set && other.in_set);
+        mates.filter(|other| other.id != id).any(|other| {
+            people::waits_for_person(self.watch.patch(other.id)) || self.holder(other.id).is_some_and(waits)
+        }) || self.holder(id).is_some_and(waits)
+    }
+
+    /// Closed, and its set asks nothing more of it.
+    fn is_done(&self, id: PatchId) -> bool {
+        let patch = self.watch.patch(id);
+        let called = self.watch.board.sets.values().any(|set| set.is_called_back(id));
+        patch.is_closed() && !called
     }
 
     /// The other patch that moves this one's service now.
@@ -240,8 +257,8 @@ impl World {
     fn calm_steps(&mut self, somebody_looks: bool) -> Result<(), Breach> {
         for step in 0..CALM_STEPS {
             let done = |id: &PatchId| {
-                let closed = self.watch.patch(*id).is_closed();
-                closed || (!somebody_looks && step % 20 == 19 && self.may_stand_still(*id))
+                let done = self.is_done(*id);
+                done || (!somebody_looks && step % 20 == 19 && self.may_stand_still(*id))
             };
             if self.ids().iter().all(done) {
                 return Ok(());
@@ -319,7 +336,7 @@ impl World {
 
     fn dispatch(&mut self, driver: usize, id: PatchId) -> Result<(), Breach> {
         let Some(patch) = self.drivers[driver].known.get(&id) else { return Ok(()) };
-        let cx = Context { now: self.now(), policy: &self.scene.policy, board: &self.board };
+        let cx = Context { now: self.now(), policy: &self.scene.policy, board: &self.watch.board };
         let Due::Job(job_id, job) = self.rules.due(cx, patch) else { return Ok(()) };
         if self.drivers[driver].waits_for(job_id, self.elapsed) {
             return Ok(());
@@ -357,7 +374,7 @@ impl World {
                 self.catch_up(driver, id);
             }
             let Some(patch) = self.drivers[driver].known.get(&id) else { return Ok(()) };
-            let cx = Context { now: self.now(), policy: &self.scene.policy, board: &self.board };
+            let cx = Context { now: self.now(), policy: &self.scene.policy, board: &self.watch.board };
             let events = match self.rules.decide(cx, patch, command.clone()) {
                 Ok(events) if !events.is_empty() => events,
                 Ok(_) => return Ok(()),
@@ -425,7 +442,7 @@ impl World {
             stored: self.ledger.version(id),
             elapsed: self.elapsed,
         })?;
-        self.board = survey(self.ledger.board().locks.clone(), self.watch.patches());
+        self.watch.survey(self.ledger.board().locks.clone());
         Ok(())
     }
 

@@ -53,6 +53,8 @@ pub async fn carry_out(
     match job {
         Job::Begin => begin(hands, conductor, opening, patch).await,
         Job::Smoke { smoke, address } => smoke::carry_out(hands, opening, patch, smoke, address).await,
+        // Nothing is asked of the world; what follows is in the patches.
+        Job::Follow => Ok(Outcome::Followed),
         Job::Recall => recall(hands, opening, patch).await,
         Job::Reconcile { desired, look } => {
             if *look {

@@ -2,6 +2,7 @@
 
 use crate::context::Context;
 use crate::patch::Patch;
+use crate::pipeline::joint;
 use crate::rejection::Rejection;
 use crate::stage::detect::Opening;
 use crate::stage::footing::Footing;
@@ -20,12 +21,16 @@ pub fn begin(
     let run = service.run.as_ref();
     let run = run.ok_or_else(|| Rejection::Nonsense(format!("{} has no [run] section", service.name)))?;
     let lock = service.lock().unwrap_or_default();
-    if let Some(holder) = cx.board.held_by_other(&lock, patch.id) {
+    if let Some(holder) = cx.board.kept_by_other(&lock, patch.id) {
         return Err(Rejection::Locked { patch: holder });
     }
     if stable.artifact == new.artifact {
         return Err(Rejection::Nonsense("the patch's artifact runs already".to_owned()));
     }
-    let footing = Footing { over: cx.board.runs.get(&lock).copied(), forward_only: patch.forward_only() };
+    let footing = Footing {
+        over: cx.board.runs.get(&lock).copied(),
+        seen: joint::seen(cx.board, patch),
+        forward_only: patch.forward_only(),
+    };
     Ok(vec![Event::Started { stable, new: new.clone(), plan: Box::new(run.plan.clone()), footing }])
 }

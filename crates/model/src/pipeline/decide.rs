@@ -10,6 +10,7 @@ use crate::job::{Due, Outcome};
 use crate::patch::Patch;
 use crate::pipeline::begin::begin;
 use crate::pipeline::due::due;
+use crate::pipeline::joint::{self, Owed};
 use crate::pipeline::{recall, retry};
 use crate::rejection::Rejection;
 use crate::stage::detect::{Opening, Until};
@@ -30,7 +31,7 @@ pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Ev
         return Err(Rejection::NotAPerson);
     }
     let facts = match ask {
-        Ask::Detect(command) => open(patch, command)?,
+        Ask::Detect(command) => open(cx, patch, command)?,
         Ask::Approve(command) => approve(cx, patch, &by, command)?,
         Ask::Rollout(command) => steer(cx, patch, &by, command)?,
         Ask::Review(review::Command::Abort { reason }) => abort(patch, &by, reason)?,
@@ -43,11 +44,15 @@ pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Ev
     Ok(facts.into_iter().map(|fact| Event { at: cx.now, by: by.clone(), fact }).collect())
 }
 
-fn open(patch: &Patch, command: detect::Command) -> Result<Vec<Fact>, Rejection> {
-    match patch.opening {
-        Some(_) => Err(Rejection::AlreadyOpen { patch: patch.id }),
-        None => Ok(detect::decide(command).into_iter().map(Fact::Detect).collect()),
+fn open(cx: Context<'_>, patch: &Patch, command: detect::Command) -> Result<Vec<Fact>, Rejection> {
+    if patch.opening.is_some() {
+        return Err(Rejection::AlreadyOpen { patch: patch.id });
     }
+    let detect::Command::Open(opening) = &command;
+    if let Some(membership) = &opening.terms.set {
+        joint::admit(cx.board, patch.id, membership)?;
+    }
+    Ok(detect::decide(command).into_iter().map(Fact::Detect).collect())
 }
 
 fn approve(
@@ -96,7 +101,7 @@ fn steer(
     if patch.rollout.plan.is_none() {
         return Err(Rejection::NotNow { patch: patch.id, stage: patch.stage(), asked: asked.to_owned() });
     }
-    Ok(with_end(patch, walk::decide(patch.id, by, &patch.rollout, command)?))
+    Ok(with_end(cx, patch, walk::decide(patch.id, by, &patch.rollout, command)?))
 }
 
 /// Giving up: before a rollout it ends at once; during one, the version is taken back first.
@@ -151,7 +156,7 @@ fn answered(
             Ok(verified(cx, patch, opening, verify::report(outcome)?))
         }
         (Stage::Approve, Outcome::Approve(outcome)) => Ok(gated(approve::report(&patch.approve, outcome)?)),
-        (Stage::Rollout, Outcome::Rollout(outcome)) => rolled(cx, patch, opening, outcome),
+        (Stage::Rollout, Outcome::Rollout(outcome)) => rolled(cx, patch, opening, job, outcome),
         (Stage::Review, Outcome::Review(outcome)) => {
             Ok(review::report(outcome).into_iter().map(Fact::Review).collect())
         }
@@ -245,24 +250,44 @@ fn rolled(
     cx: Context<'_>,
     patch: &Patch,
     opening: &Opening,
+    job: JobId,
     outcome: rollout::Outcome,
 ) -> Result<Vec<Fact>, Rejection> {
     let Some(new) = patch.new_version() else {
         return Err(Rejection::Nonsense("there is no artifact to roll out".to_owned()));
     };
-    let events = match outcome {
-        rollout::Outcome::Begun { stable } if patch.rollout.plan.is_none() => {
+    let events = match (outcome, joint::owed(cx.board, patch)) {
+        (rollout::Outcome::Followed, Some(Owed::GivesUp { why })) => {
+            return Ok(vec![ended(End::Abandoned(why))]);
+        }
+        (rollout::Outcome::Followed, Some(Owed::Returns { cause })) => joint::returns(cx.board, patch, cause),
+        (rollout::Outcome::Followed, Some(Owed::Stays { why })) => {
+            vec![rollout::Event::Kept { reason: why, seen: 0 }]
+        }
+        // Meanwhile the set wants something else, or nothing.
+        (rollout::Outcome::Followed, Some(Owed::Waits { .. }) | None)
+        | (rollout::Outcome::Begun { .. } | rollout::Outcome::Recallable { .. }, Some(_)) => {
+            return Err(Rejection::NotOwed { job });
+        }
+        (rollout::Outcome::Begun { stable }, None) if patch.rollout.plan.is_none() => {
             begin(cx, patch, opening, &new, stable)?
         }
-        outcome => walk::report(cx, &patch.rollout, outcome)?,
+        (outcome, _) => walk::report(cx, &patch.rollout, outcome)?,
     };
-    Ok(with_end(patch, events))
+    Ok(with_end(cx, patch, events))
 }
 
 /// The facts of a rollout, and the patch's end where one of them is the rollout's.
-fn with_end(patch: &Patch, events: Vec<rollout::Event>) -> Vec<Fact> {
+fn with_end(cx: Context<'_>, patch: &Patch, mut events: Vec<rollout::Event>) -> Vec<Fact> {
+    for event in &mut events {
+        if let rollout::Event::Kept { seen, .. } | rollout::Event::Forced { seen, .. } = event {
+            *seen = joint::seen(cx.board, patch);
+        }
+    }
+    let was_promoted = patch.rollout.phase.is_alone();
     let end = events.iter().find_map(|event| match event {
         rollout::Event::Promoted | rollout::Event::Kept { .. } => Some(End::Promoted),
+        rollout::Event::Forced { .. } if was_promoted => Some(End::Promoted),
         rollout::Event::RolledBack => Some(End::RolledBack(why_back(patch.rollout.cause.as_ref()))),
         _ => None,
     });

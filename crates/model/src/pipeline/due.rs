@@ -4,7 +4,8 @@ use crate::context::Context;
 use crate::id::{JobId, Stage};
 use crate::job::{Due, Job};
 use crate::patch::Patch;
-use crate::stage::{approve, build, detect, generate, review, verify, walk};
+use crate::pipeline::joint::{self, Owed};
+use crate::stage::{approve, build, detect, generate, review, rollout, verify, walk};
 use crate::time::Seconds;
 
 /// How long to wait before asking again whether another patch has left the service.
@@ -12,7 +13,7 @@ const LOCK_WAIT: Seconds = Seconds(1);
 
 /// The next job, the time to look again, or nothing.
 pub fn due(cx: Context<'_>, patch: &Patch) -> Due {
-    let Some(job) = job(patch) else { return Due::Nothing };
+    let Some(job) = job(cx, patch) else { return Due::Nothing };
     let stage = job.stage();
     if let Some(faltering) = patch.faltering.as_ref().filter(|faltering| faltering.stage == stage) {
         match faltering.retry_at {
@@ -36,10 +37,12 @@ pub fn job_id(patch: &Patch, stage: Stage) -> JobId {
 }
 
 /// The job that follows from what is there, stage by stage.
-fn job(patch: &Patch) -> Option<Job> {
+fn job(cx: Context<'_>, patch: &Patch) -> Option<Job> {
     patch.opening.as_ref()?;
     if patch.has_ended() {
-        return review::due(&patch.review).map(Job::Review);
+        let follows = matches!(joint::owed(cx.board, patch), Some(Owed::Returns { .. }));
+        let look_back = || review::due(&patch.review).map(Job::Review);
+        return if follows { Some(Job::Rollout(rollout::Job::Follow)) } else { look_back() };
     }
     if let Some(job) = detect::due(&patch.detect) {
         return Some(Job::Detect(job));
@@ -64,14 +67,25 @@ fn job(patch: &Patch) -> Option<Job> {
     if !approve::allowed(&patch.approve) {
         return None;
     }
-    walk::due(&patch.rollout).map(Job::Rollout)
+    match joint::owed(cx.board, patch) {
+        Some(Owed::GivesUp { .. } | Owed::Returns { .. } | Owed::Stays { .. }) => {
+            Some(Job::Rollout(rollout::Job::Follow))
+        }
+        Some(Owed::Waits { .. }) | None => walk::due(&patch.rollout).map(Job::Rollout),
+    }
 }
 
-/// One rollout at a time for each service and environment.
+/// One rollout at a time for each service and environment, and those of a set one after the other.
 fn waits_for_another(cx: Context<'_>, patch: &Patch, stage: Stage) -> bool {
-    if stage != Stage::Rollout || patch.rollout.plan.is_some() {
+    if stage != Stage::Rollout {
+        return false;
+    }
+    if matches!(joint::owed(cx.board, patch), Some(Owed::Waits { .. })) {
+        return true;
+    }
+    if patch.rollout.plan.is_some() {
         return false;
     }
     let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock());
-    lock.is_some_and(|lock| cx.board.held_by_other(&lock, patch.id).is_some())
+    lock.is_some_and(|lock| cx.board.kept_by_other(&lock, patch.id).is_some())
 }

@@ -31,6 +31,7 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
         Fact::Approve(fact) => patch.approve = approve::evolve(patch.approve, fact),
         Fact::Rollout(fact) => {
             patch.rollout = rollout::evolve(patch.rollout, event.at, fact);
+            patch.returns = patch.returns.saturating_add(u32::from(takes_back(fact)));
             if reopens(fact) {
                 patch.review = review::reopened(patch.review);
             }
@@ -62,7 +63,11 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
 
 /// What was promoted has not ended after all.
 fn reopens(fact: &rollout::Event) -> bool {
-    matches!(fact, rollout::Event::Recalled { .. })
+    matches!(fact, rollout::Event::Recalled { .. } | rollout::Event::Halted { .. })
+}
+
+fn takes_back(fact: &rollout::Event) -> bool {
+    matches!(fact, rollout::Event::Recalled { .. } | rollout::Event::RollbackDecided { .. })
 }
 
 /// The patch that these events tell of, oldest first.

@@ -5,13 +5,75 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::context::Board;
 use crate::id::PatchId;
 use crate::patch::Patch;
+use crate::service::Name;
+use crate::stage::phase::Phase;
+use crate::stage::set::{Member, Set, Standing};
 
 /// The board of these patches. The locks are the ledger's: read them first, so that what the patches say is no older.
 pub fn survey<'a>(
     locks: BTreeMap<String, PatchId>,
     patches: impl Iterator<Item = &'a Patch> + Clone,
 ) -> Board {
-    Board { locks, runs: runs(patches) }
+    let runs = runs(patches.clone());
+    let sets = sets(&runs, patches.clone());
+    let fences = fences(&sets, patches);
+    Board { locks, runs, sets, fences }
+}
+
+/// The members of each set, and how they stand.
+fn sets<'a>(
+    runs: &BTreeMap<String, PatchId>,
+    patches: impl Iterator<Item = &'a Patch>,
+) -> BTreeMap<Name, Set> {
+    let mut sets: BTreeMap<Name, Set> = BTreeMap::new();
+    for patch in patches {
+        let Some(membership) = patch.opening.as_ref().and_then(|opening| opening.terms.set.as_ref()) else {
+            continue;
+        };
+        let member = Member {
+            after: membership.after.clone(),
+            standing: standing(runs, patch),
+            returns: patch.returns,
+            seen: patch.rollout.footing.seen,
+        };
+        sets.entry(membership.name.clone()).or_default().members.insert(patch.id, member);
+    }
+    sets
+}
+
+fn standing(runs: &BTreeMap<String, PatchId>, patch: &Patch) -> Standing {
+    match &patch.rollout.phase {
+        Phase::Idle if patch.has_ended() => Standing::Ended,
+        Phase::Idle => Standing::Waits,
+        Phase::Preparing
+        | Phase::Filling { .. }
+        | Phase::Watching { .. }
+        | Phase::Growing
+        | Phase::Baking
+        | Phase::Switching
+        | Phase::Finishing => Standing::Moves,
+        Phase::Promoted if lock(patch).is_some_and(|lock| runs.get(&lock) == Some(&patch.id)) => {
+            Standing::Runs
+        }
+        Phase::Promoted => Standing::Covered,
+        Phase::Halted { .. } => Standing::Halted,
+        Phase::Recalling | Phase::RollingBack | Phase::Retiring => Standing::Returns,
+        Phase::RolledBack => Standing::Ended,
+    }
+}
+
+fn fences<'a>(
+    sets: &BTreeMap<Name, Set>,
+    patches: impl Iterator<Item = &'a Patch>,
+) -> BTreeMap<String, PatchId> {
+    let called = |patch: &&Patch| {
+        patch.rollout.phase.is_alone() && sets.values().any(|set| set.is_called_back(patch.id))
+    };
+    patches.filter(called).filter_map(|patch| lock(patch).map(|lock| (lock, patch.id))).collect()
+}
+
+fn lock(patch: &Patch) -> Option<String> {
+    patch.opening.as_ref().and_then(|opening| opening.service.lock())
 }
 
 /// Versions lie on one another, each rolled out over the one before; the topmost is the one that runs.
@@ -20,7 +82,7 @@ fn runs<'a>(patches: impl Iterator<Item = &'a Patch> + Clone) -> BTreeMap<String
     let covered: BTreeSet<PatchId> = alone.clone().filter_map(|patch| patch.rollout.footing.over).collect();
     let mut runs: BTreeMap<String, &Patch> = BTreeMap::new();
     for patch in alone.filter(|patch| !covered.contains(&patch.id)) {
-        let Some(lock) = patch.opening.as_ref().and_then(|opening| opening.service.lock()) else { continue };
+        let Some(lock) = lock(patch) else { continue };
         // Rollouts that began before this was noted lie on nothing: of them, the latest.
         let newest = runs.entry(lock).or_insert(patch);
         if patch.rollout.since > newest.rollout.since {

@@ -11,9 +11,17 @@ pub struct Footing {
     /// The patch whose version ran then, and runs again when this one is taken back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub over: Option<PatchId>,
+    /// Times that members of its set had been taken back by then, or when a person said that it stays.
+    #[serde(default, skip_serializing_if = "none")]
+    pub seen: u32,
     /// Why the old version can't undo the patch, and from when on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_only: Option<ForwardOnly>,
+}
+
+/// Times that are not written down.
+pub fn none(times: &u32) -> bool {
+    *times == 0
 }
 
 impl Footing {

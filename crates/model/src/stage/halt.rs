@@ -35,7 +35,10 @@ pub fn rollback(
     reason: String,
     accepts_loss: bool,
 ) -> Result<Vec<Event>, Rejection> {
-    let decided = Event::RollbackDecided { cause: Cause::Person { by: by.clone(), reason: reason.clone() } };
+    let cause = Cause::Person { by: by.clone(), reason: reason.clone() };
+    // What halted after its promotion has nothing of the old version left.
+    let is_alone = state.phase.is_alone();
+    let decided = if is_alone { Event::Recalled { cause } } else { Event::RollbackDecided { cause } };
     Ok(accepted(patch, by, state, reason, accepts_loss)?.into_iter().chain([decided]).collect())
 }
 

@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
 use crate::digest::Digest;
+use crate::id::PatchId;
+use crate::service::Name;
 use crate::share::Share;
-use crate::stage::footing::Footing;
+use crate::stage::footing::{Footing, none};
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Smoke, Usage, Version};
 use crate::stage::safety::{ForwardOnly, NoReturn};
@@ -97,6 +99,11 @@ pub enum Cause {
     Person {
         by: Actor,
         reason: String,
+    },
+    /// Another patch of its set was taken back.
+    Set {
+        name: Name,
+        patch: PatchId,
     },
 }
 
@@ -283,6 +290,9 @@ pub enum Event {
     /// What was promoted stays, though it was to be taken back.
     Kept {
         reason: String,
+        /// Times that members of its set had been taken back by then.
+        #[serde(default, skip_serializing_if = "none")]
+        seen: u32,
     },
     RollbackDecided {
         cause: Cause,
@@ -294,6 +304,9 @@ pub enum Event {
     /// A person sends a halted rollout forward, in spite of what halted it.
     Forced {
         reason: String,
+        /// Times that members of its set had been taken back by then.
+        #[serde(default, skip_serializing_if = "none")]
+        seen: u32,
     },
     /// A person takes it back though something is lost by that.
     LossAccepted {
@@ -326,6 +339,8 @@ pub enum Job {
     Reconcile { desired: Desired, look: bool },
     /// Try the new instance at this address.
     Smoke { smoke: Smoke, address: String },
+    /// Nothing is asked of the world: the patch's set says what follows.
+    Follow,
     /// See whether what was promoted still runs, and whether the version before can be started.
     Recall,
 }
@@ -346,6 +361,8 @@ pub enum Outcome {
         failed: Option<String>,
         evidence: Digest,
     },
+    /// The set was heard.
+    Followed,
     /// What runs now; `lacking` says why the version before can't be started, if it can't.
     Recallable {
         runs: Digest,
@@ -363,6 +380,7 @@ impl Cause {
             | Cause::Smoke { reason } => reason.clone(),
             Cause::Person { by, reason } if reason.is_empty() => format!("asked for by {by}"),
             Cause::Person { by, reason } => format!("asked for by {by}: {reason}"),
+            Cause::Set { name, patch } => format!("{patch} of the set `{name}` was taken back"),
         }
     }
 }
@@ -574,7 +592,8 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.left = state.alone();
             state.enter(Phase::RollingBack, at);
         }
-        Event::Kept { .. } => {
+        Event::Kept { seen, .. } => {
+            state.footing.seen = state.footing.seen.max(*seen);
             (state.cause, state.rollback_decided, state.recalled) = (None, None, None);
             state.enter(Phase::Promoted, at);
         }
@@ -591,7 +610,8 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             let from = Box::new(std::mem::take(&mut state.phase));
             state.enter(Phase::Halted { from }, at);
         }
-        Event::Forced { .. } => {
+        Event::Forced { seen, .. } => {
+            state.footing.seen = state.footing.seen.max(*seen);
             (state.forced, state.hurried, state.cause) = (true, true, None);
             // A person's word stands in for the test that failed.
             state.smoke = SmokeTest::Ahead;

@@ -2,12 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::id::PatchId;
+use crate::service::Name;
+
 /// Nothing is stated of most patches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Terms {
     /// Why running the old version again does not undo it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_only: Option<String>,
+    /// The set that it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set: Option<Membership>,
+}
+
+/// A place in a set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    pub name: Name,
+    /// These are promoted before it begins, and taken back after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<PatchId>,
 }
 
 impl Terms {

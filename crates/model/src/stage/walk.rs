@@ -32,9 +32,9 @@ pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Re
         Command::Promote { reason } if can_be_held => Ok(vec![Event::Hurried { reason }]),
         // Nothing has moved yet, so a person may still leave it as it is.
         Command::Promote { reason } if *phase == Phase::Recalling => {
-            Ok(vec![Event::Kept { reason: format!("{by} keeps it: {reason}") }])
+            Ok(vec![Event::Kept { reason: format!("{by} keeps it: {reason}"), seen: 0 }])
         }
-        Command::Promote { reason } if halt::is_halted(state) => Ok(vec![Event::Forced { reason }]),
+        Command::Promote { reason } if halt::is_halted(state) => Ok(vec![Event::Forced { reason, seen: 0 }]),
         Command::Promote { .. } => match phase {
             Phase::Growing | Phase::Switching | Phase::Finishing | Phase::Promoted => Ok(Vec::new()),
             Phase::Idle
@@ -53,10 +53,10 @@ pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Re
         {
             Ok(Vec::new())
         }
-        Command::Rollback { reason } if phase.can_go_back() => {
+        Command::Rollback { reason } if phase.can_go_back() || halt::is_halted(state) => {
             halt::rollback(patch, by, state, reason, false)
         }
-        Command::RollbackWithLoss { reason } if phase.can_go_back() => {
+        Command::RollbackWithLoss { reason } if phase.can_go_back() || halt::is_halted(state) => {
             halt::rollback(patch, by, state, reason, true)
         }
         Command::Rollback { .. } | Command::RollbackWithLoss { .. } => Err(not_now("rollback")),
@@ -96,6 +96,7 @@ fn answered(cx: Context<'_>, state: &State, outcome: Outcome) -> Result<Vec<Even
         (Outcome::Reconciled { .. }, Some(_)) if state.phase == Phase::Recalling => {
             Err(Rejection::Nonsense("nothing moves before the way back is seen".to_owned()))
         }
+        (Outcome::Followed, _) => Err(Rejection::Nonsense("no set was asked".to_owned())),
         (Outcome::Smoked { .. }, _) => Err(Rejection::Nonsense("no smoke test was asked for".to_owned())),
         (Outcome::Reconciled { observed, judgement }, Some(plan)) => {
             Ok(reconciled(cx, plan, state, &observed, judgement))
@@ -108,11 +109,12 @@ fn answered(cx: Context<'_>, state: &State, outcome: Outcome) -> Result<Vec<Even
 
 /// The old version comes back only where this one still stands, and only if it can.
 fn recallable(state: &State, runs: &Digest, lacking: Option<String>) -> Event {
+    let kept = |reason: String| Event::Kept { reason, seen: 0 };
     let is_ours = state.new.as_ref().is_some_and(|new| new.artifact == *runs);
     match (is_ours, lacking) {
         (true, None) => Event::ReturnBegun,
-        (true, Some(why)) => Event::Kept { reason: format!("the version before can't be started: {why}") },
-        (false, _) => Event::Kept { reason: format!("it does not run any more; {} does", runs.short()) },
+        (true, Some(why)) => kept(format!("the version before can't be started: {why}")),
+        (false, _) => kept(format!("it does not run any more; {} does", runs.short())),
     }
 }
 

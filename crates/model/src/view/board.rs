@@ -100,6 +100,7 @@ fn rolling(patch: &Patch) -> String {
         format!("step {} of {steps}", step + 1)
     };
     match &patch.rollout.phase {
+        Phase::Idle if in_order(patch) => "waits for its set, or for the service to be free".to_owned(),
         Phase::Idle => "waits for the service to be free".to_owned(),
         Phase::Preparing => {
             let what = patch.rollout.plan.as_ref().map_or("", watched);
@@ -129,6 +130,10 @@ fn rolling(patch: &Patch) -> String {
         }
         Phase::Promoted | Phase::RolledBack => "done".to_owned(),
     }
+}
+
+fn in_order(patch: &Patch) -> bool {
+    patch.opening.as_ref().is_some_and(|opening| opening.terms.set.is_some())
 }
 
 /// What is watched in a step of this plan.

@@ -297,12 +297,12 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
             plain(Mood::Bad, format!("to be taken back after its promotion: {}", cause_text(cause)))
         }
         Event::ReturnBegun => plain(Mood::Plain, "the old version's instances start again".to_owned()),
-        Event::Kept { reason } => plain(Mood::Warn, format!("it stays: {reason}")),
+        Event::Kept { reason, .. } => plain(Mood::Warn, format!("it stays: {reason}")),
         Event::Halted { cause } => plain(
             Mood::Bad,
             format!("halted, for it can't be taken back without loss: {}", cause_text(cause)),
         ),
-        Event::Forced { reason } => {
+        Event::Forced { reason, .. } => {
             plain(Mood::Warn, format!("a person sends it forward in spite of that: {reason}"))
         }
         Event::LossAccepted { reason } => {

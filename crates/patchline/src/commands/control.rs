@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::cli::{ControlArguments, RollbackArguments};
 use crate::commands::person::person;
+use crate::commands::set;
 use crate::exit::{Exit, Trouble};
 use crate::terminal::say;
 use crate::wire::{self, Works};
@@ -46,10 +47,17 @@ pub async fn run(
 
 /// Takes a version back; what can't be undone, only with a person's word for it.
 pub async fn rollback(arguments: RollbackArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
-    let RollbackArguments { mut control, accept_data_loss } = arguments;
+    let RollbackArguments { patch, set, by, reason, accept_data_loss } = arguments;
     let accepts_loss = accept_data_loss.is_some();
-    control.reason = accept_data_loss.unwrap_or(control.reason);
-    steer(Control::Rollback, control, accepts_loss, data).await
+    let reason = accept_data_loss.unwrap_or(reason);
+    match (patch, set) {
+        (_, Some(name)) => set::rollback(&name, &person(by.as_deref())?, &reason, accepts_loss, data).await,
+        (Some(patch), None) => {
+            let control = ControlArguments { patch, by, reason };
+            steer(Control::Rollback, control, accepts_loss, data).await
+        }
+        (None, None) => Err(Trouble::usage("name a patch, as in `P-7`, or a set")),
+    }
 }
 
 async fn steer(

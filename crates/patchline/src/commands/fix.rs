@@ -16,7 +16,7 @@ use patchline_model::id::PatchId;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Opening, Subject, Until};
 use patchline_model::stage::review::End;
-use patchline_model::stage::terms::Terms;
+use patchline_model::stage::terms::{Membership, Terms};
 use patchline_sandbox::{Git, GitError};
 use serde_json::json;
 
@@ -41,7 +41,9 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     let advisories =
         Advisories::open(&works.home.advisories()).map_err(|error| Trouble::input(in_full(&error)))?;
     warn_if_only_built_in(&advisories);
-    let terms = Terms { forward_only: arguments.forward_only.clone() };
+    let after = arguments.after.clone();
+    let set = arguments.set.clone().map(|name| Membership { name, after });
+    let terms = Terms { forward_only: arguments.forward_only.clone(), set };
     let goes_on = arguments.rollout || !terms.is_blank();
     let until = if goes_on { Until::Rollout } else { Until::Verify };
     if goes_on && service.run.is_none() {

@@ -12,6 +12,7 @@ use patchline_model::stage::plan::{Plan, Version};
 use patchline_model::stage::review::{End, Review};
 use patchline_model::stage::rollout::{Cause, Gate, Judgement, Totals};
 use patchline_model::stage::safety::ForwardOnly;
+use patchline_model::stage::terms::Terms;
 use patchline_model::stage::triage::Priority;
 use patchline_model::stage::verify::Verdict;
 use patchline_model::time::Timestamp;
@@ -52,6 +53,7 @@ pub struct OpeningFacts<'a> {
     pub base: &'a Commit,
     pub subject: &'a Subject,
     pub until: Until,
+    pub terms: &'a Terms,
 }
 
 #[derive(Serialize)]
@@ -160,6 +162,7 @@ impl<'a> OpeningFacts<'a> {
             base: &opening.base,
             subject: &opening.subject,
             until: opening.until,
+            terms: &opening.terms,
         }
     }
 }

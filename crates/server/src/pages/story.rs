@@ -73,7 +73,16 @@ fn head(patch: &Patch, events: &[Event], now: Timestamp) -> Markup {
             span.muted {
                 " opened " (words::time(patch.opened_at))
                 @if let Some(due) = card.due.filter(|_| ended.is_none()) { " · " (words::until(due, now)) }
-                @if let Some(opening) = &patch.opening { " · " (opening.service.owner) ", " (opening.service.tier) }
+                @if let Some(opening) = &patch.opening {
+                    " · " (opening.service.owner) ", " (opening.service.tier)
+                    @if let Some(set) = &opening.terms.set {
+                        " · in the set " (set.name)
+                        @for (number, before) in set.after.iter().enumerate() {
+                            @if number == 0 { " after " } @else { ", " }
+                            a href={ "/patches/" (before) } { (before) }
+                        }
+                    }
+                }
             }
         }
         @if let Some(End::Abandoned(why) | End::RolledBack(why)) = &patch.review.end { p.why { (words::linked(why)) } }

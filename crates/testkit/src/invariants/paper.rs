@@ -35,9 +35,11 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
         let looks_back = match &seen.event.fact {
             Fact::Review(review::Event::Reviewed(_)) => before.review.reviewed.is_none(),
             Fact::Review(review::Event::Retried { .. }) => true,
-            Fact::Rollout(rollout::Event::Recalled { .. } | rollout::Event::LossAccepted { .. }) => {
-                before.review.end == Some(End::Promoted)
-            }
+            Fact::Rollout(
+                rollout::Event::Recalled { .. }
+                | rollout::Event::Halted { .. }
+                | rollout::Event::LossAccepted { .. },
+            ) => before.review.end == Some(End::Promoted),
             Fact::Faltered { job, .. } => job.stage == patchline_model::id::Stage::Review,
             _ => false,
         };

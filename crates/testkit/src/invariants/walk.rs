@@ -134,9 +134,10 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             before.phase == Phase::Switching && met(),
             "the old version goes after the switch is confirmed",
         ),
-        Event::Recalled { .. } => {
-            says(before.phase == Phase::Promoted, "only what was promoted is taken back after its promotion")
-        }
+        Event::Recalled { .. } => says(
+            *standing(&before.phase) == Phase::Promoted,
+            "only what was promoted is taken back after its promotion",
+        ),
         Event::ReturnBegun => {
             let ours = before.new.as_ref().map(|new| &new.artifact);
             let is_seen = match &seen.command.ask {
