@@ -23,7 +23,7 @@ fn name() -> Name {
 fn member(mut given: Given, after: &[u64]) -> Given {
     let set = Membership { name: name(), after: after.iter().copied().map(PatchId).collect() };
     if let Some(opening) = &mut given.patch.opening {
-        opening.terms.set = Some(set);
+        std::sync::Arc::make_mut(opening).terms.set = Some(set);
     }
     given.surveyed()
 }

@@ -139,7 +139,7 @@ fn capacity_comes_before_weight_and_stable_stays_until_the_switch_is_confirmed()
 fn a_hurried_canary_keeps_its_share_while_it_grows() {
     let state = Given::watching().patch.rollout;
     let (plan, stable, new) = (given::plan(), state.stable.expect("begun"), state.new.expect("begun"));
-    let progress = Progress { phase: &Phase::Growing, reached: 0, left: None };
+    let progress = Progress { phase: &Phase::Growing, reached: 0, left: None, was_promoted: false };
     let growing = desired(&course(&plan), &stable, &new, progress);
     assert_eq!(arms(&growing), [Some((3, 95)), Some((3, 5))]);
 }

@@ -291,7 +291,9 @@ impl Watch {
                 let kept = |arm: &Arm| keeps(plan, arm.instances, arm.share);
                 let kept = asked(&stable.artifact).is_some_and(kept);
                 if is_newest {
-                    let led = road::is_led(plan, &state.phase, &desired.traffic);
+                    // Once promoted, it was everybody's.
+                    let led = state.recalled.is_some()
+                        || road::is_led(plan, standing(&state.phase), &desired.traffic);
                     says(
                         led,
                         "who takes no part stays with the stable version, and copies are sent as planned",

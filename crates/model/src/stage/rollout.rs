@@ -437,7 +437,9 @@ impl State {
     /// What the world should look like now.
     pub fn desired(&self) -> Option<Desired> {
         let (stable, new, course) = (self.stable.as_ref()?, self.new.as_ref()?, self.course()?);
-        let progress = Progress { phase: &self.phase, reached: self.reached, left: self.left.as_ref() };
+        let was_promoted = self.recalled.is_some();
+        let progress =
+            Progress { phase: &self.phase, reached: self.reached, left: self.left.as_ref(), was_promoted };
         Some(desired(&course, stable, new, progress))
     }
 

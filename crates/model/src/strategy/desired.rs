@@ -20,6 +20,8 @@ pub struct Progress<'a> {
     pub reached: usize,
     /// What stood when the way back began.
     pub left: Option<&'a Left>,
+    /// It is taken back after its promotion.
+    pub was_promoted: bool,
 }
 
 /// What the world should look like.
@@ -46,7 +48,9 @@ pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progr
     };
     // A plan without a single station has nothing to hold the new version against, and never gives it a share.
     let Some(station) = course.station(step) else { return view.only(stable) };
-    view.traffic = traffic(course, station, progress.phase);
+    // On its way back from everybody a version is no cohort's any more: the old one is not even there at first.
+    let by_turns = progress.was_promoted;
+    view.traffic = if by_turns { Traffic::ByTurns } else { traffic(course, station, progress.phase) };
     let grown = course.instances.max(station.new);
     let hold_back = course.end.as_ref().map_or(Share::NONE, |end| end.hold_back);
     match progress.phase {
@@ -88,7 +92,13 @@ fn traffic(course: &Course, station: &Station, phase: &Phase) -> Traffic {
         ) => by_key(cohort, Others::Stable),
         (Phase::Watching { .. }, None, Some(mirror)) => Traffic::Mirrored(mirror.clone()),
         (
-            Phase::Idle | Phase::Switching | Phase::Finishing | Phase::Promoted | Phase::RolledBack,
+            Phase::Idle
+            | Phase::Switching
+            | Phase::Finishing
+            | Phase::Promoted
+            | Phase::Recalling
+            | Phase::RolledBack
+            | Phase::Halted { .. },
             Some(_),
             _,
         )
