@@ -81,6 +81,7 @@ mod tests {
             start_deadline: Seconds(30),
             missing_limit: 3,
             at_deadline: Exit::Rollback,
+            irreversible: Default::default(),
         };
         assert_eq!(carries("process", &[Capability::Weights], &plan), Ok(()));
         let refused = carries("files", &[], &plan).expect_err("it has nothing");

@@ -99,7 +99,7 @@ async fn steer(
 /// What was promoted could not be taken back.
 fn stays(known: &Known) -> Trouble {
     let why = known.events.iter().rev().find_map(|event| match &event.fact {
-        Fact::Rollout(rollout::Event::Kept { reason }) => Some(reason.as_str()),
+        Fact::Rollout(rollout::Event::Kept { reason, .. }) => Some(reason.as_str()),
         _ => None,
     });
     let why = why.unwrap_or("it was promoted meanwhile");
