@@ -3,6 +3,7 @@
 
 pub mod approve;
 pub mod build;
+pub mod counting;
 pub mod detect;
 pub mod footing;
 pub mod forward;
