@@ -31,7 +31,7 @@ use crate::target::Target;
 const BEGINNING: i64 = 1_767_225_600_000;
 
 /// Steps of one second after the random part; every deadline of a plan passes meanwhile.
-const CALM_STEPS: u64 = 400;
+const CALM_STEPS: u64 = 900;
 
 /// Once in so many times a process dies at a given point.
 const CRASHES_ONE_IN: u64 = 120;
