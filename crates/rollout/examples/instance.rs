@@ -4,7 +4,8 @@
 //! `CRASH_ON`: this path ends the process without an answer. `STUBBORN`: SIGTERM is ignored. `WITH_CHILD`: a child
 //! process is started that never ends. `SICK_WHILE`: unhealthy while this file exists. `SAYS`: what all other paths answer.
 //! Paths: `/echo` gives the body back, `/take` its length when it is whole, `/headers` the request's headers, `/env` the environment, `/late` no answer,
-//! `/broken` half an answer, `/length` a body of known length, `/number` a number that no two answers share; all others `ok`.
+//! `/broken` half an answer, `/length` a body of known length, `/much` one of 64 MiB, `/number` a number that no two answers
+//! share; all others `ok`.
 
 use std::convert::Infallible;
 use std::env::var;
@@ -84,6 +85,10 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, Infallible
             Ok(body) => text(StatusCode::OK, &body.to_bytes().len().to_string()),
             Err(_) => text(StatusCode::BAD_REQUEST, "not whole"),
         },
+        "/much" => {
+            let parts = (0..64).map(|_| Ok(Frame::data(Bytes::from(vec![b'x'; 1 << 20]))));
+            Response::new(BodyExt::boxed_unsync(StreamBody::new(futures_util::stream::iter(parts))))
+        }
         "/length" => text(StatusCode::OK, "twelve bytes"),
         "/number" => text(StatusCode::OK, &format!("{request_number} of {}", std::process::id())),
         _ => text(StatusCode::OK, &var("SAYS").unwrap_or_else(|_| "ok".to_owned())),

@@ -34,6 +34,7 @@ mod routes;
 mod running;
 mod saved;
 pub mod spec;
+mod stalled;
 mod strays;
 mod supervise;
 pub mod target;

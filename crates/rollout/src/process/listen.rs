@@ -18,6 +18,7 @@ use tokio::time::{sleep, timeout};
 use crate::process::ending::Ending;
 use crate::process::proxy::Proxy;
 use crate::process::spec::HostSpec;
+use crate::process::stalled::Stalled;
 
 const MAX_HEADERS: usize = 128;
 const MAX_HEADER_BYTES: usize = 64 * 1024;
@@ -26,6 +27,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 
 /// Accepts until `ending`, then waits for the requests in flight, but not longer than the drain deadline.
 pub async fn serve(listener: TcpListener, proxy: Arc<Proxy>, spec: &HostSpec, mut ending: Ending) {
+    let write_deadline = Duration::from_millis(spec.write_deadline_ms);
     let told = ending.clone();
     let connections = Arc::new(Semaphore::new(spec.max_connections as usize));
     let mut builder = Builder::new();
@@ -41,6 +43,8 @@ pub async fn serve(listener: TcpListener, proxy: Arc<Proxy>, spec: &HostSpec, mu
                 Ok((stream, client)) => {
                     let (builder, proxy, ending) = (builder.clone(), Arc::clone(&proxy), told.clone());
                     tokio::spawn(async move {
+                        let _ = stream.set_nodelay(true);
+                        let stream = Stalled::new(stream, write_deadline);
                         serve_connection(stream, client, builder, proxy, ending).await;
                         drop(permit);
                     });
@@ -59,13 +63,12 @@ pub async fn serve(listener: TcpListener, proxy: Arc<Proxy>, spec: &HostSpec, mu
 }
 
 async fn serve_connection(
-    stream: TcpStream,
+    stream: Stalled<TcpStream>,
     client: SocketAddr,
     builder: Builder,
     proxy: Arc<Proxy>,
     mut ending: Ending,
 ) {
-    let _ = stream.set_nodelay(true);
     let service = service_fn(move |request: Request<Incoming>| {
         let proxy = Arc::clone(&proxy);
         async move { Ok::<_, Infallible>(proxy.answer(client.ip(), request).await) }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Either, Full, Limited};
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Request, Response, StatusCode, Uri, Version};
@@ -317,6 +317,12 @@ impl Forwarded {
             Payload::Spent => Either::Left(Full::default()),
         };
         let mut head = self.head.clone();
+        // By itself hyper sends no body of unknown length with `GET` and `HEAD`.
+        if let Either::Right(upload) = &body
+            && upload.size_hint().exact().is_none()
+        {
+            head.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         if !head.headers.contains_key(HOST)
             && let Ok(host) = HeaderValue::from_str(&pick.upstream.address.to_string())
         {

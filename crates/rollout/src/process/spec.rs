@@ -60,6 +60,9 @@ pub struct HostSpec {
     /// How long a client may take over its request headers, and leave a connection idle.
     #[serde(default = "default_ms::<30_000>")]
     pub header_deadline_ms: u64,
+    /// How long a client may keep its answer waiting, beyond what a slow line takes.
+    #[serde(default = "default_ms::<30_000>")]
+    pub write_deadline_ms: u64,
     #[serde(default = "max_body_bytes")]
     pub max_body_bytes: u64,
     #[serde(default = "max_concurrent")]
@@ -88,6 +91,7 @@ impl HostSpec {
             request_deadline_ms: 30_000,
             hold_deadline_ms: 3_000,
             header_deadline_ms: 30_000,
+            write_deadline_ms: 30_000,
             max_body_bytes: max_body_bytes(),
             max_connections: max_concurrent(),
             max_requests: max_concurrent(),
@@ -112,6 +116,7 @@ impl HostSpec {
             ("request_deadline_ms", self.request_deadline_ms),
             ("hold_deadline_ms", self.hold_deadline_ms),
             ("header_deadline_ms", self.header_deadline_ms),
+            ("write_deadline_ms", self.write_deadline_ms),
         ] {
             unless((1..=MAX_DEADLINE_MS).contains(&milliseconds), || format!("`{what}` is out of range"))?;
         }
@@ -131,8 +136,8 @@ pub struct DesiredArms {
     /// Only ever grows: a lower one than the host has seen is refused.
     pub revision: u64,
     pub arms: Vec<DesiredArm>,
-    /// On whose behalf. An earlier attempt of the patch that was obeyed last is refused: it comes from a conductor that
-    /// slept while another went on.
+    /// On whose behalf. An attempt that others have overtaken is refused: it comes from a conductor that slept while they
+    /// went on. Without it, nobody's: what is brought up where nothing ran.
     #[serde(default)]
     pub attempt: Option<Attempt>,
     /// How requests find their arm.

@@ -15,6 +15,9 @@ use tokio::time::timeout;
 use crate::load::ask;
 use crate::setting::{LONG, Setting, arm, arm_with, http_client, of};
 
+/// What `/much` of the example gives.
+const MUCH: usize = 64 << 20;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_of_any_length_stream_through_unless_too_long() {
     let mut setting = Setting::with(|spec| spec.max_body_bytes = 8 << 20).await;
@@ -39,6 +42,12 @@ async fn bodies_of_any_length_stream_through_unless_too_long() {
         let body = answer.into_body().collect().await.expect("whole").to_bytes();
         assert!(if path == "/echo" { body.len() == 3 << 20 } else { body == (3 << 20).to_string() });
     }
+    // A body of unknown length stays with a method that mostly has none.
+    let request = Request::get(setting.url("/take").await).header("transfer-encoding", "chunked");
+    let request = request.body(in_parts(2)).expect("a request");
+    let answer = streaming.request(request).await.expect("an answer");
+    let body = answer.into_body().collect().await.expect("whole").to_bytes();
+    assert_eq!(body, (2 << 20).to_string());
     // Too long is known only when an answer may have begun, and while the client is still sending: it sees the refusal, an
     // answer that is cut off, or a closed connection, but never a whole answer.
     for path in ["/echo", "/take"] {
@@ -158,6 +167,28 @@ async fn a_client_that_is_slow_with_its_headers_is_cut_off() {
     let mut rest = Vec::new();
     timeout(LONG, stream.read_to_end(&mut rest)).await.expect("it is cut off").expect("in order");
     assert!(!rest.starts_with(b"HTTP/1.1 200"));
+    setting.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_does_not_read_its_answer_gives_its_place_back() {
+    let mut setting = Setting::with(|spec| {
+        (spec.max_connections, spec.write_deadline_ms) = (1, 300);
+    })
+    .await;
+    setting.settle(&[arm("v1", 1, 1_000_000)]).await;
+    let mut deaf = TcpStream::connect(setting.observed().await.listen).await.expect("it connects");
+    deaf.write_all(b"GET /much HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("it can be written");
+    let mut first = [0; 1];
+    deaf.read_exact(&mut first).await.expect("the answer begins");
+    // The only place is taken; the answer is far longer than what buffers hold.
+    let (client, url) = (http_client(), setting.url("/").await);
+    let answer = timeout(LONG, ask(&client, Method::GET, &url)).await.expect("the place is free again");
+    assert_eq!(answer.status, 200);
+    assert_eq!(of(&setting.observed().await, "v1").errors, 0, "the client's fault is not the version's");
+    let mut rest = Vec::new();
+    let is_whole = deaf.read_to_end(&mut rest).await.is_ok_and(|read| read > MUCH);
+    assert!(!is_whole, "it was cut off");
     setting.stop().await;
 }
 
