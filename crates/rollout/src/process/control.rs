@@ -17,8 +17,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use crate::process::ending::{End, Reason};
+use crate::process::order::{Applied, Order};
 use crate::process::spec::{MAX_CONTROL_BYTES, Refusal, parse_desired};
-use crate::process::supervise::{Applied, Order};
 
 const MAX_CONNECTIONS: usize = 32;
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -86,9 +86,10 @@ async fn put_desired(control: &Control, request: Request<Incoming>) -> Answer {
         (true, Ok(Applied::Stale { seen })) => {
             refuse(StatusCode::CONFLICT, &format!("revision {seen} has been seen, with other contents"))
         }
-        (true, Ok(Applied::Overtaken)) => {
-            refuse(StatusCode::PRECONDITION_FAILED, "a later attempt of the same patch has been obeyed")
-        }
+        (true, Ok(Applied::Overtaken)) => refuse(
+            StatusCode::PRECONDITION_FAILED,
+            "a later attempt of the same patch, or another patch, has been obeyed since",
+        ),
         (true, Ok(Applied::NotStored { reason })) => refuse(
             StatusCode::INSUFFICIENT_STORAGE,
             &format!("it is in force but could not be stored: {reason}"),

@@ -24,11 +24,12 @@ use crate::process::ending::{End, Reason};
 use crate::process::failure::{HostError, in_file};
 use crate::process::listen;
 use crate::process::log::{Log, append};
+use crate::process::order::Order;
 use crate::process::proxy::Proxy;
 use crate::process::routes::Routes;
 use crate::process::saved::{Files, Saved, control_socket, read_json};
 use crate::process::spec::{HostSpec, Unfit};
-use crate::process::supervise::{Host, Order, Supervisor};
+use crate::process::supervise::{Host, Supervisor};
 
 const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 const MAX_WAITING_ORDERS: usize = 64;
@@ -153,16 +154,16 @@ fn read_spec(files: &Files) -> Result<HostSpec, HostError> {
 /// A damaged state is set aside: a host with nothing to do is of more use than none, for its conductor tells it again.
 fn read_state(files: &Files, log: &Log) -> Saved {
     let path = files.state();
-    match read_json::<Saved>(&path) {
-        Ok(saved) => {
-            saved.filter(|saved| saved.desired.as_ref().is_none_or(|d| d.check().is_ok())).unwrap_or_default()
-        }
-        Err(error) => {
-            log.line(&format!("could not read the state, which is set aside: {error}"));
-            let _ = fs::rename(&path, path.with_extension("json.damaged"));
-            Saved::default()
-        }
-    }
+    let read = read_json::<Saved>(&path).map_err(|error| error.to_string());
+    let checked = read.and_then(|saved| {
+        let saved = saved.unwrap_or_default();
+        saved.check().map(|()| saved).map_err(|unfit| unfit.to_string())
+    });
+    checked.unwrap_or_else(|reason| {
+        log.line(&format!("could not use the state, which is set aside: {reason}"));
+        let _ = fs::rename(&path, path.with_extension("json.damaged"));
+        Saved { is_lost: true, ..Saved::default() }
+    })
 }
 
 async fn bind(spec: &HostSpec, saved_port: Option<u16>) -> Result<TcpListener, HostError> {

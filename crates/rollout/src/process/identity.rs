@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::param::{clock_ticks_per_second, page_size};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, Signal, getpgid, kill_process_group, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
@@ -14,6 +14,9 @@ use crate::process::spec::Used;
 
 /// The variable by which a host finds what it started, even when it had no time to write it down.
 pub const MARKER_VARIABLE: &str = "PATCHLINE_INSTANCE";
+
+/// The variable by which an instance knows which version it was started as.
+pub const VERSION_VARIABLE: &str = "PATCHLINE_VERSION";
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const MAX_PROC_BYTES: u64 = 1 << 20;
@@ -135,19 +138,52 @@ pub fn marker(directory: &str, epoch: &str, instance: u64) -> String {
 
 /// Every living process that carries a marker of the host in this directory.
 pub fn find_marked(directory: &str) -> Vec<Marked> {
-    let variable = format!("{MARKER_VARIABLE}=");
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     pids.filter_map(|pid| {
         let identity = Identity::of(pid)?;
         let environment = read_limited(&format!("/proc/{pid}/environ"))?;
-        let marker =
-            environment.split(|byte| *byte == 0).find_map(|text| text.strip_prefix(variable.as_bytes()))?;
-        let marker = std::str::from_utf8(marker).ok()?;
+        let marker = variable(&environment, MARKER_VARIABLE)?;
         let is_ours = marker.rsplit_once('#').is_some_and(|(of, _)| of == directory);
-        is_ours.then(|| Marked { identity, marker: marker.to_owned() })
+        is_ours.then_some(Marked { identity, marker })
     })
     .collect()
+}
+
+/// An instance that tells from its environment what it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub identity: Identity,
+    pub marker: String,
+    pub instance: u64,
+    pub version: String,
+    pub port: u16,
+}
+
+/// Every living instance of the host in this directory; not the children of one, which carry the same marker.
+pub fn find_instances(directory: &str) -> Vec<Found> {
+    let leads = |marked: &Marked| {
+        let pid = pid_of(marked.identity).ok();
+        pid.is_some_and(|pid| getpgid(Some(pid)).is_ok_and(|group| group == pid))
+    };
+    let instance = |marked: Marked| {
+        let Marked { identity, marker } = marked;
+        let environment = read_limited(&format!("/proc/{}/environ", identity.pid))?;
+        let number = marker.rsplit_once('-')?.1.parse().ok()?;
+        Some(Found {
+            identity,
+            instance: number,
+            version: variable(&environment, VERSION_VARIABLE)?,
+            port: variable(&environment, "PORT")?.parse().ok()?,
+            marker,
+        })
+    };
+    find_marked(directory).into_iter().filter(leads).filter_map(instance).collect()
+}
+
+fn variable(environment: &[u8], name: &str) -> Option<String> {
+    let value = |text: &[u8]| text.strip_prefix(name.as_bytes())?.strip_prefix(b"=").map(<[u8]>::to_vec);
+    environment.split(|byte| *byte == 0).find_map(value).and_then(|value| String::from_utf8(value).ok())
 }
 
 /// Another one after each start of the machine: identities do not outlive it.

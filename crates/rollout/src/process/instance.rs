@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::process::identity::{Held, Identity, MARKER_VARIABLE};
+use crate::process::identity::{Held, Identity, MARKER_VARIABLE, VERSION_VARIABLE};
 use crate::process::spec::DesiredArm;
 
 /// Tries to draw a port that no other instance was given.
@@ -43,7 +43,7 @@ pub fn start(arm: &DesiredArm, port: u16, marker: &str, log: File) -> io::Result
         .env("PATH", "/usr/bin:/bin")
         .envs(&arm.environment)
         .env("PORT", port.to_string())
-        .env("PATCHLINE_VERSION", &arm.version)
+        .env(VERSION_VARIABLE, &arm.version)
         .env(MARKER_VARIABLE, marker)
         .current_dir(arm.directory.as_deref().unwrap_or(std::path::Path::new("/")))
         .stdin(Stdio::null())

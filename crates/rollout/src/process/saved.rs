@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::process::fence::Fence;
 use crate::process::identity::Identity;
-use crate::process::spec::DesiredArms;
+use crate::process::spec::{DesiredArms, Unfit};
 
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
@@ -26,6 +27,11 @@ pub struct Saved {
     pub next_instance: u64,
     #[serde(default)]
     pub desired: Option<DesiredArms>,
+    /// What an earlier host knew is lost: what runs is kept until the first order says what of it is wanted.
+    #[serde(default)]
+    pub is_lost: bool,
+    #[serde(default)]
+    pub fence: Fence,
     #[serde(default)]
     pub instances: Vec<SavedInstance>,
 }
@@ -39,6 +45,13 @@ pub struct SavedInstance {
     pub port: u16,
     #[serde(flatten)]
     pub identity: Identity,
+}
+
+impl Saved {
+    /// What an earlier version wrote, or a damaged disk holds, is within all limits before it is obeyed.
+    pub fn check(&self) -> Result<(), Unfit> {
+        self.desired.as_ref().map_or(Ok(()), DesiredArms::check)
+    }
 }
 
 /// The names of everything in the directory of a host.

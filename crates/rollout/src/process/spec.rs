@@ -152,13 +152,6 @@ pub struct Attempt {
     pub number: u32,
 }
 
-impl Attempt {
-    /// Of the same patch, and before the other.
-    pub fn is_before(self, other: Attempt) -> bool {
-        self.patch == other.patch && self.number < other.number
-    }
-}
-
 /// One version, how to start it, how many of it, and its share of the traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredArm {

@@ -14,13 +14,15 @@ use tokio::time::sleep_until;
 use crate::process::arm::{Arm, PROBATION};
 use crate::process::counters::Tallies;
 use crate::process::headers::told_of;
-use crate::process::identity::{Held, boot_id, marker};
+use crate::process::identity::{Found, Held, boot_id, find_instances, marker};
 use crate::process::instance::{free_port, is_healthy, start};
 use crate::process::log::{Log, append, instance_log, tidy};
+use crate::process::order::{Applied, Order};
 use crate::process::plan::{Action, Limits, Stage, Standing, Wanted, plan};
 use crate::process::routes::{Route, Routes};
 use crate::process::running::{Event, Running};
-use crate::process::saved::{Files, Saved, SavedInstance, write_json};
+use crate::process::saved::{Files, Saved, SavedInstance};
+use crate::process::saving::Saving;
 use crate::process::spec::{Compared, DesiredArm, DesiredArms, HostSpec, ObservedArm, ObservedArms};
 use crate::process::strays::Strays;
 
@@ -30,35 +32,6 @@ const CALM: Duration = Duration::from_millis(500);
 const HOUSEKEEPING: Duration = Duration::from_secs(1);
 const STRAY_HUNT: Duration = Duration::from_secs(30);
 const MAX_KNOWN_VERSIONS: usize = 256;
-
-/// What may be asked of the supervisor.
-#[derive(Debug)]
-pub enum Order {
-    Apply(DesiredArms, oneshot::Sender<Applied>),
-    Observe(oneshot::Sender<ObservedArms>),
-    /// What was accepted last.
-    Desired(oneshot::Sender<DesiredArms>),
-    /// Stop all instances and end. `forget`: the next host starts with nothing to do.
-    End {
-        forget: bool,
-    },
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Applied {
-    Accepted,
-    /// It comes from an earlier attempt of the patch that was obeyed last.
-    Overtaken,
-    /// It is older than what was seen, or has the same revision and other contents.
-    Stale {
-        seen: u64,
-    },
-    /// It is in force, but a crash would lose it: ask again.
-    NotStored {
-        reason: String,
-    },
-    Ending,
-}
 
 /// Who this host is.
 #[derive(Clone, Debug)]
@@ -76,7 +49,7 @@ pub struct Supervisor {
     log: Arc<Log>,
     routes: Arc<Routes>,
     saved: Saved,
-    is_saved: bool,
+    saving: Saving,
     order_of_versions: Vec<String>,
     arms: HashMap<String, Arm>,
     running: Vec<Running>,
@@ -92,11 +65,10 @@ impl Supervisor {
     pub async fn take_over(host: Host, saved: Saved, routes: Arc<Routes>, log: Arc<Log>) -> Supervisor {
         let now = Instant::now();
         let mut supervisor = Supervisor {
-            host,
             log,
             routes,
+            saving: Saving::to(host.files.state()),
             saved,
-            is_saved: false,
             order_of_versions: Vec::new(),
             arms: HashMap::new(),
             running: Vec::new(),
@@ -105,9 +77,12 @@ impl Supervisor {
             is_ending: false,
             housekeeping_due: now + HOUSEKEEPING,
             stray_hunt_due: now,
+            host,
         };
         supervisor.adopt();
-        supervisor.hunt_strays();
+        if !supervisor.saved.is_lost {
+            supervisor.hunt_strays();
+        }
         supervisor.probe_all().await;
         supervisor.route();
         supervisor
@@ -116,33 +91,40 @@ impl Supervisor {
     /// Remembers where the proxy listens.
     pub fn listens_on(&mut self, port: u16) {
         self.saved.port = Some(port);
-        self.is_saved = false;
+        self.saving.changed();
     }
 
     /// Works until it is told to end and everything has been stopped.
     pub async fn run(mut self, mut orders: Receiver<Order>) {
         let routes = Arc::clone(&self.routes);
         loop {
-            self.turn().await;
+            self.turn();
             if self.is_ending && self.running.is_empty() && self.strays.is_empty() {
+                let state = self.state();
+                if let Err(reason) = self.saving.conclude(|| state).await {
+                    self.log.line(&format!("could not store the state: {reason}"));
+                }
                 return;
             }
             let wake = self.next_look();
             tokio::select! {
                 order = orders.recv() => match order {
-                    Some(order) => self.carry_out(order).await,
+                    Some(order) => self.carry_out(order),
                     // The host keeps a sender for as long as it lives; without one there is nobody to ask for anything.
-                    None => self.is_ending = true,
+                    None => self.carry_out(Order::End { forget: false }),
                 },
                 Some(event) = self.events.1.recv() => self.take_in(event),
+                written = self.saving.finished() => if let Err(reason) = written {
+                    self.log.line(&format!("could not store the state: {reason}"));
+                },
                 () = routes.suspected.notified() => {}
                 () = sleep_until(wake.into()) => {}
             }
         }
     }
 
-    /// One look at everything. All that blocks here is short: a fork, or a small file made durable.
-    async fn turn(&mut self) {
+    /// One look at everything. All that blocks here is short, like a fork; files are made durable beside it.
+    fn turn(&mut self) {
         while let Ok(event) = self.events.1.try_recv() {
             self.take_in(event);
         }
@@ -158,11 +140,7 @@ impl Supervisor {
             }
         }
         self.route();
-        if !self.is_saved
-            && let Err(reason) = self.save().await
-        {
-            self.log.line(&format!("could not store the state: {reason}"));
-        }
+        self.store();
         self.strays.follow_up(Limits::of(&self.host.spec).stop);
         self.keep_house(now);
     }
@@ -229,7 +207,7 @@ impl Supervisor {
                     Some(started.child),
                     self.events.0.clone(),
                 ));
-                self.is_saved = false;
+                self.saving.changed();
             }
             Err(error) => {
                 self.log.line(&format!("could not start an instance of {}: {error}", arm.label));
@@ -269,19 +247,16 @@ impl Supervisor {
                         .into_iter()
                         .for_each(|arm| arm.failed(Instant::now()));
                 }
-                self.is_saved = false;
+                self.saving.changed();
                 // Its children may have stayed behind.
                 self.hunt_strays();
             }
         }
     }
 
-    async fn carry_out(&mut self, order: Order) {
+    fn carry_out(&mut self, order: Order) {
         match order {
-            Order::Apply(desired, reply) => {
-                let applied = self.apply(desired).await;
-                let _ = reply.send(applied);
-            }
+            Order::Apply(desired, reply) => self.apply(desired, reply),
             Order::Observe(reply) => {
                 let _ = reply.send(self.observed());
             }
@@ -291,42 +266,52 @@ impl Supervisor {
             }
             Order::End { forget } => {
                 self.is_ending = true;
+                // Nobody will say what of it is wanted: all of it ends.
+                if std::mem::take(&mut self.saved.is_lost) {
+                    self.hunt_strays();
+                }
                 if forget && let Some(desired) = &mut self.saved.desired {
                     desired.arms.clear();
                 }
-                self.is_saved = false;
+                self.saving.changed();
             }
         }
     }
 
-    /// Takes shares away first and makes it durable then: users do not wait for a disk.
-    async fn apply(&mut self, desired: DesiredArms) -> Applied {
-        if self.is_ending {
-            return Applied::Ending;
-        }
-        if let Some(seen) = &self.saved.desired {
-            if desired.attempt.zip(seen.attempt).is_some_and(|(attempt, seen)| attempt.is_before(seen)) {
-                return Applied::Overtaken;
-            }
-            let is_stale =
-                desired.revision < seen.revision || (desired.revision == seen.revision && desired != *seen);
-            if is_stale {
-                return Applied::Stale { seen: seen.revision };
-            }
+    /// Takes shares away first and makes it durable then: users do not wait for a disk. It is acknowledged once it is
+    /// on disk.
+    fn apply(&mut self, desired: DesiredArms, reply: oneshot::Sender<Applied>) {
+        if let Some(refused) = self.refusal(&desired) {
+            // Nobody listens any more when the connection is gone.
+            let _ = reply.send(refused);
+            return;
         }
         if self.saved.desired.as_ref() != Some(&desired) {
             self.log.line(&format!("revision {} with {} arms", desired.revision, desired.arms.len()));
+            desired.attempt.into_iter().for_each(|attempt| self.saved.fence.obey(attempt));
             self.saved.desired = Some(desired);
-            self.is_saved = false;
+            self.saving.changed();
             self.get_to_know();
+            if std::mem::take(&mut self.saved.is_lost) {
+                self.adopt_marked();
+            }
             self.route();
         }
-        if !self.is_saved
-            && let Err(reason) = self.save().await
-        {
-            return Applied::NotStored { reason };
+        self.saving.answer_when_stored(reply);
+        self.store();
+    }
+
+    fn refusal(&self, desired: &DesiredArms) -> Option<Applied> {
+        if self.is_ending {
+            return Some(Applied::Ending);
         }
-        Applied::Accepted
+        if desired.attempt.is_some_and(|attempt| self.saved.fence.refuses(attempt)) {
+            return Some(Applied::Overtaken);
+        }
+        let seen = self.saved.desired.as_ref()?;
+        let is_stale =
+            desired.revision < seen.revision || (desired.revision == seen.revision && desired != seen);
+        is_stale.then_some(Applied::Stale { seen: seen.revision })
     }
 
     fn route(&self) {
@@ -358,17 +343,28 @@ impl Supervisor {
         self.routes.set(self.desired_arms().iter().filter_map(route).collect(), traffic);
     }
 
-    async fn save(&mut self) -> Result<(), String> {
-        self.saved.boot_id = boot_id();
-        self.saved.instances = self.running.iter().map(|running| running.saved.clone()).collect();
-        let (saved, path) = (self.saved.clone(), self.host.files.state());
-        let written = tokio::task::spawn_blocking(move || write_json(&path, &saved)).await;
-        let written = written.map_err(|error| error.to_string())?;
-        self.is_saved = written.is_ok();
-        written.map_err(|error| error.to_string())
+    fn store(&mut self) {
+        if !self.saving.is_stored() {
+            let state = self.state();
+            self.saving.begin(|| state);
+        }
+    }
+
+    fn state(&self) -> Saved {
+        Saved {
+            boot_id: boot_id(),
+            instances: self.running.iter().map(|running| running.saved.clone()).collect(),
+            ..self.saved.clone()
+        }
     }
 
     fn adopt(&mut self) {
+        // An earlier version of this program kept no fence.
+        if let (true, Some(attempt)) =
+            (self.saved.fence.is_empty(), self.saved.desired.as_ref().and_then(|desired| desired.attempt))
+        {
+            self.saved.fence.obey(attempt);
+        }
         self.get_to_know();
         let is_same_boot = self.saved.boot_id == boot_id();
         for saved in std::mem::take(&mut self.saved.instances) {
@@ -388,6 +384,20 @@ impl Supervisor {
                     }
                 }
             }
+        }
+    }
+
+    /// What carries the marker of an instance of a version that is wanted, though the state that knew it is lost.
+    fn adopt_marked(&mut self) {
+        for found in find_instances(&self.host.name) {
+            self.saved.next_instance = self.saved.next_instance.max(found.instance + 1);
+            let label =
+                self.desired_arms().iter().find(|arm| arm.version == found.version).map(|arm| &arm.label);
+            let (Some(label), Ok(held)) = (label.cloned(), Held::open(found.identity)) else { continue };
+            let Found { identity, marker, instance, version, port } = found;
+            self.log.line(&format!("instance {instance} found again: pid {}", identity.pid));
+            let saved = SavedInstance { instance, marker, version, label, port, identity };
+            self.running.push(Running::watch(saved, held, None, self.events.0.clone()));
         }
     }
 
@@ -414,7 +424,7 @@ impl Supervisor {
     }
 
     fn keep_house(&mut self, now: Instant) {
-        if now >= self.stray_hunt_due {
+        if now >= self.stray_hunt_due && !self.saved.is_lost {
             self.hunt_strays();
         }
         if now >= self.housekeeping_due {
@@ -500,7 +510,7 @@ impl Supervisor {
 
     fn next_look(&self) -> Instant {
         let now = Instant::now();
-        let is_lively = !self.is_saved
+        let is_lively = !self.saving.is_stored()
             || self.is_ending
             || !self.strays.is_empty()
             || self.running.iter().any(|running| running.stage != Stage::Healthy)

@@ -56,7 +56,8 @@ impl Target for Processes {
     async fn reconcile(&self, job: JobId, site: &Site, desired: &Desired) -> Result<Observed, Failure> {
         let arms = desired.arms.iter().map(|arm| to_host(site, arm)).collect::<Result<Vec<_>, _>>()?;
         let host = ensure_host(&self.binary, &self.directory(site), &spec_of(site)).await.map_err(failed)?;
-        let attempt = Attempt { patch: job.patch.0, number: job.attempt };
+        // What is brought up where nothing ran belongs to no patch.
+        let attempt = (job.patch.0 > 0).then_some(Attempt { patch: job.patch.0, number: job.attempt });
         if !apply(&host, arms, &desired.traffic, attempt).await.map_err(failed)? {
             return host.observe().await.map(|observed| from_host(&observed)).map_err(failed);
         }
@@ -112,7 +113,7 @@ async fn apply(
     host: &HostClient,
     arms: Vec<DesiredArm>,
     traffic: &Traffic,
-    attempt: Attempt,
+    attempt: Option<Attempt>,
 ) -> Result<bool, HostError> {
     let mut races = 0;
     loop {
@@ -127,7 +128,7 @@ async fn apply(
         let desired = DesiredArms {
             revision: before.revision + 1,
             arms: arms.clone(),
-            attempt: Some(attempt),
+            attempt,
             traffic: traffic.clone(),
         };
         match host.apply(&desired).await {
@@ -213,7 +214,9 @@ fn usage_from_host(one: &spec::ObservedInstance) -> Option<Usage> {
 fn is_wanted(directory: &Path) -> Result<bool, Failure> {
     let path = Files::new(directory).state();
     let wants = |saved: Saved| {
-        !saved.instances.is_empty() || saved.desired.is_some_and(|desired| !desired.arms.is_empty())
+        saved.is_lost
+            || !saved.instances.is_empty()
+            || saved.desired.is_some_and(|desired| !desired.arms.is_empty())
     };
     match read_json::<Saved>(&path) {
         Ok(saved) => Ok(saved.is_some_and(wants)),

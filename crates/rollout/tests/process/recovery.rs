@@ -166,3 +166,47 @@ async fn a_damaged_state_is_set_aside() {
     assert_eq!(pids(&after).len(), 1);
     setting.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_is_found_again_when_the_state_is_lost_and_nothing_is_ended_before_the_first_order() {
+    let mut setting = Setting::new().await;
+    let before = setting.settle(&[arm("v1", 2, 900_000), arm("v2", 1, 100_000)]).await;
+    setting.kill_host().await;
+    // Within the format, and beyond all limits: shares that make no whole.
+    let path = setting.path().join("state.json");
+    let state = std::fs::read_to_string(&path).expect("there is a state");
+    let damaged = state.replace("\"share_ppm\": 900000", "\"share_ppm\": 900001");
+    assert_ne!(state, damaged);
+    std::fs::write(&path, &damaged).expect("it can be written");
+    // Killed once more before it was told anything: the next one must know that it knows nothing.
+    for _ in 0..2 {
+        setting.start_host().await;
+        assert_eq!(setting.observed().await.revision, 0);
+        assert!(pids(&before).into_iter().all(is_alive), "nobody said that they are not wanted");
+        let is_written = async {
+            while !std::fs::read_to_string(&path).is_ok_and(|state| state.contains("\"is_lost\": true")) {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(LONG, is_written).await.expect("it is written down");
+        setting.kill_host().await;
+    }
+    let aside = std::fs::read_to_string(path.with_extension("json.damaged")).expect("it is set aside");
+    assert_eq!(aside, damaged);
+    setting.start_host().await;
+    let after = setting.settle(&[arm("v1", 2, 1_000_000)]).await;
+    let of_v1 = |observed: &ObservedArms| {
+        let mut pids: Vec<u32> = of(observed, "v1").instances.iter().map(|one| one.pid).collect();
+        pids.sort_unstable();
+        pids
+    };
+    assert_eq!(of_v1(&after), of_v1(&before), "they serve on");
+    let unwanted = of(&before, "v2").instances[0].pid;
+    let is_gone = async {
+        while is_alive(unwanted) {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(LONG, is_gone).await.expect("what is not wanted ends");
+    setting.stop().await;
+}

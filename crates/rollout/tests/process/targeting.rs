@@ -171,6 +171,15 @@ async fn a_conductor_that_slept_can_not_give_a_share_back() {
     let there = target.observe(&site).await.expect("it can be asked").expect("it runs");
     let share = |observed: &Observed| observed.arm(&canary.artifact).map(|arm| arm.share);
     assert_eq!((share(&taken), share(&there)), (Some(Share::NONE), Some(Share::NONE)));
+    // It sleeps through another patch's rollout, and through a kill of the host: its last order is as old as the others.
+    let of_another = JobId { patch: PatchId(2), ..at(1) };
+    let alone = Desired { arms: vec![arm(&stable, 1_000_000)] };
+    target.reconcile(of_another, &site, &alone).await.expect("it can be done");
+    kill(host_pid(&target, &site).await, Signal::KILL);
+    target.reconcile(at(9), &site, &back).await.expect_err("another patch has followed");
+    // The patch is tried again.
+    target.reconcile(at(10), &site, &back).await.expect("it can be done");
+    target.reconcile(of_another, &site, &alone).await.expect_err("it has ended as well");
     target.stop(&site).await.expect("it stops");
 }
 
