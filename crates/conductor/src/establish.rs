@@ -69,7 +69,7 @@ pub async fn bring_up(
         carriers: instances,
         flags: kept_on(conductor, &version.artifact).await?,
     };
-    let desired = Desired { arms: vec![arm], traffic: Traffic::ByTurns };
+    let desired = Desired { arms: vec![arm], in_place: false, traffic: Traffic::ByTurns };
     let site = site(hands, service, run, &[version])?;
     let job = JobId { patch: PatchId(0), stage: Stage::Rollout, attempt: 0 };
     let mut looks_left = run.plan.start_deadline.0.max(1) * 2;

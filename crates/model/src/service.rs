@@ -77,12 +77,35 @@ pub struct Run {
     pub environment: Name,
     /// The target that makes the world match, as in `process`.
     pub target: String,
+    /// What runs, where the artifact is something that it reads; else the artifact itself runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
+    /// `{artifact}` stands for the path at which an instance finds the artifact in force.
     pub arguments: Vec<String>,
+    /// What tells an instance to take the artifact in force over.
+    #[serde(default, skip_serializing_if = "ReloadSignal::is_usual")]
+    pub reload_signal: ReloadSignal,
     /// Path that answers 200 when an instance can take requests.
     pub health: String,
     /// Loopback port on which the service is reached; 0 for any.
     pub port: u16,
     pub plan: Plan,
+}
+
+/// The signals that services use to take over what has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ReloadSignal {
+    #[default]
+    SigHup,
+    SigUsr1,
+    SigUsr2,
+}
+
+impl ReloadSignal {
+    pub fn is_usual(&self) -> bool {
+        *self == ReloadSignal::default()
+    }
 }
 
 impl Service {

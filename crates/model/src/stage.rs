@@ -3,6 +3,7 @@
 
 pub mod approve;
 pub mod build;
+pub mod conversion;
 pub mod counting;
 pub mod detect;
 pub mod footing;

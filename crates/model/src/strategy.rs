@@ -5,6 +5,7 @@ pub mod canary;
 pub mod course;
 pub mod desired;
 pub mod flag;
+pub mod hot;
 pub mod rolling;
 pub mod shadow;
 pub mod station;

@@ -20,7 +20,7 @@ use patchline_model::stage::approve::{self, Answer, Approval};
 use patchline_model::stage::detect::{self, Opening, Until};
 use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate;
-use patchline_model::stage::plan::{Counts, Plan, Strategy, Usage, Version};
+use patchline_model::stage::plan::{Counts, Plan, Process, Strategy, Usage, Version};
 use patchline_model::stage::review::{self, End};
 use patchline_model::stage::rollout::{self, Cause, Cursor, JudgeAnswer, Signs, Tick};
 use patchline_model::stage::traffic::{Apart, Met, Mirrored};
@@ -58,6 +58,7 @@ fn file(fact: &Fact) -> &'static str {
             Strategy::Canary(canary) if canary.end.is_some() => "rollout_started_watched",
             Strategy::Canary(_) => "rollout_started",
             Strategy::Rolling(_) => "rollout_started_rolling",
+            Strategy::Hot(_) => "rollout_started_hot",
             Strategy::BlueGreen(blue_green) if blue_green.smoke.is_some() => "rollout_started_smoking",
             Strategy::BlueGreen(_) => "rollout_started_blue_green",
             Strategy::Flag(_) => "rollout_started_flag",
@@ -70,6 +71,7 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Rollout(rollout::Event::SmokePassed { .. }) => "rollout_smoke_passed",
         Fact::Rollout(rollout::Event::SmokeFailed { .. }) => "rollout_smoke_failed",
         Fact::Rollout(rollout::Event::BakeBegun) => "rollout_bake_begun",
+        Fact::Rollout(rollout::Event::Confirmed { .. }) => "rollout_confirmed",
         Fact::Rollout(rollout::Event::StableReturned { .. }) => "rollout_stable_returned",
         Fact::Rollout(rollout::Event::StepEntered { .. }) => "rollout_step_entered",
         Fact::Rollout(rollout::Event::Looked { tick, .. }) if tick.apart.is_some() => {
@@ -106,7 +108,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 62;
+const VARIANTS: usize = 64;
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -220,6 +222,7 @@ fn moves() -> Vec<Fact> {
         started(given::plan()),
         started(given::watched_plan()),
         started(given::rolling_plan()),
+        started(given::hot_plan()),
         started(given::blue_green_plan()),
         started(given::smoking_plan()),
         started(given::cohort_plan()),
@@ -261,6 +264,11 @@ fn moves() -> Vec<Fact> {
         rollout::Event::GateReached { step: 1 },
         rollout::Event::GateOpened { step: 1 },
         rollout::Event::BakeBegun,
+        rollout::Event::Confirmed {
+            artifact: Digest::of(b"new"),
+            before: Some(Digest::of(b"base")),
+            processes: vec![Process { pid: 4711, started: 81_234 }],
+        },
         rollout::Event::StableReturned { instances: 2 },
         rollout::Event::StepEntered { step: 1 },
         rollout::Event::Looked {

@@ -100,12 +100,13 @@ fn command(given: &Given, (kind, which, number): (u8, u8, u16)) -> Command {
 }
 
 /// One plan of each kind.
-fn plans() -> [Plan; 5] {
+fn plans() -> [Plan; 6] {
     [
         given::plan(),
         given::watched_plan(),
         given::rolling_plan(),
         given::blue_green_plan(),
+        given::hot_plan(),
         given::smoking_plan(),
     ]
 }

@@ -7,10 +7,11 @@ use given::{Given, by, check, steer};
 use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
 use patchline_model::digest::Digest;
+use patchline_model::event::{Event, Fact};
 use patchline_model::job::{Due, Job, Outcome};
 use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
-use patchline_model::stage::plan::{Exit, Plan, Rolling, Strategy};
+use patchline_model::stage::plan::{Exit, Hot, Observed, Plan, Process, Rolling, Strategy};
 use patchline_model::stage::rollout::{self, JudgeAnswer};
 use patchline_model::strategy::course::course;
 use patchline_model::time::Seconds;
@@ -83,6 +84,114 @@ fn rolling_replaces_batch_by_batch_with_capacity_before_weight() {
     let without_room = [(2, 1, 0), (2, 1, 34), (1, 2, 50), (1, 2, 67), (1, 3, 67), (1, 3, 100), (0, 3, 100)];
     assert_eq!(walk(rolling(3, 1, 1)), without_room);
     assert_eq!(walk(rolling(1, 1, 0)), [(1, 1, 0), (1, 1, 50), (1, 1, 100), (0, 1, 100)]);
+}
+
+fn observed(outcome: Outcome) -> (Observed, Option<rollout::Judgement>) {
+    match outcome {
+        Outcome::Rollout(rollout::Outcome::Reconciled { observed, judgement }) => (observed, judgement),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn seen(observed: Observed, judgement: Option<rollout::Judgement>) -> Outcome {
+    Outcome::Rollout(rollout::Outcome::Reconciled { observed, judgement })
+}
+
+/// Artifact, what was served before, and the pids.
+fn confirmed(events: &[Event]) -> Vec<(Digest, Option<Digest>, Vec<u32>)> {
+    let of = |event: &Event| match &event.fact {
+        Fact::Rollout(rollout::Event::Confirmed { artifact, before, processes }) => {
+            let pids = processes.iter().map(|process| process.pid).collect();
+            Some((artifact.clone(), before.clone(), pids))
+        }
+        _ => None,
+    };
+    events.iter().filter_map(of).collect()
+}
+
+#[test]
+fn hot_converts_batch_by_batch_and_both_versions_are_always_the_plans_instances() {
+    let walked = [(4, 0, 0), (3, 1, 25), (2, 2, 50), (1, 3, 75), (0, 4, 100)];
+    assert_eq!(walk(given::hot_plan()), walked);
+    let in_two = Plan { strategy: Strategy::Hot(Hot { batch: 2, bake: Seconds(10) }), ..given::hot_plan() };
+    assert_eq!(walk(in_two), [(4, 0, 0), (2, 2, 50), (0, 4, 100)]);
+    let uneven = Plan { strategy: Strategy::Hot(Hot { batch: 3, bake: Seconds(10) }), ..given::hot_plan() };
+    assert_eq!(walk(uneven), [(4, 0, 0), (1, 3, 75), (0, 4, 100)]);
+}
+
+#[test]
+fn the_record_shows_of_each_process_what_it_served_and_serves() {
+    let given = begun(given::hot_plan());
+    let (stable, new) =
+        (given::stable().artifact, given.patch.rollout.new.clone().expect("it has one").artifact);
+    let first = given.decide(given.answer(given.followed(10, Continue))).expect("it is good");
+    assert_eq!(confirmed(&first), [(stable.clone(), None, vec![1, 2, 3, 4])]);
+    let given = given.takes(&first);
+    assert_eq!(given.patch.rollout.phase, Phase::Filling { step: 0 });
+    let second = given.decide(given.answer(given.followed(20, Continue))).expect("it is good");
+    assert_eq!(confirmed(&second), [(new.clone(), Some(stable.clone()), vec![1])]);
+    let given = given.takes(&second);
+    assert_eq!(given.patch.rollout.phase, Phase::Watching { step: 0 });
+    // Back: the same process serves the stable version again.
+    let given = given.follows(30, Rollback);
+    assert_eq!(asked(&given), (4, 0, 0));
+    let back = given.decide(given.answer(given.followed(40, Continue))).expect("it is good");
+    assert_eq!(confirmed(&back), [(stable, Some(new), vec![1])]);
+}
+
+#[test]
+fn who_has_not_said_what_it_serves_is_not_converted_and_nothing_moves() {
+    let given = begun(given::hot_plan());
+    let (mut silent, judgement) = observed(given.followed(10, Continue));
+    silent.arms[0].processes.pop();
+    let given = given.answered(seen(silent.clone(), judgement.clone()));
+    assert_eq!(given.patch.rollout.phase, Phase::Preparing);
+    let given = given.later(31).answered(seen(silent, judgement));
+    assert!(given.patch.rollout.is_going_back());
+    assert_eq!(asked(&given), (4, 0, 0));
+}
+
+#[test]
+fn a_conversion_that_is_not_confirmed_in_time_is_taken_back() {
+    let given = begun(given::hot_plan()).follows(10, Continue);
+    let (mut unconfirmed, judgement) = observed(given.followed(20, Continue));
+    let moved = unconfirmed.arms[1].processes.pop().expect("one is to be converted");
+    unconfirmed.arms[0].processes.push(moved);
+    (unconfirmed.arms[0].share, unconfirmed.arms[1].share) = (Share::ALL, Share::NONE);
+    (unconfirmed.arms[0].healthy, unconfirmed.arms[1].healthy) = (4, 0);
+    let given = given.answered(seen(unconfirmed.clone(), judgement.clone()));
+    assert_eq!(given.patch.rollout.phase, Phase::Filling { step: 0 });
+    let given = given.later(31).answered(seen(unconfirmed, judgement));
+    assert!(matches!(given.patch.rollout.cause, Some(rollout::Cause::Unhealthy { .. })));
+}
+
+#[test]
+fn a_process_that_came_in_place_of_another_one_is_no_conversion() {
+    let change = |change: fn(&mut Process)| {
+        let given = begun(given::hot_plan()).follows(10, Continue);
+        let (mut other, judgement) = observed(given.followed(20, Continue));
+        change(&mut other.arms[1].processes[0]);
+        given.answered(seen(other, judgement)).patch.rollout
+    };
+    assert_eq!(change(|_| {}).phase, Phase::Watching { step: 0 });
+    for replaced in [change(|it| it.pid = 99), change(|it| it.started += 1)] {
+        assert_eq!(replaced.phase, Phase::RollingBack);
+        assert!(replaced.processes.iter().all(|(_, serves)| *serves == given::stable().artifact));
+    }
+}
+
+#[test]
+fn a_single_instance_is_not_converted_with_nothing_to_compare_it_with() {
+    let given = Given::allowed();
+    let mut lonely = given;
+    let opening = lonely.patch.opening.as_mut().map(std::sync::Arc::make_mut);
+    if let Some(run) = opening.and_then(|opening| opening.service.run.as_mut()) {
+        run.plan = Plan { instances: 1, ..given::hot_plan() };
+    }
+    let begin = lonely.answer(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable() }));
+    let events = lonely.decide(begin).expect("it is taken in");
+    let has_started = |event: &Event| matches!(event.fact, Fact::Rollout(rollout::Event::Started { .. }));
+    assert!(!events.iter().any(has_started), "{events:?}");
 }
 
 #[test]

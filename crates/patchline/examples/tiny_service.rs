@@ -2,11 +2,19 @@
 //!
 //! The line is `behaviour fail_permille=50 …`: so many of a thousand requests are answered with 500, by counting. The
 //! health check is never among them. Without such a line every request is answered with 200.
+//!
+//! On SIGHUP it becomes the executable that `PATCHLINE_ARTIFACT` leads to, as the same process; its health answer says
+//! which one it is.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use patchline_model::digest::Digest;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The behaviour lies within so many bytes of the end.
 const TAIL: u64 = 4096;
@@ -22,11 +30,27 @@ static ANSWERED: AtomicU64 = AtomicU64::new(0);
 fn main() -> io::Result<()> {
     let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(8080);
     let fail_permille = fail_permille(&tail_of_own_executable()?);
+    let artifact = Digest::of(&std::fs::read("/proc/self/exe")?);
+    become_another_when_told()?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     for stream in listener.incoming() {
-        let stream = stream?;
-        std::thread::spawn(move || drop(serve(&stream, fail_permille)));
+        let (stream, artifact) = (stream?, artifact.clone());
+        std::thread::spawn(move || drop(serve(&stream, fail_permille, &artifact)));
     }
+    Ok(())
+}
+
+/// The listener closes with the old program, and the new one opens it again; the host sees to it that nobody waits for it.
+fn become_another_when_told() -> io::Result<()> {
+    let Some(artifact) = std::env::var_os("PATCHLINE_ARTIFACT") else { return Ok(()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut told = runtime.block_on(async { signal(SignalKind::hangup()) })?;
+    std::thread::spawn(move || {
+        while runtime.block_on(told.recv()).is_some() {
+            let error = Command::new(&artifact).exec();
+            eprintln!("could not become {}: {error}", artifact.to_string_lossy());
+        }
+    });
     Ok(())
 }
 
@@ -46,13 +70,14 @@ fn fail_permille(tail: &str) -> u64 {
 }
 
 /// One connection, kept alive until the other side closes it.
-fn serve(stream: &TcpStream, fail_permille: u64) -> io::Result<()> {
+fn serve(stream: &TcpStream, fail_permille: u64, artifact: &Digest) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     let mut writer = stream;
     while let Some(path) = request(&mut reader)? {
         let status = if path == "/healthz" || !fails(fail_permille) { "200 OK" } else { "500 Oh No" };
-        writer.write_all(format!("HTTP/1.1 {status}\r\ncontent-length: 3\r\n\r\nok\n").as_bytes())?;
+        let says = format!("x-patchline-artifact: {artifact}\r\ncontent-length: 3");
+        writer.write_all(format!("HTTP/1.1 {status}\r\n{says}\r\n\r\nok\n").as_bytes())?;
     }
     Ok(())
 }

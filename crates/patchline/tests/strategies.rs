@@ -11,16 +11,21 @@ mod run;
 #[path = "binary/site.rs"]
 mod site;
 
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::Child;
-use std::thread::sleep;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{JoinHandle, sleep};
 use std::time::{Duration, Instant};
 
+use patchline_model::digest::Digest;
 use patchline_model::event::{Event, Fact};
 use patchline_model::id::PatchId;
 use patchline_model::patch::Patch;
 use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
-use patchline_model::stage::plan::{BlueGreen, Canary, Smoke, Step, Strategy};
+use patchline_model::stage::plan::{BlueGreen, Canary, Hot, Process as Running, Smoke, Step, Strategy};
 use patchline_model::stage::review::End;
 use patchline_model::stage::rollout;
 use patchline_model::time::Seconds;
@@ -95,6 +100,105 @@ fn gated() -> Strategy {
     let share = Share::from_fraction(0.2).expect("it is a share");
     let steps = vec![Step { share, bake: Seconds(1), gate: true }];
     Strategy::Canary(Canary { instances: 1, steps, end: None, cohort: None })
+}
+
+/// Users, one request after the other, for as long as it lives.
+struct Users(Arc<AtomicBool>, Option<JoinHandle<()>>);
+
+impl Users {
+    fn of(port: u16) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&over);
+        let ask = move || {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+            stream.write_all(b"GET / HTTP/1.1\r\nhost: tiny\r\nconnection: close\r\n\r\n")?;
+            stream.read_to_end(&mut Vec::new())
+        };
+        let users = std::thread::spawn(move || {
+            while !seen.load(Ordering::Relaxed) {
+                // What the service answers is the judge's business; where nobody listens yet, it is asked again.
+                if ask().is_err() {
+                    sleep(LOOK_EVERY);
+                }
+            }
+        });
+        Self(over, Some(users))
+    }
+}
+
+impl Drop for Users {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.take().map(JoinHandle::join);
+    }
+}
+
+/// What runs by its own word: which process serves which artifact.
+fn serving(site: &Site) -> Vec<(Running, Digest)> {
+    let arms = site.observed().map(|observed| observed.arms).unwrap_or_default();
+    let mut all: Vec<(Running, Digest)> = arms
+        .iter()
+        .flat_map(|arm| arm.processes.iter().map(|process| (*process, arm.artifact.clone())))
+        .collect();
+    all.sort_unstable();
+    all
+}
+
+/// What the record says of each process, in order.
+fn recorded(site: &Site, id: PatchId) -> Vec<(Running, Option<Digest>, Digest)> {
+    let events = site.events(id).expect("the ledger can be read");
+    let of = |event: &Event| match &event.fact {
+        Fact::Rollout(rollout::Event::Confirmed { artifact, before, processes }) => {
+            processes.iter().map(|process| (*process, before.clone(), artifact.clone())).collect()
+        }
+        _ => Vec::new(),
+    };
+    events.iter().flat_map(of).collect()
+}
+
+#[test]
+fn a_hot_rollout_keeps_every_process_there_and_back() {
+    let folder = tempfile::Builder::new().prefix("patchline-hot-").tempdir().expect("a folder");
+    let root = folder.path().canonicalize().expect("it exists");
+    let _guard = Guard(root.clone());
+    let site = Site::create(&root);
+    let change = site.project.change(1, true);
+    let served = Served(site.serve());
+    let hot = || Strategy::Hot(Hot { batch: 1, bake: Seconds(1) });
+    let users = Users::of(site.port);
+
+    // Each instance becomes the new version, and stays the process that it was.
+    let good = open(&site, &change, hot());
+    let promoted = until(&site, good, Patch::is_closed);
+    assert_eq!(promoted.review.end, Some(End::Promoted), "{}", site.notices());
+    let (stable, new) = (promoted.rollout.stable.clone(), promoted.rollout.new.clone());
+    let (stable, new) = (stable.expect("it ran").artifact, new.expect("it was built").artifact);
+    let after = serving(&site);
+    assert_eq!(after.len(), 2, "{after:?}");
+    for (process, serves) in &after {
+        assert_eq!(*serves, new);
+        let told: Vec<_> = recorded(&site, good).into_iter().filter(|(it, ..)| it == process).collect();
+        let expected = [(*process, None, stable.clone()), (*process, Some(stable.clone()), new.clone())];
+        assert_eq!(told, expected, "the record shows what it served and serves");
+    }
+    site.project.merge(&change);
+
+    // A bad one is taken back by the judge, and every process is still the same.
+    let bad = open(&site, &site.project.change(2, false), hot());
+    let back = until(&site, bad, Patch::is_closed);
+    assert!(matches!(back.review.end, Some(End::RolledBack(_))), "{:?}", back.review.end);
+    assert!(matches!(back.rollout.cause, Some(rollout::Cause::Judge { .. })), "{:?}", back.rollout.cause);
+    assert_eq!(serving(&site), after);
+    let bad = recorded(&site, bad);
+    let is_left =
+        |(_, before, now): &(Running, Option<Digest>, Digest)| *before == Some(new.clone()) && *now != new;
+    let is_back = |(_, before, now): &(Running, Option<Digest>, Digest)| before.is_some() && *now == new;
+    assert!(bad.iter().any(is_left) && bad.iter().any(is_back), "{bad:?}");
+
+    drop(users);
+    drop(served);
+    site.stop();
+    wait_until_gone(&root, belongs_to_the_service);
 }
 
 #[test]

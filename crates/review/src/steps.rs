@@ -44,6 +44,13 @@ pub fn steps(events: &[Event]) -> Vec<Step> {
             rollout::Event::Started { plan: started, .. } => plan = Some(started),
             rollout::Event::StepEntered { step } => {
                 watched = true;
+                // Where instances are converted, users met the first step while it was made ready.
+                match steps.last_mut().filter(|last| last.number == step.saturating_add(1)) {
+                    Some(last) => last.since = event.at,
+                    None => steps.push(Step::new(plan, *step, event.at)),
+                }
+            }
+            rollout::Event::StepPrepared { step } if steps.is_empty() => {
                 steps.push(Step::new(plan, *step, event.at));
             }
             rollout::Event::Looked { tick, judgement, .. } => {
@@ -70,6 +77,7 @@ pub fn steps(events: &[Event]) -> Vec<Step> {
             | rollout::Event::SmokeFailed { .. }
             | rollout::Event::BakeBegun
             | rollout::Event::StableReturned { .. }
+            | rollout::Event::Confirmed { .. }
             | rollout::Event::Resumed
             | rollout::Event::Hurried { .. }
             | rollout::Event::Switched

@@ -5,7 +5,7 @@
 //! [`host`] is what runs in the host.
 //!
 //! ```text
-//! client ── control.sock ──▶ control ──▶ supervise ──▶ plan, running, instance, identity, strays
+//! client ── control.sock ──▶ control ──▶ supervise ──▶ plan, in_place, running, instance, links, identity, strays
 //!                                            │ sets
 //! users ──── listen ──▶ proxy ──▶ chooses ─▶ routes ──▶ balance, counters, upstream
 //!                         └─ cohort, and afterwards mirror ─▶ compare
@@ -25,10 +25,13 @@ mod fence;
 mod headers;
 pub mod host;
 mod identity;
+mod in_place;
 mod instance;
+mod links;
 mod listen;
 mod log;
 mod mirror;
+mod observe;
 mod order;
 mod plan;
 mod proxy;

@@ -14,7 +14,7 @@ use patchline_model::rejection::Rejection;
 use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::phase::Phase;
-use patchline_model::stage::plan::{Desired, Observed};
+use patchline_model::stage::plan::{Desired, Observed, Process};
 use patchline_model::stage::rollout::{self, Cause, Gate, SmokeTest};
 use patchline_model::stage::safety::NoReturn;
 use patchline_model::stage::set::Standing;
@@ -90,10 +90,15 @@ pub enum Fault {
     SetBeginsEarly,
     SetIsForgotten,
     SetReturnsInAnyOrder,
+    ConversionIsHoped,
+    ReplacedLeaveFirst,
+    StrangersPass,
+    SilenceIsConsent,
+    HotStartsOneMore,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 64] = [
+    pub const ALL: [Fault; 69] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -158,6 +163,11 @@ impl Fault {
         Fault::SetBeginsEarly,
         Fault::SetIsForgotten,
         Fault::SetReturnsInAnyOrder,
+        Fault::ConversionIsHoped,
+        Fault::ReplacedLeaveFirst,
+        Fault::StrangersPass,
+        Fault::SilenceIsConsent,
+        Fault::HotStartsOneMore,
     ];
 }
 
@@ -235,6 +245,7 @@ fn misread(fault: Fault, board: &Board, patch: &Patch) -> Board {
 }
 
 fn redirect(fault: Fault, patch: &Patch, desired: &mut Desired) {
+    let is_in_place = desired.in_place;
     match (fault, &patch.rollout.phase, &mut desired.arms[..]) {
         (Fault::StableShrinksEarly, Phase::Switching | Phase::Growing, [stable, _]) => stable.instances = 0,
         (Fault::WholeShareAtOnce, Phase::Watching { .. }, [stable, new]) => {
@@ -243,6 +254,7 @@ fn redirect(fault: Fault, patch: &Patch, desired: &mut Desired) {
                 (stable.share, new.share) = (last.share.rest(), last.share);
             }
         }
+        (Fault::HotStartsOneMore, Phase::Filling { .. }, [stable, _]) if is_in_place => stable.instances += 1,
         (Fault::HoldBackIsIgnored, Phase::Baking, [stable, new]) => {
             (stable.share, new.share) = (Share::NONE, Share::ALL);
         }
@@ -384,6 +396,24 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
                 answer: Ok(Outcome::Rollout(rollout::Outcome::Reconciled { observed, .. })), ..
             },
         ) => assume(&patch, observed),
+        (
+            Fault::StrangersPass | Fault::SilenceIsConsent,
+            Ask::Report {
+                answer: Ok(Outcome::Rollout(rollout::Outcome::Reconciled { observed, .. })), ..
+            },
+        ) => {
+            let said = observed.arms.iter_mut().flat_map(|arm| &mut arm.processes);
+            let known = patch.rollout.processes.first().map(|(process, _)| *process);
+            match (fault, known) {
+                (Fault::StrangersPass, Some(known)) => {
+                    let is_known =
+                        |process: &Process| patch.rollout.processes.iter().any(|(known, _)| known == process);
+                    said.filter(|process| !is_known(process)).for_each(|process| *process = known);
+                }
+                (Fault::SilenceIsConsent, None) => speak_for(observed),
+                _ => {}
+            }
+        }
         (Fault::BakeIsSkipped, Ask::Report { .. }) => patch.rollout.since = Timestamp(i64::MIN / 2),
         _ => {}
     }
@@ -395,6 +425,15 @@ fn fill_in(patch: &Patch, observed: &mut Observed) {
     for arm in observed.arms.iter_mut().filter(|arm| arm.counts.is_none()) {
         let is_new = patch.rollout.new.as_ref().is_some_and(|new| new.artifact == arm.artifact);
         arm.counts = if is_new { cursor.canary.clone() } else { cursor.stable.clone() };
+    }
+}
+
+/// Takes each instance that is there for one that has said what it serves.
+fn speak_for(observed: &mut Observed) {
+    for arm in &mut observed.arms {
+        let said = arm.processes.len();
+        let silent = (said..arm.instances as usize).zip(900_000..);
+        arm.processes.extend(silent.map(|(_, pid)| Process { pid, started: 1 }));
     }
 }
 

@@ -256,7 +256,11 @@ fn settings(plan: &Plan) -> Settings {
             let most = shadow.most_mismatches.fraction();
             Some(AnswerLimits { most, margin: guards.error_margin, controlled: false })
         }
-        Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => None,
+        Strategy::Canary(_)
+        | Strategy::Rolling(_)
+        | Strategy::BlueGreen(_)
+        | Strategy::Hot(_)
+        | Strategy::Flag(_) => None,
     };
     Settings {
         answers,

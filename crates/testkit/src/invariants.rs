@@ -3,6 +3,7 @@
 pub mod bound;
 pub mod order;
 pub mod paper;
+pub mod place;
 pub mod road;
 pub mod seen;
 pub mod walk;
@@ -232,6 +233,10 @@ impl Watch {
             rollout::Event::LossAccepted { .. } => account.accepted = true,
             rollout::Event::Recalled { .. } => account.greatest = Share::ALL,
             rollout::Event::Halted { .. } if is_past_switch(after) => account.greatest = Share::ALL,
+            // The last batch has no step of its own: to convert it is the promotion.
+            rollout::Event::PromotionDecided if after.rollout.course().is_some_and(|it| it.in_place) => {
+                account.greatest = Share::ALL;
+            }
             rollout::Event::RollbackDecided { .. }
             | rollout::Event::ReturnBegun
             | rollout::Event::StableReturned { .. }
@@ -307,6 +312,10 @@ impl Watch {
                     )?;
                 }
                 says(kept || is_past_switch(patch), "stable is never without capacity")?;
+                if desired.in_place {
+                    let all: u32 = desired.arms.iter().map(|arm| arm.instances).sum();
+                    says(all == plan.instances, "in place, both versions together are the plan's instances")?;
+                }
                 let share = asked(&new.artifact).map_or(Share::NONE, |arm| arm.share);
                 let there = target.arm(&new.artifact).map_or(0, |arm| arm.instances);
                 let greatest = self.accounts.get(&id.patch).map_or(Share::NONE, |account| account.greatest);
@@ -325,11 +334,13 @@ impl Watch {
                     let back = asked(&stable.artifact).filter(|arm| arm.instances >= plan.instances);
                     says(back.is_some(), "on the way back every stable instance is wanted again")?;
                     let whole = there(&stable.artifact) >= plan.instances;
+                    // In place no instance goes, and the share follows what is converted back.
                     let last = whole
+                        || desired.in_place
                         || asked(&new.artifact).is_some_and(|arm| arm.instances >= there(&new.artifact));
                     says(last, "on the way back the bad version goes last")?;
-                    let carried =
-                        back.is_some_and(|arm| road::carry(plan, there(&stable.artifact), arm.share));
+                    let carried = desired.in_place
+                        || back.is_some_and(|arm| road::carry(plan, there(&stable.artifact), arm.share));
                     says(carried, "on the way back stable takes what it can carry, and no more")?;
                 }
             }
@@ -396,6 +407,7 @@ impl Watch {
             target.arm(&stable.artifact).is_none_or(|arm| road::carry(plan, arm.instances, arm.share));
         let returns = state.recalled.is_some() && state.phase == Phase::RollingBack && carried;
         says(kept || returns || is_past_switch(patch), "stable is never without capacity")?;
+        place::check(patch, plan, target)?;
         says(target.excess == 0, "no version serves more than its share while another is ill")?;
         let there = target.arm(&new.artifact);
         let share = there.map_or(Share::NONE, |arm| arm.share);
@@ -455,6 +467,7 @@ fn shares(desired: &Desired) -> Vec<(&str, u32, Share)> {
 fn keeps(plan: &Plan, instances: u32, share: Share) -> bool {
     let whole = match &plan.strategy {
         Strategy::Rolling(_) => instances > 0,
+        Strategy::Hot(_) => true,
         Strategy::Canary(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) | Strategy::Shadow(_) => {
             instances >= plan.instances
         }
@@ -467,7 +480,7 @@ fn hold_back(plan: &Plan) -> Option<Share> {
         Strategy::Canary(canary) => canary.end.as_ref().map(|end| end.hold_back),
         Strategy::Flag(flag) => flag.end.as_ref().map(|end| end.hold_back),
         Strategy::Shadow(shadow) => Some(shadow.end.hold_back),
-        Strategy::Rolling(_) | Strategy::BlueGreen(_) => None,
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Hot(_) => None,
     }
 }
 

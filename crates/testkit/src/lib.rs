@@ -9,6 +9,7 @@ pub mod hands;
 pub mod invariants;
 pub mod ledger;
 pub mod people;
+pub mod processes;
 pub mod scene;
 pub mod simulation;
 pub mod target;

@@ -8,7 +8,8 @@ use patchline_model::service::{Build, CommandLine, Name, Run, Service, Tier};
 use patchline_model::share::Share;
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
 use patchline_model::stage::plan::{
-    BlueGreen, Canary, Exit, Flag, Guards, Plan, Rolling, Shadow, Smoke, Step, Strategy, Version, WatchedEnd,
+    BlueGreen, Canary, Exit, Flag, Guards, Hot, Plan, Rolling, Shadow, Smoke, Step, Strategy, Version,
+    WatchedEnd,
 };
 use patchline_model::stage::safety::{Irreversible, NoReturn};
 use patchline_model::stage::terms::{Membership, Terms};
@@ -168,6 +169,8 @@ fn place(chance: &mut Chance, number: u64) -> Place {
         run: Some(Run {
             environment: name("production"),
             target: "fake".to_owned(),
+            program: None,
+            reload_signal: Default::default(),
             arguments: Vec::new(),
             health: "/health".to_owned(),
             port: 0,
@@ -184,12 +187,16 @@ fn place(chance: &mut Chance, number: u64) -> Place {
 }
 
 fn plan(chance: &mut Chance) -> Plan {
-    let instances = chance.between(1, 4) as u32;
-    let strategy = match chance.below(8) {
+    let mut instances = chance.between(1, 4) as u32;
+    let strategy = match chance.below(9) {
         0..=2 => Strategy::Canary(canary(chance)),
         3 | 4 => Strategy::Rolling(rolling(chance, instances)),
         5 => Strategy::Flag(flag(chance)),
         6 => Strategy::Shadow(shadow(chance)),
+        7 => {
+            instances = instances.max(2);
+            Strategy::Hot(hot(chance, instances))
+        }
         _ => Strategy::BlueGreen(BlueGreen {
             preview: Seconds(chance.between(1, 5)),
             bake: Seconds(chance.between(2, 8)),
@@ -260,6 +267,11 @@ fn rolling(chance: &mut Chance, instances: u32) -> Rolling {
     let batch = chance.between(1, u64::from(instances.saturating_sub(1).max(1))) as u32;
     let most = u64::from(batch.min(instances - 1));
     Rolling { batch, max_unavailable: chance.between(0, most) as u32, bake: Seconds(chance.between(2, 6)) }
+}
+
+fn hot(chance: &mut Chance, instances: u32) -> Hot {
+    let batch = chance.between(1, u64::from(instances - 1)) as u32;
+    Hot { batch, bake: Seconds(chance.between(2, 6)) }
 }
 
 fn planned(chance: &mut Chance, id: u64, services: &[Place]) -> Planned {

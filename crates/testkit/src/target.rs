@@ -7,9 +7,11 @@ use patchline_model::id::{JobId, PatchId};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Counts, Desired, Observed, ObservedArm, Version};
 use patchline_model::stage::traffic::{Met, Mirrored, Others, Traffic};
+use patchline_model::strategy::station::part;
 
 use crate::chance::Chance;
 use crate::faults::Fault;
+use crate::processes::Processes;
 
 /// The part of the requests that belong to a cohort.
 const COHORT_PERCENT: u64 = 40;
@@ -43,6 +45,8 @@ pub struct Served {
 #[derive(Clone, Debug)]
 pub struct Target {
     running: BTreeMap<Digest, Running>,
+    /// Every instance as a process, in step with the numbers above.
+    processes: Processes,
     served: BTreeMap<Digest, Served>,
     rates: BTreeMap<Digest, f64>,
     /// How often a version's answers differ from the stable version's.
@@ -84,6 +88,7 @@ impl Target {
     ) -> Self {
         let mut target = Self {
             running: BTreeMap::new(),
+            processes: Processes::default(),
             served: BTreeMap::new(),
             rates: BTreeMap::from([(stable.artifact.clone(), rate)]),
             differs: BTreeMap::new(),
@@ -106,6 +111,7 @@ impl Target {
         };
         let mut arm = Running::none(stable.clone());
         (arm.instances, arm.healthy, arm.share) = (instances, instances, Share::ALL);
+        target.processes.fit(&stable.artifact, instances);
         target.running.insert(stable.artifact, arm);
         target
     }
@@ -159,6 +165,10 @@ impl Target {
         self.returns.get(artifact).copied().unwrap_or(0)
     }
 
+    pub fn processes(&self) -> &Processes {
+        &self.processes
+    }
+
     pub fn served(&self, artifact: &Digest) -> Served {
         self.served.get(artifact).copied().unwrap_or_default()
     }
@@ -171,6 +181,18 @@ impl Target {
     /// Moves towards what is desired: capacity first, then shares, then what is not wanted any more goes.
     pub fn advance(&mut self, chance: &mut Chance, calm: bool) {
         let Some(desired) = self.desired.clone().filter(|_| !self.is_stuck) else { return };
+        if desired.in_place {
+            return self.convert(chance, calm, &desired);
+        }
+        self.approach(chance, calm, &desired);
+        let known: Vec<Digest> = self.running.keys().chain(self.served.keys()).cloned().collect();
+        for artifact in known {
+            let instances = self.running.get(&artifact).map_or(0, |there| there.instances);
+            self.processes.fit(&artifact, instances);
+        }
+    }
+
+    fn approach(&mut self, chance: &mut Chance, calm: bool, desired: &Desired) {
         for arm in &desired.arms {
             let fresh = Running::none(arm.version.clone());
             let is_new = !self.running.contains_key(&arm.version.artifact);
@@ -213,7 +235,7 @@ impl Target {
             }
         }
         if calm || !chance.one_in(3) {
-            self.shrink(&desired);
+            self.shrink(desired);
         }
     }
 
@@ -223,7 +245,38 @@ impl Target {
             there.instances = there.instances.min(wanted.map_or(0, |arm| arm.instances));
             there.healthy = there.healthy.min(there.instances);
         }
-        self.running.retain(|_, there| there.instances > 0);
+        let is_desired = |version: &Version| desired.arms.iter().any(|arm| arm.version == *version);
+        self.running.retain(|_, there| there.instances > 0 || is_desired(&there.version));
+    }
+
+    /// Converts processes; the shares follow what they have confirmed, both ways.
+    fn convert(&mut self, chance: &mut Chance, calm: bool, desired: &Desired) {
+        for arm in &desired.arms {
+            let fresh = Running::none(arm.version.clone());
+            self.running.entry(arm.version.artifact.clone()).or_insert(fresh);
+        }
+        let wanted: Vec<(Digest, u32)> =
+            desired.arms.iter().map(|arm| (arm.version.artifact.clone(), arm.instances)).collect();
+        self.processes.convert(chance, &wanted, calm, self.fault);
+        self.traffic = desired.traffic.clone();
+        let total = desired.arms.iter().map(|arm| arm.instances).sum();
+        let (processes, fault) = (&self.processes, self.fault);
+        let confirmed = |artifact: &Digest| processes.confirmed(artifact, fault);
+        let mut rest = Share::ALL;
+        for arm in desired.arms.iter().skip(1) {
+            let share = part(confirmed(&arm.version.artifact), total);
+            rest = share.rest();
+            self.running.entry(arm.version.artifact.clone()).and_modify(|there| there.share = share);
+        }
+        for there in self.running.values_mut() {
+            let is_first = desired.arms.first().is_some_and(|arm| arm.version == there.version);
+            let is_desired = desired.arms.iter().any(|arm| arm.version == there.version);
+            there.share = if is_first { rest } else { there.share };
+            there.share = if is_desired { there.share } else { Share::NONE };
+            let instances = confirmed(&there.version.artifact);
+            let ill = u32::from(!calm && instances > 0 && chance.one_in(40));
+            (there.instances, there.healthy) = (instances, instances - ill);
+        }
     }
 
     /// Serves what comes in this span.
@@ -327,6 +380,7 @@ impl Target {
     /// The counters begin anew: another epoch.
     pub fn lose_counters(&mut self) {
         self.epoch += 1;
+        self.processes.forget();
         self.unrouted = 0;
         self.losses += 1;
         for there in self.running.values_mut() {
@@ -342,6 +396,7 @@ impl Target {
             share: there.share,
             instances: there.instances,
             healthy: there.healthy,
+            processes: self.processes.said(&there.version.artifact, self.fault),
             counts: (blind != Some(&there.version.artifact)).then(|| there.counts.clone()),
             met: (blind != Some(&there.version.artifact)).then_some(there.met),
             mirrored: (blind != Some(&there.version.artifact)).then(|| there.mirrored.clone()),

@@ -18,7 +18,7 @@ fn ten_thousand_worlds_break_no_invariant() {
         let count = summary.ends.get(end).copied().unwrap_or(0);
         assert!(count >= 200, "only {count} of the patches were {end}: {:?}", summary.ends);
     }
-    for strategy in ["canary", "rolling", "blue/green", "flag", "shadow"] {
+    for strategy in ["canary", "rolling", "blue/green", "flag", "shadow", "hot"] {
         for end in ["promoted", "rolled_back"] {
             let count = summary.walks.get(&format!("{strategy} {end}")).copied().unwrap_or(0);
             assert!(count >= 200, "only {count} rollouts by {strategy} were {end}: {:?}", summary.walks);

@@ -18,7 +18,7 @@ use patchline_model::stage::plan::{Counts, Desired, Guards, Observed, Plan, Stra
 use patchline_model::stage::rollout::{Job, JudgeAnswer, Judgement, Outcome, Reading, State, Tick};
 use patchline_model::stage::traffic::{FlagValue, Mirrored};
 use patchline_model::time::Seconds;
-use patchline_rollout::capability::carries;
+use patchline_rollout::capability::{carries, converts};
 use patchline_sandbox::Git;
 
 use crate::clock;
@@ -95,7 +95,7 @@ async fn begin(
     let service = &opening.service;
     let (run, target) = run_and_target(hands, service)?;
     carries(target.name(), target.capabilities(), &run.plan)?;
-    let observed = target.observe(&site(hands, service, run, &[])?).await?;
+    let mut observed = target.observe(&site(hands, service, run, &[])?).await?;
     let running = observed.as_ref().and_then(holder_of_most);
     let stable = match running {
         Some(artifact) => known_version(conductor, service, &artifact).await?,
@@ -104,10 +104,11 @@ async fn begin(
         }
         None => {
             let version = first_version(hands, conductor, service, &opening.base).await?;
-            bring_up(hands, conductor, service, &version).await?;
+            observed = Some(bring_up(hands, conductor, service, &version).await?);
             version
         }
     };
+    converts(&run.plan, observed.as_ref().and_then(|observed| observed.arm(&stable.artifact)))?;
     let base = patch.build.built.as_ref().map(|pair| &pair.base.digest);
     if base != Some(&stable.artifact) && !is_contained(hands, conductor, opening, &stable).await? {
         let text = format!("{} runs {}, which this patch was not built upon", service.name, stable.label);
@@ -244,7 +245,11 @@ fn answer_limits(plan: &Plan) -> Option<AnswerLimits> {
             margin: plan.guards.error_margin,
             controlled: shadow.mirror.control != Share::NONE,
         }),
-        Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => None,
+        Strategy::Canary(_)
+        | Strategy::Rolling(_)
+        | Strategy::BlueGreen(_)
+        | Strategy::Hot(_)
+        | Strategy::Flag(_) => None,
     }
 }
 

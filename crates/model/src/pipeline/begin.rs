@@ -8,6 +8,7 @@ use crate::stage::detect::Opening;
 use crate::stage::footing::Footing;
 use crate::stage::plan::Version;
 use crate::stage::rollout::Event;
+use crate::strategy::course::course;
 
 /// What follows when it is known which version runs.
 pub fn begin(
@@ -26,6 +27,9 @@ pub fn begin(
     }
     if stable.artifact == new.artifact {
         return Err(Rejection::Nonsense("the patch's artifact runs already".to_owned()));
+    }
+    if course(&run.plan).stations.is_empty() {
+        return Err(Rejection::Nonsense("the plan leaves nothing to compare the new version with".to_owned()));
     }
     let footing = Footing {
         over: cx.board.runs.get(&lock).copied(),

@@ -4,6 +4,7 @@
 
 use crate::context::Context;
 use crate::share::Share;
+use crate::stage::conversion;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Exit, Observed, Plan};
 use crate::stage::rollout::{Cause, Event, Gate, JudgeAnswer, Judgement, SmokeTest, State};
@@ -28,16 +29,29 @@ pub fn follows(
     let Some(course) = state.course() else { return Vec::new() };
     let late = cx.now >= state.since.after(plan.start_deadline);
     let unhealthy = |reason: String| Event::RollbackDecided { cause: Cause::Unhealthy { reason } };
+    let stranger = conversion::stranger(state, observed);
     match &state.phase {
         // The first look sets the cursor; from it on every request counts.
+        Phase::Preparing if met && state.paused.is_none() && course.in_place => {
+            let all_stable = conversion::at_first(state, observed);
+            let begun = [counted(state, observed)].into_iter().chain(all_stable);
+            begun.chain([Event::StepPrepared { step: 0 }]).collect()
+        }
         Phase::Preparing if met && state.paused.is_none() => {
             vec![counted(state, observed), Event::StepEntered { step: 0 }]
+        }
+        Phase::Preparing if !met && late && course.in_place => {
+            let start = plan.start_deadline;
+            vec![unhealthy(format!(
+                "not every instance said within {start} that it serves the stable version"
+            ))]
         }
         Phase::Preparing if !met && late => {
             vec![unhealthy(format!("the new version was not healthy within {}", plan.start_deadline))]
         }
         Phase::Preparing => Vec::new(),
         Phase::Switching if is_dead(state, observed) => vec![unhealthy(DEAD.to_owned())],
+        Phase::Switching if stranger.is_some() => stranger.map(unhealthy).into_iter().collect(),
         Phase::Switching if met => vec![counted(state, observed), Event::OldRetired],
         Phase::Switching if late => {
             vec![unhealthy("the new version did not take all of the traffic".to_owned())]
@@ -93,6 +107,8 @@ struct Look<'a> {
     /// The phase lasts longer than instances may take to start.
     late: bool,
     is_dead: bool,
+    /// An instance is another process than before, where they are to stay.
+    stranger: Option<String>,
     /// Where one of its instances listens.
     address: Option<String>,
 }
@@ -128,6 +144,7 @@ impl<'a> Look<'a> {
             late,
             address: new.and_then(|arm| arm.addresses.first().cloned()),
             is_dead: is_dead(state, observed),
+            stranger: conversion::stranger(state, observed),
         }
     }
 
@@ -140,6 +157,9 @@ impl<'a> Look<'a> {
         }
         if is_followed && self.is_dead {
             return Some(self.unhealthy(DEAD.to_owned()));
+        }
+        if let Some(reason) = &self.stranger {
+            return Some(self.unhealthy(reason.clone()));
         }
         match &self.state.phase {
             Phase::Filling { .. } if !self.met && self.late => {

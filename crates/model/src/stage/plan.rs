@@ -1,6 +1,8 @@
 //! What is to happen to the world: the plan that a service states, the state that a strategy desires, and the state
 //! that a target observed.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::cohort::{Cohort, Token};
@@ -48,6 +50,7 @@ pub enum Strategy {
     BlueGreen(BlueGreen),
     Flag(Flag),
     Shadow(Shadow),
+    Hot(Hot),
 }
 
 /// Growing shares, each watched for its bake.
@@ -129,6 +132,15 @@ pub struct BlueGreen {
     pub smoke: Option<Smoke>,
 }
 
+/// Instances take the new version over in place, batch by batch; the share follows their number.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hot {
+    /// Instances of one batch.
+    pub batch: u32,
+    /// The least time for each batch.
+    pub bake: Seconds,
+}
+
 /// A command that tries a new instance before any user does. It exits with 0 when the instance is well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Smoke {
@@ -164,6 +176,10 @@ pub struct Desired {
     /// How requests find their arm.
     #[serde(default)]
     pub traffic: Traffic,
+    /// Instances of one arm become those of another by conversion: as many as all arms want stay as they are. What goes
+    /// wrong falls back to the first arm. A share is what its confirmed instances carry, at most what the arm says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_place: bool,
 }
 
 /// One version's part of the desired state.
@@ -216,6 +232,9 @@ pub struct ObservedArm {
     /// What each of its instances uses, as far as the target can say.
     #[serde(default)]
     pub usage: Vec<Usage>,
+    /// Those of its instances that have said themselves that they serve this artifact, where the target can know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub processes: Vec<Process>,
 }
 
 /// What one instance uses.
@@ -227,6 +246,14 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// Processor time since it began.
     pub cpu_millis: u64,
+}
+
+/// One process of one machine, never mistaken for another with its pid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Process {
+    pub pid: u32,
+    /// When it was started, in the clock ticks of its machine.
+    pub started: u64,
 }
 
 /// Cumulative counts of one version since the epoch began.
@@ -245,6 +272,12 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pid {} started at tick {}", self.pid, self.started)
+    }
+}
+
 impl Strategy {
     /// As people call it.
     pub fn word(&self) -> &'static str {
@@ -254,6 +287,7 @@ impl Strategy {
             Strategy::BlueGreen(_) => "blue/green",
             Strategy::Flag(_) => "flag",
             Strategy::Shadow(_) => "shadow",
+            Strategy::Hot(_) => "hot",
         }
     }
 }
@@ -264,11 +298,14 @@ impl Observed {
     }
 
     /// Whether the world is as desired: every arm has its share and its healthy instances, requests find it as they should,
-    /// and no other arm runs.
+    /// and no other arm runs. Where instances are converted, they must have said what they serve.
     pub fn meets(&self, desired: &Desired) -> bool {
         let stands = |arm: &Arm| {
-            self.arm(&arm.version.artifact)
-                .is_some_and(|there| there.share == arm.share && there.healthy >= arm.instances)
+            self.arm(&arm.version.artifact).is_some_and(|there| {
+                let said = u32::try_from(there.processes.len()).unwrap_or(u32::MAX);
+                let is_said = !desired.in_place || said >= arm.instances;
+                there.share == arm.share && there.healthy >= arm.instances && is_said
+            })
         };
         let wanted =
             |there: &ObservedArm| desired.arms.iter().any(|arm| arm.version.artifact == there.artifact);

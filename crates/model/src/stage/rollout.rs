@@ -11,7 +11,7 @@ use crate::service::Name;
 use crate::share::Share;
 use crate::stage::footing::{Footing, none};
 use crate::stage::phase::Phase;
-use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Smoke, Usage, Version};
+use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Process, Smoke, Usage, Version};
 use crate::stage::safety::{ForwardOnly, NoReturn};
 use crate::stage::traffic::{Apart, Mirrored, Traffic};
 use crate::strategy::course::course;
@@ -196,6 +196,9 @@ pub struct State {
     pub recalled: Option<Timestamp>,
     /// What stood when that was decided, and how many stable instances have come back since.
     pub left: Option<Left>,
+    /// What each process said last that it serves, where instances are converted in place. Those of the stable version
+    /// before the first conversion come first, and stay the same ones to the end.
+    pub processes: Vec<(Process, Digest)>,
     /// Failed tries to make the world match, in a row, were so many that a person was called.
     pub paged: bool,
 }
@@ -315,6 +318,15 @@ pub enum Event {
     /// So many stable instances are healthy again: they take what they can carry.
     StableReturned {
         instances: u32,
+    },
+    /// These processes have said that they serve this artifact now: first that all serve the stable one, then each
+    /// conversion, forward and back.
+    Confirmed {
+        artifact: Digest,
+        /// What they served until then, as far as this rollout knows.
+        #[serde(default)]
+        before: Option<Digest>,
+        processes: Vec<Process>,
     },
     /// The target confirmed that the bad version has no share any more.
     ShareTaken,
@@ -551,6 +563,14 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
         Event::StableReturned { instances } => {
             if let Some(left) = &mut state.left {
                 left.stable = *instances;
+            }
+        }
+        Event::Confirmed { artifact, processes, .. } => {
+            for process in processes {
+                match state.processes.iter_mut().find(|(known, _)| known == process) {
+                    Some((_, serves)) => *serves = artifact.clone(),
+                    None => state.processes.push((*process, artifact.clone())),
+                }
             }
         }
         Event::ShareTaken => {

@@ -6,11 +6,13 @@ use crate::digest::Digest;
 use crate::failure::Failure;
 use crate::id::{PatchId, Stage};
 use crate::rejection::Rejection;
+use crate::stage::conversion;
 use crate::stage::forward::{self, counted};
 use crate::stage::halt;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Observed, Plan};
 use crate::stage::rollout::{Cause, Command, Event, Gate, Job, Judgement, Outcome, SmokeTest, State};
+use crate::strategy::course::course;
 
 /// Failed tries in a row after which a person is called.
 const PAGE_AFTER: u32 = 5;
@@ -137,7 +139,7 @@ fn reconciled(
     judgement: Option<Judgement>,
 ) -> Vec<Event> {
     let met = state.desired().is_some_and(|desired| observed.meets(&desired));
-    match &state.phase {
+    let follows = match &state.phase {
         Phase::Preparing
         | Phase::Filling { .. }
         | Phase::Watching { .. }
@@ -161,7 +163,8 @@ fn reconciled(
         Phase::Idle | Phase::Promoted | Phase::Recalling | Phase::RolledBack | Phase::Halted { .. } => {
             Vec::new()
         }
-    }
+    };
+    conversion::since(state, observed).into_iter().chain(follows).collect()
 }
 
 /// Healthy stable instances, if they are more than were known: the bad version's share follows them down.

@@ -29,5 +29,6 @@ pub fn course(plan: &Plan, blue_green: &BlueGreen) -> Course {
         end: None,
         cohort: None,
         flag: None,
+        in_place: false,
     }
 }

@@ -27,5 +27,6 @@ pub fn course(plan: &Plan, canary: &Canary) -> Course {
         end: canary.end.clone(),
         cohort: canary.cohort.clone(),
         flag: None,
+        in_place: false,
     }
 }

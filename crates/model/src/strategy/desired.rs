@@ -55,13 +55,21 @@ pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progr
     let hold_back = course.end.as_ref().map_or(Share::NONE, |end| end.hold_back);
     match progress.phase {
         Phase::Idle | Phase::RolledBack | Phase::Halted { .. } => view.only(stable),
+        Phase::Preparing if course.in_place => view.both(course.instances, 0, Share::NONE, 0),
         Phase::Preparing => view.both(station.stable, station.new, Share::NONE, 0),
+        // The share is the target's upper bound: it follows each conversion that an instance has confirmed.
+        Phase::Filling { .. } if course.in_place => {
+            view.both(station.stable, station.new, station.share, station.new)
+        }
         Phase::Filling { step } => {
             let before = step.checked_sub(1).and_then(|before| course.station(before));
             let carriers = before.map_or(0, |before| before.new);
             view.both(station.stable, station.new, station.share_before, carriers)
         }
         Phase::Watching { .. } => view.both(station.stable, station.new, station.share, station.new),
+        Phase::Growing | Phase::Switching if course.in_place => {
+            view.both(0, course.instances, Share::ALL, course.instances)
+        }
         Phase::Growing => view.both(station.stable, grown, station.share, station.new),
         Phase::Baking => view.both(station.stable, grown, hold_back.rest(), course.instances),
         Phase::Switching => view.both(station.stable, grown, Share::ALL, course.instances),
@@ -122,7 +130,11 @@ impl View<'_> {
     /// One version alone has no other to be told from.
     fn only(&self, version: &Version) -> Desired {
         let instances = self.course.instances;
-        Desired { arms: vec![self.arm(version, instances, Share::ALL, instances)], traffic: Traffic::ByTurns }
+        Desired {
+            arms: vec![self.arm(version, instances, Share::ALL, instances)],
+            in_place: false,
+            traffic: Traffic::ByTurns,
+        }
     }
 
     fn both(&self, stable: u32, new: u32, share: Share, carriers: u32) -> Desired {
@@ -130,11 +142,15 @@ impl View<'_> {
         let needed = self.course.carriers(rest).min(stable);
         let arms =
             vec![self.arm(self.stable, stable, rest, needed), self.arm(self.new, new, share, carriers)];
-        Desired { arms, traffic: self.traffic.clone() }
+        Desired { arms, in_place: self.course.in_place, traffic: self.traffic.clone() }
     }
 
-    /// Every stable instance is wanted again; the bad version keeps what those that are there can't carry.
+    /// Every stable instance is wanted again; the bad version keeps what those that are there can't carry. Where instances
+    /// stay, each that is converted back carries at once what it carried, so nothing is said of the share on the way.
     fn back(&self, left: &Left) -> Desired {
+        if self.course.in_place {
+            return self.both(self.course.instances, 0, Share::NONE, 0);
+        }
         let share = left.share.min(self.course.carried_by(left.stable).rest());
         self.both(self.course.instances, left.new, share, self.course.carriers(share).min(left.new))
     }

@@ -26,5 +26,6 @@ pub fn course(plan: &Plan, flag: &Flag) -> Course {
         end: flag.end.clone(),
         cohort: Some(flag.cohort.clone()),
         flag: Some(flag.flag.clone()),
+        in_place: false,
     }
 }

@@ -40,5 +40,13 @@ pub fn course(plan: &Plan, rolling: &Rolling) -> Course {
             break;
         }
     }
-    Course { instances, whole: instances - unavailable, stations, end: None, cohort: None, flag: None }
+    Course {
+        instances,
+        whole: instances - unavailable,
+        stations,
+        end: None,
+        cohort: None,
+        flag: None,
+        in_place: false,
+    }
 }

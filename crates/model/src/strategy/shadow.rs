@@ -24,5 +24,6 @@ pub fn course(plan: &Plan, shadow: &Shadow) -> Course {
         end: Some(shadow.end.clone()),
         cohort: None,
         flag: None,
+        in_place: false,
     }
 }

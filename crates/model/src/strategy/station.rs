@@ -23,6 +23,8 @@ pub struct Course {
     pub cohort: Option<Cohort>,
     /// The flag that is on in the new version.
     pub flag: Option<Token>,
+    /// Instances stay and change their version: none is started beside them, and none goes.
+    pub in_place: bool,
 }
 
 /// A place where the rollout stays for its bake, watched by the judge.
@@ -101,7 +103,15 @@ mod tests {
     fn what_instances_carry_and_what_a_share_takes_fit_together() {
         for whole in 1..=64 {
             let stations = Vec::new();
-            let course = Course { instances: whole, whole, stations, end: None, cohort: None, flag: None };
+            let course = Course {
+                instances: whole,
+                whole,
+                stations,
+                end: None,
+                cohort: None,
+                flag: None,
+                in_place: false,
+            };
             for instances in 0..=whole {
                 let share = course.carried_by(instances);
                 assert_eq!(course.carriers(share), instances, "{instances} of {whole}");

@@ -141,6 +141,7 @@ fn watched(plan: &Plan) -> &'static str {
     match &plan.strategy {
         Strategy::Canary(_) => "canary",
         Strategy::Rolling(_) => "new instances",
+        Strategy::Hot(_) => "converted instances",
         Strategy::BlueGreen(_) => "new version",
         Strategy::Flag(_) => "flag",
         Strategy::Shadow(_) => "shadow",

@@ -6,7 +6,7 @@ use crate::event::{Event, Fact};
 use crate::id::Stage;
 use crate::stage::approve::{self, Answer, Reason};
 use crate::stage::build::{self, Reproducible};
-use crate::stage::plan::Strategy;
+use crate::stage::plan::{Process, Strategy};
 use crate::stage::rollout::Cause;
 use crate::stage::verify::CheckResult;
 use crate::stage::{detect, generate, review, rollout, triage, verify};
@@ -258,12 +258,13 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
                     format!("{new} starts in the shadow of {stable}: {share} of the requests are mirrored")
                 }
                 Strategy::Rolling(_) => format!("{new} replaces {stable} batch by batch"),
+                Strategy::Hot(_) => format!("the instances take {new} over from {stable}, batch by batch"),
                 Strategy::BlueGreen(_) => format!("{new} starts beside {stable}, which stays whole"),
             };
             plain(Mood::Plain, text)
         }
         Event::StepPrepared { step } => {
-            plain(Mood::Plain, format!("step {}: more instances start", step + 1))
+            plain(Mood::Plain, format!("step {}: more instances of the new version are asked for", step + 1))
         }
         Event::StepEntered { step } => {
             plain(Mood::Plain, format!("step {}: the new version takes its share", step + 1))
@@ -311,6 +312,16 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
         Event::RollbackDecided { cause } => plain(Mood::Bad, format!("rollback: {}", cause_text(cause))),
         Event::StableReturned { instances } => {
             plain(Mood::Plain, format!("{instances} stable instances are healthy again"))
+        }
+        Event::Confirmed { artifact, before, processes } => {
+            let line = |process: &Process| match before {
+                Some(before) => {
+                    format!("{process} served {} and now serves {}", before.short(), artifact.short())
+                }
+                None => format!("{process} serves {}", artifact.short()),
+            };
+            let text = format!("{} instances confirm {}", processes.len(), artifact.short());
+            Some((Mood::Plain, text, processes.iter().map(line).collect()))
         }
         Event::ShareTaken => plain(Mood::Good, "the bad version has no share any more".to_owned()),
         Event::RolledBack => {

@@ -95,7 +95,7 @@ fn taken(plan: &Plan, step: usize) -> String {
                 step + 1
             );
         }
-        Strategy::Rolling(_) | Strategy::BlueGreen(_) => "the new version".to_owned(),
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Hot(_) => "the new version".to_owned(),
     };
     format!("step {}: {share} of the requests go to {to}", step + 1)
 }

@@ -120,7 +120,11 @@ fn outlook(plan: &Plan, requests_per_second: f64, base_error_rate: f64) -> Outlo
             settings: Settings { answers: None, ..outlook.settings },
             ..outlook
         },
-        Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => outlook,
+        Strategy::Canary(_)
+        | Strategy::Rolling(_)
+        | Strategy::BlueGreen(_)
+        | Strategy::Hot(_)
+        | Strategy::Flag(_) => outlook,
     }
 }
 
@@ -129,7 +133,7 @@ fn cohort(plan: &Plan) -> Option<&Cohort> {
     match &plan.strategy {
         Strategy::Canary(canary) => canary.cohort.as_ref(),
         Strategy::Flag(flag) => Some(&flag.cohort),
-        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Shadow(_) => None,
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Hot(_) | Strategy::Shadow(_) => None,
     }
 }
 
@@ -137,7 +141,11 @@ fn cohort(plan: &Plan) -> Option<&Cohort> {
 fn mirrored(plan: &Plan) -> Option<Share> {
     match &plan.strategy {
         Strategy::Shadow(shadow) => Some(shadow.mirror.share),
-        Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => None,
+        Strategy::Canary(_)
+        | Strategy::Rolling(_)
+        | Strategy::BlueGreen(_)
+        | Strategy::Hot(_)
+        | Strategy::Flag(_) => None,
     }
 }
 

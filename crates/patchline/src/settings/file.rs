@@ -123,8 +123,9 @@ mod tests {
     use std::path::Path;
 
     use patchline_model::cohort::{Cohort, Condition, Field};
+    use patchline_model::service::ReloadSignal;
     use patchline_model::share::Share;
-    use patchline_model::stage::plan::{BlueGreen, Rolling, Smoke, Strategy, WatchedEnd};
+    use patchline_model::stage::plan::{BlueGreen, Hot, Rolling, Smoke, Strategy, WatchedEnd};
     use patchline_model::time::Seconds;
     use proptest::prelude::{any, proptest};
 
@@ -201,6 +202,8 @@ mod tests {
         assert_eq!(canary.end, Some(end));
         let rolling = Rolling { batch: 1, max_unavailable: 0, bake: Seconds(20) };
         assert_eq!(strategy("strategy = \"rolling\"\nbake_seconds = 20"), Strategy::Rolling(rolling));
+        let hot = Hot { batch: 1, bake: Seconds(20) };
+        assert_eq!(strategy("strategy = \"hot\"\nbake_seconds = 20"), Strategy::Hot(hot));
         let blue_green = BlueGreen {
             preview: Seconds(0),
             bake: Seconds(20),
@@ -246,7 +249,9 @@ mod tests {
     fn a_plan_that_could_not_work_is_refused_where_it_stands() {
         let steps = "steps = [{ share = 0.97, bake_seconds = 3 }]\n";
         let rows = [
-            ("strategy = \"hot\"".to_owned(), "is not a strategy"),
+            ("strategy = \"warm\"".to_owned(), "is not a strategy"),
+            ("strategy = \"hot\"\nbatch = 1".to_owned(), "needs `bake_seconds`"),
+            ("strategy = \"hot\"\nbake_seconds = 1\nbatch = 64".to_owned(), "fewer than `instances`"),
             (CANARY.to_owned(), "needs `steps`"),
             (format!("{CANARY}{steps}batch = 2"), "`batch` belongs to the strategy \"rolling\""),
             (format!("{CANARY}{steps}hold_back = 0.1"), "without `bake_seconds`"),
@@ -285,6 +290,33 @@ mod tests {
             let (shown, _) = complaint(&with_rollout(&section));
             assert!(shown.contains(expected) && shown.contains('^'), "{section}\n{shown}");
         }
+    }
+
+    #[test]
+    fn a_program_reads_the_artifact_and_is_told_by_a_signal() {
+        let with = |lines: &str| GOOD.replacen("[run]\n", &format!("[run]\n{lines}\n"), 1);
+        let text = with("program = \"/usr/bin/env\"\nreload_signal = \"SIGUSR2\"");
+        let source = Source { path: "patchline.toml".to_owned(), text: &text };
+        let read = service(&source, Path::new("/srv"), "").unwrap_or_else(|problem| panic!("{problem:?}"));
+        let run = read.run.unwrap();
+        assert_eq!(
+            (run.program.as_deref(), run.reload_signal),
+            (Some("/usr/bin/env"), ReloadSignal::SigUsr2)
+        );
+        for (lines, expected) in
+            [("program = \"env\"", "an absolute path"), ("reload_signal = \"SIGKILL\"", "\"SIGHUP\"")]
+        {
+            let (shown, _) = complaint(&with(lines));
+            assert!(shown.contains(expected) && shown.contains('^'), "{lines}\n{shown}");
+        }
+    }
+
+    #[test]
+    fn a_single_instance_can_not_be_converted_with_nothing_to_compare_it_with() {
+        let text =
+            with_rollout("strategy = \"hot\"\nbake_seconds = 1").replace("instances = 3", "instances = 1");
+        let (shown, _) = complaint(&text);
+        assert!(shown.contains("at least two `instances`") && shown.contains('^'), "{shown}");
     }
 
     proptest! {

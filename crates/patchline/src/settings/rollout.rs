@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use patchline_model::cohort::Token;
-use patchline_model::service::{Name, Run};
+use patchline_model::service::{Name, ReloadSignal, Run};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{
-    BlueGreen, Canary, Exit, Flag, Guards, Plan, Rolling, Shadow, Smoke, Step, Strategy, WatchedEnd,
+    BlueGreen, Canary, Exit, Flag, Guards, Hot, Plan, Rolling, Shadow, Smoke, Step, Strategy, WatchedEnd,
 };
 use patchline_model::stage::safety::{Irreversible, NoReturn};
 use patchline_model::strategy::course::course;
@@ -28,8 +28,10 @@ const LONGEST_PATTERN: usize = 200;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RunSection {
+    program: Option<Spanned<String>>,
     #[serde(default)]
     arguments: Vec<String>,
+    reload_signal: Option<Spanned<String>>,
     pub health: Spanned<String>,
     instances: Spanned<u32>,
     #[serde(default)]
@@ -115,7 +117,9 @@ pub fn run_of(
     Ok(Run {
         environment: parsed::<Name>(&rollout.environment)?,
         target: target.clone(),
+        program: run.program.as_ref().map(program).transpose()?,
         arguments: run.arguments,
+        reload_signal: run.reload_signal.as_ref().map_or(Ok(ReloadSignal::default()), reload_signal)?,
         health: run.health.get_ref().clone(),
         port: run.port,
         plan,
@@ -164,17 +168,18 @@ fn ends_in_time(plan: &Plan, at: Range<usize>) -> Result<(), Problem> {
 
 fn strategy(rollout: &RolloutSection, instances: u32) -> Result<Strategy, Problem> {
     let name = rollout.strategy.get_ref().as_str();
-    if !["canary", "rolling", "blue_green", "flag", "shadow"].contains(&name) {
+    if !["canary", "rolling", "blue_green", "flag", "shadow", "hot"].contains(&name) {
         let message = format!("`{name}` is not a strategy that this version knows");
         let hint = match name {
             "ab" | "a/b" => "use \"canary\" with a `cohort`: the same user always meets the same version",
-            _ => "use \"canary\", \"rolling\", \"blue_green\", \"flag\" or \"shadow\"",
+            _ => "use \"canary\", \"rolling\", \"blue_green\", \"flag\", \"shadow\" or \"hot\"",
         };
         return Err(Problem::at(rollout.strategy.span(), message).hint(hint));
     }
     refuse_foreign_keys(rollout, name)?;
     match name {
         "rolling" => rolling(rollout, instances).map(Strategy::Rolling),
+        "hot" => hot(rollout, instances).map(Strategy::Hot),
         "blue_green" => blue_green(rollout).map(Strategy::BlueGreen),
         "flag" => flag(rollout).map(Strategy::Flag),
         "shadow" => shadow(rollout).map(Strategy::Shadow),
@@ -204,7 +209,7 @@ fn refuse_foreign_keys(rollout: &RolloutSection, name: &str) -> Result<(), Probl
         ("headers", rollout.headers.as_ref().map(Spanned::span), &["shadow"]),
         ("control", rollout.control.as_ref().map(Spanned::span), &["shadow"]),
         ("most_mismatches", rollout.most_mismatches.as_ref().map(Spanned::span), &["shadow"]),
-        ("batch", rollout.batch.as_ref().map(Spanned::span), &["rolling"]),
+        ("batch", rollout.batch.as_ref().map(Spanned::span), &["rolling", "hot"]),
         ("max_unavailable", rollout.max_unavailable.as_ref().map(Spanned::span), &["rolling"]),
         ("preview_seconds", rollout.preview_seconds.as_ref().map(Spanned::span), &["blue_green"]),
         ("smoke", rollout.smoke.as_ref().map(Spanned::span), &["blue_green"]),
@@ -293,12 +298,7 @@ fn watched_end(rollout: &RolloutSection, bake: Seconds, at: Range<usize>) -> Res
 
 fn rolling(rollout: &RolloutSection, instances: u32) -> Result<Rolling, Problem> {
     let bake = span_of_time(needed(rollout, "bake_seconds", &rollout.bake_seconds)?)?;
-    let batch = rollout.batch.as_ref().map_or(Ok(1), count)?;
-    if let Some(written) = rollout.batch.as_ref().filter(|_| batch >= instances.max(2)) {
-        let message =
-            "`batch` must be fewer than `instances`, so that an old one is left to be compared with";
-        return Err(Problem::at(written.span(), message).hint("\"blue_green\" replaces all of them at once"));
-    }
+    let batch = batch(rollout, instances, "\"blue_green\" replaces all of them at once")?;
     let max_unavailable = rollout.max_unavailable.as_ref().map_or(0, |written| *written.get_ref());
     if let Some(written) =
         rollout.max_unavailable.as_ref().filter(|_| max_unavailable > batch || max_unavailable >= instances)
@@ -307,6 +307,47 @@ fn rolling(rollout: &RolloutSection, instances: u32) -> Result<Rolling, Problem>
         return Err(Problem::at(written.span(), message));
     }
     Ok(Rolling { batch, max_unavailable, bake })
+}
+
+/// Where nobody is started beside the others, one instance can't be compared with itself.
+fn hot(rollout: &RolloutSection, instances: u32) -> Result<Hot, Problem> {
+    if instances < 2 {
+        let message = "the strategy \"hot\" needs at least two `instances`: one keeps the old version to be compared with";
+        return Err(Problem::at(rollout.strategy.span(), message).hint("raise `instances` in [run]"));
+    }
+    Ok(Hot {
+        batch: batch(rollout, instances, "a smaller batch shows more, with fewer users")?,
+        bake: span_of_time(needed(rollout, "bake_seconds", &rollout.bake_seconds)?)?,
+    })
+}
+
+fn batch(rollout: &RolloutSection, instances: u32, hint: &str) -> Result<u32, Problem> {
+    let batch = rollout.batch.as_ref().map_or(Ok(1), count)?;
+    if let Some(written) = rollout.batch.as_ref().filter(|_| batch >= instances.max(2)) {
+        let message =
+            "`batch` must be fewer than `instances`, so that an old one is left to be compared with";
+        return Err(Problem::at(written.span(), message).hint(hint));
+    }
+    Ok(batch)
+}
+
+/// A relative path would mean another program wherever an instance is started.
+fn program(written: &Spanned<String>) -> Result<String, Problem> {
+    let path = written.get_ref();
+    if !path.starts_with('/') {
+        return Err(Problem::at(written.span(), "`program` is an absolute path")
+            .hint("as in \"/usr/bin/python3\"; leave it out if the artifact itself runs"));
+    }
+    Ok(path.clone())
+}
+
+fn reload_signal(written: &Spanned<String>) -> Result<ReloadSignal, Problem> {
+    match written.get_ref().as_str() {
+        "SIGHUP" => Ok(ReloadSignal::SigHup),
+        "SIGUSR1" => Ok(ReloadSignal::SigUsr1),
+        "SIGUSR2" => Ok(ReloadSignal::SigUsr2),
+        _ => Err(Problem::at(written.span(), "`reload_signal` is \"SIGHUP\", \"SIGUSR1\" or \"SIGUSR2\"")),
+    }
 }
 
 fn blue_green(rollout: &RolloutSection) -> Result<BlueGreen, Problem> {

@@ -137,6 +137,8 @@ impl Project {
         Run {
             environment: "test".parse().expect("it is a name"),
             target: "process".to_owned(),
+            program: None,
+            reload_signal: Default::default(),
             arguments: Vec::new(),
             health: "/healthz".to_owned(),
             port: self.port,

@@ -140,6 +140,7 @@ fn rollout_word(fact: &rollout::Event) -> String {
         Event::SmokePassed { .. } => "smoke passed",
         Event::SmokeFailed { .. } => "smoke failed",
         Event::BakeBegun => "bake begun",
+        Event::Confirmed { .. } => "confirmed",
         Event::StableReturned { .. } => "stable returned",
         Event::Looked { .. } => "looked",
         Event::Paused { .. } => "paused",

@@ -14,13 +14,21 @@ pub const PROBATION: Duration = Duration::from_secs(10);
 pub struct Arm {
     pub counters: Arc<Counters>,
     pub restarts: u64,
+    /// An instance died when it was to take this version over: no other is asked, until another order comes.
+    pub is_fatal: bool,
     failures_in_a_row: u32,
     pause_until: Option<Instant>,
 }
 
 impl Arm {
     pub fn new(version: &str, label: &str) -> Arm {
-        Arm { counters: Counters::new(version, label), restarts: 0, failures_in_a_row: 0, pause_until: None }
+        Arm {
+            counters: Counters::new(version, label),
+            restarts: 0,
+            is_fatal: false,
+            failures_in_a_row: 0,
+            pause_until: None,
+        }
     }
 
     /// An instance ended though it was wanted, or could not be started: wait, each time twice as long.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,12 +13,23 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::handshake;
 use hyper::header::HOST;
 use hyper_util::rt::TokioIo;
+use patchline_model::service::ReloadSignal;
+use rustix::process::Signal;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::process::identity::{Held, Identity, MARKER_VARIABLE, VERSION_VARIABLE};
+use crate::process::links::ARTIFACT_VARIABLE;
 use crate::process::spec::DesiredArm;
+
+/// Stands in the arguments for the link.
+pub const ARTIFACT_WORD: &str = "{artifact}";
+
+/// The header of a health answer in which an instance says which artifact it serves.
+const ARTIFACT_HEADER: &str = "x-patchline-artifact";
+
+const MAX_SAID_BYTES: usize = 200;
 
 /// Tries to draw a port that no other instance was given.
 const PORT_TRIES: u32 = 64;
@@ -34,18 +46,21 @@ pub struct Started {
     pub child: Child,
 }
 
-/// Starts an instance of an arm. It inherits nothing but its log, and outlives this process.
-pub fn start(arm: &DesiredArm, port: u16, marker: &str, log: File) -> io::Result<Started> {
+/// Starts an instance of an arm, which finds its artifact by a link. It inherits nothing but its log, and outlives this
+/// process.
+pub fn start(arm: &DesiredArm, port: u16, marker: &str, link: &Path, log: File) -> io::Result<Started> {
     let mut command = Command::new(&arm.executable);
+    let link_text = link.to_string_lossy();
     command
-        .args(&arm.arguments)
+        .args(arm.arguments.iter().map(|argument| argument.replace(ARTIFACT_WORD, &link_text)))
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .envs(&arm.environment)
         .env("PORT", port.to_string())
         .env(VERSION_VARIABLE, &arm.version)
+        .env(ARTIFACT_VARIABLE, link)
         .env(MARKER_VARIABLE, marker)
-        .current_dir(arm.directory.as_deref().unwrap_or(std::path::Path::new("/")))
+        .current_dir(arm.directory.as_deref().unwrap_or(Path::new("/")))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -84,12 +99,33 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Whether the instance answers its health check with 2xx in time.
-pub async fn is_healthy(address: SocketAddr, path: &str, deadline: Duration) -> bool {
-    timeout(deadline, probe(address, path)).await.is_ok_and(|answer| answer.unwrap_or(false))
+/// What tells an instance of this version to take its artifact over.
+pub fn signal_of(signal: ReloadSignal) -> Signal {
+    match signal {
+        ReloadSignal::SigHup => Signal::HUP,
+        ReloadSignal::SigUsr1 => Signal::USR1,
+        ReloadSignal::SigUsr2 => Signal::USR2,
+    }
 }
 
-async fn probe(address: SocketAddr, path: &str) -> io::Result<bool> {
+/// What a health check came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// It answered with 2xx, in time.
+    pub is_good: bool,
+    /// The artifact that it said it serves.
+    pub serves: Option<String>,
+}
+
+/// Asks an instance how it is and what it serves.
+pub async fn check_health(address: SocketAddr, path: &str, deadline: Duration) -> Health {
+    match timeout(deadline, probe(address, path)).await {
+        Ok(Ok(health)) => health,
+        Ok(Err(_)) | Err(_) => Health::default(),
+    }
+}
+
+async fn probe(address: SocketAddr, path: &str) -> io::Result<Health> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     let connection = tokio::spawn(connection);
@@ -101,5 +137,8 @@ async fn probe(address: SocketAddr, path: &str) -> io::Result<bool> {
         .map_err(io::Error::other)?;
     let answer = sender.send_request(request).await.map_err(io::Error::other);
     connection.abort();
-    Ok(answer?.status().is_success())
+    let answer = answer?;
+    let said = answer.headers().get(ARTIFACT_HEADER).and_then(|value| value.to_str().ok());
+    let serves = said.filter(|said| said.len() <= MAX_SAID_BYTES).map(str::to_owned);
+    Ok(Health { is_good: answer.status().is_success(), serves })
 }

@@ -28,6 +28,8 @@ pub struct Wanted<'a> {
     pub instances: u32,
     /// Whether the pause after failures is over.
     pub may_start: bool,
+    /// Whether nobody has died of being converted to it.
+    pub may_convert: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,23 @@ pub struct Standing<'a> {
     pub stage: Stage,
     pub in_stage: Duration,
     pub in_flight: usize,
+    /// It was told to take another version over, and has not confirmed it.
+    pub converting: Option<Converting<'a>>,
+    /// The version that its link points at, if that is one of those wanted.
+    pub linked: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Converting<'a> {
+    pub to: &'a str,
+    pub since: Duration,
+}
+
+impl Standing<'_> {
+    /// The version that it serves, or will.
+    pub fn heads_for(&self) -> &str {
+        self.converting.map_or(self.version, |converting| converting.to)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,12 +87,32 @@ pub enum Action {
     Terminate { instance: u64 },
     /// It is not healthy for too long: SIGTERM, and another one instead.
     Replace { instance: u64 },
+    /// Take this version over and stay: its link, then the signal.
+    Apply { instance: u64, version: String },
     /// It has had its time to end: SIGKILL.
     Kill { instance: u64 },
 }
 
 pub fn plan(limits: Limits, wanted: &[Wanted<'_>], standing: &[Standing<'_>]) -> Vec<Action> {
-    let mut actions: Vec<Action> = wanted.iter().flat_map(|wanted| level(wanted, standing)).collect();
+    let levels = wanted.iter().flat_map(|wanted| level(wanted, standing));
+    let kept = upkeep(limits, wanted, standing).into_iter().chain(stays(wanted, standing));
+    one_action_each(levels.chain(kept).collect())
+}
+
+/// Who was told to take another version over, and has not, is told to stay: nobody waits for it any more.
+fn stays(wanted: &[Wanted<'_>], standing: &[Standing<'_>]) -> Vec<Action> {
+    let is_wanted = |one: &&Standing<'_>| wanted.iter().any(|wanted| wanted.version == one.version);
+    let leaves = |one: &&Standing<'_>| {
+        let link_leads_away = one.linked.is_some_and(|linked| linked != one.version);
+        one.stage.is_active() && (one.heads_for() != one.version || link_leads_away)
+    };
+    let leaving = standing.iter().filter(is_wanted).filter(leaves);
+    leaving.map(|one| Action::Apply { instance: one.instance, version: one.version.to_owned() }).collect()
+}
+
+/// What is owed to each instance by itself: to end in order what is not wanted, and to replace what is ill for too long.
+pub fn upkeep(limits: Limits, wanted: &[Wanted<'_>], standing: &[Standing<'_>]) -> Vec<Action> {
+    let mut actions = Vec::new();
     let unwanted = |one: &Standing<'_>| !wanted.iter().any(|wanted| wanted.version == one.version);
     for one in standing {
         let instance = one.instance;
@@ -81,7 +120,9 @@ pub fn plan(limits: Limits, wanted: &[Wanted<'_>], standing: &[Standing<'_>]) ->
             Stage::Starting | Stage::Healthy | Stage::Unhealthy if unwanted(one) => {
                 actions.push(Action::Drain { instance });
             }
-            Stage::Starting | Stage::Unhealthy if one.in_stage >= limits.start => {
+            Stage::Starting | Stage::Unhealthy
+                if one.in_stage >= limits.start && one.converting.is_none() =>
+            {
                 actions.push(Action::Replace { instance });
             }
             Stage::Draining if one.in_flight == 0 || one.in_stage >= limits.drain => {
@@ -97,7 +138,7 @@ pub fn plan(limits: Limits, wanted: &[Wanted<'_>], standing: &[Standing<'_>]) ->
             | Stage::Stopping { .. } => {}
         }
     }
-    one_action_each(actions)
+    actions
 }
 
 /// As many of a version as are wanted: drain what is too much, the least useful first; revive before starting.
@@ -124,7 +165,7 @@ fn level(wanted: &Wanted<'_>, standing: &[Standing<'_>]) -> Vec<Action> {
 }
 
 /// An instance gets one order at a time: the first one; the rest follows from the next look.
-fn one_action_each(actions: Vec<Action>) -> Vec<Action> {
+pub fn one_action_each(actions: Vec<Action>) -> Vec<Action> {
     let mut ordered: Vec<u64> = Vec::new();
     let is_first = |action: &Action| match action {
         Action::Start { .. } => true,
@@ -132,6 +173,7 @@ fn one_action_each(actions: Vec<Action>) -> Vec<Action> {
         | Action::Drain { instance }
         | Action::Terminate { instance }
         | Action::Replace { instance }
+        | Action::Apply { instance, .. }
         | Action::Kill { instance } => {
             let is_first = !ordered.contains(instance);
             ordered.push(*instance);
@@ -152,11 +194,19 @@ mod tests {
     };
 
     fn wanted(instances: u32) -> Wanted<'static> {
-        Wanted { version: "one", instances, may_start: true }
+        Wanted { version: "one", instances, may_start: true, may_convert: true }
     }
 
     fn standing(instance: u64, stage: Stage) -> Standing<'static> {
-        Standing { instance, version: "one", stage, in_stage: Duration::from_secs(10), in_flight: 1 }
+        Standing {
+            instance,
+            version: "one",
+            stage,
+            in_stage: Duration::from_secs(10),
+            in_flight: 1,
+            converting: None,
+            linked: Some("one"),
+        }
     }
 
     fn check(given: &[Standing<'static>], when: &[Wanted<'static>], then: &[Action]) {
@@ -191,6 +241,18 @@ mod tests {
         check(&[done], &[], &[Action::Terminate { instance: 1 }]);
         let late = Standing { in_stage: LIMITS.drain, ..draining };
         check(&[late], &[], &[Action::Terminate { instance: 1 }]);
+    }
+
+    #[test]
+    fn who_was_told_to_take_over_what_nobody_wants_any_more_is_told_to_stay() {
+        let stay = Action::Apply { instance: 1, version: "one".to_owned() };
+        let two = Converting { to: "two", since: Duration::from_secs(1) };
+        let told = Standing { converting: Some(two), ..standing(1, Stage::Healthy) };
+        check(&[told], &[wanted(1)], std::slice::from_ref(&stay));
+        let left_over = Standing { linked: Some("two"), ..standing(1, Stage::Healthy) };
+        check(&[left_over], &[wanted(1)], &[stay]);
+        // An instance that came without a link, from an earlier host, is left alone.
+        check(&[Standing { linked: None, ..standing(1, Stage::Healthy) }], &[wanted(1)], &[]);
     }
 
     #[test]

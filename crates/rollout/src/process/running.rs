@@ -7,8 +7,8 @@ use tokio::process::Child;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::process::identity::Held;
-use crate::process::instance::is_healthy;
-use crate::process::plan::{Stage, Standing};
+use crate::process::instance::{Health, check_health};
+use crate::process::plan::{Converting, Stage, Standing};
 use crate::process::saved::SavedInstance;
 use crate::process::spec::{HostSpec, InstanceState, ObservedInstance};
 use crate::process::upstream::Upstream;
@@ -17,10 +17,10 @@ use crate::process::upstream::Upstream;
 const EAGER: Duration = Duration::from_millis(50);
 
 /// What the tasks that watch an instance report. At most two each are under way, so the channel stays short.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     Ended { instance: u64 },
-    Probed { instance: u64, is_healthy: bool },
+    Probed { instance: u64, health: Health },
 }
 
 #[derive(Debug)]
@@ -31,6 +31,16 @@ pub struct Running {
     pub stage: Stage,
     pub since: Instant,
     pub was_healthy: bool,
+    /// The change of the state that it came with. It is not asked how it is before that is on disk: the next host must know
+    /// of everyone who serves.
+    pub came_with: u64,
+    /// What it said last that it serves.
+    pub said: Option<String>,
+    /// The version that its link points at, as far as this host knows.
+    pub linked: Option<String>,
+    /// It may serve another version than it was started as: what it says is believed.
+    pub may_differ: bool,
+    converting: Option<(String, Instant)>,
     failed_probes: u32,
     is_probing: bool,
     next_probe: Instant,
@@ -53,6 +63,11 @@ impl Running {
             stage: Stage::Starting,
             since: Instant::now(),
             was_healthy: false,
+            came_with: 0,
+            said: None,
+            linked: None,
+            may_differ: false,
+            converting: None,
             failed_probes: 0,
             is_probing: false,
             next_probe: Instant::now(),
@@ -99,10 +114,29 @@ impl Running {
         let deadline = Duration::from_millis(spec.health_deadline_ms);
         let events = events.clone();
         tokio::spawn(async move {
-            let is_healthy = is_healthy(address, &path, deadline).await;
+            let health = check_health(address, &path, deadline).await;
             // Nobody listens any more when the host is ending.
-            let _ = events.send(Event::Probed { instance, is_healthy });
+            let _ = events.send(Event::Probed { instance, health });
         });
+    }
+
+    /// It has been told to take a version over; it serves what it served until it says otherwise.
+    pub fn convert(&mut self, version: &str) {
+        self.converting = Some((version.to_owned(), Instant::now()));
+        self.may_differ = true;
+        self.next_probe = Instant::now();
+    }
+
+    pub fn converts_to(&self) -> Option<&str> {
+        self.converting.as_ref().map(|(version, _)| version.as_str())
+    }
+
+    /// It has said that it serves this version: from here on it counts for it.
+    pub fn serves(&mut self, version: &str, label: &str) {
+        if self.converts_to() == Some(version) {
+            self.converting = None;
+        }
+        (self.saved.version, self.saved.label) = (version.to_owned(), label.to_owned());
     }
 
     pub fn probed(&mut self, is_healthy: bool, spec: &HostSpec) {
@@ -120,7 +154,11 @@ impl Running {
                 self.enter(Stage::Unhealthy);
             }
         }
-        let pause = if self.stage == Stage::Healthy { interval } else { interval.min(EAGER) };
+        let pause = if self.stage == Stage::Healthy && self.converting.is_none() {
+            interval
+        } else {
+            interval.min(EAGER)
+        };
         self.next_probe = Instant::now() + pause;
     }
 
@@ -131,6 +169,11 @@ impl Running {
             stage: self.stage,
             in_stage: now.saturating_duration_since(self.since),
             in_flight: self.upstream.in_flight(),
+            converting: self
+                .converting
+                .as_ref()
+                .map(|(to, since)| Converting { to, since: now.saturating_duration_since(*since) }),
+            linked: self.linked.as_deref(),
         }
     }
 
@@ -144,8 +187,10 @@ impl Running {
         };
         ObservedInstance {
             pid: self.saved.identity.pid,
+            start_time: self.saved.identity.start_time,
             port: self.saved.port,
             state,
+            serves: self.said.clone(),
             used: self.saved.identity.used(),
         }
     }

@@ -85,6 +85,10 @@ impl Files {
         self.directory.join("host.log")
     }
 
+    pub fn links(&self) -> PathBuf {
+        self.directory.join("artifacts")
+    }
+
     pub fn logs(&self) -> PathBuf {
         self.directory.join("log")
     }

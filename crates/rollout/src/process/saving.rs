@@ -37,6 +37,16 @@ impl Saving {
         self.changes += 1;
     }
 
+    /// The number of the newest change.
+    pub fn newest(&self) -> u64 {
+        self.changes
+    }
+
+    /// Whether this change is on disk, or can't be put there for now and need not be waited for.
+    pub fn is_settled(&self, change: u64) -> bool {
+        self.stored >= change || self.not_before.is_some()
+    }
+
     pub fn is_stored(&self) -> bool {
         self.stored == self.changes
     }

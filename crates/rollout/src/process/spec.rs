@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use patchline_judge::arms::Latency;
+use patchline_model::service::ReloadSignal;
 use patchline_model::stage::traffic::{FlagValue, Mirrored, Traffic};
 use serde::{Deserialize, Serialize};
 
@@ -136,6 +137,9 @@ pub struct DesiredArms {
     /// Only ever grows: a lower one than the host has seen is refused.
     pub revision: u64,
     pub arms: Vec<DesiredArm>,
+    /// Instances change their version and stay; what goes wrong falls back to the first arm.
+    #[serde(default)]
+    pub in_place: bool,
     /// On whose behalf. An attempt that others have overtaken is refused: it comes from a conductor that slept while they
     /// went on. Without it, nobody's: what is brought up where nothing ran.
     #[serde(default)]
@@ -160,6 +164,12 @@ pub struct DesiredArm {
     /// What people call it; the value of the header `x-patchline-version`.
     pub label: String,
     pub executable: PathBuf,
+    /// The artifact's file, where the executable is another program that reads it.
+    #[serde(default)]
+    pub artifact: Option<PathBuf>,
+    /// What tells an instance to take its artifact over.
+    #[serde(default)]
+    pub reload_signal: ReloadSignal,
     #[serde(default)]
     pub arguments: Vec<String>,
     #[serde(default)]
@@ -180,7 +190,13 @@ pub struct DesiredArm {
 impl DesiredArms {
     /// What is desired before anybody has said.
     pub fn nothing() -> DesiredArms {
-        DesiredArms { revision: 0, arms: Vec::new(), attempt: None, traffic: Traffic::ByTurns }
+        DesiredArms {
+            revision: 0,
+            arms: Vec::new(),
+            in_place: false,
+            attempt: None,
+            traffic: Traffic::ByTurns,
+        }
     }
 
     pub fn check(&self) -> Result<(), Unfit> {
@@ -192,6 +208,8 @@ impl DesiredArms {
             format!("the shares make {sum} parts per million, not {WHOLE_PPM}")
         })?;
         fits(&self.traffic, self.arms.len())?;
+        let converts = self.arms.len() <= 2 && self.arms.iter().any(|arm| arm.instances > 0);
+        unless(!self.in_place || converts, || "a conversion is from one version to another".to_owned())?;
         self.arms.iter().try_for_each(DesiredArm::check)
     }
 }
@@ -219,6 +237,11 @@ fn fits(traffic: &Traffic, arms: usize) -> Result<(), Unfit> {
 }
 
 impl DesiredArm {
+    /// What its instances find by their links.
+    pub fn artifact(&self) -> &Path {
+        self.artifact.as_deref().unwrap_or(&self.executable)
+    }
+
     fn check(&self) -> Result<(), Unfit> {
         name("version", &self.version)?;
         let label = &self.label;
@@ -233,6 +256,7 @@ impl DesiredArm {
         })?;
         unless(self.flags.len() <= MAX_WORDS, || format!("too many flags for `{label}`"))?;
         unless(self.executable.is_absolute(), || format!("the executable of `{label}` is not absolute"))?;
+        unless(self.artifact().is_absolute(), || format!("the artifact of `{label}` is not absolute"))?;
         let directory_is_absolute = self.directory.as_ref().is_none_or(|directory| directory.is_absolute());
         unless(directory_is_absolute, || format!("the directory of `{label}` is not absolute"))?;
         let texts = self.arguments.len() + self.environment.len();
@@ -241,6 +265,7 @@ impl DesiredArm {
             .executable
             .to_str()
             .into_iter()
+            .chain(self.artifact().to_str())
             .chain(self.directory.as_ref().and_then(|path| path.to_str()));
         let mut texts =
             self.arguments.iter().chain(self.environment.values()).map(String::as_str).chain(paths);
@@ -313,8 +338,14 @@ pub struct Compared {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedInstance {
     pub pid: u32,
+    /// With the pid it is this process and no other.
+    #[serde(default)]
+    pub start_time: u64,
     pub port: u16,
     pub state: InstanceState,
+    /// The artifact that it said last that it serves.
+    #[serde(default)]
+    pub serves: Option<String>,
     /// `None` when the system did not say.
     #[serde(default)]
     pub used: Option<Used>,
@@ -416,6 +447,8 @@ mod tests {
             version: version.to_owned(),
             label: format!("{version} (one)"),
             executable: "/bin/true".into(),
+            artifact: None,
+            reload_signal: ReloadSignal::default(),
             arguments: Vec::new(),
             environment: BTreeMap::new(),
             directory: None,
@@ -427,7 +460,8 @@ mod tests {
     }
 
     fn check(arms: Vec<DesiredArm>, refused_for: Option<&str>) {
-        let desired = DesiredArms { revision: 1, arms, attempt: None, traffic: Traffic::ByTurns };
+        let desired =
+            DesiredArms { revision: 1, arms, in_place: false, attempt: None, traffic: Traffic::ByTurns };
         let bytes = serde_json::to_vec(&desired).expect("it can be written");
         match (parse_desired(&bytes), refused_for) {
             (Ok(parsed), None) => assert_eq!(parsed, desired),
@@ -454,7 +488,7 @@ mod tests {
                 .enumerate()
                 .map(|(n, share)| DesiredArm { instances, label: text.clone(), ..arm(&format!("v{n}"), *share) })
                 .collect();
-            let bytes = serde_json::to_vec(&DesiredArms { revision, arms, attempt: None, traffic: Traffic::ByTurns })?;
+            let bytes = serde_json::to_vec(&DesiredArms { revision, arms, in_place: false, traffic: Traffic::ByTurns, attempt: None })?;
             if let Ok(read) = parse_desired(&bytes) {
                 prop_assert_eq!(read.revision, revision);
                 let sum: u64 = read.arms.iter().map(|arm| u64::from(arm.share_ppm)).sum();
@@ -465,7 +499,7 @@ mod tests {
 
         #[test]
         fn a_request_with_one_byte_changed_is_read_or_refused(at in 0usize..200, byte in any::<u8>()) {
-            let desired = DesiredArms { revision: 7, arms: vec![arm("one", 900_000), arm("two", 100_000)], attempt: None, traffic: Traffic::ByTurns };
+            let desired = DesiredArms { revision: 7, arms: vec![arm("one", 900_000), arm("two", 100_000)], in_place: false, traffic: Traffic::ByTurns, attempt: None };
             let mut bytes = serde_json::to_vec(&desired)?;
             let at = at % bytes.len();
             bytes[at] = byte;

@@ -12,18 +12,20 @@ use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
 use crate::process::arm::{Arm, PROBATION};
-use crate::process::counters::Tallies;
 use crate::process::headers::told_of;
 use crate::process::identity::{Found, Held, boot_id, find_instances, marker};
-use crate::process::instance::{free_port, is_healthy, start};
+use crate::process::in_place;
+use crate::process::instance::{Health, check_health, free_port, signal_of, start};
+use crate::process::links::Links;
 use crate::process::log::{Log, append, instance_log, tidy};
+use crate::process::observe::{Given, confirmed, observed_arm};
 use crate::process::order::{Applied, Order};
 use crate::process::plan::{Action, Limits, Stage, Standing, Wanted, plan};
 use crate::process::routes::{Route, Routes};
 use crate::process::running::{Event, Running};
 use crate::process::saved::{Files, Saved, SavedInstance};
 use crate::process::saving::Saving;
-use crate::process::spec::{Compared, DesiredArm, DesiredArms, HostSpec, ObservedArm, ObservedArms};
+use crate::process::spec::{DesiredArm, DesiredArms, HostSpec, ObservedArms};
 use crate::process::strays::Strays;
 
 /// How often it looks while something is on its way, and how often else.
@@ -54,6 +56,7 @@ pub struct Supervisor {
     arms: HashMap<String, Arm>,
     running: Vec<Running>,
     strays: Strays,
+    links: Links,
     events: (UnboundedSender<Event>, UnboundedReceiver<Event>),
     is_ending: bool,
     housekeeping_due: Instant,
@@ -73,6 +76,7 @@ impl Supervisor {
             arms: HashMap::new(),
             running: Vec::new(),
             strays: Strays::default(),
+            links: Links::in_folder(host.files.links()),
             events: unbounded_channel(),
             is_ending: false,
             housekeeping_due: now + HOUSEKEEPING,
@@ -83,6 +87,7 @@ impl Supervisor {
         if !supervisor.saved.is_lost {
             supervisor.hunt_strays();
         }
+        supervisor.look_at_links();
         supervisor.probe_all().await;
         supervisor.route();
         supervisor
@@ -134,7 +139,9 @@ impl Supervisor {
         }
         let now = Instant::now();
         for running in &mut self.running {
-            running.probe_if_due(now, &self.host.spec, &self.events.0);
+            if self.saving.is_settled(running.came_with) {
+                running.probe_if_due(now, &self.host.spec, &self.events.0);
+            }
             if running.stage == Stage::Healthy && now.saturating_duration_since(running.since) >= PROBATION {
                 self.arms.get_mut(&running.saved.version).into_iter().for_each(Arm::forgive);
             }
@@ -152,10 +159,20 @@ impl Supervisor {
         let wanted: Vec<Wanted<'_>> = self
             .desired_arms()
             .iter()
-            .map(|arm| Wanted { version: &arm.version, instances: arm.instances, may_start: may_start(arm) })
+            .map(|arm| Wanted {
+                version: &arm.version,
+                instances: arm.instances,
+                may_start: may_start(arm),
+                may_convert: !self.arms.get(&arm.version).is_some_and(|known| known.is_fatal),
+            })
             .collect();
         let standing: Vec<Standing<'_>> = self.running.iter().map(|running| running.standing(now)).collect();
-        plan(Limits::of(&self.host.spec), &wanted, &standing)
+        let limits = Limits::of(&self.host.spec);
+        if self.is_in_place() {
+            in_place::plan(limits, &wanted, &standing)
+        } else {
+            plan(limits, &wanted, &standing)
+        }
     }
 
     fn act(&mut self, action: Action) {
@@ -165,6 +182,7 @@ impl Supervisor {
                 let stage = if running.was_healthy { Stage::Healthy } else { Stage::Starting };
                 running.enter(stage);
             }),
+            Action::Apply { instance, version } => self.convert(instance, &version),
             Action::Drain { instance } => self.with(instance, |running| running.enter(Stage::Draining)),
             Action::Terminate { instance } => self.terminate(instance),
             Action::Replace { instance } => {
@@ -190,7 +208,8 @@ impl Supervisor {
         let given: Vec<u16> = self.running.iter().map(|running| running.saved.port).collect();
         let started = free_port(&given).and_then(|port| {
             let log = append(&instance_log(&self.host.files.logs(), version))?;
-            start(&arm, port, &marker, log).map(|started| (port, started))
+            let link = self.links.point(instance, arm.artifact())?;
+            start(&arm, port, &marker, &link, log).map(|started| (port, started))
         });
         match started {
             Ok((port, started)) => {
@@ -201,18 +220,83 @@ impl Supervisor {
                 ));
                 let (version, label) = (arm.version, arm.label);
                 let saved = SavedInstance { instance, marker, version, label, port, identity };
-                self.running.push(Running::watch(
-                    saved,
-                    started.held,
-                    Some(started.child),
-                    self.events.0.clone(),
-                ));
+                let mut running =
+                    Running::watch(saved, started.held, Some(started.child), self.events.0.clone());
+                running.linked = Some(running.saved.version.clone());
                 self.saving.changed();
+                running.came_with = self.saving.newest();
+                self.running.push(running);
             }
             Err(error) => {
                 self.log.line(&format!("could not start an instance of {}: {error}", arm.label));
                 self.arms.get_mut(version).into_iter().for_each(|arm| arm.failed(Instant::now()));
             }
+        }
+    }
+
+    /// The link first, in one step, and the signal then: whoever reads the link after the signal finds the new artifact.
+    fn convert(&mut self, instance: u64, version: &str) {
+        let arm = self.desired_arms().iter().find(|arm| arm.version == version).cloned();
+        let Some(arm) = arm else { return };
+        let pointed = self.links.point(instance, arm.artifact());
+        let Some(running) = self.running.iter_mut().find(|running| running.saved.instance == instance) else {
+            return;
+        };
+        // Should this fail, it is as if the instance did not confirm in time.
+        running.convert(version);
+        let pid = running.saved.identity.pid;
+        match pointed {
+            Ok(_) => {
+                running.linked = Some(version.to_owned());
+                running.held.signal_alone(signal_of(arm.reload_signal));
+                self.log.line(&format!("instance {instance}, pid {pid}, is to take {} over", arm.label));
+            }
+            Err(error) => self.log.line(&format!("could not point instance {instance} elsewhere: {error}")),
+        }
+    }
+
+    /// What an instance says is believed while versions are taken over in place, and of one that was told to do so.
+    fn probed(&mut self, instance: u64, health: Health) {
+        let in_place = self.is_in_place();
+        let Some(running) = self.running.iter_mut().find(|running| running.saved.instance == instance) else {
+            return;
+        };
+        running.probed(health.is_good, &self.host.spec);
+        if !health.is_good {
+            return;
+        }
+        let is_believed = in_place || running.may_differ;
+        if let Some(arm) = health.serves.as_ref().and_then(|version| self.arms.get(version))
+            && is_believed
+        {
+            let counters = &arm.counters;
+            let before = running.saved.version.clone();
+            running.serves(&counters.version, &counters.label);
+            if before != counters.version {
+                let identity = running.saved.identity;
+                self.log.line(&format!(
+                    "instance {instance}, pid {} started at tick {}, served {before} and serves {}",
+                    identity.pid, identity.start_time, counters.version
+                ));
+                self.saving.changed();
+            }
+        }
+        running.said = health.serves;
+    }
+
+    /// What the links of instances say that this process of the host has not set itself. One whose link says something
+    /// else than what is written of it was told to change: what it serves is what it will say.
+    fn look_at_links(&mut self) {
+        let Some(desired) = &self.saved.desired else { return };
+        for running in self.running.iter_mut().filter(|running| running.linked.is_none()) {
+            let target = self.links.target(running.saved.instance);
+            let own = |arm: &&DesiredArm| arm.version == running.saved.version;
+            // Two versions may lie at one path: then the link leads nowhere else.
+            let mut arms: Vec<&DesiredArm> = desired.arms.iter().collect();
+            arms.sort_by_key(|arm| !own(arm));
+            let pointed_at = target.and_then(|path| arms.into_iter().find(|arm| arm.artifact() == path));
+            running.linked = pointed_at.map(|arm| arm.version.clone());
+            running.may_differ |= running.linked.as_ref().is_some_and(|it| *it != running.saved.version);
         }
     }
 
@@ -225,14 +309,7 @@ impl Supervisor {
 
     fn take_in(&mut self, event: Event) {
         match event {
-            Event::Probed { instance, is_healthy } => {
-                let Some(running) =
-                    self.running.iter_mut().find(|running| running.saved.instance == instance)
-                else {
-                    return;
-                };
-                running.probed(is_healthy, &self.host.spec);
-            }
+            Event::Probed { instance, health } => self.probed(instance, health),
             Event::Ended { instance } => {
                 let Some(position) =
                     self.running.iter().position(|running| running.saved.instance == instance)
@@ -241,9 +318,13 @@ impl Supervisor {
                 };
                 let ended = self.running.remove(position);
                 self.log.line(&format!("instance {instance} of {} ended", ended.saved.label));
+                if let Some(arm) = ended.converts_to().and_then(|version| self.arms.get_mut(version)) {
+                    arm.is_fatal = true;
+                }
                 if ended.stage.is_active() {
+                    // Who dies while taking a version over dies of that one.
                     self.arms
-                        .get_mut(&ended.saved.version)
+                        .get_mut(ended.converts_to().unwrap_or(&ended.saved.version))
                         .into_iter()
                         .for_each(|arm| arm.failed(Instant::now()));
                 }
@@ -292,6 +373,8 @@ impl Supervisor {
             self.saved.desired = Some(desired);
             self.saving.changed();
             self.get_to_know();
+            self.look_at_links();
+            self.arms.values_mut().for_each(|arm| arm.is_fatal = false);
             if std::mem::take(&mut self.saved.is_lost) {
                 self.adopt_marked();
             }
@@ -322,17 +405,25 @@ impl Supervisor {
                 .map(|running| Arc::clone(&running.upstream))
                 .collect()
         };
-        let route = |arm: &DesiredArm| {
-            let known = self.arms.get(&arm.version)?;
-            let counters = Arc::clone(&known.counters);
+        let arms = self.desired_arms();
+        let (shares, carriers): (Vec<u32>, Vec<u32>) = if self.is_in_place() {
+            let confirmed: Vec<u32> = arms.iter().map(|arm| confirmed(&arm.version, &self.running)).collect();
+            let given: Vec<u32> = arms.iter().map(|arm| arm.share_ppm).collect();
+            let total = arms.iter().map(|arm| arm.instances).sum();
+            (in_place::shares(&given, &confirmed, total), confirmed)
+        } else {
+            arms.iter().map(|arm| (arm.share_ppm, arm.carriers.unwrap_or(arm.instances))).unzip()
+        };
+        let routes = arms.iter().zip(shares).zip(carriers).filter_map(|((arm, share_ppm), carriers)| {
+            let counters = Arc::clone(&self.arms.get(&arm.version)?.counters);
             Some(Route {
                 counters,
-                share_ppm: arm.share_ppm,
-                carriers: arm.carriers.unwrap_or(arm.instances),
+                share_ppm,
+                carriers,
                 healthy: healthy(&arm.version),
                 flags: told_of(&arm.flags),
             })
-        };
+        });
         let by_turns = Traffic::ByTurns;
         let traffic = self
             .saved
@@ -340,7 +431,7 @@ impl Supervisor {
             .as_ref()
             .filter(|_| !self.is_ending)
             .map_or(&by_turns, |desired| &desired.traffic);
-        self.routes.set(self.desired_arms().iter().filter_map(route).collect(), traffic);
+        self.routes.set(routes.collect(), traffic);
     }
 
     fn store(&mut self) {
@@ -405,10 +496,12 @@ impl Supervisor {
     async fn probe_all(&mut self) {
         let deadline = Duration::from_millis(self.host.spec.health_deadline_ms);
         let path = self.host.spec.health_path.clone();
-        let probes = self.running.iter().map(|running| is_healthy(running.upstream.address, &path, deadline));
-        let results = join_all(probes).await;
-        for (running, is_healthy) in self.running.iter_mut().zip(results) {
-            running.probed(is_healthy, &self.host.spec);
+        let probes = self.running.iter().map(|running| async {
+            let health = check_health(running.upstream.address, &path, deadline).await;
+            (running.saved.instance, health)
+        });
+        for (instance, health) in join_all(probes).await {
+            self.probed(instance, health);
         }
     }
 
@@ -431,6 +524,7 @@ impl Supervisor {
             self.housekeeping_due = now + HOUSEKEEPING;
             self.running.iter().for_each(|running| running.upstream.prune());
             self.log.rotate();
+            self.links.keep_only(&self.running.iter().map(|running| running.saved.instance).collect());
             if let Err(error) = tidy(&self.host.files.logs()) {
                 self.log.line(&format!("could not tidy the logs: {error}"));
             }
@@ -465,47 +559,23 @@ impl Supervisor {
     }
 
     fn observed(&self) -> ObservedArms {
+        let observed_arm = |version: &String| {
+            let wanted = self.desired_arms().iter().find(|arm| arm.version == *version);
+            let given = Given {
+                wanted: wanted.map_or(0, |arm| arm.instances),
+                share_ppm: self.routes.share_ppm(version),
+            };
+            observed_arm(self.arms.get(version)?, given, &self.running)
+        };
         ObservedArms {
             epoch: self.host.epoch.clone(),
             host_pid: std::process::id(),
             listen: (self.host.spec.listen.ip(), self.saved.port.unwrap_or_default()).into(),
             revision: self.saved.desired.as_ref().map_or(0, |desired| desired.revision),
-            arms: self.order_of_versions.iter().filter_map(|version| self.observed_arm(version)).collect(),
+            arms: self.order_of_versions.iter().filter_map(observed_arm).collect(),
             unrouted: self.routes.unrouted(),
             traffic: (*self.routes.traffic()).clone(),
         }
-    }
-
-    fn observed_arm(&self, version: &str) -> Option<ObservedArm> {
-        let arm = self.arms.get(version)?;
-        let of_version = || self.running.iter().filter(|running| running.saved.version == version);
-        let count =
-            |is: &dyn Fn(&Running) -> bool| u32::try_from(of_version().filter(|one| is(one)).count()).ok();
-        let Tallies { met, compared, mirrored } = arm.counters.tallies();
-        Some(ObservedArm {
-            version: version.to_owned(),
-            label: arm.counters.label.clone(),
-            share_ppm: self.routes.share_ppm(version),
-            wanted: self
-                .desired_arms()
-                .iter()
-                .find(|arm| arm.version == version)
-                .map_or(0, |arm| arm.instances),
-            healthy: count(&Running::takes_requests)?,
-            draining: count(&|one: &Running| !one.stage.is_active())?,
-            restarts: arm.restarts,
-            instances: of_version().map(Running::observed).collect(),
-            requests: met.requests,
-            errors: met.errors,
-            latency: met.latency,
-            in_flight: arm.counters.in_flight(),
-            compared: Compared {
-                requests: compared.requests,
-                errors: compared.errors,
-                latency: compared.latency,
-            },
-            mirrored,
-        })
     }
 
     fn next_look(&self) -> Instant {
@@ -513,7 +583,7 @@ impl Supervisor {
         let is_lively = !self.saving.is_stored()
             || self.is_ending
             || !self.strays.is_empty()
-            || self.running.iter().any(|running| running.stage != Stage::Healthy)
+            || self.running.iter().any(|one| one.stage != Stage::Healthy || one.converts_to().is_some())
             || self.desired_arms().iter().any(|arm| {
                 let there =
                     self.running.iter().filter(|running| running.saved.version == arm.version).count();
@@ -521,6 +591,10 @@ impl Supervisor {
             });
         let latest = now + if is_lively { LIVELY } else { CALM };
         self.running.iter().filter_map(Running::next_probe).fold(latest, Instant::min)
+    }
+
+    fn is_in_place(&self) -> bool {
+        !self.is_ending && self.saved.desired.as_ref().is_some_and(|desired| desired.in_place)
     }
 
     /// Nothing is desired any more once the host is ending.

@@ -8,8 +8,8 @@ use patchline_model::digest::Digest;
 use patchline_model::failure::Failure;
 use patchline_model::id::JobId;
 use patchline_model::share::Share;
-use patchline_model::stage::plan::{Arm, Counts, Desired, Observed, ObservedArm, Usage};
-use patchline_model::stage::traffic::{Met, Traffic};
+use patchline_model::stage::plan::{Arm, Counts, Desired, Observed, ObservedArm, Process, Usage};
+use patchline_model::stage::traffic::Met;
 
 use crate::capability::Capability;
 use crate::process::client::{HostClient, ensure_host};
@@ -39,8 +39,13 @@ impl Processes {
     pub const NAME: &'static str = "process";
 
     /// What the host and its proxy can do.
-    pub const CAPABILITIES: &'static [Capability] =
-        &[Capability::Weights, Capability::Cohorts, Capability::Flags, Capability::Mirror];
+    pub const CAPABILITIES: &'static [Capability] = &[
+        Capability::Weights,
+        Capability::Cohorts,
+        Capability::Flags,
+        Capability::Mirror,
+        Capability::Conversion,
+    ];
 }
 
 #[async_trait]
@@ -58,7 +63,7 @@ impl Target for Processes {
         let host = ensure_host(&self.binary, &self.directory(site), &spec_of(site)).await.map_err(failed)?;
         // What is brought up where nothing ran belongs to no patch.
         let attempt = (job.patch.0 > 0).then_some(Attempt { patch: job.patch.0, number: job.attempt });
-        if !apply(&host, arms, &desired.traffic, attempt).await.map_err(failed)? {
+        if !apply(&host, arms, desired, attempt).await.map_err(failed)? {
             return host.observe().await.map(|observed| from_host(&observed)).map_err(failed);
         }
         let meets = |observed: &ObservedArms| from_host(observed).meets(desired);
@@ -112,26 +117,27 @@ impl Processes {
 async fn apply(
     host: &HostClient,
     arms: Vec<DesiredArm>,
-    traffic: &Traffic,
+    desired: &Desired,
     attempt: Option<Attempt>,
 ) -> Result<bool, HostError> {
     let mut races = 0;
     loop {
         let before = host.desired().await?;
-        if before.arms == arms && before.traffic == *traffic {
+        if before.arms == arms && before.in_place == desired.in_place && before.traffic == desired.traffic {
             // Said once more: what could not be stored before is stored now, or this fails as well.
             if before.revision > 0 {
                 host.apply(&before).await?;
             }
             return Ok(false);
         }
-        let desired = DesiredArms {
+        let asked = DesiredArms {
             revision: before.revision + 1,
             arms: arms.clone(),
+            in_place: desired.in_place,
             attempt,
-            traffic: traffic.clone(),
+            traffic: desired.traffic.clone(),
         };
-        match host.apply(&desired).await {
+        match host.apply(&asked).await {
             Err(error) if error.is_stale_revision() && races < MAX_RACES => races += 1,
             other => return other.map(|()| true),
         }
@@ -156,7 +162,9 @@ fn to_host(site: &Site, arm: &Arm) -> Result<DesiredArm, Failure> {
     Ok(DesiredArm {
         version: artifact.as_str().to_owned(),
         label: arm.version.label.chars().map(printable).take(MAX_LABEL).collect(),
-        executable: executable.clone(),
+        executable: site.run.program.as_ref().map_or_else(|| executable.clone(), PathBuf::from),
+        artifact: Some(executable.clone()),
+        reload_signal: site.run.reload_signal,
         arguments: site.run.arguments.clone(),
         environment: Default::default(),
         directory: None,
@@ -197,6 +205,12 @@ fn arm_from_host(arm: &spec::ObservedArm) -> Option<ObservedArm> {
             .filter(|one| one.state == InstanceState::Healthy)
             .map(|one| format!("127.0.0.1:{}", one.port))
             .collect(),
+        processes: arm
+            .instances
+            .iter()
+            .filter(|one| one.serves.as_ref() == Some(&arm.version) && is_there(one.state))
+            .map(|one| Process { pid: one.pid, started: one.start_time })
+            .collect(),
         usage: arm.instances.iter().filter_map(usage_from_host).collect(),
     })
 }
@@ -208,6 +222,14 @@ fn usage_from_host(one: &spec::ObservedInstance) -> Option<Usage> {
         memory_bytes: used.memory_bytes,
         cpu_millis: used.cpu_millis,
     })
+}
+
+/// Not on its way out.
+fn is_there(state: InstanceState) -> bool {
+    match state {
+        InstanceState::Starting | InstanceState::Healthy | InstanceState::Unhealthy => true,
+        InstanceState::Draining | InstanceState::Stopping => false,
+    }
 }
 
 /// Whether something runs there, or should: a machine that was shut down has ended its instances and still owes them.

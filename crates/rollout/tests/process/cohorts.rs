@@ -160,6 +160,7 @@ async fn a_cohort_without_two_versions_is_refused() {
     let desired = patchline_rollout::process::spec::DesiredArms {
         revision: 1,
         arms: vec![arm("v1", 1, 1_000_000)],
+        in_place: false,
         attempt: None,
         traffic: by_session(None),
     };

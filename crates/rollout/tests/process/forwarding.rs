@@ -108,7 +108,7 @@ async fn an_instance_gets_a_clean_environment() {
     for (name, value) in expected {
         assert!(answer.trouble.contains(&format!("({name:?}, {value:?})")), "{name} in {}", answer.trouble);
     }
-    assert_eq!(answer.trouble.matches("(\"").count(), 5, "and its marker: {}", answer.trouble);
+    assert_eq!(answer.trouble.matches("(\"").count(), 6, "its artifact and its marker: {}", answer.trouble);
     setting.stop().await;
 }
 

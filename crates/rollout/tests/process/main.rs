@@ -1,6 +1,7 @@
 //! A host with real processes and real connections: shifting, failing, recovering, ending.
 
 mod cohorts;
+mod converting;
 mod ending;
 mod forwarding;
 mod load;

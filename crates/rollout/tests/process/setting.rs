@@ -58,7 +58,26 @@ impl Setting {
 
     pub async fn apply_with(&mut self, arms: &[DesiredArm], traffic: Traffic) {
         self.revision += 1;
-        let desired = DesiredArms { revision: self.revision, arms: arms.to_vec(), attempt: None, traffic };
+        let desired = DesiredArms {
+            revision: self.revision,
+            arms: arms.to_vec(),
+            in_place: false,
+            attempt: None,
+            traffic,
+        };
+        self.client.apply(&desired).await.expect("it is accepted");
+    }
+
+    /// The same, with instances that are converted and stay.
+    pub async fn apply_in_place(&mut self, arms: &[DesiredArm]) {
+        self.revision += 1;
+        let desired = DesiredArms {
+            revision: self.revision,
+            arms: arms.to_vec(),
+            in_place: true,
+            attempt: None,
+            traffic: Traffic::ByTurns,
+        };
         self.client.apply(&desired).await.expect("it is accepted");
     }
 
@@ -130,6 +149,8 @@ pub fn arm_with(label: &str, instances: u32, share_ppm: u32, environment: &[(&st
         version: format!("sha256:{label}"),
         label: label.to_owned(),
         executable: example("instance"),
+        artifact: None,
+        reload_signal: Default::default(),
         arguments: Vec::new(),
         environment: environment
             .iter()

@@ -31,6 +31,8 @@ fn site(versions: &[&Version]) -> Site {
     let run = Run {
         environment: "test".parse().expect("a name"),
         target: "process".to_owned(),
+        program: None,
+        reload_signal: Default::default(),
         arguments: Vec::new(),
         health: "/healthz".to_owned(),
         port: 0,
@@ -69,8 +71,11 @@ async fn the_world_is_made_to_match_and_read_back() {
     assert!(!target.directory(&site).exists(), "to look is not to touch");
     target.stop(&site).await.expect("there is nothing to stop");
 
-    let desired =
-        Desired { arms: vec![arm(&stable, 900_000), arm(&canary, 100_000)], traffic: Traffic::ByTurns };
+    let desired = Desired {
+        arms: vec![arm(&stable, 900_000), arm(&canary, 100_000)],
+        in_place: false,
+        traffic: Traffic::ByTurns,
+    };
     let matched = async {
         loop {
             let observed = target.reconcile(job(), &site, &desired).await.expect("it can be done");
@@ -84,7 +89,8 @@ async fn the_world_is_made_to_match_and_read_back() {
     assert_eq!(target.observe(&site).await, Ok(Some(observed.clone())));
     assert_eq!(target.reconcile(job(), &site, &desired).await, Ok(observed), "asking twice is asking once");
 
-    let rolled_back = Desired { arms: vec![arm(&stable, 1_000_000)], traffic: Traffic::ByTurns };
+    let rolled_back =
+        Desired { arms: vec![arm(&stable, 1_000_000)], in_place: false, traffic: Traffic::ByTurns };
     let at_once = target.reconcile(job(), &site, &rolled_back).await.expect("it can be done");
     assert!(at_once.arm(&canary.artifact).is_none_or(|arm| arm.share == Share::NONE), "{at_once:?}");
     let alone = async {
@@ -128,7 +134,7 @@ async fn what_was_wanted_before_a_shutdown_comes_back_with_a_look() {
     let target = Processes { binary: host_binary(), hosts: hosts.path().to_owned() };
     let stable = version("stable");
     let site = site(&[&stable]);
-    let desired = Desired { arms: vec![arm(&stable, 1_000_000)], traffic: Traffic::ByTurns };
+    let desired = Desired { arms: vec![arm(&stable, 1_000_000)], in_place: false, traffic: Traffic::ByTurns };
     let matches = |observed: &Option<Observed>| observed.as_ref().is_some_and(|there| there.meets(&desired));
     let ready = async { while !matches(&target.reconcile(job(), &site, &desired).await.ok()) {} };
     tokio::time::timeout(LONG, ready).await.expect("it starts");
@@ -162,9 +168,16 @@ async fn a_conductor_that_slept_can_not_give_a_share_back() {
     let (stable, canary) = (version("stable"), version("canary"));
     let site = site(&[&stable, &canary]);
     let at = |attempt| JobId { attempt, ..job() };
-    let watching =
-        Desired { arms: vec![arm(&stable, 750_000), arm(&canary, 250_000)], traffic: Traffic::ByTurns };
-    let back = Desired { arms: vec![arm(&stable, 1_000_000), arm(&canary, 0)], traffic: Traffic::ByTurns };
+    let watching = Desired {
+        arms: vec![arm(&stable, 750_000), arm(&canary, 250_000)],
+        in_place: false,
+        traffic: Traffic::ByTurns,
+    };
+    let back = Desired {
+        arms: vec![arm(&stable, 1_000_000), arm(&canary, 0)],
+        in_place: false,
+        traffic: Traffic::ByTurns,
+    };
     target.reconcile(at(7), &site, &watching).await.expect("it can be done");
     let taken = target.reconcile(at(9), &site, &back).await.expect("it can be done");
     target.reconcile(at(8), &site, &watching).await.expect_err("it was overtaken");
@@ -173,7 +186,7 @@ async fn a_conductor_that_slept_can_not_give_a_share_back() {
     assert_eq!((share(&taken), share(&there)), (Some(Share::NONE), Some(Share::NONE)));
     // It sleeps through another patch's rollout, and through a kill of the host: its last order is as old as the others.
     let of_another = JobId { patch: PatchId(2), ..at(1) };
-    let alone = Desired { arms: vec![arm(&stable, 1_000_000)] };
+    let alone = Desired { arms: vec![arm(&stable, 1_000_000)], in_place: false, traffic: Traffic::ByTurns };
     target.reconcile(of_another, &site, &alone).await.expect("it can be done");
     kill(host_pid(&target, &site).await, Signal::KILL);
     target.reconcile(at(9), &site, &back).await.expect_err("another patch has followed");
@@ -188,7 +201,7 @@ async fn a_version_without_an_executable_is_refused_before_anything_moves() {
     let hosts = tempfile::tempdir().expect("a directory");
     let target = Processes { binary: host_binary(), hosts: hosts.path().to_owned() };
     let stable = version("stable");
-    let desired = Desired { arms: vec![arm(&stable, 1_000_000)], traffic: Traffic::ByTurns };
+    let desired = Desired { arms: vec![arm(&stable, 1_000_000)], in_place: false, traffic: Traffic::ByTurns };
     let failure = target.reconcile(job(), &site(&[]), &desired).await.expect_err("it cannot run");
     assert_eq!(failure.kind, FailureKind::Permanent);
     assert!(!target.directory(&site(&[])).exists());

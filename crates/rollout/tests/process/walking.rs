@@ -85,7 +85,7 @@ impl Walk {
             carriers: INSTANCES,
             flags: Vec::new(),
         };
-        let alone = Desired { arms: vec![arm], traffic: Traffic::ByTurns };
+        let alone = Desired { arms: vec![arm], in_place: false, traffic: Traffic::ByTurns };
         let up = async {
             loop {
                 let observed = walk.reconcile(&alone).await;
@@ -157,6 +157,8 @@ fn service(plan: Plan) -> Service {
         run: Some(Run {
             environment: "test".parse().expect("a name"),
             target: "process".to_owned(),
+            program: None,
+            reload_signal: Default::default(),
             arguments: Vec::new(),
             health: "/healthz".to_owned(),
             port: 0,

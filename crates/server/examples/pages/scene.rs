@@ -436,6 +436,8 @@ pub fn service_of(name: &str, tier: u8) -> Service {
         run: Some(Run {
             environment: "production".parse().expect("a plain name"),
             target: "process".to_owned(),
+            program: None,
+            reload_signal: Default::default(),
             arguments: Vec::new(),
             health: "/healthz".to_owned(),
             port: 0,

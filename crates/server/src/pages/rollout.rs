@@ -206,7 +206,7 @@ fn told_apart(plan: &Plan) -> Option<String> {
         Strategy::Shadow(shadow) => {
             Some(format!("nobody while {} of the requests are mirrored", shadow.mirror.share))
         }
-        Strategy::Rolling(_) | Strategy::BlueGreen(_) => None,
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Hot(_) => None,
     }
 }
 

@@ -174,7 +174,7 @@ impl Gathering {
         }
         match fact {
             Event::Started { .. } | Event::StepPrepared { .. } | Event::OldRetired => {}
-            Event::StableReturned { .. } | Event::SmokeBegun { .. } => {}
+            Event::StableReturned { .. } | Event::Confirmed { .. } | Event::SmokeBegun { .. } => {}
             Event::SmokePassed { .. } => self.mark(second, Mood::Good, "smoke test"),
             Event::SmokeFailed { .. } => self.mark(second, Mood::Bad, "smoke test"),
             Event::StepEntered { step } => {

@@ -25,6 +25,7 @@ pub fn steps(plan: &Plan) -> usize {
         Strategy::Shadow(_) => 1,
         Strategy::BlueGreen(_) => 2,
         Strategy::Rolling(rolling) => plan.instances.div_ceil(rolling.batch).saturating_sub(1).max(1),
+        Strategy::Hot(hot) => plan.instances.div_ceil(hot.batch) - 1,
     };
     usize::try_from(count).unwrap_or(usize::MAX)
 }
@@ -47,6 +48,12 @@ pub fn promised(plan: &Plan, step: usize) -> Option<Promised> {
             }
             _ => None,
         },
+        // The share comes with each conversion, while the batch is made ready.
+        Strategy::Hot(hot) => {
+            let converted = (u32::try_from(step).ok()? + 1) * hot.batch;
+            let share = rounded_up(converted, plan.instances);
+            (step < steps(plan)).then_some(Promised { filling: share, share, bake: hot.bake, gate: false })
+        }
         Strategy::Rolling(rolling) => {
             let before = u32::try_from(step).ok()? * rolling.batch;
             let new = before + rolling.batch;
@@ -61,9 +68,11 @@ pub fn promised(plan: &Plan, step: usize) -> Option<Promised> {
 pub fn whole(plan: &Plan) -> u32 {
     match &plan.strategy {
         Strategy::Rolling(rolling) => plan.instances - rolling.max_unavailable,
-        Strategy::Canary(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) | Strategy::Shadow(_) => {
-            plan.instances
-        }
+        Strategy::Canary(_)
+        | Strategy::BlueGreen(_)
+        | Strategy::Flag(_)
+        | Strategy::Shadow(_)
+        | Strategy::Hot(_) => plan.instances,
     }
 }
 
@@ -76,7 +85,8 @@ pub fn carry(plan: &Plan, instances: u32, share: Share) -> bool {
 /// Whether the plan sizes the new version by its share from the first step on. A canary is as large as the plan says.
 pub fn sizes_the_new(plan: &Plan) -> bool {
     match &plan.strategy {
-        Strategy::Canary(_) | Strategy::Shadow(_) => false,
+        // Where instances are converted, the target sees to it, and the watch at what it does.
+        Strategy::Canary(_) | Strategy::Shadow(_) | Strategy::Hot(_) => false,
         Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => true,
     }
 }
@@ -90,11 +100,15 @@ pub fn is_led(plan: &Plan, phase: &Phase, traffic: &Traffic) -> bool {
     let cohort = match &plan.strategy {
         Strategy::Canary(canary) => canary.cohort.as_ref(),
         Strategy::Flag(flag) => Some(&flag.cohort),
-        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Shadow(_) => None,
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Hot(_) | Strategy::Shadow(_) => None,
     };
     let mirror = match &plan.strategy {
         Strategy::Shadow(shadow) => Some(&shadow.mirror),
-        Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => None,
+        Strategy::Canary(_)
+        | Strategy::Rolling(_)
+        | Strategy::BlueGreen(_)
+        | Strategy::Hot(_)
+        | Strategy::Flag(_) => None,
     };
     match (phase, traffic) {
         (Phase::Watching { .. } | Phase::Growing, Traffic::ByKey { cohort: asked, others }) => {

@@ -15,6 +15,7 @@ use patchline_model::time::Seconds;
 use crate::breach::{Breach, hold};
 use crate::invariants::bound::standing;
 use crate::invariants::paper::is_shown;
+use crate::invariants::place;
 use crate::invariants::road::{self, Promised};
 use crate::invariants::seen::Seen;
 
@@ -33,6 +34,7 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             event,
             Event::ShareTaken
                 | Event::StableReturned { .. }
+                | Event::Confirmed { .. }
                 | Event::Counted { .. }
                 | Event::RolledBack
                 | Event::Paged { .. }
@@ -57,6 +59,7 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
         }
         Event::StepPrepared { step } => {
             let from = match &before.phase {
+                Phase::Preparing => *step == 0 && is_hot(seen) && met() && place::all_said(seen),
                 Phase::Watching { step: left } => left + 1 == *step && may_leave(seen, *left)?,
                 _ => false,
             };
@@ -130,9 +133,16 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             let paused = before.phase == Phase::Baking && before.paused.is_some();
             says(!paused, "nothing goes forward while paused")
         }
-        Event::OldRetired => says(
-            before.phase == Phase::Switching && met(),
-            "the old version goes after the switch is confirmed",
+        Event::OldRetired => {
+            says(
+                before.phase == Phase::Switching && met(),
+                "the old version goes after the switch is confirmed",
+            )?;
+            place::stayed(seen)
+        }
+        Event::Confirmed { artifact, processes, .. } => says(
+            place::is_its_word(seen, artifact, processes),
+            "only an instance's own word confirms a conversion",
         ),
         Event::Recalled { .. } => says(
             *standing(&before.phase) == Phase::Promoted,
@@ -193,6 +203,11 @@ fn takes_back(event: &patchline_model::event::Event) -> bool {
     matches!(event.fact, Fact::Rollout(Event::RollbackDecided { .. } | Event::Halted { .. }))
 }
 
+fn is_hot(seen: Seen<'_>) -> bool {
+    let plan = seen.before.rollout.plan.as_ref();
+    plan.is_some_and(|plan| matches!(plan.strategy, Strategy::Hot(_)))
+}
+
 fn started(seen: Seen<'_>) -> Result<(), Breach> {
     let (patch, planned) = (seen.before, seen.planned);
     let says = |holds: bool, invariant: &'static str| {
@@ -238,9 +253,14 @@ fn may_leave(seen: Seen<'_>, step: usize) -> Result<bool, Breach> {
         Some(Strategy::BlueGreen(blue_green)) => {
             step > 0 || blue_green.smoke.is_none() || seen.before.rollout.smoke == SmokeTest::Passed
         }
-        Some(Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::Flag(_) | Strategy::Shadow(_)) | None => {
-            true
-        }
+        Some(
+            Strategy::Canary(_)
+            | Strategy::Rolling(_)
+            | Strategy::Flag(_)
+            | Strategy::Shadow(_)
+            | Strategy::Hot(_),
+        )
+        | None => true,
     };
     hold(tried, "no user meets what its smoke test has not passed", seen.patch(), || format!("step {step}"))?;
     let open = !gated || gate == Gate::Opened;
@@ -257,7 +277,7 @@ fn last_bake(plan: &Plan) -> Option<Seconds> {
         Strategy::Canary(canary) => canary.end.as_ref().map(|end| end.bake),
         Strategy::Flag(flag) => flag.end.as_ref().map(|end| end.bake),
         Strategy::Shadow(shadow) => Some(shadow.end.bake),
-        Strategy::Rolling(_) | Strategy::BlueGreen(_) => None,
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Hot(_) => None,
     }
 }
 
