@@ -245,8 +245,7 @@ impl Target {
             there.instances = there.instances.min(wanted.map_or(0, |arm| arm.instances));
             there.healthy = there.healthy.min(there.instances);
         }
-        let is_desired = |version: &Version| desired.arms.iter().any(|arm| arm.version == *version);
-        self.running.retain(|_, there| there.instances > 0 || is_desired(&there.version));
+        self.running.retain(|_, there| there.instances > 0);
     }
 
     /// Converts processes; the shares follow what they have confirmed, both ways.
