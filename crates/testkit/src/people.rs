@@ -61,6 +61,10 @@ pub fn look_after(patch: &Patch) -> Option<Command> {
     if patch.rollout.paused.is_none() && waits_at_gate(patch) {
         return Some(Command { by, ask: Ask::Rollout(rollout::Command::Resume) });
     }
+    if is_forced_in_vain(patch) {
+        let ask = rollout::Command::RollbackWithLoss { reason: "it gets nowhere".to_owned() };
+        return Some(Command { by, ask: Ask::Rollout(ask) });
+    }
     if patch.rollout.paused.is_none() && !is_halted(&patch.rollout) {
         return None;
     }
@@ -73,6 +77,11 @@ pub fn look_after(patch: &Patch) -> Option<Command> {
     Some(Command { by, ask: Ask::Rollout(ask) })
 }
 
+/// A person sent it forward, and it goes no further: the page calls for a person's second word.
+fn is_forced_in_vain(patch: &Patch) -> bool {
+    patch.rollout.forced && patch.rollout.paged && patch.rollout.phase.can_go_back()
+}
+
 /// Whether the patch may rightly stand still until a person acts.
 pub fn waits_for_person(patch: &Patch) -> bool {
     let asks =
@@ -80,5 +89,9 @@ pub fn waits_for_person(patch: &Patch) -> bool {
     let considered = patch.approve.considered == patch.approve.approvals.len();
     let approval = patch.stage() == Stage::Approve && asks && considered;
     !patch.has_ended()
-        && (approval || patch.rollout.paused.is_some() || waits_at_gate(patch) || is_halted(&patch.rollout))
+        && (approval
+            || patch.rollout.paused.is_some()
+            || waits_at_gate(patch)
+            || is_halted(&patch.rollout)
+            || is_forced_in_vain(patch))
 }

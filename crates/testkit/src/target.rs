@@ -227,7 +227,7 @@ impl Target {
             _ => None,
         };
         for there in self.running.values_mut() {
-            let wanted = desired.arms.iter().find(|arm| arm.version == there.version);
+            let wanted = desired.arms.iter().find(|arm| arm.version.artifact == there.version.artifact);
             there.share = wanted.map_or(Share::NONE, |arm| arm.share);
             let shared = desired.arms.len() > 1 && there.share != Share::NONE;
             if shared && self.fault == Some(Fault::TargetGivesTooMuch) {
@@ -241,7 +241,7 @@ impl Target {
 
     fn shrink(&mut self, desired: &Desired) {
         for there in self.running.values_mut() {
-            let wanted = desired.arms.iter().find(|arm| arm.version == there.version);
+            let wanted = desired.arms.iter().find(|arm| arm.version.artifact == there.version.artifact);
             there.instances = there.instances.min(wanted.map_or(0, |arm| arm.instances));
             there.healthy = there.healthy.min(there.instances);
         }
@@ -252,6 +252,10 @@ impl Target {
     fn convert(&mut self, chance: &mut Chance, calm: bool, desired: &Desired) {
         for arm in &desired.arms {
             let fresh = Running::none(arm.version.clone());
+            let is_new = !self.running.contains_key(&arm.version.artifact);
+            if is_new && self.served.contains_key(&arm.version.artifact) {
+                *self.returns.entry(arm.version.artifact.clone()).or_default() += 1;
+            }
             self.running.entry(arm.version.artifact.clone()).or_insert(fresh);
         }
         let wanted: Vec<(Digest, u32)> =
@@ -268,8 +272,9 @@ impl Target {
             self.running.entry(arm.version.artifact.clone()).and_modify(|there| there.share = share);
         }
         for there in self.running.values_mut() {
-            let is_first = desired.arms.first().is_some_and(|arm| arm.version == there.version);
-            let is_desired = desired.arms.iter().any(|arm| arm.version == there.version);
+            let is_first =
+                desired.arms.first().is_some_and(|arm| arm.version.artifact == there.version.artifact);
+            let is_desired = desired.arms.iter().any(|arm| arm.version.artifact == there.version.artifact);
             there.share = if is_first { rest } else { there.share };
             there.share = if is_desired { there.share } else { Share::NONE };
             let instances = confirmed(&there.version.artifact);

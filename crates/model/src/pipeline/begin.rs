@@ -29,7 +29,9 @@ pub fn begin(
         return Err(Rejection::Nonsense("the patch's artifact runs already".to_owned()));
     }
     if course(&run.plan).stations.is_empty() {
-        return Err(Rejection::Nonsense("the plan leaves nothing to compare the new version with".to_owned()));
+        return Err(Rejection::Nonsense(
+            "the plan leaves nothing to compare the new version with".to_owned(),
+        ));
     }
     let footing = Footing {
         over: cx.board.runs.get(&lock).copied(),

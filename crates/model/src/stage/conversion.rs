@@ -19,8 +19,8 @@ pub fn at_first(state: &State, observed: &Observed) -> Vec<Event> {
     confirmed.into_iter().collect()
 }
 
-/// Who serves another version than when it was last seen. On the way back, and at the end, this takes in who had to be
-/// started in place of another one as well.
+/// Who serves another version than when it was last seen. On the way back, at the end, and once a person has sent it
+/// forward in spite of this, it takes in who had to be started in place of another one as well.
 pub fn since(state: &State, observed: &Observed) -> Vec<Event> {
     let takes_strangers = match &state.phase {
         Phase::RollingBack | Phase::Retiring | Phase::Finishing => true,
@@ -28,8 +28,11 @@ pub fn since(state: &State, observed: &Observed) -> Vec<Event> {
         | Phase::Watching { .. }
         | Phase::Growing
         | Phase::Baking
-        | Phase::Switching => false,
-        Phase::Idle | Phase::Preparing | Phase::Promoted | Phase::RolledBack => return Vec::new(),
+        | Phase::Switching
+        | Phase::Halted { .. } => state.forced,
+        Phase::Idle | Phase::Preparing | Phase::Promoted | Phase::Recalling | Phase::RolledBack => {
+            return Vec::new();
+        }
     };
     let mut room = MOST_PROCESSES.saturating_sub(state.processes.len());
     let mut events = Vec::new();
@@ -47,8 +50,12 @@ pub fn since(state: &State, observed: &Observed) -> Vec<Event> {
     events
 }
 
-/// Why a version is taken back whose conversion was none: an instance is another process than before.
+/// Why a version is taken back whose conversion was none: an instance is another process than before. Whom a person sent
+/// forward in spite of such a thing is not asked again.
 pub fn stranger(state: &State, observed: &Observed) -> Option<String> {
+    if state.forced {
+        return None;
+    }
     let (_, process) = said(state, observed).find(|(_, process)| served(state, *process).is_none())?;
     Some(format!("an instance did not stay: {process} was not there before the first one was converted"))
 }

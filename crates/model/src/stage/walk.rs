@@ -12,7 +12,6 @@ use crate::stage::halt;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Observed, Plan};
 use crate::stage::rollout::{Cause, Command, Event, Gate, Job, Judgement, Outcome, SmokeTest, State};
-use crate::strategy::course::course;
 
 /// Failed tries in a row after which a person is called.
 const PAGE_AFTER: u32 = 5;

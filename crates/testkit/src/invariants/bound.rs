@@ -67,8 +67,14 @@ pub fn check(seen: Seen<'_>, event: &Walked, truth: Truth) -> Result<(), Breach>
         says(holds, "the share of what can't be undone never shrinks by itself")?;
     }
     if matches!(before.phase, Phase::Halted { .. }) {
-        let stands =
-            matches!(event, Walked::Looked { .. } | Walked::Paged { .. } | Walked::LossAccepted { .. });
+        // An instance that was told before the halt may take the version over after it, and that is seen.
+        let stands = matches!(
+            event,
+            Walked::Looked { .. }
+                | Walked::Confirmed { .. }
+                | Walked::Paged { .. }
+                | Walked::LossAccepted { .. }
+        );
         says(stands || by_person, "a halt stands until a person decides")?;
         let same = before.desired() == after.desired();
         says(!stands || same, "what has halted asks for exactly what it asked for before")?;

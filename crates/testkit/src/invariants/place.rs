@@ -46,7 +46,8 @@ pub fn is_its_word(seen: Seen<'_>, artifact: &Digest, processes: &[Process]) -> 
 pub fn stayed(seen: Seen<'_>) -> Result<(), Breach> {
     let state = &seen.before.rollout;
     let (Some(plan), Some(new)) = (&state.plan, &state.new) else { return Ok(()) };
-    if !matches!(plan.strategy, Strategy::Hot(_)) {
+    // Whom a person sent forward in spite of a stranger ends with strangers.
+    if !matches!(plan.strategy, Strategy::Hot(_)) || state.forced {
         return Ok(());
     }
     let observed = seen.observed().and_then(|observed| observed.arm(&new.artifact));
