@@ -33,5 +33,10 @@ fn tick(number: u32) -> Tick {
         let latency = Latency::from(counts.collect::<Vec<_>>());
         Arm { requests: latency.total(), errors: u64::from(number.is_multiple_of(3)), latency }
     };
-    Tick { canary: Some(arm(100, 0)), baseline: Some(arm(900, 3)), planned_share: Some(0.1) }
+    Tick {
+        canary: Some(arm(100, 0)),
+        baseline: Some(arm(900, 3)),
+        planned_share: Some(0.1),
+        ..Tick::default()
+    }
 }

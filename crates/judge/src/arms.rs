@@ -1,6 +1,11 @@
 //! Counts of two arms in a tick, where missing is a value of its own and says nothing either way.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use crate::gauge::Gauges;
+use crate::incidents::BothIncidents;
 
 /// Number of latency buckets; the last one also holds everything slower than its edge (about 210 s).
 pub const BUCKETS: u16 = 177;
@@ -23,6 +28,13 @@ pub struct Tick {
     /// The canary's share of the requests by the plan, between 0 and 1, where the split is to be watched too.
     #[serde(default)]
     pub planned_share: Option<f64>,
+    /// Restarts, crashes and the like, where they are watched ([`crate::judge::Settings::incidents`]).
+    #[serde(default)]
+    pub incidents: Option<BothIncidents>,
+    /// Memory, processor time and the like by name and instance, where they are watched
+    /// ([`crate::judge::Settings::gauges`]).
+    #[serde(default)]
+    pub gauges: BTreeMap<String, Gauges>,
 }
 
 /// How many instances serve each arm. It says how much of an arm's traffic a single pause can hit.

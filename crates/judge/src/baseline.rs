@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clumping::{CAUTION_OF_ERRORS, Clumping, Dispersion, Sample};
+use crate::clumping::{
+    CAUTION_OF_CLUSTERS, CAUTION_OF_ERRORS, Clumping, Dispersion, STRETCH_OF_ERRORS, Sample,
+};
+use crate::errors::Clusters;
 
 /// Requests that the recent past should hold before it is compared with the long one.
 const RECENT_REQUESTS: u64 = 3000;
@@ -16,11 +19,18 @@ const RECENT_LOOKS: usize = 64;
 const PRIOR_REQUESTS: f64 = 500.0;
 const PRIOR_RATE: f64 = 0.001;
 
+/// Errors beyond the first that a look is trusted to have had singly before any error of the baseline is seen, and the
+/// looks with errors that add one.
+const UNSEEN: f64 = 0.1;
+const LOOKS_OF_ONE: f64 = 4.0;
+
 /// The baseline's own record, history before the rollout included.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     requests: f64,
     events: f64,
+    /// Looks with errors so far, incidents included.
+    looks_with_events: f64,
     recent: VecDeque<(u64, u64)>,
     dispersion: Dispersion,
 }
@@ -29,8 +39,8 @@ impl Default for Record {
     /// Errors that come together come within a look: retries take less than a second. Errors over many looks are an
     /// incident of all instances, which the comparison of the arms cancels and the index must not count.
     fn default() -> Self {
-        let (requests, events, recent) = (0.0, 0.0, VecDeque::new());
-        Record { requests, events, recent, dispersion: Dispersion::new(1) }
+        let (requests, events, looks_with_events, recent) = (0.0, 0.0, 0.0, VecDeque::new());
+        Record { requests, events, looks_with_events, recent, dispersion: Dispersion::new(1) }
     }
 }
 
@@ -43,6 +53,9 @@ impl Record {
         let odd = self.is_odd(requests, events);
         let rate = events as f64 / requests as f64;
         self.dispersion.add(Sample { requests: requests as f64, sum: events as f64, variance: rate });
+        if events > 0 {
+            self.looks_with_events += 1.0;
+        }
         if !odd {
             self.requests += requests as f64;
             self.events += events as f64;
@@ -65,6 +78,15 @@ impl Record {
     /// How clumped the events are. Independent ones are taken for a Poisson stream, whose variance is its mean.
     pub fn clumping(&self) -> Clumping {
         self.dispersion.clumping(CAUTION_OF_ERRORS)
+    }
+
+    /// How many of a look's errors may be of one cluster, as far as the baseline has shown it.
+    pub fn clusters(&self) -> Clusters {
+        let index = self.dispersion.clumping(CAUTION_OF_CLUSTERS).index();
+        Clusters {
+            size: 1.0 + STRETCH_OF_ERRORS * (index - 1.0),
+            known: UNSEEN + self.looks_with_events / LOOKS_OF_ONE,
+        }
     }
 
     /// Whether a look at the baseline does not fit the rate known before: an incident, or its end.

@@ -6,26 +6,23 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::clumping::{Clumping, STRETCH_OF_ERRORS};
+use crate::endgame::Ways;
 use crate::evidence::Wealth;
 
-/// Odds ratios that the guard bets on besides the margin, with their shares of the money. The margin has the rest. At a
-/// base rate of 0.1 % a fault of two points is an odds ratio of 21; larger ones are found within some errors anyway.
-const ODDS: [(f64, f64); 10] = [
-    (1.5, 0.02),
-    (2.0, 0.02),
-    (3.0, 0.03),
-    (5.0, 0.03),
-    (9.0, 0.04),
-    (16.0, 0.12),
-    (30.0, 0.08),
-    (60.0, 0.03),
-    (150.0, 0.03),
-    (400.0, 0.03),
-];
+/// Multiples of the margin that the guard bets on, with their shares of the money. A share `s` costs `-ln s` nats of
+/// evidence, which is the same part of the requests needed whatever the effect is, so an even spread is fair. The one
+/// at four margins has more, since there a single error says two nats and the last one overshoots.
+const MARGINS: [(f64, f64); 2] = [(1.0, 0.25), (4.0, 0.38)];
 
-/// The share on the margin that the user cares about.
-const SHARE_OF_MARGIN: f64 = 0.57;
+/// Odds ratios that it bets on besides, whatever the base rate is. The one is money that is not bet at all: a reserve
+/// against what the bets take for independent and is not.
+const ODDS: [(f64, f64); 6] =
+    [(1.0, 0.25), (1.6, 0.01), (2.5, 0.03), (8.0, 0.02), (60.0, 0.03), (300.0, 0.03)];
+
+const BETS: usize = MARGINS.len() + ODDS.len();
+
+/// Below this part of the limit, in nats, no way in which the errors of a look may fall is worth an endgame.
+const FAR_FROM_LIMIT: f64 = -3.0;
 
 /// Terms summed on each side of the largest one; what lies beyond is bounded from above, so the test stays valid.
 const MOST_TERMS: u32 = 4096;
@@ -59,35 +56,89 @@ impl Table {
         }
         self.canary_events as f64 * log_odds - log_moment(self.canary, self.baseline, events, log_odds)
     }
+
+    /// As [`Table::log_e`], where what comes after an arm's first event may be of the same cluster as it. Never more than
+    /// `log_e`, so its mean too is at most one; and where all events of an arm are one cluster, it says what one says.
+    fn log_e_of_clusters(&self, log_odds: f64, clusters: Clusters) -> f64 {
+        let log_e = self.log_e(log_odds);
+        if log_e == 0.0 {
+            return log_e;
+        }
+        let events = (self.canary_events + self.baseline_events) as f64;
+        let log_moment = self.canary_events as f64 * log_odds - log_e;
+        let canary = clusters.of(self.canary_events);
+        let all = canary + clusters.of(self.baseline_events);
+        log_e.min(canary * log_odds - all / events * log_moment)
+    }
 }
 
-/// The guard on errors: most of the money on the margin that matters, the rest on a grid of odds ratios.
+/// How an arm's errors of a look may hang together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clusters {
+    /// How many errors after the first count as one.
+    pub size: f64,
+    /// How many a look is trusted to have singly; beyond that they count by their logarithm. It grows with what was seen.
+    pub known: f64,
+}
+
+impl Clusters {
+    /// How many errors so many count as: all of them if they are known to come singly, one and a little if nothing is known.
+    fn of(self, events: u64) -> f64 {
+        match events {
+            0 => 0.0,
+            _ => 1.0 + self.known * ((events - 1) as f64 / (self.known * self.size)).ln_1p(),
+        }
+    }
+}
+
+/// The guard on errors: most of the money on multiples of the margin that matters, the rest on a grid of odds ratios.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErrorGuard {
     wealth: Wealth,
     margin: f64,
+    /// The log of the evidence that suffices.
+    limit: f64,
 }
 
 impl ErrorGuard {
-    /// A guard for an error rate that is higher by `margin`, in absolute terms.
-    pub fn new(margin: f64) -> ErrorGuard {
-        let shares: Vec<f64> = ODDS.iter().map(|(_, share)| *share).chain([SHARE_OF_MARGIN]).collect();
-        ErrorGuard { wealth: Wealth::new(&shares), margin }
+    /// A guard for an error rate that is higher by `margin`, in absolute terms, with `limit` as the log of the evidence
+    /// that suffices.
+    pub fn new(margin: f64, limit: f64) -> ErrorGuard {
+        let shares: Vec<f64> = MARGINS.iter().chain(&ODDS).map(|(_, share)| *share).collect();
+        ErrorGuard { wealth: Wealth::new(&shares), margin, limit }
     }
 
-    /// Bets on one look. `rate` and `clumping` are the baseline's as known before it.
-    pub fn observe(&mut self, table: Table, rate: f64, clumping: Clumping) {
-        let mut log_e = [0.0; ODDS.len() + 1];
-        let margin_odds = odds_of_margin(rate, self.margin);
-        for (log_e, odds) in log_e.iter_mut().zip(ODDS.iter().map(|(odds, _)| *odds).chain([margin_odds])) {
-            *log_e = clumping.temper_firmly(table.log_e(odds.ln()), STRETCH_OF_ERRORS);
-        }
-        self.wealth.bet(&log_e);
+    /// Bets on one look. `rate` and `clusters` are the baseline's as known before it.
+    pub fn observe(&mut self, table: Table, rate: f64, clusters: Clusters) {
+        let margins = MARGINS.iter().map(|(times, _)| odds_of_margin(rate, times * self.margin));
+        let mut log_odds = [0.0; BETS];
+        let all = margins.chain(ODDS.iter().map(|(odds, _)| *odds));
+        log_odds.iter_mut().zip(all).for_each(|(log_odds, odds)| *log_odds = odds.ln());
+        let factor = self.endgame(table, &log_odds, clusters);
+        self.wealth.bet(&log_odds.map(|log_odds| table.log_e_of_clusters(log_odds, clusters)));
+        self.wealth.scale(factor);
     }
 
     /// The log of the evidence that the canary fails more often.
     pub fn log(&self) -> f64 {
         self.wealth.log()
+    }
+
+    /// By what the wealth is to be multiplied besides (`endgame.rs`).
+    fn endgame(&self, table: Table, log_odds: &[f64], clusters: Clusters) -> f64 {
+        let events = table.canary_events + table.baseline_events;
+        // A little beyond the limit, so that what ends there is not below it by a rounding.
+        let wealth = |errors: u64| {
+            let fell = Table { canary_events: errors, baseline_events: events - errors, ..table };
+            let log_e = log_odds.iter().map(|log_odds| fell.log_e_of_clusters(*log_odds, clusters));
+            self.wealth.log_if(log_e) - self.limit - 1e-9
+        };
+        if events == 0 || self.log() >= self.limit || wealth(events.min(table.canary)) < FAR_FROM_LIMIT {
+            return 0.0;
+        }
+        let Some(ways) = Ways::of(table.canary, table.baseline, events) else { return 0.0 };
+        let wealth: Vec<f64> = (ways.least..).take(ways.chances.len()).map(wealth).collect();
+        ways.log_factor(&wealth, table.canary_events, events as f64 / clusters.of(events))
     }
 }
 

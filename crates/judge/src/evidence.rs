@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Share of the money that is staked before the first look; the rest is staked later, bit by bit.
-const STAKED_AT_ONCE: f64 = 0.9;
+const STAKED_AT_ONCE: f64 = 0.95;
 
 /// Looks after which the money kept for later starts has shrunk by the factor `2^-1/2`.
 const PATIENCE: f64 = 60.0;
@@ -24,6 +24,9 @@ pub struct Wealth {
     held: Vec<f64>,
     /// Looks that were bet on.
     looks: u64,
+    /// Log of what all money, staked or not, was multiplied by besides.
+    #[serde(default)]
+    scale: f64,
 }
 
 impl Wealth {
@@ -32,7 +35,7 @@ impl Wealth {
         let sum: f64 = shares.iter().sum();
         let shares: Vec<f64> = shares.iter().map(|share| (share / sum).ln()).collect();
         let held = shares.iter().map(|share| share + STAKED_AT_ONCE.ln()).collect();
-        Wealth { shares, held, looks: 0 }
+        Wealth { shares, held, looks: 0, scale: 0.0 }
     }
 
     /// Multiplies each bet by its e-value at this look, given in logs and in the order of the shares, then stakes
@@ -47,9 +50,20 @@ impl Wealth {
         }
     }
 
+    /// Multiplies all money, what is not yet staked included, by a factor given in logs.
+    pub fn scale(&mut self, log_factor: f64) {
+        self.scale += log_factor;
+    }
+
     /// The log of all money now, with what is not yet staked. It starts at zero.
     pub fn log(&self) -> f64 {
-        log_add(log_sum(&self.held), kept(self.looks).ln())
+        log_add(log_sum(&self.held), kept(self.looks).ln()) + self.scale
+    }
+
+    /// The log of all money if the bets paid this at the next look, given as in [`Wealth::bet`].
+    pub fn log_if(&self, log_e: impl Iterator<Item = f64>) -> f64 {
+        let staked = self.held.iter().zip(log_e).map(|(held, log_e)| held + log_e);
+        log_sum(&staked.chain([kept(self.looks).ln()]).collect::<Vec<_>>()) + self.scale
     }
 }
 

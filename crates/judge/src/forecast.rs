@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     fn outlook() -> Outlook {
-        let settings = Settings { tick_seconds: 10.0, warm_up_ticks: 1, ..Settings::default() };
+        let settings = Settings { tick_seconds: 10.0, ..Settings::default() };
         let steps = vec![Step { share: 0.05, bake_seconds: 60.0 }, Step { share: 0.5, bake_seconds: 60.0 }];
         Outlook {
             steps,

@@ -20,6 +20,13 @@ pub struct Incidents {
     pub exposure: f64,
 }
 
+/// Incidents of both arms in a tick.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BothIncidents {
+    pub canary: Incidents,
+    pub baseline: Incidents,
+}
+
 /// Evidence that the canary has more incidents than the baseline, or than a known rate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentGuard {

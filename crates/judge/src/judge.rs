@@ -1,26 +1,29 @@
 //! The guards together: continue, promote or roll back, with the numbers that say why.
 
-use std::f64::consts::LN_2;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use crate::answers::{AnswerGuard, AnswerLimits, Answers};
 use crate::arms::{Arm, Instances, Tick};
 use crate::baseline::Record;
-use crate::errors::{ErrorGuard, Table};
-use crate::evidence::log_add;
+use crate::beside::BesideGuard;
+use crate::errors::Table;
+use crate::gauge::GaugeSettings;
+use crate::guards::HarmGuards;
 use crate::latency::LatencyGuard;
 use crate::pauses::Limit;
 use crate::promotion::{ErrorsAlike, LatencyAlike};
 use crate::recent::Recent;
 use crate::split::SplitGuard;
 
+/// The judge's version. It is raised with every change after which the same ticks may give another word: a rollout that was
+/// judged by an earlier version can be judged again, but the words may differ.
+pub const VERSION: u32 = 2;
+
 /// Requests of both arms that a look needs; fewer wait for the next tick, since a comparison of one request with
 /// nothing teaches nothing.
 const LEAST_REQUESTS: u64 = 40;
-
-/// The part of the mean that each guard's evidence has. Errors speak in many nats, slowness in few, so latency gets more.
-const LATENCY_PART: f64 = 0.65;
 
 /// What the user cares about.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -45,11 +48,17 @@ pub struct Settings {
     /// How long a tick lasts.
     #[serde(default = "one_second")]
     pub tick_seconds: f64,
-    /// Ticks at the beginning in which the canary's latency is recorded but not judged, since its caches are still cold.
-    /// Errors are judged from the first tick.
-    #[serde(default = "ten_ticks")]
-    pub warm_up_ticks: u32,
-    /// What is held against a mirror's answers, where there is one. Its evidence is the half of a mean with the other guards'.
+    /// Seconds at the beginning in which the canary's latency is recorded but not judged, since its caches are still cold;
+    /// for twice as long it counts in part. Errors are judged from the first tick.
+    #[serde(default = "ten_seconds")]
+    pub warm_up_seconds: f64,
+    /// Whether ticks say how many incidents there were.
+    #[serde(default)]
+    pub incidents: bool,
+    /// Gauges that ticks have, by name.
+    #[serde(default)]
+    pub gauges: BTreeMap<String, GaugeSettings>,
+    /// What is held against a mirror's answers, where there is one.
     #[serde(default)]
     pub answers: Option<AnswerLimits>,
 }
@@ -58,8 +67,8 @@ fn one_second() -> f64 {
     1.0
 }
 
-fn ten_ticks() -> u32 {
-    10
+fn ten_seconds() -> f64 {
+    10.0
 }
 
 impl Default for Settings {
@@ -74,7 +83,9 @@ impl Default for Settings {
             minimum_requests: 0,
             instances: None,
             tick_seconds: one_second(),
-            warm_up_ticks: ten_ticks(),
+            warm_up_seconds: ten_seconds(),
+            incidents: false,
+            gauges: BTreeMap::new(),
             answers: None,
         }
     }
@@ -97,6 +108,9 @@ impl Settings {
             && !(most >= 0.0 && margin > 0.0 && most + margin < 1.0)
         {
             return Err(BadSettings::NotBetweenZeroAndOne { name: "most mismatches", value: most });
+        }
+        if !(self.warm_up_seconds >= 0.0 && self.warm_up_seconds.is_finite()) {
+            return Err(BadSettings::NotPositive { name: "warm_up_seconds", value: self.warm_up_seconds });
         }
         Ok(())
     }
@@ -143,8 +157,8 @@ pub struct Verdict {
     pub decision: Decision,
     /// One plain sentence.
     pub reason: String,
-    /// Evidence of harm: "errors", "latency" where guarded, and then "together", the weighted mean of both, which
-    /// decides.
+    /// Evidence of harm: "errors", then "latency", "incidents" and gauges by name where they are watched; if there are
+    /// several, the last is "together", their weighted mean, which decides.
     pub guards: Vec<Reading>,
     /// Evidence that the canary is not worse by the margin.
     pub promotion: Reading,
@@ -174,11 +188,8 @@ pub struct Judge {
     settings: Settings,
     record: Record,
     recent: Recent,
-    errors: ErrorGuard,
-    latency: LatencyGuard,
+    harm: HarmGuards,
     split: SplitGuard,
-    #[serde(default)]
-    answers: Option<AnswerGuard>,
     errors_alike: ErrorsAlike,
     latency_alike: LatencyAlike,
     waiting: Pair,
@@ -210,16 +221,15 @@ impl Judge {
     /// A judge that knows nothing yet.
     pub fn new(settings: Settings) -> Result<Judge, BadSettings> {
         settings.check()?;
+        let beside = BesideGuard::new(settings.incidents, &settings.gauges);
+        let answers = settings.answers.map(AnswerGuard::new);
+        let limit = Limit::new(settings.tick_seconds, settings.warm_up_seconds);
+        let latency = settings.latency.then(|| LatencyGuard::new(limit, settings.instances));
         Ok(Judge {
             record: Record::default(),
             recent: Recent::new(settings.tick_seconds),
-            errors: ErrorGuard::new(settings.margin),
-            latency: LatencyGuard::new(
-                Limit::new(settings.tick_seconds, settings.warm_up_ticks),
-                settings.instances,
-            ),
+            harm: HarmGuards::new(settings.alpha, settings.margin, latency, beside, answers),
             split: SplitGuard::default(),
-            answers: settings.answers.map(AnswerGuard::new),
             errors_alike: ErrorsAlike::new(settings.margin),
             latency_alike: LatencyAlike::new(settings.latency_margin),
             waiting: Pair::default(),
@@ -234,7 +244,16 @@ impl Judge {
         })
     }
 
-    /// Learns from ticks of the baseline before the rollout, oldest first. It may be left out; it sharpens the bets.
+    /// A judge that knows the stable version of before the rollout: its counts by interval, oldest first, `None` where
+    /// they are missing. Intervals may be longer than looks. They teach it the base rate, which places the bet on the
+    /// margin and the proof for promotion, and how errors and slow answers cluster, which is what deceives otherwise.
+    pub fn with_history(settings: Settings, baseline: &[Option<Arm>]) -> Result<Judge, BadSettings> {
+        let mut judge = Judge::new(settings)?;
+        judge.history(baseline);
+        Ok(judge)
+    }
+
+    /// As [`Judge::with_history`], for a judge that has seen nothing else yet.
     pub fn history(&mut self, baseline: &[Option<Arm>]) {
         let mut waiting = Arm::default();
         for arm in baseline.iter().flatten().filter(|arm| arm.is_plausible()) {
@@ -248,7 +267,7 @@ impl Judge {
 
     /// Takes in what was compared of a mirror's answers in a tick, before the tick itself.
     pub fn compare(&mut self, answers: &Answers) {
-        if let Some(guard) = &mut self.answers {
+        if let Some(guard) = &mut self.harm.answers {
             guard.observe(answers);
         }
     }
@@ -256,6 +275,7 @@ impl Judge {
     /// Takes in one tick and says what follows.
     pub fn observe(&mut self, tick: &Tick) -> Verdict {
         self.looks += 1;
+        self.harm.beside.observe(tick);
         match (&tick.canary, &tick.baseline) {
             (Some(canary), Some(baseline)) if canary.is_plausible() && baseline.is_plausible() => {
                 self.missing_in_a_row = 0;
@@ -300,10 +320,10 @@ impl Judge {
     fn look(&mut self, look: &Pair, ticks: u64) {
         let (canary, baseline) = (&look.canary, &look.baseline);
         let table = Table::new(canary.requests, canary.errors, baseline.requests, baseline.errors);
-        self.errors.observe(table, self.record.rate(), self.record.clumping());
+        self.harm.errors.observe(table, self.record.rate(), self.record.clusters());
         self.errors_alike.observe(table, &self.record);
-        if self.settings.latency {
-            self.latency.observe(&canary.latency, &baseline.latency, &self.recent, ticks);
+        if let Some(guard) = &mut self.harm.latency {
+            guard.observe(&canary.latency, &baseline.latency, &self.recent, ticks);
         }
         self.learn(baseline);
         if self.settings.latency {
@@ -321,7 +341,7 @@ impl Judge {
     }
 
     fn decide(&mut self) {
-        self.rolled_back |= self.harm() >= self.harm_limit();
+        self.rolled_back |= self.harm.log() >= self.harm.limit() || self.harm.beside.over_limit().is_some();
         let enough = !self.rolled_back && self.obstacle().is_none();
         // The proof must stand now: what later looks have taken away is no proof any more.
         self.step.promoted = enough && self.alike() >= self.alike_limit();
@@ -342,41 +362,24 @@ impl Judge {
                 step.requests, settings.minimum_requests
             ));
         }
-        if self.answers.as_ref().is_some_and(|answers| answers.pairs() == 0) {
+        if self.harm.answers.as_ref().is_some_and(|answers| answers.pairs() == 0) {
             return Some("no mirrored answer was compared yet".to_owned());
         }
-        if settings.latency && self.latency.looks() == 0 {
+        if self.harm.latency.as_ref().is_some_and(|guard| guard.looks() == 0) {
             return Some("there is no latency of both arms yet".to_owned());
         }
-        (self.harm() >= self.harm_limit() / 2.0).then(|| "there are signs of harm".to_owned())
+        self.shows_signs_of_harm().then(|| "there are signs of harm".to_owned())
     }
 
-    /// The log of the evidence of harm, all guards together.
-    fn harm(&self) -> f64 {
-        let arms = self.harm_of_arms();
-        match &self.answers {
-            Some(answers) => log_add(arms, answers.log()) - LN_2,
-            None => arms,
-        }
-    }
-
-    fn harm_of_arms(&self) -> f64 {
-        if self.settings.latency {
-            log_add(self.errors.log() + (1.0 - LATENCY_PART).ln(), self.latency.log() + LATENCY_PART.ln())
-        } else {
-            self.errors.log()
-        }
-    }
-
-    fn harm_limit(&self) -> f64 {
-        -self.settings.alpha.ln()
+    fn shows_signs_of_harm(&self) -> bool {
+        self.harm.log() >= self.harm.limit() / 2.0
     }
 
     /// The log of the evidence that the canary is not worse by the margin.
     fn alike(&self) -> f64 {
         let errors = self.errors_alike.log();
         let arms = if self.settings.latency { errors.min(self.latency_alike.log()) } else { errors };
-        self.answers.as_ref().map_or(arms, |answers| arms.min(answers.alike_log()))
+        self.harm.answers.as_ref().map_or(arms, |answers| arms.min(answers.alike_log()))
     }
 
     fn alike_limit(&self) -> f64 {
@@ -386,26 +389,14 @@ impl Judge {
     fn verdict(&self) -> Verdict {
         let decision = match (self.rolled_back, self.step.promoted) {
             (true, _) => Decision::Rollback,
-            (false, true) if self.harm() < self.harm_limit() / 2.0 && !self.split.is_wrong() => {
-                Decision::Promote
-            }
+            (false, true) if !self.shows_signs_of_harm() && !self.split.is_wrong() => Decision::Promote,
             (false, _) => Decision::Continue,
         };
-        let limit = self.harm_limit();
-        let half = if self.answers.is_some() { LN_2 } else { 0.0 };
-        let (errors, latency) =
-            if self.settings.latency { (1.0 - LATENCY_PART, Some(LATENCY_PART)) } else { (1.0, None) };
-        let mut guards = vec![reading("errors", self.errors.log(), limit + half - errors.ln())];
-        guards.extend(latency.map(|part| reading("latency", self.latency.log(), limit + half - part.ln())));
-        guards.extend(self.answers.as_ref().map(|answers| reading("answers", answers.log(), limit + half)));
-        if guards.len() > 1 {
-            guards.push(reading("together", self.harm(), limit));
-        }
         Verdict {
             decision,
             reason: self.reason(decision),
-            guards,
-            promotion: reading("promotion", self.alike(), self.alike_limit()),
+            guards: self.harm.readings().into_iter().map(reading).collect(),
+            promotion: reading(("promotion".to_owned(), self.alike(), self.alike_limit())),
             data: self.data(),
             looks: self.looks,
             missing: self.missing,
@@ -421,20 +412,26 @@ impl Judge {
     }
 
     fn reason(&self, decision: Decision) -> String {
-        let told = self.answers.as_ref().filter(|answers| answers.log() >= self.harm_of_arms());
-        match (decision, told) {
-            (Decision::Rollback, Some(answers)) => answers.reason(),
-            (Decision::Rollback, None) if self.settings.latency && self.latency.log() > self.errors.log() => {
+        let told = self.harm.answers.as_ref().filter(|answers| answers.log() >= self.harm.log_of_arms());
+        match decision {
+            Decision::Rollback if told.is_some() => told.map(AnswerGuard::reason).unwrap_or_default(),
+            Decision::Rollback if self.harm.is_slower() => {
                 let p90 = |arm: &Arm| arm.latency.quantile_micros(0.9).unwrap_or_default() as f64 / 1000.0;
                 let (canary, baseline) = (p90(&self.seen.canary), p90(&self.seen.baseline));
                 format!("the canary is slower: p90 {canary:.1} ms against {baseline:.1} ms of the baseline")
             }
-            (Decision::Rollback, None) => format!("the canary fails more often: {}", self.rates()),
-            (Decision::Promote, _) => {
+            Decision::Rollback => match (self.harm.beside.over_limit(), self.harm.beside.strongest()) {
+                (Some(gauge), _) => format!("the canary's {gauge} is beyond its limit"),
+                (None, Some((name, log))) if log > self.harm.errors.log() => {
+                    format!("the canary has more {name} than the baseline")
+                }
+                (None, _) => format!("the canary fails more often: {}", self.rates()),
+            },
+            Decision::Promote => {
                 let points = self.settings.margin * 100.0;
                 format!("the canary is not worse by {points} points: {}", self.rates())
             }
-            (Decision::Continue | Decision::Inconclusive, _) => self.waits_for(),
+            Decision::Continue | Decision::Inconclusive => self.waits_for(),
         }
     }
 
@@ -459,6 +456,6 @@ impl Judge {
     }
 }
 
-fn reading(name: &str, log_evidence: f64, threshold: f64) -> Reading {
-    Reading { name: name.to_owned(), log_evidence, threshold }
+fn reading((name, log_evidence, threshold): (String, f64, f64)) -> Reading {
+    Reading { name, log_evidence, threshold }
 }

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn one_paused_look_is_no_slower_version_and_many_slow_looks_are() {
         let (fast, slow) = (all_at(300, 100), all_at(50_000, 100));
-        let mut guard = LatencyGuard::new(Limit::new(1.0, 0), None);
+        let mut guard = LatencyGuard::new(Limit::new(1.0, 0.0), None);
         let mut recent = Recent::new(1.0);
         recent.add(&all_at(300, 1000));
         guard.observe(&slow, &fast, &recent, 1);

@@ -9,11 +9,15 @@
 pub mod answers;
 pub mod arms;
 pub mod baseline;
+pub mod beside;
+pub mod buckets;
 pub mod clumping;
+pub mod endgame;
 pub mod errors;
 pub mod evidence;
 pub mod forecast;
 pub mod gauge;
+pub mod guards;
 pub mod incidents;
 pub mod judge;
 pub mod latency;

@@ -21,13 +21,16 @@ const LONGEST_PAUSE: f64 = 4.0;
 /// The most that a bet gains within such a time: in nats if requests are many, and how many requests double it, which is
 /// also the most. `NEAR` is for bets on what is not far beyond the usual, `FAR` for those that count it all.
 const NEAR: (f64, f64) = (1.6, 10.0);
-const FAR: (f64, f64) = (1.7, 8.0);
+const FAR: (f64, f64) = (1.7, 5.0);
+
+/// How long trust grows after the warm-up, in units of it.
+const RAMP: f64 = 2.0;
 
 /// Limits the gains of several bets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Limit {
     tick_seconds: f64,
-    warm_up_ticks: u64,
+    warm_up_seconds: f64,
     /// Ticks so far.
     ticks: u64,
     /// What was granted of late.
@@ -44,22 +47,30 @@ struct Granted {
 }
 
 impl Limit {
-    /// For ticks of so many seconds, of which the first ones are the canary's warm-up: what they say is dropped.
-    pub fn new(tick_seconds: f64, warm_up_ticks: u32) -> Limit {
-        Limit { tick_seconds, warm_up_ticks: u64::from(warm_up_ticks), ticks: 0, granted: VecDeque::new() }
+    /// For ticks of so many seconds. What the canary's first seconds say is dropped.
+    pub fn new(tick_seconds: f64, warm_up_seconds: f64) -> Limit {
+        Limit { tick_seconds, warm_up_seconds, ticks: 0, granted: VecDeque::new() }
     }
 
-    /// Whether the canary still warms up at the end of a look that lasts so many ticks.
-    pub fn is_warming_up(&self, ticks: u64) -> bool {
-        self.ticks + ticks <= self.warm_up_ticks
+    /// How far a look is trusted that lasts so many ticks: not at all before the end of the warm-up, and then more and
+    /// more, for pools and caches fill gradually. As a power of an e-value, this makes an e-value of it.
+    pub fn trust(&self, ticks: u64) -> f64 {
+        let begins = self.ticks as f64 * self.tick_seconds;
+        let middle = begins + 0.5 * ticks as f64 * self.tick_seconds;
+        if self.warm_up_seconds <= 0.0 {
+            return 1.0;
+        }
+        if begins < self.warm_up_seconds {
+            return 0.0;
+        }
+        ((middle - self.warm_up_seconds) / (RAMP * self.warm_up_seconds)).min(1.0)
     }
 
     /// Cuts the gains of a look that lasted so many ticks and had so many canary requests. The first `near` bets are on
     /// what is not far.
     pub fn cut(&mut self, log_e: &mut [f64], near: usize, requests: u64, ticks: u64) {
-        if self.is_warming_up(ticks) {
-            log_e.fill(0.0);
-        }
+        let trust = self.trust(ticks);
+        log_e.iter_mut().for_each(|log_e| *log_e *= trust);
         self.ticks += ticks;
         let span = (LONGEST_PAUSE / self.tick_seconds).ceil() as u64;
         while self.granted.front().is_some_and(|look| look.tick + span <= self.ticks) {
@@ -96,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_pause_of_three_looks_gains_no_more_than_one_look_of_it() {
-        let mut limit = Limit::new(1.0, 0);
+        let mut limit = Limit::new(1.0, 0.0);
         let granted: f64 = (0..4).map(|_| cut(&mut limit, 9.0, 1000)).sum();
         assert!((granted - NEAR.0).abs() < 0.05, "{granted}");
         assert!(cut(&mut limit, 9.0, 1000) > 1.0, "what comes later is a new one");
@@ -104,16 +115,21 @@ mod tests {
 
     #[test]
     fn losses_stand_and_do_not_make_room_for_gains() {
-        let mut limit = Limit::new(1.0, 0);
+        let mut limit = Limit::new(1.0, 0.0);
         assert_eq!(cut(&mut limit, -50.0, 1000), -50.0);
         assert!(cut(&mut limit, 50.0, 1000) < 2.0 * NEAR.0);
     }
 
     #[test]
-    fn a_warm_up_says_nothing() {
-        let mut limit = Limit::new(1.0, 3);
-        let granted: Vec<f64> = (0..4).map(|_| cut(&mut limit, 1.0, 10)).collect();
-        assert_eq!(granted, [0.0, 0.0, 0.0, 1.0]);
+    fn a_warm_up_says_nothing_and_what_follows_it_more_and_more() {
+        let mut limit = Limit::new(1.0, 3.0);
+        let granted: Vec<f64> = (0..10).map(|_| cut(&mut limit, 0.1, 10)).collect();
+        assert!(granted[..3].iter().all(|gain| *gain == 0.0), "{granted:?}");
+        assert!(granted[3..9].windows(2).all(|two| two[0] < two[1]), "{granted:?}");
+        assert_eq!(granted[9], 0.1);
+        let mut coarse = Limit::new(10.0, 10.0);
+        let granted: Vec<f64> = (0..4).map(|_| cut(&mut coarse, 0.1, 10)).collect();
+        assert!(granted[0] == 0.0 && granted[1] > 0.0 && granted[3] == 0.1, "{granted:?}");
     }
 
     fn cut(limit: &mut Limit, log_e: f64, requests: u64) -> f64 {

@@ -3,9 +3,13 @@
 //! `start` sets up a judge, `history` teaches it the baseline, each `window` is answered by one line with the verdict,
 //! `end` closes the trial. Fields that are not known are ignored, so a simulator may say more than is read here.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::arms::{Arm, Instances, Latency, Tick};
+use crate::gauge::{GaugeSettings, Gauges};
+use crate::incidents::BothIncidents;
 use crate::judge::{BadSettings, Judge, Settings};
 
 /// Bytes that a line may have.
@@ -94,7 +98,11 @@ struct Start {
     instances: Option<Instances>,
     tick_s: Option<f64>,
     /// None by default: a simulator's canary is warm.
-    warm_up_ticks: Option<u32>,
+    warm_up_s: Option<f64>,
+    #[serde(default)]
+    incidents: bool,
+    #[serde(default)]
+    gauges: BTreeMap<String, GaugeSettings>,
 }
 
 #[derive(Deserialize)]
@@ -121,7 +129,9 @@ impl Start {
             minimum_requests: self.minimum_requests.unwrap_or(usual.minimum_requests),
             instances: self.instances,
             tick_seconds,
-            warm_up_ticks: self.warm_up_ticks.unwrap_or(0),
+            warm_up_seconds: self.warm_up_s.unwrap_or(0.0),
+            incidents: self.incidents,
+            gauges: self.gauges,
             answers: None,
         }
     }
@@ -134,6 +144,9 @@ struct Window {
     canary: Option<Counts>,
     baseline: Option<Counts>,
     planned_share: Option<f64>,
+    incidents: Option<BothIncidents>,
+    #[serde(default)]
+    gauges: BTreeMap<String, Gauges>,
 }
 
 impl Window {
@@ -142,7 +155,13 @@ impl Window {
             return Tick::default();
         }
         let (canary, baseline) = (self.canary.map(Arm::from), self.baseline.map(Arm::from));
-        Tick { canary, baseline, planned_share: self.planned_share }
+        Tick {
+            canary,
+            baseline,
+            planned_share: self.planned_share,
+            incidents: self.incidents,
+            gauges: self.gauges,
+        }
     }
 }
 

@@ -192,7 +192,7 @@ fn pausing(world: Pausing, runs: u32, seed: u64) -> u32 {
         }
         let mut looks = canary.into_iter().zip(baseline);
         let ill = |(canary, baseline)| {
-            let tick = Tick { canary: Some(canary), baseline: Some(baseline), planned_share: None };
+            let tick = Tick { canary: Some(canary), baseline: Some(baseline), ..Tick::default() };
             judge.observe(&tick).decision == Decision::Rollback
         };
         rolled_back += u32::from(looks.any(ill));
@@ -227,7 +227,7 @@ fn simulate(world: World, seed: u64) -> Tally {
     let mut tally = Tally::default();
     for _ in 0..runs {
         let latency = world.median.is_some();
-        let settings = Settings { latency, tick_seconds: 10.0, warm_up_ticks: 1, ..Settings::default() };
+        let settings = Settings { latency, tick_seconds: 10.0, ..Settings::default() };
         let mut judge = Judge::new(settings).expect("good settings");
         let history: Vec<_> = (0..60).map(|_| Some(arm(&mut chance, &world, false, false))).collect();
         judge.history(&history);
@@ -236,7 +236,7 @@ fn simulate(world: World, seed: u64) -> Tally {
             let canary = arm(&mut chance, &world, true, incident);
             let baseline = arm(&mut chance, &world, false, incident);
             let verdict =
-                judge.observe(&Tick { canary: Some(canary), baseline: Some(baseline), planned_share: None });
+                judge.observe(&Tick { canary: Some(canary), baseline: Some(baseline), ..Tick::default() });
             match verdict.decision {
                 Decision::Continue => continue,
                 Decision::Promote => tally.promoted += 1,

@@ -1,7 +1,11 @@
 //! That the evidence is honest: exact enumeration of small worlds, and properties over any counts.
 
+use std::collections::BTreeMap;
+
 use patchline_judge::arms::{Arm, BUCKETS, Latency, Tick};
 use patchline_judge::errors::{Table, log_moment};
+use patchline_judge::gauge::{GaugeSettings, Gauges};
+use patchline_judge::incidents::{BothIncidents, Incidents};
 use patchline_judge::judge::{BadSettings, Data, Decision, Judge, Settings};
 use patchline_judge::latency::log_e_ranks;
 use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
@@ -78,9 +82,20 @@ fn settings_that_make_no_sense_are_refused() {
 fn a_rollback_is_for_good() {
     let mut judge = judge(false);
     let ill = tick((100, 50), (900, 1));
+    judge.observe(&ill);
     assert_eq!(judge.observe(&ill).decision, Decision::Rollback);
     for _ in 0..200 {
         assert_eq!(judge.observe(&tick((100, 0), (900, 1))).decision, Decision::Rollback);
+    }
+}
+
+#[test]
+fn a_burst_of_errors_in_one_look_may_be_one_client_and_bursts_in_two_are_not() {
+    for errors in [3, 10, 60] {
+        let mut judge = judge(false);
+        let ill = tick((100, errors), (900, 0));
+        assert_eq!(judge.observe(&ill).decision, Decision::Continue, "{errors}");
+        assert!((0..2).any(|_| judge.observe(&ill).decision == Decision::Rollback), "{errors}");
     }
 }
 
@@ -143,19 +158,19 @@ fn missing_data_is_a_state_of_its_own() {
 
 #[test]
 fn latency_of_the_warm_up_is_no_evidence_but_its_errors_are() {
-    let settings = Settings { latency: true, warm_up_ticks: 8, ..Settings::default() };
+    let settings = Settings { latency: true, warm_up_seconds: 8.0, ..Settings::default() };
     let mut judge = Judge::new(settings).expect("good settings");
     let arm = |micros, requests| {
         let latency = Latency::from(vec![(Latency::bucket_of(micros), requests)]);
         Some(Arm { requests, errors: 0, latency })
     };
     for looked in 1..=12 {
-        let slow = Tick { canary: arm(90_000, 50), baseline: arm(50_000, 450), planned_share: None };
+        let slow = Tick { canary: arm(90_000, 50), baseline: arm(50_000, 450), ..Tick::default() };
         let evidence = judge.observe(&slow).guards[1].log_evidence;
         assert_eq!(evidence.abs() > 1e-9, looked > 8, "look {looked}: {evidence}");
     }
     let mut ill = self::judge(true);
-    assert_eq!(ill.observe(&tick((100, 50), (900, 1))).decision, Decision::Rollback);
+    assert!((0..3).any(|_| ill.observe(&tick((100, 50), (900, 1))).decision == Decision::Rollback));
 }
 
 proptest! {
@@ -221,7 +236,7 @@ proptest! {
                 errors,
                 latency: Latency::from(vec![(errors as u16, requests >> shift)]),
             };
-            let verdict = judge.observe(&Tick { canary: Some(arm(a, b)), baseline: Some(arm(c, d)), planned_share: None });
+            let verdict = judge.observe(&Tick { canary: Some(arm(a, b)), baseline: Some(arm(c, d)), ..Tick::default() });
             prop_assert!(verdict.guards.iter().all(|guard| !guard.log_evidence.is_nan()));
             prop_assert!(!verdict.promotion.log_evidence.is_nan());
         }
@@ -234,7 +249,7 @@ fn judge(latency: bool) -> Judge {
 
 fn tick(canary: (u64, u64), baseline: (u64, u64)) -> Tick {
     let arm = |(requests, errors)| Some(Arm { requests, errors, latency: Latency::default() });
-    Tick { canary: arm(canary), baseline: arm(baseline), planned_share: None }
+    Tick { canary: arm(canary), baseline: arm(baseline), ..Tick::default() }
 }
 
 fn any_arm() -> impl Strategy<Value = Arm> {
@@ -250,6 +265,56 @@ fn any_tick() -> impl Strategy<Value = Tick> {
     (any_arm(), any_arm()).prop_map(|(canary, baseline)| Tick {
         canary: Some(canary),
         baseline: Some(baseline),
-        planned_share: None,
+        ..Tick::default()
     })
+}
+
+#[test]
+fn crashes_and_leaks_of_the_canary_are_harm_and_what_is_not_watched_is_none() {
+    let incidents = |canary, baseline| {
+        let of = |count, exposure| Incidents { count, exposure };
+        Some(BothIncidents { canary: of(canary, 1.0), baseline: of(baseline, 3.0) })
+    };
+    let crashing = Tick { incidents: incidents(1, 0), ..tick((100, 0), (900, 1)) };
+    let watching = Settings { incidents: true, ..Settings::default() };
+    let mut judge = Judge::new(watching.clone()).expect("good settings");
+    let verdict = (0..12).map(|_| judge.observe(&crashing)).last().expect("some looks");
+    assert_eq!(verdict.decision, Decision::Rollback, "{verdict:?}");
+    assert!(verdict.reason.contains("more incidents"), "{}", verdict.reason);
+    let mut blind = self::judge(false);
+    assert!((0..12).all(|_| blind.observe(&crashing).decision != Decision::Rollback));
+    let mut sound = Judge::new(watching).expect("good settings");
+    let alike = Tick { incidents: incidents(1, 3), ..tick((100, 0), (900, 1)) };
+    assert!((0..300).all(|_| sound.observe(&alike).decision != Decision::Rollback));
+}
+
+#[test]
+fn a_gauge_beyond_the_limit_of_the_user_is_harm_at_once_and_one_that_climbs_is_in_time() {
+    let settings = |limit| Settings {
+        gauges: BTreeMap::from([("memory".to_owned(), GaugeSettings { block_looks: 5, limit })]),
+        ..Settings::default()
+    };
+    let leaking = |look: u32| {
+        let (own, wave) =
+            (100.0 + 4.0 * f64::from(look), |at: u32| Some(100.0 + f64::from((look * 7 + at * 13) % 31)));
+        let gauges = Gauges { canary: vec![Some(own)], baseline: vec![wave(0), wave(1), wave(2)] };
+        Tick { gauges: BTreeMap::from([("memory".to_owned(), gauges)]), ..tick((100, 0), (900, 1)) }
+    };
+    let first = |limit| {
+        let mut judge = Judge::new(settings(limit)).expect("good settings");
+        (0..400).find(|look| judge.observe(&leaking(*look)).decision == Decision::Rollback)
+    };
+    let (limited, free) = (first(Some(150.0)), first(None));
+    assert!(limited.is_some_and(|look| look < 30), "{limited:?}");
+    assert!(free > limited, "{free:?}");
+}
+
+#[test]
+fn history_is_the_same_whether_it_is_given_at_once_or_later() {
+    let history: Vec<_> =
+        (0..60).map(|at| Some(Arm { requests: 500, errors: at % 2, latency: Latency::default() })).collect();
+    let mut later = judge(false);
+    later.history(&history);
+    assert_eq!(Judge::with_history(Settings::default(), &history).expect("good settings"), later);
+    assert_ne!(later, judge(false));
 }

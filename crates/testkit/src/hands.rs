@@ -237,6 +237,7 @@ impl Hands {
             reason: verdict.reason,
             readings: readings.collect(),
             wrong_split: verdict.data == Data::WrongSplit,
+            judge: 0,
         })
     }
 }
@@ -280,7 +281,7 @@ fn judged(tick: &Tick) -> JudgeTick {
     };
     let (canary, baseline) = (tick.canary.as_ref().map(arm), tick.stable.as_ref().map(arm));
     let share = tick.signs.as_ref().and_then(|signs| signs.share);
-    JudgeTick { canary, baseline, planned_share: share.map(Share::fraction) }
+    JudgeTick { canary, baseline, planned_share: share.map(Share::fraction), ..JudgeTick::default() }
 }
 
 fn promote_blindly() -> Judgement {
@@ -289,6 +290,7 @@ fn promote_blindly() -> Judgement {
         reason: "it looks fine".to_owned(),
         readings: Vec::new(),
         wrong_split: false,
+        judge: 0,
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use patchline_judge::answers::{AnswerLimits, Answers};
 use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
-use patchline_judge::judge::{Data, Decision, Judge, Settings, Verdict};
+use patchline_judge::judge::{Data, Decision, Judge, Settings, VERSION, Verdict};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
 use patchline_model::id::JobId;
@@ -253,7 +253,8 @@ fn answer_limits(plan: &Plan) -> Option<AnswerLimits> {
     }
 }
 
-/// Replays a rollout from its looks: the same looks give the same word, to the byte.
+/// Replays a rollout from its looks: the same looks give the same word, to the byte, unless they were judged by another
+/// version of the judge.
 pub fn replay(plan: &Plan, state: &State) -> Result<Option<Judgement>, Failure> {
     let mut judge = new_judge(plan)?;
     let limits = answer_limits(plan);
@@ -293,7 +294,7 @@ fn for_judge(tick: &Tick) -> JudgeTick {
     let (canary, baseline) = (tick.canary.as_ref().map(arm), tick.stable.as_ref().map(arm));
     // A share is drawn request by request only while the target says that it is in force.
     let share = tick.signs.as_ref().and_then(|signs| signs.share);
-    JudgeTick { canary, baseline, planned_share: share.map(Share::fraction) }
+    JudgeTick { canary, baseline, planned_share: share.map(Share::fraction), ..JudgeTick::default() }
 }
 
 fn judgement(verdict: Verdict) -> Judgement {
@@ -310,7 +311,13 @@ fn judgement(verdict: Verdict) -> Judgement {
         threshold: finite(reading.threshold),
     };
     let wrong_split = verdict.data == Data::WrongSplit;
-    Judgement { answer, reason: verdict.reason, readings: readings.map(reading).collect(), wrong_split }
+    Judgement {
+        answer,
+        reason: verdict.reason,
+        readings: readings.map(reading).collect(),
+        wrong_split,
+        judge: VERSION,
+    }
 }
 
 /// What is kept as JSON must be a number.

@@ -33,7 +33,7 @@ impl World {
 
     pub fn look(&mut self, share: f64) -> Tick {
         let (canary, baseline) = (self.arm(0, share), self.arm(1, 1.0 - share));
-        Tick { canary: Some(canary), baseline: Some(baseline), planned_share: None }
+        Tick { canary: Some(canary), baseline: Some(baseline), ..Tick::default() }
     }
 
     fn arm(&mut self, arm: usize, share: f64) -> Arm {

@@ -184,8 +184,13 @@ async fn what_can_not_be_read_back_is_not_written(store: &dyn Store) {
     let patch = store.allocate("a").await.unwrap();
     for strange in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         let readings = vec![Reading { guard: "errors".to_owned(), log_evidence: strange, threshold: 1.0 }];
-        let judgement =
-            Judgement { answer: JudgeAnswer::Continue, reason: String::new(), readings, wrong_split: false };
+        let judgement = Judgement {
+            answer: JudgeAnswer::Continue,
+            reason: String::new(),
+            readings,
+            wrong_split: false,
+            judge: 0,
+        };
         let looked = rollout::Event::Looked { tick: Tick::default(), cursor: None, judgement };
         let strange = Event { fact: Fact::Rollout(looked), ..event("") };
         let events = vec![event("one"), strange];

@@ -306,5 +306,6 @@ fn no_judgement() -> Judgement {
         reason: "the judge did not look".to_owned(),
         readings: Vec::new(),
         wrong_split: false,
+        judge: 0,
     }
 }

@@ -58,6 +58,14 @@ pub struct Judgement {
     /// The versions did not get the shares of the plan: the target's fault, and no evidence about the version.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub wrong_split: bool,
+    /// The version of the judge that said it; zero for judgements from before versions were kept. Another version may
+    /// say something else of the same looks.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub judge: u32,
+}
+
+fn is_zero(version: &u32) -> bool {
+    *version == 0
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use patchline_conductor::jobs::rollout::replay;
 use patchline_conductor::projection::Known;
+use patchline_judge::judge::VERSION;
 use patchline_model::stage::approve::{Answer, Decision};
 use patchline_model::stage::plan::Strategy;
+use patchline_model::stage::rollout::Judgement;
 use patchline_model::view::board::card;
 use patchline_model::view::story::cause_text;
 use serde_json::json;
@@ -73,6 +75,29 @@ fn decide(decision: &Decision) {
     }
 }
 
+/// What becomes of a recorded judgement when its looks are judged again.
+#[derive(Debug, PartialEq)]
+enum Replay {
+    Same,
+    /// It was said by another version of the judge, so a difference says nothing of the record.
+    JudgeChanged {
+        word: String,
+    },
+    Different,
+}
+
+impl Replay {
+    fn of(recorded: &Judgement, again: Option<&Judgement>) -> Replay {
+        match again {
+            Some(again) if again == recorded => Replay::Same,
+            Some(again) if recorded.judge != again.judge => {
+                Replay::JudgeChanged { word: again.reason.clone() }
+            }
+            Some(_) | None => Replay::Different,
+        }
+    }
+}
+
 /// The judge's last word, and the same word computed again from the looks in the ledger.
 fn judged(known: &Known) -> Result<(), Trouble> {
     let rollout = &known.patch.rollout;
@@ -86,11 +111,20 @@ fn judged(known: &Known) -> Result<(), Trouble> {
         ));
     }
     let again = replay(plan, rollout)?;
-    let same = again.as_ref() == Some(judgement);
-    say(if same { "  replayed from the ledger: the same" } else { "  replayed from the ledger: DIFFERENT" });
-    if !same {
-        let text = "the judge's last word does not follow from the looks in the ledger";
-        return Err(Trouble::new(Exit::Found, text).hint("was it written by another version of Patchline?"));
+    match Replay::of(judgement, again.as_ref()) {
+        Replay::Same => say("  replayed from the ledger: the same"),
+        Replay::JudgeChanged { word } => {
+            say(&format!(
+                "  the judge has changed since (version {}, now {VERSION}); of the same looks it would say today: {word}",
+                judgement.judge
+            ));
+        }
+        Replay::Different => {
+            say("  replayed from the ledger: DIFFERENT");
+            let text = "the judge's last word does not follow from the looks in the ledger";
+            return Err(Trouble::new(Exit::Found, text)
+                .hint("keep the data folder as it is, and compare it with a copy from before"));
+        }
     }
     if let Some(cause) = &rollout.cause {
         say(&format!("taken back: {}", cause_text(cause)));
@@ -115,4 +149,28 @@ fn judged(known: &Known) -> Result<(), Trouble> {
         totals.unrouted
     ));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use patchline_model::stage::rollout::JudgeAnswer;
+
+    use super::*;
+
+    #[test]
+    fn another_version_of_the_judge_is_no_wrong_record_and_another_word_of_the_same_version_is() {
+        let said = |judge, reason: &str| Judgement {
+            answer: JudgeAnswer::Continue,
+            reason: reason.to_owned(),
+            readings: Vec::new(),
+            wrong_split: false,
+            judge,
+        };
+        let now = said(VERSION, "so");
+        assert_eq!(Replay::of(&now, Some(&now)), Replay::Same);
+        let changed = Replay::JudgeChanged { word: "so".to_owned() };
+        assert_eq!(Replay::of(&said(0, "otherwise"), Some(&now)), changed);
+        assert_eq!(Replay::of(&said(VERSION, "otherwise"), Some(&now)), Replay::Different);
+        assert_eq!(Replay::of(&now, None), Replay::Different);
+    }
 }

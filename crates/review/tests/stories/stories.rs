@@ -178,7 +178,7 @@ fn looked(canary: (u64, u64), stable: (u64, u64), answer: JudgeAnswer, evidence:
         JudgeAnswer::Promote => "the new version is not worse".to_owned(),
         JudgeAnswer::Continue | JudgeAnswer::Inconclusive => "not enough evidence yet".to_owned(),
     };
-    let judgement = Judgement { answer, reason, readings, wrong_split: false };
+    let judgement = Judgement { answer, reason, readings, wrong_split: false, judge: 0 };
     rollout::Event::Looked { tick: tick(canary, stable), cursor: Some(cursor(0)), judgement }
 }
 

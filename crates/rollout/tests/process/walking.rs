@@ -116,6 +116,7 @@ impl Walk {
             reason: "the test says so".to_owned(),
             readings: Vec::new(),
             wrong_split: false,
+            judge: 0,
         };
         let outcome = Outcome::Reconciled { observed, judgement: Some(judgement) };
         self.now = self.now.after(Seconds(1));

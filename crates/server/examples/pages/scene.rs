@@ -266,7 +266,7 @@ impl Story {
         let verdict = self.judge.observe(&JudgeTick {
             canary: tick.canary.as_ref().map(arm),
             baseline: tick.stable.as_ref().map(arm),
-            planned_share: None,
+            ..JudgeTick::default()
         });
         let readings = verdict.guards.into_iter().chain([verdict.promotion]).map(|reading| Reading {
             guard: reading.name,
@@ -283,6 +283,7 @@ impl Story {
             reason: verdict.reason,
             readings: readings.collect(),
             wrong_split: false,
+            judge: 0,
         };
         self.rollout(1.01, rollout::Event::Looked { tick, cursor: None, judgement })
     }

@@ -340,6 +340,7 @@ mod tests {
                 reason: String::new(),
                 readings: vec![reading("together"), reading("promotion")],
                 wrong_split: false,
+                judge: 0,
             },
         }
     }
