@@ -6,18 +6,26 @@ use std::time::Duration;
 use patchline_ledger::store::{Fence, Store, StoreError};
 use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
-use patchline_model::context::Board;
+use patchline_model::context::{Board, Context};
 use patchline_model::event::Event;
+use patchline_model::hold::Hold;
 use patchline_model::id::PatchId;
+use patchline_model::line::{self, Line};
 use patchline_model::patch::Patch;
+use patchline_model::pipeline::held;
 use patchline_model::policy::Policy;
 use patchline_model::rejection::Rejection;
 use patchline_model::stage::detect::{self, Opening};
 use patchline_model::stage::review::End;
+use patchline_model::view::board::{Card, card_under};
 use tokio::sync::watch;
 
+use crate::attest::Attestor;
+use crate::clock;
+use crate::hold;
 use crate::projection::{Known, Projection};
 use crate::turn::{SubmitError, submit};
+use crate::zones;
 
 /// How often the ledger is asked whether another process has written.
 const PULSE: Duration = Duration::from_millis(100);
@@ -93,8 +101,48 @@ impl Conductor {
         self.projection.one(self.store(), id).await
     }
 
-    pub async fn board(&self) -> Result<Board, StoreError> {
-        self.projection.board(self.store()).await
+    /// What else is under way and what is held, as these patches must see it.
+    pub async fn board<'a>(&self, patches: impl IntoIterator<Item = &'a Patch>) -> Result<Board, StoreError> {
+        Ok(zones::on(self.projection.board(self.store()).await?, patches, clock::now()))
+    }
+
+    /// What people hold now.
+    pub async fn line(&self) -> Result<Line, StoreError> {
+        Ok(self.store.board().await?.line)
+    }
+
+    /// What the line has heard so far, oldest first.
+    pub async fn line_events(&self) -> Result<Vec<line::Event>, StoreError> {
+        self.store.read_line(0).await
+    }
+
+    /// Stops, freezes, or lets go: what it answers is on disk, and in force for whatever is decided after it.
+    pub async fn hold(
+        &self,
+        attestor: &Attestor,
+        by: &Actor,
+        command: line::Command,
+    ) -> Result<Vec<line::Event>, SubmitError> {
+        let events = hold::submit(self.store(), attestor, by, command).await?;
+        if !events.is_empty() {
+            self.changes.send_modify(|count| *count = count.wrapping_add(1));
+        }
+        Ok(events)
+    }
+
+    /// What holds this patch now.
+    pub async fn held(&self, patch: &Patch) -> Result<Option<Hold>, StoreError> {
+        let board = self.board([patch]).await?;
+        Ok(held::hold(Context { now: clock::now(), policy: &self.policy, board: &board }, patch))
+    }
+
+    /// The card of each patch, with what holds it now, oldest first.
+    pub async fn cards(&self) -> Result<Vec<Card>, StoreError> {
+        let patches = self.patches().await?;
+        let board = self.board(patches.iter().map(|known| &known.patch)).await?;
+        let cx = Context { now: clock::now(), policy: &self.policy, board: &board };
+        let card = |known: &Arc<Known>| card_under(&known.patch, held::hold(cx, &known.patch));
+        Ok(patches.iter().map(card).collect())
     }
 
     /// Hears of every change, whoever wrote it; `watch_ledger` must run for other processes' writes to be heard.

@@ -101,8 +101,12 @@ impl Driver {
 
     /// The open patches to which something is owed now or later.
     async fn owed(&self, only: Option<&BTreeSet<PatchId>>) -> Vec<PatchId> {
-        let both = tokio::try_join!(self.conductor.patches(), self.conductor.board());
-        let (patches, board) = match both {
+        let both = async {
+            let patches = self.conductor.patches().await?;
+            let board = self.conductor.board(patches.iter().map(|known| &known.patch)).await?;
+            Ok::<_, StoreError>((patches, board))
+        };
+        let (patches, board) = match both.await {
             Ok(both) => both,
             Err(error) => {
                 (self.notice)(&format!("could not look for work: {error}"));
@@ -150,7 +154,7 @@ impl Driver {
         loop {
             changes.mark_unchanged();
             let Some(known) = self.conductor.patch(id).await? else { return Ok(()) };
-            let board = self.conductor.board().await?;
+            let board = self.conductor.board([&known.patch]).await?;
             match self.due(&board, &known.patch) {
                 Due::Nothing => return Ok(()),
                 Due::Wake(at) => {
@@ -173,6 +177,10 @@ impl Driver {
                             tokio::time::sleep(PAUSE).await;
                         }
                         Err(SubmitError::Store(error)) => return Err(error),
+                        Err(unsigned @ SubmitError::Unsigned(_)) => {
+                            (self.notice)(&format!("{id}: {unsigned}"));
+                            tokio::time::sleep(PAUSE).await;
+                        }
                     }
                 }
             }
@@ -195,8 +203,8 @@ impl Driver {
         let mut changes = self.conductor.subscribe();
         loop {
             changes.mark_unchanged();
-            if let (Ok(Some(known)), Ok(board)) =
-                (self.conductor.patch(id).await, self.conductor.board().await)
+            if let Ok(Some(known)) = self.conductor.patch(id).await
+                && let Ok(board) = self.conductor.board([&known.patch]).await
                 && !matches!(self.due(&board, &known.patch), Due::Job(owed, _) if owed == job)
             {
                 return;

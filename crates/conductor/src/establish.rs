@@ -49,7 +49,7 @@ pub async fn first_version(
 
 async fn last_promoted(conductor: &Conductor, service: &Service) -> Result<Option<Version>, StoreError> {
     let Some(lock) = service.lock() else { return Ok(None) };
-    let Some(runs) = conductor.board().await?.runs.get(&lock).copied() else { return Ok(None) };
+    let Some(runs) = conductor.board([]).await?.runs.get(&lock).copied() else { return Ok(None) };
     Ok(conductor.patch(runs).await?.and_then(|known| known.patch.rollout.new.clone()))
 }
 

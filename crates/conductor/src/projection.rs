@@ -46,9 +46,9 @@ impl Projection {
     /// What else is under way, as the ledger has it now.
     pub async fn board(&self, store: &dyn Store) -> Result<Board, StoreError> {
         // The locks first: a lock that was given back since then is only waited for once more.
-        let locks = store.board().await?.locks;
+        let Board { locks, line, .. } = store.board().await?;
         let all = self.all(store).await?;
-        Ok(survey(locks, all.iter().map(|known| &known.patch)))
+        Ok(Board { line, ..survey(locks, all.iter().map(|known| &known.patch)) })
     }
 
     /// One patch as the ledger has it now; `None` if it was never opened.

@@ -48,6 +48,7 @@ pub async fn scan_and_open(
         conductor.open(&key(service, opening.base.as_str(), &serious), Actor::Machine, opening).await;
     opened.map(Some).map_err(|error| match error {
         SubmitError::Store(error) => storage(&error),
+        SubmitError::Unsigned(failure) => failure,
         SubmitError::Rejected(rejection) => Failure::permanent(rejection.to_string()),
     })
 }

@@ -4,18 +4,20 @@ use patchline_ledger::store::{Append, Fence, Store, StoreError};
 use patchline_model::command::Command;
 use patchline_model::context::Context;
 use patchline_model::event::Event;
+use patchline_model::failure::Failure;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::decide::decide;
-use patchline_model::pipeline::evolve::{locks, replay};
+use patchline_model::pipeline::evolve::{locks, replay, rests_on_the_line};
 use patchline_model::policy::Policy;
 use patchline_model::rejection::Rejection;
 use thiserror::Error;
 
 use crate::clock;
 use crate::projection::Projection;
+use crate::zones;
 
 /// Tries against writers that were faster.
-const TRIES: u32 = 50;
+pub const TRIES: u32 = 50;
 
 /// Why a command changed nothing.
 #[derive(Debug, Error)]
@@ -24,6 +26,9 @@ pub enum SubmitError {
     Rejected(#[from] Rejection),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What should have been signed could not be: nothing was written.
+    #[error("could not sign what was decided: {0}")]
+    Unsigned(Failure),
 }
 
 /// Decides a command on the newest state and appends what follows; answers the events that were added. `patch` is the
@@ -39,8 +44,9 @@ pub async fn submit(
     let id = patch.id;
     let mut tries = 0;
     loop {
-        let board = projection.board(store).await?;
-        let cx = Context { now: clock::now(), policy, board: &board };
+        let now = clock::now();
+        let board = zones::on(projection.board(store).await?, [&patch], now);
+        let cx = Context { now, policy, board: &board };
         let events = decide(cx, &patch, command.clone())?;
         if events.is_empty() {
             return Ok(events);
@@ -53,6 +59,7 @@ pub async fn submit(
             fence: fence.cloned(),
             takes,
             gives,
+            line: rests_on_the_line(&events).then_some(board.line.version),
         };
         match store.append(append).await {
             Ok(()) => return Ok(events),

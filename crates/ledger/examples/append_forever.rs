@@ -23,7 +23,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let events = (1..=size).map(|number| event(version + number, &format!("{number} of {size}")));
         let events = events.collect();
         store
-            .append(Append { patch, expected: version, events, fence: None, takes: None, gives: None })
+            .append(Append {
+                patch,
+                expected: version,
+                events,
+                fence: None,
+                takes: None,
+                gives: None,
+                line: None,
+            })
             .await?;
         version += size;
         let mut out = std::io::stdout().lock();

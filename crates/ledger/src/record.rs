@@ -1,6 +1,7 @@
 //! Event to row and back. Every row names the format it was written in; old formats are upcast here.
 
 use patchline_model::event::Event;
+use patchline_model::line;
 use serde_json::Value;
 
 /// The format that new rows are written in.
@@ -21,6 +22,21 @@ pub fn missing() -> serde_json::Error {
 
 /// An event as it was kept in this format.
 pub fn read(format: u32, text: &str) -> Result<Event, serde_json::Error> {
+    match format {
+        FORMAT => serde_json::from_str(text),
+        other => Err(unknown(other)),
+    }
+}
+
+/// An event of the line as it is kept.
+pub fn write_line(event: &line::Event) -> Result<String, serde_json::Error> {
+    let text = serde_json::to_string(event)?;
+    read_line(FORMAT, &text)?;
+    Ok(text)
+}
+
+/// An event of the line as it was kept in this format.
+pub fn read_line(format: u32, text: &str) -> Result<line::Event, serde_json::Error> {
     match format {
         FORMAT => serde_json::from_str(text),
         other => Err(unknown(other)),

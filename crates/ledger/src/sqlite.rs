@@ -1,5 +1,6 @@
 //! SQLite: the default ledger. Write-ahead log, `synchronous=FULL`: what was acknowledged is on disk.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,6 +9,7 @@ use async_trait::async_trait;
 use patchline_model::context::Board;
 use patchline_model::event::Event;
 use patchline_model::id::PatchId;
+use patchline_model::line::{self, Line};
 use rusqlite::{
     Connection, ErrorCode, OptionalExtension as _, Row, Transaction, TransactionBehavior, params,
 };
@@ -21,6 +23,9 @@ const BUSY: Duration = Duration::from_secs(20);
 
 /// How long it waits between two tries where SQLite does not wait by itself.
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
+
+/// The newest schema that is known.
+const NEWEST: u32 = 2;
 
 /// The tables, as of schema 1.
 const SCHEMA: &str = "
@@ -37,11 +42,22 @@ const SCHEMA: &str = "
     commit;
 ";
 
+/// Schema 2 adds the line.
+const TO_SCHEMA_2: &str = "
+    begin immediate;
+    create table if not exists line (
+        version integer primary key, format integer not null, body text not null);
+    pragma user_version = 2;
+    commit;
+";
+
 /// A ledger in one file.
 #[derive(Clone, Debug)]
 pub struct Sqlite {
     path: PathBuf,
     connection: Arc<Mutex<Connection>>,
+    /// The line as far as it has been read.
+    line: Arc<Mutex<Line>>,
 }
 
 impl Sqlite {
@@ -55,8 +71,8 @@ impl Sqlite {
         connection.pragma_update(None, "foreign_keys", true).map_err(failed)?;
         let known: u32 =
             connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-        if known > 1 {
-            let text = format!("its schema is {known}; this Patchline knows 1");
+        if known > NEWEST {
+            let text = format!("its schema is {known}; this Patchline knows {NEWEST}");
             return Err(StoreError::Storage {
                 doing: "open",
                 path: path.display().to_string(),
@@ -66,7 +82,11 @@ impl Sqlite {
         if known == 0 {
             connection.execute_batch(SCHEMA).map_err(failed)?;
         }
-        Ok(Self { path: path.to_owned(), connection: Arc::new(Mutex::new(connection)) })
+        if known < 2 {
+            connection.execute_batch(TO_SCHEMA_2).map_err(failed)?;
+        }
+        let (connection, line) = (Arc::new(Mutex::new(connection)), Arc::new(Mutex::new(Line::default())));
+        Ok(Self { path: path.to_owned(), connection, line })
     }
 
     /// Runs blocking work on a thread that may block.
@@ -174,13 +194,37 @@ impl Store for Sqlite {
         .await
     }
 
+    async fn append_line(&self, expected: u64, events: Vec<line::Event>) -> Result<(), StoreError> {
+        self.run("append to the line", move |connection| {
+            let transaction = immediate(connection)?;
+            check_line(&transaction, expected)?;
+            let sql = "insert into line (version, format, body) values (?1, ?2, ?3)";
+            for (version, event) in (expected + 1..).zip(&events) {
+                let body = record::write_line(event)
+                    .map_err(|source| Fault::Answer(StoreError::UnreadableLine { version, source }))?;
+                transaction.execute(sql, params![version.cast_signed(), record::FORMAT, body])?;
+            }
+            transaction.commit()?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn read_line(&self, from: u64) -> Result<Vec<line::Event>, StoreError> {
+        self.run("read the line", move |connection| line_in(connection, from)).await
+    }
+
     async fn board(&self) -> Result<Board, StoreError> {
-        self.run("read the locks", |connection| {
-            let mut statement = connection.prepare_cached("select name, patch from locks")?;
-            let rows =
-                statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
-            let locks = rows.map(|row| row.map(|(name, patch)| (name, PatchId(patch.cast_unsigned()))));
-            Ok(Board { locks: locks.collect::<Result<_, _>>()?, ..Board::default() })
+        let line = Arc::clone(&self.line);
+        self.run("read the board", move |connection| {
+            // One moment for both: a board must not show a lock of now beside a line of before.
+            let transaction = connection.transaction()?;
+            let locks = locks_in(&transaction)?;
+            let mut known = line.lock().unwrap_or_else(PoisonError::into_inner);
+            for event in line_in(&transaction, known.version)? {
+                *known = line::evolve(std::mem::take(&mut *known), &event);
+            }
+            Ok(Board { locks, line: known.clone(), ..Board::default() })
         })
         .await
     }
@@ -258,6 +302,39 @@ fn kept(row: &Row<'_>) -> Result<(u64, u32, String), rusqlite::Error> {
     Ok((row.get::<_, i64>(0)?.cast_unsigned(), format, String::from_utf8_lossy(body).into_owned()))
 }
 
+fn locks_in(connection: &Connection) -> Result<BTreeMap<String, PatchId>, Fault> {
+    let mut statement = connection.prepare_cached("select name, patch from locks")?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    let locks = rows.map(|row| row.map(|(name, patch)| (name, PatchId(patch.cast_unsigned()))));
+    Ok(locks.collect::<Result<_, _>>()?)
+}
+
+fn line_in(connection: &Connection, from: u64) -> Result<Vec<line::Event>, Fault> {
+    let sql = "select version, format, body from line where version > ?1 order by version";
+    let mut statement = connection.prepare_cached(sql)?;
+    let after = i64::try_from(from).unwrap_or(i64::MAX);
+    let mut events = Vec::new();
+    for (expected, row) in (from.saturating_add(1)..).zip(statement.query_map(params![after], kept)?) {
+        let (version, format, body) = row?;
+        let read =
+            if version == expected { record::read_line(format, &body) } else { Err(record::missing()) };
+        let unreadable = |source| Fault::Answer(StoreError::UnreadableLine { version: expected, source });
+        events.push(read.map_err(unreadable)?);
+    }
+    Ok(events)
+}
+
+/// Nothing was held or let go since this version.
+fn check_line(transaction: &Transaction<'_>, expected: u64) -> Result<(), Fault> {
+    let found: i64 =
+        transaction.query_row("select coalesce(max(version), 0) from line", [], |row| row.get(0))?;
+    let found = found.cast_unsigned();
+    if found == expected {
+        return Ok(());
+    }
+    Err(Fault::Answer(StoreError::LineMoved { expected, found }))
+}
+
 fn append_in(transaction: &Transaction<'_>, append: &Append) -> Result<(), Fault> {
     let patch = append.patch.0.cast_signed();
     if let Some(fence) = &append.fence {
@@ -269,6 +346,9 @@ fn append_in(transaction: &Transaction<'_>, append: &Append) -> Result<(), Fault
     if found.cast_unsigned() != append.expected {
         let (expected, found) = (append.expected, found.cast_unsigned());
         return Err(Fault::Answer(StoreError::Conflict { patch: append.patch, expected, found }));
+    }
+    if let Some(line) = append.line {
+        check_line(transaction, line)?;
     }
     if let Some(lock) = &append.takes {
         let sql = "insert into locks (name, patch) values (?1, ?2) on conflict do nothing";

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use patchline_model::context::Board;
 use patchline_model::event::Event;
 use patchline_model::id::PatchId;
+use patchline_model::line;
 use patchline_model::time::Timestamp;
 use thiserror::Error;
 
@@ -22,7 +23,13 @@ pub trait Store: Send + Sync {
     /// All patches with their versions, oldest first.
     async fn patches(&self) -> Result<Vec<(PatchId, u64)>, StoreError>;
 
-    /// Who moves which service; what else a board says follows from the patches.
+    /// Adds events to the line at the version that the writer has seen. All of them or none.
+    async fn append_line(&self, expected: u64, events: Vec<line::Event>) -> Result<(), StoreError>;
+
+    /// The events of the line, oldest first, from this version on.
+    async fn read_line(&self, from: u64) -> Result<Vec<line::Event>, StoreError>;
+
+    /// Who moves which service, and what is held: both as of one moment. What else a board says follows from the patches.
     async fn board(&self) -> Result<Board, StoreError>;
 
     /// Takes or keeps a lease until `until`; a higher epoch each time it changes hands. `None` when another holds it.
@@ -46,6 +53,9 @@ pub struct Append {
     pub fence: Option<Fence>,
     pub takes: Option<String>,
     pub gives: Option<String>,
+    /// The version of the line that the events were decided upon, where they let anything go forward. If somebody has
+    /// held something since, nothing is written.
+    pub line: Option<u64>,
 }
 
 /// A lease as its holder knows it.
@@ -71,6 +81,8 @@ pub enum StoreError {
     Fenced { name: String },
     #[error("{holder} moves `{lock}` already")]
     Locked { lock: String, holder: PatchId },
+    #[error("what is held has changed: the line is at version {found}, not {expected}")]
+    LineMoved { expected: u64, found: u64 },
     #[error("could not {doing} in the ledger {path}")]
     Storage {
         doing: &'static str,
@@ -87,11 +99,25 @@ pub enum StoreError {
         #[source]
         source: serde_json::Error,
     },
+    #[error(
+        "event {version} of the line can't be read; the ledger is damaged or was written by a newer Patchline"
+    )]
+    UnreadableLine {
+        version: u64,
+        #[source]
+        source: serde_json::Error,
+    },
 }
 
 impl StoreError {
     /// Another writer was faster: read again and decide again.
     pub fn is_conflict(&self) -> bool {
-        matches!(self, StoreError::Conflict { .. } | StoreError::Locked { .. })
+        match self {
+            StoreError::Conflict { .. } | StoreError::Locked { .. } | StoreError::LineMoved { .. } => true,
+            StoreError::Fenced { .. }
+            | StoreError::Storage { .. }
+            | StoreError::Unreadable { .. }
+            | StoreError::UnreadableLine { .. } => false,
+        }
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::id::PatchId;
+use crate::line::Line;
 use crate::policy::Policy;
 use crate::service::Name;
 use crate::stage::set::Set;
 use crate::time::Timestamp;
+use crate::window::Offsets;
 
 /// Passed first to `decide` and `due`.
 #[derive(Clone, Copy, Debug)]
@@ -16,7 +18,7 @@ pub struct Context<'a> {
     pub board: &'a Board,
 }
 
-/// What else is under way: a patch is rarely alone.
+/// What else is under way, and what is held: a patch is rarely alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Board {
     /// Who moves which service in which environment (`Service::lock`).
@@ -27,6 +29,10 @@ pub struct Board {
     pub sets: BTreeMap<Name, Set>,
     /// Who must go back with its set and has not begun to: nobody else moves its service meanwhile, by the same name.
     pub fences: BTreeMap<String, PatchId>,
+    /// What people hold: stops and freezes.
+    pub line: Line,
+    /// The offsets from UTC of the places whose clocks somebody goes by, for the days around now.
+    pub zones: BTreeMap<String, Offsets>,
 }
 
 impl Board {

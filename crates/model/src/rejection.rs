@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::hold::Hold;
 use crate::id::{JobId, PatchId, Stage};
+use crate::time::Timestamp;
 
 /// The domain refuses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Error)]
@@ -38,6 +40,18 @@ pub enum Rejection {
     ForwardOnly { patch: PatchId, why: String },
     #[error("{patch} can't be opened in this set: {why}")]
     NotInSet { patch: PatchId, why: String },
+    #[error("{patch} can't {asked} now: {hold}")]
+    Held { patch: PatchId, asked: String, hold: Hold },
+    #[error("what holds others needs a reason")]
+    NoReason,
+    #[error("a reason has at most {most} bytes")]
+    ReasonTooLong { most: usize },
+    #[error("a freeze until {until} would never be in force")]
+    NeverInForce { until: Timestamp },
+    #[error("there is no freeze F-{freeze}")]
+    NoFreeze { freeze: u32 },
+    #[error("{most} stops and freezes are in force or ahead, and no more are taken")]
+    TooMuchHeld { most: usize },
     #[error("the answer makes no sense: {0}")]
     Nonsense(String),
 }

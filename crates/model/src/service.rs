@@ -6,7 +6,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::stage::budget::Slo;
 use crate::stage::plan::Plan;
+use crate::window::Window;
 
 /// A service's name: lower-case letters, digits and `-`, at most 63, beginning with a letter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -90,6 +92,12 @@ pub struct Run {
     /// Loopback port on which the service is reached; 0 for any.
     pub port: u16,
     pub plan: Plan,
+    /// When a routine rollout may begin or grow; none: at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    /// What users are promised; without it no error budget is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slo: Option<Slo>,
 }
 
 /// The signals that services use to take over what has changed.

@@ -2,6 +2,7 @@
 //! `Outcome`.
 
 pub mod approve;
+pub mod budget;
 pub mod build;
 pub mod conversion;
 pub mod counting;
@@ -16,6 +17,7 @@ pub mod review;
 pub mod rollout;
 pub mod safety;
 pub mod set;
+pub mod standstill;
 pub mod terms;
 pub mod traffic;
 pub mod triage;

@@ -24,7 +24,7 @@ fn begun(plan: Plan) -> Given {
     if let Some(run) = opening.and_then(|opening| opening.service.run.as_mut()) {
         run.plan = plan;
     }
-    given.answered(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable() }))
+    given.answered(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable(), history: None }))
 }
 
 fn traffic(given: &Given) -> Traffic {

@@ -191,7 +191,7 @@ fn a_persons_no_is_the_end() {
 #[test]
 fn a_rollout_begins_beside_another_version_and_alone() {
     let mut given = Given::allowed();
-    let begun = |stable| Outcome::Rollout(rollout::Outcome::Begun { stable });
+    let begun = |stable| Outcome::Rollout(rollout::Outcome::Begun { stable, history: None });
     check(&given, given.answer(begun(stable())), Ok(&["rollout started"]));
     let same = given.patch.new_version().expect("it was built");
     check(&given, given.answer(begun(same)), Ok(&["faltered"]));

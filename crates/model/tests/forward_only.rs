@@ -133,7 +133,7 @@ fn the_service_s_rule_and_a_person_s_word_are_kept_with_the_start() {
             .answered(given::pair())
             .answered(given::verdict(patchline_model::stage::verify::CheckResult::Passed))
             .answered(given::decision(patchline_model::stage::approve::Answer::Allow, 0))
-            .answered(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable() }));
+            .answered(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable(), history: None }));
         given.patch.rollout.footing.forward_only
     };
     let ruled = starts(opening.clone()).expect("the candidate changes Cargo.lock");

@@ -14,9 +14,11 @@ use patchline_model::actor::Actor;
 use patchline_model::digest::Digest;
 use patchline_model::event::{Event, Fact};
 use patchline_model::failure::Failure;
+use patchline_model::hold::{Hold, Kind};
 use patchline_model::id::{PatchId, Stage};
 use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer, Approval};
+use patchline_model::stage::budget::{History, Window};
 use patchline_model::stage::detect::{self, Opening, Until};
 use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate;
@@ -51,6 +53,8 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Approve(approve::Event::Decided { .. }) => "approve_decided",
         Fact::Approve(approve::Event::Approved(_)) => "approve_approved",
         Fact::Approve(approve::Event::Rejected { .. }) => "approve_rejected",
+        Fact::Rollout(rollout::Event::Deferred { .. }) => "rollout_deferred",
+        Fact::Rollout(rollout::Event::Started { before: Some(_), .. }) => "rollout_started_known",
         Fact::Rollout(rollout::Event::Started { plan, footing, .. }) => match &plan.strategy {
             _ if footing.forward_only.is_some() => "rollout_started_forward_only",
             _ if !footing.is_blank() => "rollout_started_over",
@@ -81,6 +85,8 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Rollout(rollout::Event::Looked { .. }) => "rollout_looked",
         Fact::Rollout(rollout::Event::Paused { .. }) => "rollout_paused",
         Fact::Rollout(rollout::Event::Resumed) => "rollout_resumed",
+        Fact::Rollout(rollout::Event::Held { .. }) => "rollout_held",
+        Fact::Rollout(rollout::Event::Released) => "rollout_released",
         Fact::Rollout(rollout::Event::Hurried { .. }) => "rollout_hurried",
         Fact::Rollout(rollout::Event::PromotionDecided) => "rollout_promotion_decided",
         Fact::Rollout(rollout::Event::Switched) => "rollout_switched",
@@ -108,7 +114,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 64;
+const VARIANTS: usize = 68;
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -217,9 +223,25 @@ fn moves() -> Vec<Fact> {
         new: new.clone(),
         plan: Box::new(plan),
         footing: Footing::default(),
+        before: None,
+        note: None,
     };
     let events = vec![
         started(given::plan()),
+        rollout::Event::Started {
+            stable: given::stable(),
+            new: new.clone(),
+            plan: Box::new(given::plan()),
+            before: Some(Box::new(History {
+                minutes: 61,
+                windows: vec![Window { seconds: 3_600, requests: 3_000, errors: 2 }],
+                intervals: vec![(50, 0), (51, 1)],
+                exposure: Some(12.5),
+            })),
+            note: Some(text("of the error budget 61 minutes of history are known")),
+            footing: Footing::default(),
+        },
+        rollout::Event::Deferred { reason: reason.clone(), until: Timestamp(1_767_225_660_123) },
         started(given::watched_plan()),
         started(given::rolling_plan()),
         started(given::hot_plan()),
@@ -238,6 +260,8 @@ fn moves() -> Vec<Fact> {
             new: new.clone(),
             plan: Box::new(given::plan()),
             footing: Footing { over: Some(PatchId(5)), ..Footing::default() },
+            before: None,
+            note: None,
         },
         rollout::Event::Started {
             stable: given::stable(),
@@ -248,6 +272,8 @@ fn moves() -> Vec<Fact> {
                 seen: 0,
                 forward_only: given::irreversible().forward_only(Some("it drops a column"), "", &[]),
             },
+            before: None,
+            note: None,
         },
         rollout::Event::Halted { cause: Cause::Judge { reason: reason.clone() } },
         rollout::Event::Forced { reason: reason.clone(), seen: 0 },
@@ -287,6 +313,14 @@ fn moves() -> Vec<Fact> {
         },
         rollout::Event::Paused { reason: reason.clone(), by_machine: true },
         rollout::Event::Resumed,
+        rollout::Event::Held {
+            hold: Hold {
+                kind: Kind::Freeze,
+                reason: reason.clone(),
+                until: Some(Timestamp(1_767_312_000_000)),
+            },
+        },
+        rollout::Event::Released,
         rollout::Event::Hurried { reason: reason.clone() },
         rollout::Event::PromotionDecided,
         rollout::Event::Switched,

@@ -39,7 +39,7 @@ fn what_was_taken_back_goes_to_the_gate_again_with_nothing_of_the_first_try() {
     assert_eq!(again.patch.approve, approve::State::default());
     assert_eq!(again.patch.new_version(), before.patch.new_version(), "it is the same artifact");
     assert!(matches!(again.due(), Due::Job(id, _) if id.stage == Stage::Approve));
-    let begun = Outcome::Rollout(rollout::Outcome::Begun { stable: stable() });
+    let begun = Outcome::Rollout(rollout::Outcome::Begun { stable: stable(), history: None });
     let again = again.answered(decision(Answer::Allow, 0)).answered(begun);
     assert_eq!(again.patch.rollout.phase, Phase::Preparing);
     let again = again.follows(0, JudgeAnswer::Continue);
@@ -70,7 +70,7 @@ fn an_answer_to_the_first_try_is_not_owed_any_more() {
 fn asking_twice_is_asking_once() {
     let again = rolled_back().asked("ann", retry());
     check(&again, by("bob", retry()), Ok(&[]));
-    let begun = Outcome::Rollout(rollout::Outcome::Begun { stable: stable() });
+    let begun = Outcome::Rollout(rollout::Outcome::Begun { stable: stable(), history: None });
     let moving = again.answered(decision(Answer::Allow, 0)).answered(begun);
     check(&moving, by("bob", retry()), Err("has not ended"));
 }
@@ -94,7 +94,7 @@ fn where_another_try_makes_no_sense_it_is_refused_with_the_reason() {
 
 #[test]
 fn a_try_can_be_taken_back_and_tried_again() {
-    let begun = || Outcome::Rollout(rollout::Outcome::Begun { stable: stable() });
+    let begun = || Outcome::Rollout(rollout::Outcome::Begun { stable: stable(), history: None });
     let mut given = rolled_back();
     for _ in 0..3 {
         given = given.asked("ann", retry()).answered(decision(Answer::Allow, 0)).answered(begun());

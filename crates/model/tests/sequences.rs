@@ -51,7 +51,7 @@ fn outcome(given: &Given, which: u8, number: u16) -> Outcome {
                 decision(answer, given.patch.approve.approvals.len() + usize::from(mood == 6))
             }
             Stage::Rollout if given.patch.rollout.plan.is_none() => {
-                Outcome::Rollout(rollout::Outcome::Begun { stable: stable() })
+                Outcome::Rollout(rollout::Outcome::Begun { stable: stable(), history: None })
             }
             Stage::Rollout if mood == 0 => given::looked(Observed::default(), answer),
             Stage::Rollout

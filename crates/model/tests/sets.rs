@@ -42,7 +42,7 @@ fn follows(given: &Given) -> Command {
 }
 
 fn begun(given: &Given) -> Command {
-    given.answer(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable() }))
+    given.answer(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable(), history: None }))
 }
 
 #[test]

@@ -26,7 +26,7 @@ fn begun(plan: Plan) -> Given {
     if let Some(run) = opening.and_then(|opening| opening.service.run.as_mut()) {
         run.plan = plan;
     }
-    given.answered(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable() }))
+    given.answered(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable(), history: None }))
 }
 
 /// Instances of stable and new, and the new version's percent: what the world is asked for.
@@ -188,7 +188,8 @@ fn a_single_instance_is_not_converted_with_nothing_to_compare_it_with() {
     if let Some(run) = opening.and_then(|opening| opening.service.run.as_mut()) {
         run.plan = Plan { instances: 1, ..given::hot_plan() };
     }
-    let begin = lonely.answer(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable() }));
+    let begin =
+        lonely.answer(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable(), history: None }));
     let events = lonely.decide(begin).expect("it is taken in");
     let has_started = |event: &Event| matches!(event.fact, Fact::Rollout(rollout::Event::Started { .. }));
     assert!(!events.iter().any(has_started), "{events:?}");

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use patchline_model::id::PatchId;
-use patchline_model::service::Name;
+use patchline_model::service::{Name, Tier};
+use patchline_model::time::Timestamp;
 
 /// Takes a software patch from detection to rollout, and back again when the world gets worse.
 #[derive(Debug, Parser)]
@@ -54,6 +55,12 @@ pub enum Command {
     Set(SetArguments),
     /// Try a patch again that was taken back, from the gate on and with the same artifact
     Retry(ControlArguments),
+    /// Stop everything that goes forward, or let it go on
+    #[command(subcommand)]
+    Line(LineCommand),
+    /// Say when nothing may begin or grow
+    #[command(subcommand)]
+    Freeze(FreezeCommand),
     /// The advisory database
     #[command(subcommand)]
     Db(DbCommand),
@@ -236,6 +243,93 @@ pub struct RollbackArguments {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum LineCommand {
+    /// Let nothing begin, grow or be promoted any more, at once; judges stay armed, and what is taken back goes on
+    Stop(StopArguments),
+    /// Let everything go on where it stands
+    Start(StartArguments),
+    /// Show what is stopped and frozen, and who said so
+    Status(StatusArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct StopArguments {
+    /// Why; everybody who is held by it reads this
+    #[arg(long)]
+    pub reason: String,
+    /// Only this service
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<Name>,
+    /// Your name, for the record
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct StartArguments {
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// The stop of this service alone
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<Name>,
+    /// Your name, for the record
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum FreezeCommand {
+    /// From then until then, let nothing begin or grow
+    Add(FreezeArguments),
+    /// Show the freezes that are in force or ahead
+    List(StatusArguments),
+    /// Lift a freeze before its end
+    Lift(LiftArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct FreezeArguments {
+    /// As in `2026-12-24T12:00:00Z` or `2026-12-24T12:00[Europe/Berlin]` [default: now]
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub from: Option<Timestamp>,
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Timestamp,
+    /// Why; everybody who is held by it reads this
+    #[arg(long)]
+    pub reason: String,
+    /// Only this service
+    #[arg(long, value_name = "NAME", conflicts_with = "tier")]
+    pub service: Option<Name>,
+    /// Only services of this tier, 1 to 4
+    #[arg(long, value_name = "NUMBER", value_parser = tier)]
+    pub tier: Option<Tier>,
+    /// What may move all the same
+    #[arg(long, value_enum)]
+    pub except: Option<Except>,
+    /// Your name, for the record
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Except {
+    /// Patches that remove a finding on which triage says to act now
+    Hotfix,
+}
+
+#[derive(Debug, Args)]
+pub struct LiftArguments {
+    /// The freeze, as in `F-3`
+    #[arg(value_parser = freeze)]
+    pub freeze: u32,
+    #[arg(long, default_value = "")]
+    pub reason: String,
+    /// Your name, for the record
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
 pub enum DbCommand {
     /// Take in advisories in OSV format: folders, zips, JSON files, JSON lines
     Import(ImportArguments),
@@ -292,5 +386,47 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
     } else {
         Err("there is no sign-in yet, so only loopback addresses such as 127.0.0.1:7700 are served"
             .to_owned())
+    }
+}
+
+/// A point of time with its offset or its zone; a time without either is nobody's.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let millis = match text.parse::<jiff::Timestamp>() {
+        Ok(at) => at.as_millisecond(),
+        Err(_) => match text.parse::<jiff::ZonedDateTime>() {
+            Ok(at) => at.timestamp().as_millisecond(),
+            Err(_) => {
+                return Err("expected a time with its offset or zone, as in 2026-12-24T12:00:00Z or \
+                            2026-12-24T12:00[Europe/Berlin]"
+                    .to_owned());
+            }
+        },
+    };
+    Ok(Timestamp(millis))
+}
+
+fn tier(text: &str) -> Result<Tier, String> {
+    let number: u8 = text.parse().map_err(|_| "expected a number from 1 to 4".to_owned())?;
+    Tier::try_from(number).map_err(|error| error.to_string())
+}
+
+fn freeze(text: &str) -> Result<u32, String> {
+    let number = text.strip_prefix("F-").or_else(|| text.strip_prefix("f-")).unwrap_or(text);
+    number.parse().map_err(|_| "expected a freeze, as in F-3".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::moment;
+
+    #[test]
+    fn a_time_says_where_its_clock_hangs() {
+        let noon = 1_798_110_000_000;
+        assert_eq!(moment("2026-12-24T11:00:00Z").map(|at| at.0), Ok(noon));
+        assert_eq!(moment("2026-12-24T12:00:00+01:00").map(|at| at.0), Ok(noon));
+        assert_eq!(moment("2026-12-24T12:00[Europe/Berlin]").map(|at| at.0), Ok(noon));
+        for text in ["2026-12-24T12:00", "2026-12-24", "tomorrow", "", "2026-12-24T12:00[Mars/Olympus]"] {
+            assert!(moment(text).is_err(), "{text}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use patchline_conductor::turn::SubmitError;
 use patchline_ledger::store::StoreError;
 use patchline_model::failure::{Failure, FailureClass, in_full};
+use patchline_model::rejection::Rejection;
 
 /// Every exit code of the binary; `docs/exit-codes.md` has the same table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,11 +83,14 @@ impl From<Failure> for Trouble {
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
         let hint = match &error {
-            StoreError::Conflict { .. } | StoreError::Fenced { .. } | StoreError::Locked { .. } => {
+            StoreError::Conflict { .. }
+            | StoreError::Fenced { .. }
+            | StoreError::Locked { .. }
+            | StoreError::LineMoved { .. } => {
                 return Self::new(Exit::Refused, in_full(&error))
                     .hint("another process is at work on it; try again");
             }
-            StoreError::Unreadable { .. } => {
+            StoreError::Unreadable { .. } | StoreError::UnreadableLine { .. } => {
                 "use the newer Patchline that wrote it, or bring the ledger back from a backup"
             }
             StoreError::Storage { .. } => {
@@ -101,6 +105,11 @@ impl From<SubmitError> for Trouble {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::Store(error) => error.into(),
+            SubmitError::Unsigned(failure) => failure.into(),
+            SubmitError::Rejected(held @ Rejection::Held { .. }) => {
+                Self::new(Exit::Refused, held.to_string())
+                    .hint("`patchline line status` shows what is held; taking a version back is never held")
+            }
             SubmitError::Rejected(rejection) => Self::new(Exit::Refused, rejection.to_string())
                 .hint("`patchline status` shows where each patch stands"),
         }

@@ -16,7 +16,8 @@ use crate::cli::{Cli, Command, DbCommand, JudgeCommand};
 use crate::commands::control::{self, Control};
 use crate::commands::db::compare;
 use crate::commands::{
-    approve, db, demo, down, explain, fix, init, judge, plan, process_host, scan, serve, set, status,
+    approve, db, demo, down, explain, fix, freeze, init, judge, line, plan, process_host, scan, serve, set,
+    status,
 };
 use crate::exit::{Exit, Trouble};
 
@@ -51,6 +52,8 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Rollback(arguments) => block_on(control::rollback(arguments, data)),
         Command::Set(arguments) => block_on(set::run(arguments, data)),
         Command::Retry(arguments) => block_on(control::run(Control::Retry, arguments, data)),
+        Command::Line(command) => block_on(line::run(command, data)),
+        Command::Freeze(command) => block_on(freeze::run(command, data)),
         Command::Db(DbCommand::Import(arguments)) => db::import(&arguments, data.as_deref()),
         Command::Db(DbCommand::Compare(arguments)) => compare::run(&arguments),
         Command::Db(DbCommand::Status) => db::status(data.as_deref()),

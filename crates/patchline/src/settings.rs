@@ -4,9 +4,11 @@ mod caret;
 mod file;
 mod guess;
 mod rollout;
+mod slo;
 pub mod text;
 mod value;
 mod ways;
+mod window;
 
 use std::path::{Path, PathBuf};
 

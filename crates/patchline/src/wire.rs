@@ -69,16 +69,22 @@ pub fn conductor(home: &Home) -> Result<Arc<Conductor>, Trouble> {
     Ok(Conductor::new(Arc::new(store), Policy::default()))
 }
 
+/// The key with which this place signs, for commands that need nothing else of the works.
+pub fn attestor(home: &Home) -> Result<Attestor, Trouble> {
+    let blobs = Blobs::open(&home.blobs()).map_err(evidence)?;
+    let key = SigningKey::load_or_create(&home.key()).map_err(evidence)?;
+    Ok(Attestor::new(blobs, key))
+}
+
 /// The ledger with every hand.
 pub fn works(home: Home) -> Result<Works, Trouble> {
     let conductor = conductor(&home)?;
-    let blobs = Blobs::open(&home.blobs()).map_err(evidence)?;
-    let key = SigningKey::load_or_create(&home.key()).map_err(evidence)?;
+    let attestor = attestor(&home)?;
     let sandbox = Sandbox::probe().hiding(home.root());
     let binary = std::env::current_exe()
         .map_err(|error| Trouble::storage(format!("could not find the running binary: {error}")))?;
     let hands = Hands {
-        attestor: Attestor::new(blobs, key),
+        attestor,
         fixers: patchline_generate::fixers::fixers(&sandbox),
         builder: Box::new(SandboxBuilder::new(sandbox.clone())),
         checks: patchline_verify::checks(),

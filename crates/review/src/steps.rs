@@ -79,6 +79,9 @@ pub fn steps(events: &[Event]) -> Vec<Step> {
             | rollout::Event::StableReturned { .. }
             | rollout::Event::Confirmed { .. }
             | rollout::Event::Resumed
+            | rollout::Event::Deferred { .. }
+            | rollout::Event::Held { .. }
+            | rollout::Event::Released
             | rollout::Event::Hurried { .. }
             | rollout::Event::Switched
             | rollout::Event::OldRetired

@@ -23,6 +23,7 @@ mod ending;
 pub mod failure;
 mod fence;
 mod headers;
+mod history;
 pub mod host;
 mod identity;
 mod in_place;

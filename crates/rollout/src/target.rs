@@ -8,6 +8,7 @@ use patchline_model::digest::Digest;
 use patchline_model::failure::Failure;
 use patchline_model::id::JobId;
 use patchline_model::service::{Name, Run};
+use patchline_model::stage::budget::History;
 use patchline_model::stage::plan::{Desired, Observed};
 
 use crate::capability::Capability;
@@ -32,6 +33,11 @@ pub trait Target: Send + Sync {
     /// What is there, without changing what is desired; `None` when nothing of this service was asked for. A control plane
     /// of the target's own that has died is brought back, so that what it held can be read.
     async fn observe(&self, site: &Site) -> Result<Option<Observed>, Failure>;
+
+    /// What the whole service has served until now, whatever its versions; `None` where nobody counts.
+    async fn history(&self, _site: &Site) -> Result<Option<History>, Failure> {
+        Ok(None)
+    }
 
     /// Stops everything of this service, drained; for the end of a demo or a decommissioned service.
     async fn stop(&self, site: &Site) -> Result<(), Failure>;

@@ -10,7 +10,7 @@ use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
-use crate::api::{actions, blobs, ofrep, patches, stream};
+use crate::api::{actions, blobs, line, ofrep, patches, stream};
 use crate::guard::{self, MOST_BODY_BYTES};
 use crate::listener::{Limited, MOST_CONNECTIONS};
 use crate::pages::show;
@@ -63,6 +63,8 @@ fn routes(shared: Shared) -> Router {
         .route("/api/v1/patches/{id}", get(patches::one))
         .route("/api/v1/patches/{id}/events", get(patches::events))
         .route("/api/v1/patches/{id}/{action}", post(actions::act))
+        .route("/api/v1/line", get(line::line))
+        .route("/api/v1/line/{action}", post(line::act))
         .route("/api/v1/blobs/{digest}", get(blobs::blob))
         .route("/ofrep/v1/evaluate/flags", post(ofrep::all))
         .route("/ofrep/v1/evaluate/flags/{key}", post(ofrep::one))

@@ -21,7 +21,7 @@ pub async fn alive(State(shared): State<Shared>) -> Json<Value> {
 
 /// The ledger can be read.
 pub async fn ready(State(shared): State<Shared>) -> Result<Json<Value>, Problem> {
-    let board = shared.app.conductor.board().await;
+    let board = shared.app.conductor.board([]).await;
     board.map_err(|error| Problem::store(&error))?;
     Ok(Json(json!({ "status": "ready" })))
 }

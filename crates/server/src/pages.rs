@@ -6,6 +6,7 @@ pub mod change;
 pub mod chart;
 pub mod decision;
 pub mod findings;
+pub mod held;
 pub mod layout;
 pub mod proof;
 pub mod rollout;

@@ -64,6 +64,8 @@ impl Problem {
             SubmitError::Rejected(Rejection::NotOpen { patch }) => Self::unknown(*patch),
             SubmitError::Rejected(rejection) => Self::rejected(rejection),
             SubmitError::Store(error) => Self::store(error),
+            SubmitError::Unsigned(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+                .with_hint("look at the data folder and its disk"),
         }
     }
 
@@ -96,6 +98,11 @@ fn hint(rejection: &Rejection) -> Option<&'static str> {
             Some("`patchline rollback P-7 --accept-data-loss REASON` takes it back all the same")
         }
         Rejection::NotInSet { .. } => Some("open the patches that it comes after first"),
+        Rejection::Held { .. } => Some("lift what holds it first, or wait; taking it back is never held"),
+        Rejection::NoReason => Some("give a `reason`"),
+        Rejection::NoFreeze { .. } => Some("`/api/v1/line` lists what is in force"),
+        Rejection::TooMuchHeld { .. } => Some("lift some of them, or hold everything at once"),
+        Rejection::ReasonTooLong { .. } | Rejection::NeverInForce { .. } => None,
         Rejection::Locked { .. } => Some("wait until the other patch has ended"),
         Rejection::AlreadyOpen { .. }
         | Rejection::NotOpen { .. }

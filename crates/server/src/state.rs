@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use patchline_conductor::attest::Attestor;
 use patchline_conductor::conductor::Conductor;
 use patchline_conductor::projection::Known;
 use patchline_evidence::Blobs;
@@ -18,6 +19,8 @@ pub const MOST_STREAMS: usize = 64;
 pub struct App {
     pub conductor: Arc<Conductor>,
     pub blobs: Blobs,
+    /// Signs what people hold here.
+    pub attestor: Attestor,
     pub started: Timestamp,
 }
 

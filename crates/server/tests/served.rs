@@ -350,3 +350,52 @@ async fn health_and_metrics_answer() {
     assert!(metrics.text.lines().count() > 10, "{}", metrics.text);
     served.stop().await;
 }
+
+#[tokio::test]
+async fn the_line_is_stopped_from_the_board_and_says_so_everywhere() {
+    let served = Served::start().await;
+    let id = served.tell(&mut rolling(&served)).await;
+    let page = served.get("/").await.text;
+    assert!(page.contains("Stop the line") && !page.contains("The line is stopped"), "{page}");
+    let json = ("content-type", "application/json");
+    let body = json!({ "by": "Ann", "reason": format!("the database {EVIL} burns"), "service": "archive" })
+        .to_string();
+    let foreign =
+        served.send("POST", "/api/v1/line/stop", &[("origin", "http://evil.example"), json], &body).await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    assert_eq!(json_of(&served.get("/api/v1/line").await.text)["stops"], json!([]), "nothing was stopped");
+    let stopped = served.send("POST", "/api/v1/line/stop", &[json], &body).await;
+    assert_eq!(stopped.status, StatusCode::OK, "{}", stopped.text);
+    assert!(json_of(&stopped.text)["events"][0]["evidence"].is_string(), "it is signed: {}", stopped.text);
+    let again = served.send("POST", "/api/v1/line/stop", &[json], &body).await;
+    assert_eq!(json_of(&again.text)["events"], json!([]), "asking twice is asking once");
+    let page = served.get("/").await.text;
+    assert!(page.contains("The line is stopped for archive.") && !page.contains(EVIL), "{page}");
+    assert!(
+        served.get(&format!("/patches/{id}")).await.text.contains("Held where it is"),
+        "the patch says it"
+    );
+    let word = json!({ "by": "Ann", "reason": "now" }).to_string();
+    let refused = served.send("POST", &format!("/api/v1/patches/{id}/promote"), &[json], &word).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.text.contains("stopped the line for archive"), "{}", refused.text);
+    let back = served.send("POST", &format!("/api/v1/patches/{id}/rollback"), &[json], &word).await;
+    assert_eq!(back.status, StatusCode::OK, "what goes back is not held: {}", back.text);
+    let lifted = served.send("POST", "/api/v1/line/start", &[json], &body).await;
+    assert_eq!(lifted.status, StatusCode::OK, "{}", lifted.text);
+    let heard = json_of(&served.get("/api/v1/line").await.text);
+    assert_eq!((&heard["stops"], &heard["version"]), (&json!([]), &json!(2)));
+    for (path, body) in [
+        ("/api/v1/line/stop", json!({ "by": "Ann", "reason": " " })),
+        ("/api/v1/line/stop", json!({ "by": "patchline", "reason": "x" })),
+        ("/api/v1/line/stop", json!({ "by": "Ann", "reason": "x", "service": "a", "tier": 1 })),
+        ("/api/v1/line/freeze", json!({ "by": "Ann", "reason": "x" })),
+        ("/api/v1/line/freeze", json!({ "by": "Ann", "reason": "x", "until": 5 })),
+        ("/api/v1/line/thaw", json!({ "by": "Ann", "freeze": 9 })),
+        ("/api/v1/line/melt", json!({ "by": "Ann" })),
+    ] {
+        let answer = served.send("POST", path, &[json], &body.to_string()).await;
+        assert!(answer.status.is_client_error(), "{path} {body}: {}", answer.text);
+    }
+    served.stop().await;
+}

@@ -1,5 +1,7 @@
 //! Planted faults: each a small mistake in the loop that a world must notice, or the world is not cruel enough.
 
+use std::sync::Arc;
+
 use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
 use patchline_model::context::{Board, Context};
@@ -10,6 +12,7 @@ use patchline_model::patch::Patch;
 use patchline_model::pipeline::decide::decide;
 use patchline_model::pipeline::due::due;
 use patchline_model::pipeline::evolve::evolve;
+use patchline_model::pipeline::held::hold;
 use patchline_model::rejection::Rejection;
 use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer};
@@ -95,10 +98,24 @@ pub enum Fault {
     StrangersPass,
     SilenceIsConsent,
     HotStartsOneMore,
+    StopIsIgnored,
+    StopsTakeTheirTime,
+    StopSilencesTheJudge,
+    StopRefusesRollbacks,
+    StoppedTimeCounts,
+    LiftIsForgotten,
+    FreezeHoldsNothing,
+    FreezeIsBroughtForward,
+    FreezeOutlastsItsEnd,
+    WindowsHoldNothing,
+    WindowsGoByAnotherClock,
+    BudgetIsIgnored,
+    CanaryBurnIsIgnored,
+    DeferredIsForgotten,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 69] = [
+    pub const ALL: [Fault; 83] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -168,6 +185,20 @@ impl Fault {
         Fault::StrangersPass,
         Fault::SilenceIsConsent,
         Fault::HotStartsOneMore,
+        Fault::StopIsIgnored,
+        Fault::StopsTakeTheirTime,
+        Fault::StopSilencesTheJudge,
+        Fault::StopRefusesRollbacks,
+        Fault::StoppedTimeCounts,
+        Fault::LiftIsForgotten,
+        Fault::FreezeHoldsNothing,
+        Fault::FreezeIsBroughtForward,
+        Fault::FreezeOutlastsItsEnd,
+        Fault::WindowsHoldNothing,
+        Fault::WindowsGoByAnotherClock,
+        Fault::BudgetIsIgnored,
+        Fault::CanaryBurnIsIgnored,
+        Fault::DeferredIsForgotten,
     ];
 }
 
@@ -180,6 +211,8 @@ pub struct Rules {
 impl Rules {
     pub fn decide(self, cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Event>, Rejection> {
         let Some(fault) = self.fault else { return decide(cx, patch, command) };
+        let carried = miscarry(fault, cx.board);
+        let cx = Context { board: &carried, ..cx };
         let (misled, wrong) = mislead(fault, cx, patch.clone(), command.clone());
         let board = misread(fault, cx.board, patch);
         let decided = decide(Context { board: &board, ..cx }, &misled, wrong);
@@ -204,8 +237,11 @@ impl Rules {
 
     pub fn due(self, cx: Context<'_>, patch: &Patch) -> Due {
         let Some(fault) = self.fault else { return due(cx, patch) };
-        let board = misread(fault, cx.board, patch);
+        let board = misread(fault, &miscarry(fault, cx.board), patch);
         let cx = Context { board: &board, ..cx };
+        if fault == Fault::DeferredIsForgotten && patch.rollout.deferred.is_some() {
+            return Due::Nothing;
+        }
         if fault == Fault::FailureIsNeverRetried && patch.faltering.is_some() {
             return Due::Nothing;
         }
@@ -239,6 +275,28 @@ fn misread(fault: Fault, board: &Board, patch: &Patch) -> Board {
         }
         Fault::SetIsForgotten => members.for_each(|member| member.returns = 0),
         Fault::SetReturnsInAnyOrder => members.for_each(|member| member.after.clear()),
+        _ => {}
+    }
+    board
+}
+
+/// What is held, read wrongly.
+fn miscarry(fault: Fault, board: &Board) -> Board {
+    let mut board = board.clone();
+    let line = &mut board.line;
+    match fault {
+        Fault::StopIsIgnored => line.stops.clear(),
+        Fault::FreezeHoldsNothing => line.freezes.clear(),
+        Fault::FreezeIsBroughtForward => {
+            line.freezes.iter_mut().for_each(|freeze| freeze.from = Timestamp(0));
+        }
+        // The hour at which the clocks are set is forgotten.
+        Fault::WindowsGoByAnotherClock => {
+            board.zones.values_mut().for_each(|offsets| offsets.0.truncate(1));
+        }
+        Fault::FreezeOutlastsItsEnd => {
+            line.freezes.iter_mut().for_each(|freeze| freeze.until = Timestamp(i64::MAX));
+        }
         _ => {}
     }
     board
@@ -414,6 +472,30 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
                 _ => {}
             }
         }
+        (Fault::WindowsHoldNothing, _) => {
+            if let Some(run) =
+                patch.opening.as_mut().and_then(|opening| Arc::make_mut(opening).service.run.as_mut())
+            {
+                run.windows.clear();
+            }
+        }
+        (
+            Fault::BudgetIsIgnored,
+            Ask::Report { answer: Ok(Outcome::Rollout(rollout::Outcome::Begun { history, .. })), .. },
+        ) => *history = None,
+        (Fault::CanaryBurnIsIgnored, _) if patch.rollout.plan.is_some() => {
+            if let Some(run) =
+                patch.opening.as_mut().and_then(|opening| Arc::make_mut(opening).service.run.as_mut())
+            {
+                run.slo = None;
+            }
+        }
+        (Fault::StoppedTimeCounts, Ask::Report { .. }) => {
+            patch.rollout.stood_still_millis = 0;
+            if let Some((_, since)) = &mut patch.rollout.held {
+                *since = cx.now;
+            }
+        }
         (Fault::BakeIsSkipped, Ask::Report { .. }) => patch.rollout.since = Timestamp(i64::MIN / 2),
         _ => {}
     }
@@ -496,6 +578,22 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
             });
             Ok(events)
         }
+        (Fault::StopSilencesTheJudge, Ok(mut events)) => {
+            let is_judge = |event: &Event| match &event.fact {
+                Fact::Rollout(rollout::Event::RollbackDecided { cause }) => {
+                    matches!(cause, Cause::Judge { .. })
+                }
+                _ => false,
+            };
+            events.retain(|event| hold(cx, patch).is_none() || !is_judge(event));
+            Ok(events)
+        }
+        (Fault::StopRefusesRollbacks, Ok(events)) => match hold(cx, patch) {
+            Some(hold) if matches!(&command.ask, Ask::Rollout(rollout::Command::Rollback { .. })) => {
+                Err(Rejection::Held { patch: patch.id, asked: "roll back".to_owned(), hold })
+            }
+            Some(_) | None => Ok(events),
+        },
         (Fault::RollbackIsGivenUp, Ok(mut events)) => {
             let tries = patch.faltering.as_ref().map_or(0, |faltering| faltering.tries);
             let goes_back = matches!(phase, Phase::RollingBack | Phase::Retiring);

@@ -12,6 +12,7 @@ use patchline_model::job::{Job, Outcome};
 use patchline_model::patch::Patch;
 use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer, Decision, Reason};
+use patchline_model::stage::budget::{History, Window};
 use patchline_model::stage::build::{self, Artifact, Pair, Reproducible};
 use patchline_model::stage::detect;
 use patchline_model::stage::generate::{self, Candidate, Kind};
@@ -150,7 +151,8 @@ impl Hands {
                 asked.target.begins(asked.id);
                 let stable = asked.target.stable();
                 let claimed = if lies { asked.patch.new_version().unwrap_or(stable) } else { stable };
-                Ok(Outcome::Rollout(rollout::Outcome::Begun { stable: claimed }))
+                let history = history(chance, asked.is_calm).map(Box::new);
+                Ok(Outcome::Rollout(rollout::Outcome::Begun { stable: claimed, history }))
             }
             Job::Rollout(rollout::Job::Reconcile { desired, look }) => self.reconcile(
                 chance,
@@ -248,6 +250,20 @@ fn look(judge: &mut Judge, tick: &Tick) -> Verdict {
         judge.compare(&Answers { pairs: mirrored.pairs, worse, noise: 0, example: mirrored.example.clone() });
     }
     judge.observe(&judged(tick))
+}
+
+/// What a target may have counted: nothing, good days, a bad hour, or too little left for what the plan may cost. In calm
+/// times all is well.
+fn history(chance: &mut Chance, is_calm: bool) -> Option<History> {
+    let (kind, hour) = if is_calm { (0, 0) } else { (chance.below(4), chance.below(2) * 40) };
+    let window = |seconds: u64| {
+        let bad = if seconds <= 3_600 { hour } else { 0 };
+        Window { seconds, requests: seconds * 10, errors: seconds * 10 * bad / 1000 }
+    };
+    let windows = [300, 1_800, 3_600, 21_600, 259_200].map(window).to_vec();
+    let exposure = if kind == 3 { 1e9 } else { 5.0 };
+    let known = History { minutes: 4_320, windows, intervals: vec![(600, 0); 60], exposure: Some(exposure) };
+    (kind != 1).then_some(known)
 }
 
 fn settings(plan: &Plan) -> Settings {

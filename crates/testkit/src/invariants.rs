@@ -1,6 +1,7 @@
 //! The watch over a world: its own picture of every patch, checked against each event, each order and each target.
 
 pub mod bound;
+pub mod control;
 pub mod order;
 pub mod paper;
 pub mod place;
@@ -9,17 +10,21 @@ pub mod seen;
 pub mod walk;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use patchline_model::command::{Ask, Command};
 use patchline_model::context::{Board, Context};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::event::{Event, Fact};
+use patchline_model::hold::{Hold, Kind};
 use patchline_model::id::{JobId, PatchId};
 use patchline_model::job::{Due, Job};
+use patchline_model::line;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::due::due;
 use patchline_model::pipeline::evolve::{evolve, replay};
 use patchline_model::pipeline::survey::survey;
+use patchline_model::service::Run;
 use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Arm, Desired, Plan, Strategy};
@@ -29,6 +34,7 @@ use patchline_model::time::Timestamp;
 
 use crate::breach::{Breach, hold};
 use crate::invariants::bound::standing;
+use crate::invariants::control::Picture;
 use crate::invariants::seen::Seen;
 use crate::scene::Scene;
 use crate::target::{Served, Target};
@@ -47,6 +53,8 @@ pub struct Watch {
     pub board: Board,
     free: Board,
     log: order::Log,
+    /// What people hold.
+    held: Picture,
 }
 
 /// What users met in one rollout, counted without the loop.
@@ -66,6 +74,9 @@ struct Account {
     shared: bool,
     accepted: bool,
     back_since: Option<u64>,
+    /// Milliseconds that it was held, and since when it is.
+    still: u64,
+    still_since: Option<Timestamp>,
 }
 
 /// What was appended, and why.
@@ -94,6 +105,7 @@ impl Watch {
             board: Board::default(),
             free: Board::default(),
             log: order::Log::default(),
+            held: Picture::default(),
         }
     }
 
@@ -103,6 +115,11 @@ impl Watch {
 
     pub fn patches(&self) -> impl Iterator<Item = &Patch> + Clone {
         self.patches.values().map(AsRef::as_ref)
+    }
+
+    /// Takes in what somebody stopped, froze or let go.
+    pub fn held(&mut self, events: &[line::Event]) {
+        events.iter().for_each(|event| self.held.takes(event));
     }
 
     /// Takes in what the ledger stored.
@@ -117,7 +134,13 @@ impl Watch {
         for (index, event) in entry.events.iter().enumerate() {
             let after = Box::new(evolve((*patch).clone(), event));
             let (planned, rest) = (entry.scene.planned(id), &entry.events[index + 1..]);
+            let account = self.accounts.get(&id);
+            let still_millis = account.map_or(0, |account| account.still_millis(event.at));
             let seen = Seen {
+                is_held: false,
+                follows_a_look: entry.events[..index].iter().any(is_look),
+                stands_still: account.is_some_and(|account| account.still_since.is_some()),
+                still_millis,
                 planned,
                 command: entry.command,
                 before: &patch,
@@ -126,13 +149,15 @@ impl Watch {
                 rest,
                 target: entry.target,
             };
+            let seen = Seen { is_held: self.held.holds(entry.scene, seen, event.at), ..seen };
             paper::check(seen)?;
+            control::check(seen)?;
             if let Fact::Rollout(fact) = &event.fact {
                 walk::check(seen, fact)?;
                 self.recalled(&entry, &after, fact)?;
                 self.ordered(&entry, &after, fact)?;
                 bound::check(seen, fact, self.truth(entry.scene, id))?;
-                self.account(&entry, &after, fact);
+                self.account(&entry, &after, event.at, fact);
             }
             if let Fact::Review(review::Event::Retried { .. }) = &event.fact {
                 self.accounts.remove(&id);
@@ -155,8 +180,10 @@ impl Watch {
     }
 
     /// The board as the loop sees it, with these locks.
-    pub fn survey(&mut self, locks: BTreeMap<String, PatchId>) {
-        self.board = survey(locks, self.patches());
+    /// What the ledger says of locks and holds, and the patches of the rest.
+    pub fn survey(&mut self, stored: &Board) {
+        let Board { locks, line, zones, .. } = stored.clone();
+        self.board = Board { line, zones, ..survey(locks, self.patches()) };
     }
 
     /// The end of the world: no set is left half taken back.
@@ -194,7 +221,7 @@ impl Watch {
         hold(ours, "only the version that runs is taken back", after.id, || format!("{rest} runs"))
     }
 
-    fn account(&mut self, entry: &Appended<'_>, after: &Patch, fact: &rollout::Event) {
+    fn account(&mut self, entry: &Appended<'_>, after: &Patch, at: Timestamp, fact: &rollout::Event) {
         if let rollout::Event::Started { stable, new, .. } = fact {
             let account = Account {
                 sums: [0; 4],
@@ -208,6 +235,8 @@ impl Watch {
                 shared: false,
                 accepted: false,
                 back_since: None,
+                still: 0,
+                still_since: None,
             };
             self.accounts.insert(after.id, account);
         }
@@ -241,6 +270,13 @@ impl Watch {
             | rollout::Event::ReturnBegun
             | rollout::Event::StableReturned { .. }
             | rollout::Event::ShareTaken => account.back_since = Some(entry.elapsed),
+            rollout::Event::Held { .. } | rollout::Event::Released => {
+                account.still = account.still_millis(at);
+                // What burns is the rollout's own doing, and its deadline goes on.
+                let by_people = |hold: &Hold| hold.kind != Kind::Burn;
+                let held = matches!(fact, rollout::Event::Held { hold } if by_people(hold));
+                account.still_since = held.then_some(at);
+            }
             rollout::Event::Promoted => {
                 if let Some(new) = &after.rollout.new {
                     self.rest[entry.scene.planned(after.id).service] = new.artifact.clone();
@@ -424,6 +460,10 @@ impl Watch {
 }
 
 impl Account {
+    fn still_millis(&self, now: Timestamp) -> u64 {
+        self.still + self.still_since.map_or(0, |since| now.millis_since(since))
+    }
+
     fn check(&self, patch: &Patch, target: &Target) -> Result<(), Breach> {
         let state = &patch.rollout;
         let totals = &state.totals;
@@ -507,10 +547,26 @@ fn unbound(board: &Board) -> Board {
 fn owed(board: &Board, patch: &Patch) -> Option<(JobId, Job)> {
     let policy = Default::default();
     let cx = Context { now: Timestamp(i64::MAX), policy: &policy, board };
-    match due(cx, patch) {
+    let has_windows = |run: &Run| !run.windows.is_empty();
+    let run = patch.opening.as_ref().and_then(|opening| opening.service.run.as_ref());
+    let waits = patch.rollout.plan.is_none() && run.is_some_and(has_windows);
+    let owed = if waits { due(cx, &at_any_time(patch.clone())) } else { due(cx, patch) };
+    match owed {
         Due::Job(id, job) => Some((id, job)),
         Due::Wake(_) | Due::Nothing => None,
     }
+}
+
+fn is_look(event: &Event) -> bool {
+    matches!(event.fact, Fact::Rollout(rollout::Event::Looked { .. }))
+}
+
+fn at_any_time(mut patch: Patch) -> Patch {
+    if let Some(run) = patch.opening.as_mut().and_then(|opening| Arc::make_mut(opening).service.run.as_mut())
+    {
+        run.windows.clear();
+    }
+    patch
 }
 
 /// The same events give the same patch.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use patchline_model::context::Board;
 use patchline_model::event::Event;
 use patchline_model::id::PatchId;
+use patchline_model::line;
+use patchline_model::window::Offsets;
 
 use crate::faults::Fault;
 
@@ -25,8 +27,8 @@ pub struct Conflict;
 pub type Locks = (Option<String>, Option<String>);
 
 impl Ledger {
-    pub fn new(fault: Option<Fault>) -> Self {
-        Self { fault, ..Self::default() }
+    pub fn new(fault: Option<Fault>, zones: BTreeMap<String, Offsets>) -> Self {
+        Self { fault, board: Board { zones, ..Board::default() }, ..Self::default() }
     }
 
     /// All of the events or none, and the locks with them.
@@ -36,7 +38,12 @@ impl Ledger {
         expected: u64,
         events: &[Event],
         (takes, gives): Locks,
+        line: Option<u64>,
     ) -> Result<(), Conflict> {
+        let is_newest = line.is_none_or(|line| line == self.board.line.version);
+        if !is_newest && self.fault != Some(Fault::StopsTakeTheirTime) {
+            return Err(Conflict);
+        }
         let checks = self.fault != Some(Fault::StoreIgnoresVersions);
         if checks && expected != self.version(patch) {
             return Err(Conflict);
@@ -55,6 +62,19 @@ impl Ledger {
             self.board.locks.remove(&lock);
         }
         Ok(())
+    }
+
+    /// What somebody stops, freezes or lets go, decided on the newest line.
+    pub fn append_line(&mut self, events: &[line::Event]) {
+        for event in events {
+            let stored = serde_json::to_string(event).expect("events hold nothing that JSON can't");
+            let event: line::Event = serde_json::from_str(&stored).expect("what was written can be read");
+            let lifts = matches!(event.fact, line::Fact::Started { .. });
+            if lifts && self.fault == Some(Fault::LiftIsForgotten) {
+                continue;
+            }
+            self.board.line = line::evolve(std::mem::take(&mut self.board.line), &event);
+        }
     }
 
     pub fn board(&self) -> &Board {

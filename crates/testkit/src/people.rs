@@ -4,10 +4,13 @@ use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
 use patchline_model::digest::Digest;
 use patchline_model::id::Stage;
+use patchline_model::line::{self, Line, Scope};
 use patchline_model::patch::Patch;
+use patchline_model::service::Service;
 use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::halt::is_halted;
 use patchline_model::stage::{review, rollout};
+use patchline_model::time::{Seconds, Timestamp};
 use patchline_model::view::board::waits_at_gate;
 
 use crate::chance::Chance;
@@ -42,6 +45,48 @@ pub fn press(chance: &mut Chance, patch: &Patch) -> Command {
         _ => Ask::Review(review::Command::Retry { reason }),
     };
     Command { by, ask }
+}
+
+/// Whether this takes a version back.
+pub fn takes_back(command: &Command) -> bool {
+    matches!(
+        &command.ask,
+        Ask::Rollout(rollout::Command::Rollback { .. }) | Ask::Review(review::Command::Abort { .. })
+    )
+}
+
+/// What somebody holds, or lets go: everything, or what one of these services is.
+pub fn press_line(
+    chance: &mut Chance,
+    services: &[Service],
+    line: &Line,
+    now: Timestamp,
+) -> (Actor, line::Command) {
+    let by = if chance.one_in(12) { Actor::Machine } else { Actor::person(chance.pick::<&str>(&PEOPLE)) };
+    let service = chance.pick(services);
+    let scope = match chance.below(4) {
+        0 | 1 => Scope::Everything,
+        2 => Scope::Service(service.name.clone()),
+        _ => Scope::Tier(service.tier),
+    };
+    let reason = "because".to_owned();
+    let command = match chance.below(10) {
+        0 | 1 => line::Command::Stop { scope, reason },
+        2..=5 => {
+            let stopped = line.stops.first().map(|stop| stop.scope.clone());
+            line::Command::Start { scope: stopped.unwrap_or(scope), reason: String::new() }
+        }
+        6 | 7 => {
+            let from = now.after(Seconds(chance.below(20)));
+            let until = from.after(Seconds(chance.below(60)));
+            line::Command::Freeze { scope, from, until, reason, hotfix_passes: chance.one_in(2) }
+        }
+        _ => {
+            let freeze = line.freezes.first().map_or(1, |freeze| freeze.number);
+            line::Command::Thaw { freeze, reason }
+        }
+    };
+    (by, command)
 }
 
 /// What a person does who finds the patch waiting for one: approves what is asked for, ends every pause, and opens

@@ -1,11 +1,14 @@
 //! What a world consists of before anything happens: services, patches, and what is true of them.
 
+use std::collections::BTreeMap;
+
 use patchline_model::cohort::{Cohort, Condition, Field};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::id::{FindingId, PatchId};
 use patchline_model::policy::Policy;
 use patchline_model::service::{Build, CommandLine, Name, Run, Service, Tier};
 use patchline_model::share::Share;
+use patchline_model::stage::budget::Slo;
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
 use patchline_model::stage::plan::{
     BlueGreen, Canary, Exit, Flag, Guards, Hot, Plan, Rolling, Shadow, Smoke, Step, Strategy, Version,
@@ -14,9 +17,13 @@ use patchline_model::stage::plan::{
 use patchline_model::stage::safety::{Irreversible, NoReturn};
 use patchline_model::stage::terms::{Membership, Terms};
 use patchline_model::stage::traffic::Mirror;
-use patchline_model::time::Seconds;
+use patchline_model::time::{Seconds, Timestamp};
+use patchline_model::window::{Day, MinuteOfDay, Offsets, Window};
 
 use crate::chance::Chance;
+
+/// 2026-01-01T00:00:00Z, a Thursday.
+pub const BEGINNING: i64 = 1_767_225_600_000;
 
 /// Who lives in this world; the first one writes the patches.
 pub const PEOPLE: [&str; 4] =
@@ -34,6 +41,8 @@ pub struct Scene {
     /// Steps of the random part.
     pub steps: u64,
     pub has_two_drivers: bool,
+    /// The one place whose clock the windows go by: it is set once, in the middle of everything.
+    pub zones: BTreeMap<String, Offsets>,
 }
 
 /// A service and what runs there at first.
@@ -80,8 +89,17 @@ pub struct Planned {
 impl Scene {
     pub fn new(seed: u64) -> Self {
         let mut chance = Chance::of(seed, &[1]);
-        let services: Vec<Place> =
+        let mut services: Vec<Place> =
             (0..chance.between(1, 3)).map(|number| place(&mut chance, number)).collect();
+        let mut clocks = Chance::of(seed, &[3]);
+        let zones = BTreeMap::from([(ZONE.to_owned(), offsets(&mut clocks))]);
+        for place in &mut services {
+            let Some(run) = place.service.run.as_mut() else { continue };
+            if clocks.one_in(3) {
+                run.windows = windows(&mut clocks, &zones[ZONE]);
+            }
+            run.slo = clocks.one_in(3).then_some(SLO);
+        }
         let mut patches: Vec<Planned> =
             (1..=chance.between(1, 4)).map(|id| planned(&mut chance, id, &services)).collect();
         if patches.len() > 1 && chance.one_in(2) {
@@ -94,6 +112,7 @@ impl Scene {
             patches,
             steps: chance.between(120, 260),
             has_two_drivers: chance.one_in(2),
+            zones,
         }
     }
 
@@ -146,6 +165,39 @@ impl Planned {
     }
 }
 
+/// So strict that a stable version of this world may break it.
+const SLO: Slo = Slo { availability: 0.9995, period: Seconds(30 * 86_400) };
+
+/// The place whose clock the windows go by.
+const ZONE: &str = "Nowhere/Town";
+
+/// Some hours from UTC; a minute or two into the world the clock is set a minute back or forth.
+fn offsets(chance: &mut Chance) -> Offsets {
+    let hours = chance.below(24).cast_signed() as i32 - 12;
+    let change = Timestamp(BEGINNING + (chance.between(40, 150) * 1000).cast_signed());
+    let set = if chance.one_in(2) { 60 } else { -60 };
+    Offsets(vec![(Timestamp(0), hours * 3600), (change, hours * 3600 + set)])
+}
+
+/// Open in some of the first minutes, and later on for good: a world that waits for next week tells nothing.
+fn windows(chance: &mut Chance, offsets: &Offsets) -> Vec<Window> {
+    let local = BEGINNING + i64::from(offsets.0[0].1) * 1000;
+    let begin = local.div_euclid(60_000).rem_euclid(24 * 60);
+    let time = |minute: i64| {
+        let minute = (begin + minute).rem_euclid(24 * 60);
+        MinuteOfDay::parse(&format!("{:02}:{:02}", minute / 60, minute % 60)).expect("a time of the day")
+    };
+    let (first, second) = (chance.below(2).cast_signed(), chance.between(4, 5).cast_signed());
+    let spans = [(first, first + 1), (second, second + 12 * 60)];
+    let window = |(from, to)| Window {
+        days: Day::ALL.to_vec(),
+        from: time(from),
+        to: time(to),
+        zone: ZONE.to_owned(),
+    };
+    spans.into_iter().map(window).collect()
+}
+
 fn commit(text: &str) -> Commit {
     Digest::of(text.as_bytes()).hex()[..40].parse().expect("forty hex digits are a commit")
 }
@@ -175,6 +227,8 @@ fn place(chance: &mut Chance, number: u64) -> Place {
             health: "/health".to_owned(),
             port: 0,
             plan: plan(chance),
+            windows: Vec::new(),
+            slo: None,
         }),
     };
     let stable = Version { artifact: Digest::of(label.as_bytes()), label };
@@ -301,6 +355,9 @@ fn planned(chance: &mut Chance, id: u64, services: &[Place]) -> Planned {
     }
 }
 
+/// To be acted on now, which makes a hotfix; and routine.
+const URGENT: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+const MILD: &str = "CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:L/I:N/A:N";
 /// Most of the patches form a set, each after some of those before it; they are rather good, or nothing would come after.
 fn belong_together(chance: &mut Chance, patches: &mut [Planned]) {
     let mut members: Vec<PatchId> = Vec::new();
@@ -332,7 +389,7 @@ fn finding(patch: u64, number: u64) -> Finding {
         location: Location { path: "Cargo.lock".to_owned(), line: Some(7) },
         paths: Vec::new(),
         fixed: vec!["1.0.1".to_owned()],
-        severity: vec!["CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H".to_owned()],
+        severity: vec![if patch.is_multiple_of(2) { URGENT } else { MILD }.to_owned()],
         informational: None,
     }
 }

@@ -9,9 +9,11 @@ use patchline_model::context::Context;
 use patchline_model::event::Event;
 use patchline_model::id::{JobId, PatchId, Stage};
 use patchline_model::job::Due;
+use patchline_model::line;
 use patchline_model::patch::Patch;
-use patchline_model::pipeline::evolve::locks;
+use patchline_model::pipeline::evolve::{locks, rests_on_the_line};
 use patchline_model::rejection::Rejection;
+use patchline_model::service::Service;
 use patchline_model::stage::detect;
 use patchline_model::stage::plan::Desired;
 use patchline_model::time::Timestamp;
@@ -24,13 +26,11 @@ use crate::hands::{Asked, Hands};
 use crate::invariants::{Appended, Watch, replays};
 use crate::ledger::Ledger;
 use crate::people;
-use crate::scene::Scene;
+use crate::scene::{BEGINNING, Scene};
 use crate::target::Target;
 
-/// 2026-01-01T00:00:00Z.
-const BEGINNING: i64 = 1_767_225_600_000;
-
-/// Steps of one second after the random part; every deadline of a plan passes meanwhile.
+/// Steps of one second after the random part; every deadline of a plan passes meanwhile, and every wait before it: a window
+/// that opens again, a freeze that ends, a budget that is asked again.
 const CALM_STEPS: u64 = 900;
 
 /// Once in so many times a process dies at a given point.
@@ -136,7 +136,7 @@ impl World {
         let drivers = (0..1 + u8::from(scene.has_two_drivers)).map(|_| Driver::default()).collect();
         Self {
             rules: Rules { fault },
-            ledger: Ledger::new(fault),
+            ledger: Ledger::new(fault, scene.zones.clone()),
             locks: scene.services.iter().map(|place| place.service.lock()).collect(),
             watch: Watch::new(&scene),
             hands: Hands::default(),
@@ -161,6 +161,7 @@ impl World {
         }
         self.is_calm = true;
         self.drift = 0;
+        self.lift_every_stop();
         self.calm_steps(false)?;
         for id in self.ids() {
             hold(
@@ -236,6 +237,9 @@ impl World {
                 self.open(id)?;
             }
         }
+        if self.chance.one_in(25) {
+            self.press_line();
+        }
         if self.chance.one_in(6) {
             let ids = self.ids();
             let id = *self.chance.pick(&ids);
@@ -279,6 +283,37 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Somebody holds something, or lets it go: acknowledged when this returns.
+    fn press_line(&mut self) {
+        let services: Vec<Service> = self.scene.services.iter().map(|place| place.service.clone()).collect();
+        let (line, now) = (&self.ledger.board().line, self.now());
+        let (by, command) = people::press_line(&mut self.chance, &services, line, now);
+        self.hold_line(&by, command);
+    }
+
+    fn hold_line(&mut self, by: &Actor, command: line::Command) {
+        match line::decide(&self.ledger.board().line, self.now(), by, command) {
+            Ok(events) => {
+                for event in &events {
+                    self.story.add(|| format!("{:>7} ms  {event}", self.elapsed));
+                }
+                self.ledger.append_line(&events);
+                self.watch.held(&events);
+                self.watch.survey(self.ledger.board());
+            }
+            Err(rejection) => {
+                self.story.add(|| format!("{:>7} ms  the line refuses: {rejection}", self.elapsed));
+            }
+        }
+    }
+
+    fn lift_every_stop(&mut self) {
+        let by = Actor::person(crate::scene::PEOPLE[2]);
+        for stop in self.ledger.board().line.stops.clone() {
+            self.hold_line(&by, line::Command::Start { scope: stop.scope, reason: String::new() });
+        }
     }
 
     fn any_driver(&mut self) -> usize {
@@ -380,14 +415,22 @@ impl World {
                 Ok(_) => return Ok(()),
                 Err(rejection) => {
                     self.tell_rejection(id, &rejection);
-                    return Ok(());
+                    let held = matches!(rejection, Rejection::Held { .. }) && people::takes_back(&command);
+                    return hold(!held, "nothing that is held delays a rollback", id, || {
+                        rejection.to_string()
+                    });
                 }
             };
             let (version, moves) = (patch.version, locks(patch, &events));
             if self.dies() {
                 return self.crash(driver);
             }
-            if self.ledger.append(id, version, &events, moves).is_err() {
+            // Another process is faster.
+            let line = rests_on_the_line(&events).then_some(self.ledger.board().line.version);
+            if !self.is_calm && self.chance.one_in(60) {
+                self.press_line();
+            }
+            if self.ledger.append(id, version, &events, moves, line).is_err() {
                 if self.rules.fault == Some(Fault::ActsOnWhatWasNotAppended) {
                     self.take_in(driver, id, &events);
                     return Ok(());
@@ -442,7 +485,7 @@ impl World {
             stored: self.ledger.version(id),
             elapsed: self.elapsed,
         })?;
-        self.watch.survey(self.ledger.board().locks.clone());
+        self.watch.survey(self.ledger.board());
         Ok(())
     }
 

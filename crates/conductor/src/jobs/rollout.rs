@@ -6,21 +6,26 @@ use std::time::Duration;
 
 use patchline_judge::answers::{AnswerLimits, Answers};
 use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
+use patchline_judge::forecast::{Outlook, Regression, Step, detection};
 use patchline_judge::judge::{Data, Decision, Judge, Settings, VERSION, Verdict};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
 use patchline_model::id::JobId;
 use patchline_model::patch::Patch;
-use patchline_model::service::Service;
+use patchline_model::service::{Run, Service};
 use patchline_model::share::Share;
+use patchline_model::stage::budget::History;
 use patchline_model::stage::detect::Opening;
 use patchline_model::stage::plan::{Counts, Desired, Guards, Observed, Plan, Strategy, Version};
 use patchline_model::stage::rollout::{Job, JudgeAnswer, Judgement, Outcome, Reading, State, Tick};
 use patchline_model::stage::traffic::{FlagValue, Mirrored};
+use patchline_model::strategy::course::course;
 use patchline_model::time::Seconds;
 use patchline_rollout::capability::{carries, converts};
+use patchline_rollout::target::{Site, Target};
 use patchline_sandbox::Git;
 
+use crate::blocking::blocking;
 use crate::clock;
 use crate::conductor::Conductor;
 use crate::establish::{bring_up, first_version, kept_on, run_and_target, site};
@@ -34,6 +39,9 @@ const LOOK: Seconds = Seconds(1);
 
 /// How much slower an answer must be, as a part of itself, to count as harm for promotion.
 const LATENCY_MARGIN: f64 = 0.2;
+
+/// Regressions, in error points, of which the dearest is what a plan may cost.
+const REGRESSIONS: [f64; 3] = [0.005, 0.02, 0.2];
 
 /// Looks before which nothing is promoted, whatever the steps' bakes say.
 const LEAST_LOOKS: u32 = 3;
@@ -116,7 +124,38 @@ async fn begin(
             Failure::permanent(text).with_hint("merge what was rolled out into the base, and fix again")
         );
     }
-    Ok(Outcome::Begun { stable })
+    let history = history(run, target, &site(hands, service, run, &[])?).await?;
+    Ok(Outcome::Begun { stable, history: history.map(Box::new) })
+}
+
+/// What was counted of the service, with what the plan may cost of its error budget.
+async fn history(run: &Run, target: &dyn Target, site: &Site) -> Result<Option<History>, Failure> {
+    let Some(history) = target.history(site).await? else { return Ok(None) };
+    let exposure = match run.slo {
+        Some(_) => blocking(|| exposure(&run.plan, &history)),
+        None => None,
+    };
+    Ok(Some(History { exposure, ..history }))
+}
+
+/// Failed requests that a bad version may cost at the first share that users meet, until the judge takes it back: the
+/// worst of several regressions, so much that all but one in twenty stay below. `None` without traffic to go by.
+fn exposure(plan: &Plan, history: &History) -> Option<f64> {
+    let hour = history.window(3_600);
+    let seconds = (history.minutes * 60).min(hour.seconds);
+    let first = course(plan).stations.into_iter().find(|station| station.share != Share::NONE)?;
+    let outlook = Outlook {
+        steps: vec![Step { share: first.share.fraction(), bake_seconds: first.bake.0 as f64 }],
+        requests_per_second: hour.requests as f64 / seconds.max(1) as f64,
+        base_error_rate: (hour.errors as f64 / hour.requests.max(1) as f64).clamp(1e-4, 0.5),
+        deadline_seconds: plan.deadline.0 as f64,
+        settings: judge_settings(plan),
+    };
+    let failed = |error_points: f64| {
+        let regression = Regression { error_points, latency_factor: 1.0 };
+        detection(&outlook, regression).ok().map(|detection| finite(detection.failed_requests.p95))
+    };
+    REGRESSIONS.into_iter().filter_map(failed).reduce(f64::max)
 }
 
 /// What runs now, and whether the version before is still at hand: its bytes are taken from the registry and checked.

@@ -6,6 +6,7 @@ use patchline_ledger::store::{Append, Fence, LeaseRequest, Store, StoreError};
 use patchline_model::actor::Actor;
 use patchline_model::event::{Event, Fact};
 use patchline_model::id::PatchId;
+use patchline_model::line::{self, Scope};
 use patchline_model::stage::generate;
 use patchline_model::time::Timestamp;
 
@@ -26,6 +27,9 @@ pub async fn conformance(make: impl Fn() -> Place) {
     a_lost_lease_can_not_write(&*(make().open)()).await;
     nobody_waits_for_a_process_that_has_ended(&*(make().open)()).await;
     what_can_not_be_read_back_is_not_written(&*(make().open)()).await;
+    the_line_is_appended_at_its_version(&*(make().open)()).await;
+    what_was_decided_on_an_older_line_is_not_written(&make()).await;
+    stops_at_once_are_each_kept(&make()).await;
     the_pulse_grows_with_every_write(&make()).await;
     another_handle_sees_everything(&make()).await;
     writers_at_once_lose_nothing(&make()).await;
@@ -47,7 +51,12 @@ pub fn text(event: &Event) -> &str {
 
 pub fn append(patch: PatchId, expected: u64, texts: &[&str]) -> Append {
     let events = texts.iter().map(|text| event(text)).collect();
-    Append { patch, expected, events, fence: None, takes: None, gives: None }
+    Append { patch, expected, events, fence: None, takes: None, gives: None, line: None }
+}
+
+pub fn stopped(reason: &str) -> line::Event {
+    let fact = line::Fact::Stopped { scope: Scope::Everything, reason: reason.to_owned() };
+    line::Event { at: Timestamp(1), by: Actor::person("ann@example.com"), fact, evidence: None }
 }
 
 async fn texts(store: &dyn Store, patch: PatchId) -> Vec<String> {
@@ -198,6 +207,65 @@ async fn what_can_not_be_read_back_is_not_written(store: &dyn Store) {
     }
     assert_eq!(texts(store, patch).await, [""; 0]);
     assert_eq!(store.patches().await.unwrap(), [(patch, 0)]);
+}
+
+async fn the_line_is_appended_at_its_version(store: &dyn Store) {
+    assert_eq!(store.board().await.unwrap().line, line::Line::default());
+    assert_eq!(store.read_line(0).await.unwrap(), []);
+    store.append_line(0, vec![stopped("one")]).await.unwrap();
+    for expected in [0, 2, u64::MAX >> 1] {
+        let error = store.append_line(expected, vec![stopped("x")]).await.unwrap_err();
+        let moved = matches!(error, StoreError::LineMoved { found: 1, .. });
+        assert!(moved && error.is_conflict(), "{error}");
+    }
+    store.append_line(1, vec![stopped("two"), stopped("three")]).await.unwrap();
+    assert_eq!(store.read_line(0).await.unwrap(), ["one", "two", "three"].map(stopped));
+    assert_eq!(store.read_line(2).await.unwrap(), [stopped("three")]);
+    let line = store.board().await.unwrap().line;
+    assert_eq!((line.version, line.stops.len()), (3, 1));
+    assert_eq!(line.stops[0].reason, "three");
+}
+
+/// A stop that was acknowledged is in force for everything that is written after it, whatever its writer had read.
+async fn what_was_decided_on_an_older_line_is_not_written(place: &Place) {
+    let (one, two) = ((place.open)(), (place.open)());
+    let patch = one.allocate("a").await.unwrap();
+    let forward = |expected, line| Append {
+        line: Some(line),
+        takes: Some("s/e".to_owned()),
+        ..append(patch, expected, &["forward"])
+    };
+    let read = one.board().await.unwrap().line.version;
+    two.append_line(read, vec![stopped("at once")]).await.unwrap();
+    let error = one.append(forward(0, read)).await.unwrap_err();
+    assert!(matches!(error, StoreError::LineMoved { expected: 0, found: 1 }), "{error}");
+    assert!(error.is_conflict());
+    assert_eq!(texts(&*one, patch).await, [""; 0]);
+    assert!(one.board().await.unwrap().locks.is_empty());
+    assert_eq!(one.board().await.unwrap().line.stops.len(), 1, "what another wrote is on the board");
+    one.append(append(patch, 0, &["back needs no line"])).await.unwrap();
+    one.append(forward(1, 1)).await.unwrap();
+}
+
+async fn stops_at_once_are_each_kept(place: &Place) {
+    let tasks: Vec<_> = (0..6)
+        .map(|number| {
+            let store = (place.open)();
+            tokio::spawn(async move {
+                loop {
+                    let version = store.board().await.unwrap().line.version;
+                    match store.append_line(version, vec![stopped(&number.to_string())]).await {
+                        Ok(()) => return,
+                        Err(error) => assert!(error.is_conflict(), "{error}"),
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!((place.open)().read_line(0).await.unwrap().len(), 6);
 }
 
 async fn the_pulse_grows_with_every_write(place: &Place) {

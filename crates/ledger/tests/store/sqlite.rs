@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use patchline_ledger::sqlite::Sqlite;
 use patchline_ledger::store::{Store, StoreError};
+use patchline_model::line::Line;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::conformance::{Place, append, conformance, event};
+use crate::conformance::{Place, append, conformance, event, stopped};
 
 fn place() -> Place {
     let folder = tempfile::tempdir().expect("a folder can be made");
@@ -72,11 +73,39 @@ fn a_folder_that_can_not_be_written_is_named() {
 #[tokio::test]
 async fn a_ledger_of_a_newer_patchline_is_left_alone() {
     let (_folder, path) = written().await;
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
-    check_not_opened(&path, "its schema is 2");
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
+    check_not_opened(&path, "its schema is 3");
     let version: u32 =
         Connection::open(&path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
+}
+
+/// What was written before there was a line is read as it was, and the line begins empty.
+#[tokio::test]
+async fn a_ledger_of_schema_1_gets_a_line() {
+    let (_folder, path) = written().await;
+    let older = Connection::open(&path).unwrap();
+    older.execute_batch("drop table line; pragma user_version = 1;").unwrap();
+    drop(older);
+    let store = Sqlite::open(&path).unwrap();
+    let patch = store.patches().await.unwrap()[0].0;
+    assert_eq!(store.read(patch, 0).await.unwrap(), [event("one"), event("two"), event("three")]);
+    assert_eq!(store.board().await.unwrap().line, Line::default());
+    store.append_line(0, vec![stopped("late")]).await.unwrap();
+    assert_eq!(Sqlite::open(&path).unwrap().read_line(0).await.unwrap(), [stopped("late")]);
+}
+
+#[tokio::test]
+async fn a_damaged_line_is_named_and_lets_nothing_pass() {
+    for damage in ["update line set body = '{}' where version = 2", "delete from line where version = 2"] {
+        let (_folder, path) = written().await;
+        let store = Sqlite::open(&path).unwrap();
+        store.append_line(0, ["1", "2", "3"].map(stopped).to_vec()).await.unwrap();
+        drop(store);
+        Connection::open(&path).unwrap().execute(damage, []).unwrap();
+        let error = Sqlite::open(&path).unwrap().board().await.unwrap_err();
+        assert!(matches!(error, StoreError::UnreadableLine { version: 2, .. }), "{damage}: {error:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,11 +4,15 @@ use crate::context::Context;
 use crate::patch::Patch;
 use crate::pipeline::joint;
 use crate::rejection::Rejection;
+use crate::stage::budget::History;
 use crate::stage::detect::Opening;
 use crate::stage::footing::Footing;
 use crate::stage::plan::Version;
 use crate::stage::rollout::Event;
 use crate::strategy::course::course;
+
+/// As much history as the longest window takes.
+const WHOLE_HISTORY_MINUTES: u64 = 3 * 24 * 60;
 
 /// What follows when it is known which version runs.
 pub fn begin(
@@ -17,6 +21,7 @@ pub fn begin(
     opening: &Opening,
     new: &Version,
     stable: Version,
+    before: Option<Box<History>>,
 ) -> Result<Vec<Event>, Rejection> {
     let service = &opening.service;
     let run = service.run.as_ref();
@@ -38,5 +43,13 @@ pub fn begin(
         seen: joint::seen(cx.board, patch),
         forward_only: patch.forward_only(),
     };
-    Ok(vec![Event::Started { stable, new: new.clone(), plan: Box::new(run.plan.clone()), footing }])
+    let note = run.slo.and_then(|slo| match &before {
+        None => Some("the error budget is unknown: the target has no history".to_owned()),
+        Some(history) if history.minutes < WHOLE_HISTORY_MINUTES => {
+            Some(format!("of the error budget {} minutes of history are known", history.minutes))
+        }
+        Some(history) => history.objection(slo),
+    });
+    let plan = Box::new(run.plan.clone());
+    Ok(vec![Event::Started { stable, new: new.clone(), plan, footing, before, note }])
 }

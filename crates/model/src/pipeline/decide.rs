@@ -9,7 +9,8 @@ use crate::id::{JobId, Stage};
 use crate::job::{Due, Outcome};
 use crate::patch::Patch;
 use crate::pipeline::begin::begin;
-use crate::pipeline::due::due;
+use crate::pipeline::due::{LONGEST_DEFERRAL, due};
+use crate::pipeline::held::{hold, is_hotfix, objection};
 use crate::pipeline::joint::{self, Owed};
 use crate::pipeline::{recall, retry};
 use crate::rejection::Rejection;
@@ -22,6 +23,9 @@ use crate::time::Seconds;
 
 /// Users may be meeting a bad version: a rollout is tried again at least this often.
 const LONGEST_WAIT_WHILE_MOVING: Seconds = Seconds(2);
+
+/// How long a rollout waits first when the error budget does not let it begin.
+const FIRST_DEFERRAL: Seconds = Seconds(60);
 
 /// The facts that follow from a command, or why it is refused. No facts means: nothing changes.
 pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Event>, Rejection> {
@@ -101,7 +105,8 @@ fn steer(
     if patch.rollout.plan.is_none() {
         return Err(Rejection::NotNow { patch: patch.id, stage: patch.stage(), asked: asked.to_owned() });
     }
-    Ok(with_end(cx, patch, walk::decide(patch.id, by, &patch.rollout, command)?))
+    let held = hold(cx, patch);
+    Ok(with_end(cx, patch, walk::decide(patch.id, by, &patch.rollout, held.as_ref(), command)?))
 }
 
 /// Giving up: before a rollout it ends at once; during one, the version is taken back first.
@@ -112,7 +117,7 @@ fn abort(patch: &Patch, by: &Actor, reason: String) -> Result<Vec<Fact>, Rejecti
         return Ok(vec![ended(End::Abandoned(format!("aborted by {by}: {reason}")))]);
     }
     let command = rollout::Command::Rollback { reason };
-    Ok(walk::decide(patch.id, by, &patch.rollout, command)?.into_iter().map(Fact::Rollout).collect())
+    Ok(walk::decide(patch.id, by, &patch.rollout, None, command)?.into_iter().map(Fact::Rollout).collect())
 }
 
 /// An answer counts only if exactly this job is owed now: late, doubled and invented answers change nothing.
@@ -256,6 +261,7 @@ fn rolled(
     let Some(new) = patch.new_version() else {
         return Err(Rejection::Nonsense("there is no artifact to roll out".to_owned()));
     };
+    let held = hold(cx, patch);
     let events = match (outcome, joint::owed(cx.board, patch)) {
         (rollout::Outcome::Followed, Some(Owed::GivesUp { why })) => {
             return Ok(vec![ended(End::Abandoned(why))]);
@@ -269,10 +275,18 @@ fn rolled(
         | (rollout::Outcome::Begun { .. } | rollout::Outcome::Recallable { .. }, Some(_)) => {
             return Err(Rejection::NotOwed { job });
         }
-        (rollout::Outcome::Begun { stable }, None) if patch.rollout.plan.is_none() => {
-            begin(cx, patch, opening, &new, stable)?
+        (rollout::Outcome::Begun { stable, history }, None) if patch.rollout.plan.is_none() => {
+            if !is_hotfix(patch)
+                && let Some(reason) = objection(patch, history.as_deref())
+            {
+                return Ok(vec![Fact::Rollout(deferred(cx, patch, reason))]);
+            }
+            if let Some(hold) = held {
+                return Err(Rejection::Held { patch: patch.id, asked: "begin".to_owned(), hold });
+            }
+            begin(cx, patch, opening, &new, stable, history)?
         }
-        (outcome, _) => walk::report(cx, &patch.rollout, outcome)?,
+        (outcome, _) => walk::report(cx, &patch.rollout, held.as_ref(), outcome)?,
     };
     Ok(with_end(cx, patch, events))
 }
@@ -292,6 +306,13 @@ fn with_end(cx: Context<'_>, patch: &Patch, mut events: Vec<rollout::Event>) -> 
         _ => None,
     });
     events.into_iter().map(Fact::Rollout).chain(end.map(ended)).collect()
+}
+
+/// The budget is asked again, less often the longer it burns.
+fn deferred(cx: Context<'_>, patch: &Patch, reason: String) -> rollout::Event {
+    let times = patch.rollout.deferred.as_ref().map_or(0, |(_, _, times)| *times).min(4);
+    let until = cx.now.after(Seconds(FIRST_DEFERRAL.0 << times).min(LONGEST_DEFERRAL));
+    rollout::Event::Deferred { reason, until }
 }
 
 fn why_back(cause: Option<&Cause>) -> String {

@@ -4,12 +4,19 @@ use crate::context::Context;
 use crate::id::{JobId, Stage};
 use crate::job::{Due, Job};
 use crate::patch::Patch;
+use crate::pipeline::held::hold;
 use crate::pipeline::joint::{self, Owed};
 use crate::stage::{approve, build, detect, generate, review, rollout, verify, walk};
 use crate::time::Seconds;
 
 /// How long to wait before asking again whether another patch has left the service.
 const LOCK_WAIT: Seconds = Seconds(1);
+
+/// A rollout that the error budget does not let begin is asked about at least this often.
+pub const LONGEST_DEFERRAL: Seconds = Seconds(15 * 60);
+
+/// How long to wait before asking again whether it may begin; who changes what is held wakes everybody anyway.
+const HOLD_WAIT: Seconds = Seconds(1);
 
 /// The next job, the time to look again, or nothing.
 pub fn due(cx: Context<'_>, patch: &Patch) -> Due {
@@ -24,6 +31,17 @@ pub fn due(cx: Context<'_>, patch: &Patch) -> Due {
             }
             Some(_) => {}
         }
+    }
+    if begins(patch, stage) && hold(cx, patch).is_some() {
+        return Due::Wake(cx.now.after(HOLD_WAIT));
+    }
+    // No wait is longer than the longest: what lies further ahead was written before the clock was set back.
+    if begins(patch, stage)
+        && let Some((_, until, _)) = &patch.rollout.deferred
+        && cx.now < *until
+        && *until <= cx.now.after(LONGEST_DEFERRAL)
+    {
+        return Due::Wake(*until);
     }
     if waits_for_another(cx, patch, stage) {
         return Due::Wake(cx.now.after(LOCK_WAIT));
@@ -88,4 +106,8 @@ fn waits_for_another(cx: Context<'_>, patch: &Patch, stage: Stage) -> bool {
     }
     let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock());
     lock.is_some_and(|lock| cx.board.kept_by_other(&lock, patch.id).is_some())
+}
+
+fn begins(patch: &Patch, stage: Stage) -> bool {
+    stage == Stage::Rollout && patch.rollout.plan.is_none()
 }

@@ -88,3 +88,57 @@ pub fn locks(patch: &Patch, events: &[Event]) -> (Option<String>, Option<String>
     let held = patch.attempts.contains_key(&Stage::Rollout);
     (lock.clone().filter(|_| any(&takes)), lock.filter(|_| held && any(&gives)))
 }
+
+/// Whether any of these lets users meet more of a new version, leaves less of a way back, or says what is held. Such
+/// events are true only if the line has not changed since the board was read: the append checks it. What goes back
+/// rests on nothing.
+pub fn rests_on_the_line(events: &[Event]) -> bool {
+    use rollout::Event as Moved;
+    events.iter().any(|event| match &event.fact {
+        Fact::Rollout(
+            Moved::Started { .. }
+            | Moved::StepPrepared { .. }
+            | Moved::StepEntered { .. }
+            | Moved::GateOpened { .. }
+            | Moved::Hurried { .. }
+            | Moved::PromotionDecided
+            | Moved::BakeBegun
+            | Moved::Switched
+            | Moved::OldRetired
+            | Moved::Forced { .. }
+            | Moved::Held { .. }
+            | Moved::Released,
+        ) => true,
+        Fact::Rollout(
+            Moved::Deferred { .. }
+            | Moved::GateReached { .. }
+            | Moved::SmokeBegun { .. }
+            | Moved::SmokePassed { .. }
+            | Moved::SmokeFailed { .. }
+            | Moved::Looked { .. }
+            | Moved::Paused { .. }
+            | Moved::Resumed
+            | Moved::Promoted
+            | Moved::Recalled { .. }
+            | Moved::ReturnBegun
+            | Moved::Kept { .. }
+            | Moved::Halted { .. }
+            | Moved::LossAccepted { .. }
+            | Moved::Confirmed { .. }
+            | Moved::RollbackDecided { .. }
+            | Moved::StableReturned { .. }
+            | Moved::ShareTaken
+            | Moved::Counted { .. }
+            | Moved::RolledBack
+            | Moved::Paged { .. },
+        )
+        | Fact::Detect(_)
+        | Fact::Triage(_)
+        | Fact::Generate(_)
+        | Fact::Build(_)
+        | Fact::Verify(_)
+        | Fact::Approve(_)
+        | Fact::Review(_)
+        | Fact::Faltered { .. } => false,
+    })
+}

@@ -17,7 +17,7 @@ pub fn survey<'a>(
     let runs = runs(patches.clone());
     let sets = sets(&runs, patches.clone());
     let fences = fences(&sets, patches);
-    Board { locks, runs, sets, fences }
+    Board { locks, runs, sets, fences, ..Board::default() }
 }
 
 /// The members of each set, and how they stand.

@@ -3,6 +3,7 @@
 //! One function for every strategy: the course says what stands where, and this what must have passed.
 
 use crate::context::Context;
+use crate::hold::{Hold, Kind};
 use crate::share::Share;
 use crate::stage::conversion;
 use crate::stage::phase::Phase;
@@ -14,6 +15,9 @@ use crate::time::Seconds;
 /// Most looks kept of one rollout: a day of them. Past it the deadline's exit is taken.
 const MOST_LOOKS: usize = 86_400;
 
+/// A rollout that stands so long under what has no end of its own calls a person.
+const PAGE_AFTER_HELD: Seconds = Seconds(4 * 3600);
+
 /// Why a dead version is taken back.
 const DEAD: &str = "no instance of the new version is healthy";
 
@@ -22,23 +26,25 @@ pub fn follows(
     cx: Context<'_>,
     plan: &Plan,
     state: &State,
+    hold: Option<&Hold>,
     observed: &Observed,
     judgement: Option<Judgement>,
     met: bool,
 ) -> Vec<Event> {
     let Some(course) = state.course() else { return Vec::new() };
     let late = cx.now >= state.since.after(plan.start_deadline);
+    let told = told(cx, state, hold);
     let unhealthy = |reason: String| Event::RollbackDecided { cause: Cause::Unhealthy { reason } };
     let stranger = conversion::stranger(state, observed);
     match &state.phase {
         // The first look sets the cursor; from it on every request counts.
-        Phase::Preparing if met && state.paused.is_none() && course.in_place => {
+        Phase::Preparing if met && state.paused.is_none() && hold.is_none() && course.in_place => {
             let all_stable = conversion::at_first(state, observed);
-            let begun = [counted(state, observed)].into_iter().chain(all_stable);
+            let begun = told.into_iter().chain([counted(state, observed)]).chain(all_stable);
             begun.chain([Event::StepPrepared { step: 0 }]).collect()
         }
-        Phase::Preparing if met && state.paused.is_none() => {
-            vec![counted(state, observed), Event::StepEntered { step: 0 }]
+        Phase::Preparing if met && state.paused.is_none() && hold.is_none() => {
+            told.into_iter().chain([counted(state, observed), Event::StepEntered { step: 0 }]).collect()
         }
         Phase::Preparing if !met && late && course.in_place => {
             let start = plan.start_deadline;
@@ -49,18 +55,22 @@ pub fn follows(
         Phase::Preparing if !met && late => {
             vec![unhealthy(format!("the new version was not healthy within {}", plan.start_deadline))]
         }
-        Phase::Preparing => Vec::new(),
+        Phase::Preparing => told.into_iter().collect(),
         Phase::Switching if is_dead(state, observed) => vec![unhealthy(DEAD.to_owned())],
         Phase::Switching if stranger.is_some() => stranger.map(unhealthy).into_iter().collect(),
-        Phase::Switching if met => vec![counted(state, observed), Event::OldRetired],
-        Phase::Switching if late => {
+        // Until the old version goes, there is a way back: what is held keeps it.
+        Phase::Switching if met && !is_kept(hold) => {
+            told.into_iter().chain([counted(state, observed), Event::OldRetired]).collect()
+        }
+        Phase::Switching if !met && late => {
             vec![unhealthy("the new version did not take all of the traffic".to_owned())]
         }
-        Phase::Switching => Vec::new(),
+        Phase::Switching => told.into_iter().collect(),
         Phase::Filling { .. } | Phase::Watching { .. } | Phase::Growing | Phase::Baking => {
-            let look = Look::new(cx, plan, state, observed, judgement, met, late);
+            let look = Look::new(cx, plan, state, hold, observed, judgement, met, late);
             let next = look.next(&course);
-            [look.looked].into_iter().chain(next).collect()
+            let told = told.filter(|_| !matches!(next, Some(Event::RollbackDecided { .. })));
+            [look.looked].into_iter().chain(told).chain(next).collect()
         }
         Phase::Idle
         | Phase::Finishing
@@ -83,6 +93,24 @@ pub fn watched(state: &State, observed: &Observed, judgement: Option<Judgement>)
     vec![Event::Looked { cursor: state.kept_cursor(&tick, cursor), tick, judgement }]
 }
 
+/// What is new about what holds the rollout. Under a stop, which has no end of its own, a person is called at last.
+fn told(cx: Context<'_>, state: &State, hold: Option<&Hold>) -> Option<Event> {
+    match (&state.held, hold) {
+        (None, None) => None,
+        (Some(_), None) => Some(Event::Released),
+        (Some((before, since)), Some(now)) if before.is_as(now) => {
+            let long = cx.now >= since.after(PAGE_AFTER_HELD) && now.kind == Kind::Stop && !state.paged;
+            long.then(|| Event::Paged { reason: format!("held for {PAGE_AFTER_HELD}: {now}") })
+        }
+        (Some(_) | None, Some(now)) => Some(Event::Held { hold: now.clone() }),
+    }
+}
+
+/// What is decided already is kept where it is by what people hold, and by nothing else.
+fn is_kept(hold: Option<&Hold>) -> bool {
+    hold.is_some_and(|hold| hold.kind.holds_people())
+}
+
 /// What came since the last look, where the judge is not asked.
 pub fn counted(state: &State, observed: &Observed) -> Event {
     let (tick, cursor) = state.tick(observed);
@@ -94,6 +122,7 @@ struct Look<'a> {
     cx: Context<'a>,
     plan: &'a Plan,
     state: &'a State,
+    hold: Option<&'a Hold>,
     looked: Event,
     judged: JudgeAnswer,
     reason: String,
@@ -114,10 +143,12 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
+    #[allow(clippy::too_many_arguments, reason = "a look depends on as much as this; it has one caller")]
     fn new(
         cx: Context<'a>,
         plan: &'a Plan,
         state: &'a State,
+        hold: Option<&'a Hold>,
         observed: &Observed,
         judgement: Option<Judgement>,
         met: bool,
@@ -130,6 +161,7 @@ impl<'a> Look<'a> {
             cx,
             plan,
             state,
+            hold,
             judged: judgement.answer,
             reason: judgement.reason.clone(),
             complete: tick.canary.is_some() && tick.stable.is_some(),
@@ -168,7 +200,7 @@ impl<'a> Look<'a> {
             Phase::Growing if !self.met && self.late => Some(
                 self.unhealthy(format!("full capacity was not healthy within {}", self.plan.start_deadline)),
             ),
-            Phase::Growing if !self.met => None,
+            Phase::Growing if !self.met || is_kept(self.hold) => None,
             Phase::Growing if course.end.is_some() => Some(Event::BakeBegun),
             Phase::Growing => Some(Event::Switched),
             Phase::Filling { step } => self.held(None).unwrap_or_else(|| self.filled(*step)),
@@ -195,15 +227,19 @@ impl<'a> Look<'a> {
     /// person's word leads to here.
     fn held(&self, hurried: Option<Event>) -> Option<Option<Event>> {
         let state = self.state;
-        let past_deadline =
-            state.started.is_some_and(|started| self.cx.now >= started.after(self.plan.deadline))
-                || state.ticks.len() >= MOST_LOOKS;
+        // The time that people hold it is not the version's: it does not count, and no deadline passes meanwhile. But
+        // there is an end to the looks that are kept.
+        let active = state.active_millis(self.cx.now).unwrap_or(0);
+        let stands_still = self.hold.is_some_and(|hold| hold.kind.stops_the_deadline());
+        let late = active >= self.plan.deadline.0.saturating_mul(1000) && !stands_still;
+        let past_deadline = late || state.ticks.len() >= MOST_LOOKS;
         // What a person paused, and what the plan holds at its deadline, waits for a person.
         let waits_for_person = state.paused.is_some() && !state.paused_by_machine;
         let says_nothing = !self.complete || self.wrong_split;
         let missing = if !says_nothing { 0 } else { state.missing.saturating_add(1) };
         // A person's word holds past the deadline too; else a rollout that waits for one could never be promoted.
-        if state.hurried && state.paused.is_none() && self.complete {
+        let people_wait = self.hold.is_some_and(|hold| hold.kind.holds_people());
+        if state.hurried && state.paused.is_none() && self.complete && !people_wait {
             return hurried.map(Some);
         }
         if past_deadline && !waits_for_person && !state.forced {
@@ -217,7 +253,7 @@ impl<'a> Look<'a> {
             };
             return Some(Some(Event::Paused { reason, by_machine: true }));
         }
-        (state.paused.is_some() || says_nothing).then_some(None)
+        (state.paused.is_some() || says_nothing || self.hold.is_some()).then_some(None)
     }
 
     fn filled(&self, step: usize) -> Option<Event> {

@@ -6,9 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
 use crate::digest::Digest;
+use crate::hold::Hold;
 use crate::id::PatchId;
 use crate::service::Name;
 use crate::share::Share;
+use crate::stage::budget::History;
 use crate::stage::footing::{Footing, none};
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Process, Smoke, Usage, Version};
@@ -176,6 +178,11 @@ pub struct State {
     pub paused: Option<String>,
     /// Patchline paused by itself: the deadline goes on, for nobody has said that it may wait.
     pub paused_by_machine: bool,
+    /// What holds the rollout where it is, since when, and how long the deadline has stood still before that.
+    pub held: Option<(Hold, Timestamp)>,
+    pub stood_still_millis: u64,
+    /// Why the error budget has not let it begin, until when, and how often in a row.
+    pub deferred: Option<(String, Timestamp, u32)>,
     pub gate: Gate,
     pub smoke: SmokeTest,
     /// A person asked for promotion: the remaining steps are skipped, the judge stays armed.
@@ -239,6 +246,17 @@ pub enum Event {
         plan: Box<Plan>,
         #[serde(default, skip_serializing_if = "Footing::is_blank")]
         footing: Footing,
+        /// What was counted of the service before, so that whoever judges can be shown it again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        before: Option<Box<History>>,
+        /// What the error budget says, where it is no plain yes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    /// The error budget does not let it begin; it is asked again then.
+    Deferred {
+        reason: String,
+        until: Timestamp,
     },
     /// The step's instances are asked for; its share comes when they are healthy.
     StepPrepared {
@@ -280,6 +298,12 @@ pub enum Event {
         by_machine: bool,
     },
     Resumed,
+    /// The line, or a freeze, holds the rollout where it is from now on; the judge stays armed.
+    Held {
+        hold: Hold,
+    },
+    /// Nothing holds it any more.
+    Released,
     Hurried {
         reason: String,
     },
@@ -371,6 +395,9 @@ pub enum Outcome {
     /// What runs now.
     Begun {
         stable: Version,
+        /// What the target counted of the service until now, where an error budget is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        history: Option<Box<History>>,
     },
     Reconciled {
         observed: Observed,
@@ -478,7 +505,12 @@ impl State {
 
 pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
     match event {
-        Event::Started { stable, new, plan, footing } => {
+        Event::Deferred { reason, until } => {
+            let before = state.deferred.take().map_or(0, |(_, _, times)| times);
+            state.deferred = Some((reason.clone(), *until, before.saturating_add(1)));
+        }
+        Event::Started { stable, new, plan, footing, .. } => {
+            state.deferred = None;
             state.stable = Some(stable.clone());
             state.new = Some(new.clone());
             state.plan = Some((**plan).clone());
@@ -517,6 +549,11 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.paused = None;
             state.missing = 0;
         }
+        Event::Held { hold } => {
+            state.let_go(at);
+            state.held = Some((hold.clone(), at));
+        }
+        Event::Released => state.let_go(at),
         Event::Hurried { .. } => {
             state.hurried = true;
             state.paused = None;
@@ -549,6 +586,7 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.cause = Some(cause.clone());
             state.rollback_decided = Some(at);
             state.paused = None;
+            state.let_go(at);
             state.left = state.standing();
             state.enter(Phase::RollingBack, at);
         }

@@ -4,6 +4,7 @@ use crate::actor::Actor;
 use crate::context::Context;
 use crate::digest::Digest;
 use crate::failure::Failure;
+use crate::hold::Hold;
 use crate::id::{PatchId, Stage};
 use crate::rejection::Rejection;
 use crate::stage::conversion;
@@ -16,8 +17,20 @@ use crate::stage::rollout::{Cause, Command, Event, Gate, Job, Judgement, Outcome
 /// Failed tries in a row after which a person is called.
 const PAGE_AFTER: u32 = 5;
 
-/// What a person asks of a rollout. Asking twice is asking once.
-pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Result<Vec<Event>, Rejection> {
+/// What a person asks of a rollout. Asking twice is asking once. While something is held, nobody hurries it or opens a
+/// gate; it can be paused and taken back as ever.
+pub fn decide(
+    patch: PatchId,
+    by: &Actor,
+    state: &State,
+    hold: Option<&Hold>,
+    command: Command,
+) -> Result<Vec<Event>, Rejection> {
+    let held = |asked: &str| {
+        let asked = asked.to_owned();
+        hold.filter(|hold| hold.kind.holds_people())
+            .map_or(Ok(()), |hold| Err(Rejection::Held { patch, asked, hold: hold.clone() }))
+    };
     let not_now = |asked: &str| Rejection::NotNow { patch, stage: Stage::Rollout, asked: asked.to_owned() };
     let (phase, can_be_held) = (&state.phase, state.phase.can_be_held());
     match command {
@@ -28,14 +41,24 @@ pub fn decide(patch: PatchId, by: &Actor, state: &State, command: Command) -> Re
         Command::Pause { .. } if state.paused.is_some() => Ok(Vec::new()),
         Command::Pause { reason } => Ok(vec![Event::Paused { reason, by_machine: false }]),
         Command::Resume if !can_be_held => Err(not_now("resume")),
+        Command::Resume if state.paused.is_none() && state.gate == Gate::Waits => {
+            held("open its gate")?;
+            resume(patch, by, state)
+        }
         Command::Resume => resume(patch, by, state),
         Command::Promote { .. } if can_be_held && state.hurried && state.paused.is_none() => Ok(Vec::new()),
-        Command::Promote { reason } if can_be_held => Ok(vec![Event::Hurried { reason }]),
+        Command::Promote { reason } if can_be_held => {
+            held("promote")?;
+            Ok(vec![Event::Hurried { reason }])
+        }
         // Nothing has moved yet, so a person may still leave it as it is.
         Command::Promote { reason } if *phase == Phase::Recalling => {
             Ok(vec![Event::Kept { reason: format!("{by} keeps it: {reason}"), seen: 0 }])
         }
-        Command::Promote { reason } if halt::is_halted(state) => Ok(vec![Event::Forced { reason, seen: 0 }]),
+        Command::Promote { reason } if halt::is_halted(state) => {
+            held("promote")?;
+            Ok(vec![Event::Forced { reason, seen: 0 }])
+        }
         Command::Promote { .. } => match phase {
             Phase::Growing | Phase::Switching | Phase::Finishing | Phase::Promoted => Ok(Vec::new()),
             Phase::Idle
@@ -76,12 +99,22 @@ fn resume(patch: PatchId, by: &Actor, state: &State) -> Result<Vec<Event>, Rejec
 }
 
 /// What follows from an answer of the target.
-pub fn report(cx: Context<'_>, state: &State, outcome: Outcome) -> Result<Vec<Event>, Rejection> {
-    let events = answered(cx, state, outcome)?;
+pub fn report(
+    cx: Context<'_>,
+    state: &State,
+    hold: Option<&Hold>,
+    outcome: Outcome,
+) -> Result<Vec<Event>, Rejection> {
+    let events = answered(cx, state, hold, outcome)?;
     Ok(halt::instead_of_rollback(state, events))
 }
 
-fn answered(cx: Context<'_>, state: &State, outcome: Outcome) -> Result<Vec<Event>, Rejection> {
+fn answered(
+    cx: Context<'_>,
+    state: &State,
+    hold: Option<&Hold>,
+    outcome: Outcome,
+) -> Result<Vec<Event>, Rejection> {
     match (outcome, &state.plan) {
         (Outcome::Begun { .. }, _) => Err(Rejection::Nonsense("the rollout has begun already".to_owned())),
         (Outcome::Reconciled { .. }, Some(_)) if smoke(state).is_some() => {
@@ -100,7 +133,7 @@ fn answered(cx: Context<'_>, state: &State, outcome: Outcome) -> Result<Vec<Even
         (Outcome::Followed, _) => Err(Rejection::Nonsense("no set was asked".to_owned())),
         (Outcome::Smoked { .. }, _) => Err(Rejection::Nonsense("no smoke test was asked for".to_owned())),
         (Outcome::Reconciled { observed, judgement }, Some(plan)) => {
-            Ok(reconciled(cx, plan, state, &observed, judgement))
+            Ok(reconciled(cx, plan, state, hold, &observed, judgement))
         }
         (Outcome::Reconciled { .. }, None) => {
             Err(Rejection::Nonsense("the rollout has not begun".to_owned()))
@@ -134,6 +167,7 @@ fn reconciled(
     cx: Context<'_>,
     plan: &Plan,
     state: &State,
+    hold: Option<&Hold>,
     observed: &Observed,
     judgement: Option<Judgement>,
 ) -> Vec<Event> {
@@ -144,7 +178,7 @@ fn reconciled(
         | Phase::Watching { .. }
         | Phase::Growing
         | Phase::Baking
-        | Phase::Switching => forward::follows(cx, plan, state, observed, judgement, met),
+        | Phase::Switching => forward::follows(cx, plan, state, hold, observed, judgement, met),
         Phase::Finishing if met => vec![counted(state, observed), Event::Promoted],
         // Counted now: a target may forget the bad version with its last instance.
         Phase::RollingBack if share_is_gone(state, observed) => {

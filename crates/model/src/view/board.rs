@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::hold::Hold;
 use crate::id::{PatchId, Stage};
 use crate::patch::Patch;
 use crate::stage::approve::Answer;
@@ -27,9 +28,24 @@ pub struct Card {
     /// `promoted`, `rolled_back`, … once it has ended.
     pub outcome: Option<String>,
     pub waits_for_person: bool,
+    /// What keeps it from beginning or growing now, and until when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
 }
 
-/// The card of a patch.
+/// The card of a patch, with what holds it now.
+pub fn card_under(patch: &Patch, hold: Option<Hold>) -> Card {
+    let mut card = card(patch);
+    let rollout = &patch.rollout;
+    let could_move = card.stage == Stage::Rollout && !rollout.is_going_back() && !rollout.has_ended();
+    card.hold = hold.filter(|_| could_move);
+    if let Some(hold) = card.hold.as_ref().filter(|_| rollout.plan.is_none()) {
+        card.doing = format!("may not begin: {hold}");
+    }
+    card
+}
+
+/// The card of a patch by its own events.
 pub fn card(patch: &Patch) -> Card {
     let worst = patch.triage.priorities.first();
     Card {
@@ -44,6 +60,7 @@ pub fn card(patch: &Patch) -> Card {
         changed_at: patch.changed_at,
         outcome: patch.review.end.as_ref().map(|end| end.word().to_owned()),
         waits_for_person: waits_for_person(patch),
+        hold: None,
     }
 }
 
@@ -95,12 +112,19 @@ fn rolling(patch: &Patch) -> String {
     if let Some(reason) = &patch.rollout.paused {
         return format!("paused: {reason}");
     }
+    if let Some((hold, _)) = &patch.rollout.held {
+        return format!("held at {}: {hold}", patch.allowed_share());
+    }
     let step_of = |step: usize| {
         let steps = patch.rollout.course().map_or(0, |course| course.stations.len());
         format!("step {} of {steps}", step + 1)
     };
     match &patch.rollout.phase {
         Phase::Idle if in_order(patch) => "waits for its set, or for the service to be free".to_owned(),
+        Phase::Idle if patch.rollout.deferred.is_some() => {
+            let why = patch.rollout.deferred.as_ref().map_or("", |(reason, ..)| reason.as_str());
+            format!("may not begin: {why}")
+        }
         Phase::Idle => "waits for the service to be free".to_owned(),
         Phase::Preparing => {
             let what = patch.rollout.plan.as_ref().map_or("", watched);

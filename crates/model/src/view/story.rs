@@ -243,7 +243,10 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
     use rollout::Event;
     let plain = |mood: Mood, text: String| Some((mood, text, Vec::new()));
     match fact {
-        Event::Started { stable, new, plan, .. } => {
+        Event::Deferred { reason, until } => {
+            plain(Mood::Warn, format!("may not begin: {reason}; asked again at {until}"))
+        }
+        Event::Started { stable, new, plan, note, .. } => {
             let (new, stable) = (new.artifact.short(), stable.artifact.short());
             let text = match &plan.strategy {
                 Strategy::Canary(canary) => match &canary.cohort {
@@ -261,7 +264,7 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
                 Strategy::Hot(_) => format!("the instances take {new} over from {stable}, batch by batch"),
                 Strategy::BlueGreen(_) => format!("{new} starts beside {stable}, which stays whole"),
             };
-            plain(Mood::Plain, text)
+            Some((Mood::Plain, text, note.iter().cloned().collect()))
         }
         Event::StepPrepared { step } => {
             plain(Mood::Plain, format!("step {}: more instances of the new version are asked for", step + 1))
@@ -278,6 +281,8 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
         Event::Looked { .. } | Event::Counted { .. } => None,
         Event::Paused { reason, .. } => plain(Mood::Warn, format!("paused: {reason}")),
         Event::Resumed => plain(Mood::Plain, "resumed".to_owned()),
+        Event::Held { hold } => plain(Mood::Warn, format!("held where it is: {hold}")),
+        Event::Released => plain(Mood::Plain, "nothing holds it any more; it goes on".to_owned()),
         Event::Hurried { reason } => plain(Mood::Warn, format!("a person promotes: {reason}")),
         Event::PromotionDecided => {
             plain(Mood::Good, "promotion is decided; the new version gets full capacity".to_owned())

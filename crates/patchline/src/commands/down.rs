@@ -14,7 +14,7 @@ pub async fn run(arguments: DownArguments, data: Option<PathBuf>) -> Result<Exit
     let works = wire::works(wire::home(data.as_deref())?)?;
     let (run, target) = run_and_target(&works.hands, &service)?;
     let lock = service.lock().unwrap_or_default();
-    if let Some(patch) = works.conductor.board().await?.locks.get(&lock) {
+    if let Some(patch) = works.conductor.board([]).await?.locks.get(&lock) {
         let text = format!("{patch} is moving {lock}");
         return Err(Trouble::new(Exit::Refused, text)
             .hint(format!("`patchline serve` carries it on; `patchline abort {patch}` takes it back now")));

@@ -8,7 +8,7 @@ use patchline_judge::judge::VERSION;
 use patchline_model::stage::approve::{Answer, Decision};
 use patchline_model::stage::plan::Strategy;
 use patchline_model::stage::rollout::Judgement;
-use patchline_model::view::board::card;
+use patchline_model::view::board::{Card, card_under};
 use patchline_model::view::story::cause_text;
 use serde_json::json;
 
@@ -22,25 +22,30 @@ pub async fn run(arguments: ExplainArguments, data: Option<PathBuf>) -> Result<E
     let known = conductor.patch(arguments.patch).await?;
     let known =
         known.ok_or_else(|| Trouble::new(Exit::Refused, format!("{} does not exist", arguments.patch)))?;
+    let hold = conductor.held(&known.patch).await?;
+    let card = card_under(&known.patch, hold);
     match arguments.format {
         Format::Json => {
             let patch = &known.patch;
             let value = json!({
-                "card": card(patch), "priorities": patch.triage.priorities, "decision": patch.approve.decision,
+                "card": card, "priorities": patch.triage.priorities, "decision": patch.approve.decision,
                 "approvals": patch.approve.approvals, "verdict": patch.verify.verdict, "judgement": patch.rollout.judgement,
                 "cause": patch.rollout.cause, "totals": patch.rollout.totals, "mirrored": patch.rollout.mirrored,
             });
             say(&value.to_string());
         }
-        Format::Table => explain(&known)?,
+        Format::Table => explain(&known, &card)?,
     }
     Ok(Exit::Done)
 }
 
-fn explain(known: &Known) -> Result<(), Trouble> {
+fn explain(known: &Known, card: &Card) -> Result<(), Trouble> {
     let patch = &known.patch;
     say(&format!("{}  {}", patch.id, patch.title()));
-    say(&format!("stage {}: {}", patch.stage(), card(patch).doing));
+    say(&format!("stage {}: {}", patch.stage(), card.doing));
+    if let Some(hold) = &card.hold {
+        say(&format!("held: {hold}"));
+    }
     for priority in &patch.triage.priorities {
         say(&format!("\npriority of {}: {}", priority.finding, priority.action.words()));
         for reason in &priority.reasons {

@@ -13,7 +13,6 @@ use patchline_model::id::{PatchId, Stage};
 use patchline_model::service::Service;
 use patchline_model::share::Share;
 use patchline_model::stage::plan::Observed;
-use patchline_model::view::board::card;
 use patchline_server::App;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -80,6 +79,7 @@ pub fn serve_pages(
     let app = App {
         conductor: Arc::clone(&works.conductor),
         blobs: works.hands.attestor.blobs().clone(),
+        attestor: works.hands.attestor.clone(),
         started: clock::now(),
     };
     Ok(async move {
@@ -99,8 +99,7 @@ async fn tell_changes(works: Arc<Works>) {
     loop {
         changes.mark_unchanged();
         // What can't be read now is told at the next change; the driver says what is wrong with the ledger.
-        for known in works.conductor.patches().await.unwrap_or_default() {
-            let card = card(&known.patch);
+        for card in works.conductor.cards().await.unwrap_or_default() {
             if told.insert(card.id, card.doing.clone()).as_ref() == Some(&card.doing) {
                 continue;
             }

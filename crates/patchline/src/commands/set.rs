@@ -131,7 +131,7 @@ async fn see_it_done(works: &Works, name: &Name, members: BTreeSet<PatchId>) -> 
 }
 
 async fn known(conductor: &Conductor, name: &Name) -> Result<Set, Trouble> {
-    let set = conductor.board().await?.sets.remove(name);
+    let set = conductor.board([]).await?.sets.remove(name);
     set.ok_or_else(|| {
         Trouble::new(Exit::Refused, format!("there is no set `{name}`"))
             .hint("`patchline fix --set NAME` opens a patch in one")

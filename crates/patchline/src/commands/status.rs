@@ -2,20 +2,23 @@
 
 use std::path::PathBuf;
 
-use patchline_model::view::board::{Card, card};
-
 use crate::cli::{Format, StatusArguments};
+use crate::commands::line::tell;
 use crate::exit::{Exit, Trouble};
 use crate::terminal::{say, table};
 use crate::wire;
 
 pub async fn run(arguments: StatusArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
     let conductor = wire::conductor(&wire::home(data.as_deref())?)?;
-    let cards: Vec<Card> = conductor.patches().await?.iter().map(|known| card(&known.patch)).collect();
+    let (cards, line) = (conductor.cards().await?, conductor.line().await?);
     match arguments.format {
-        Format::Json => say(&serde_json::json!({ "patches": cards }).to_string()),
-        Format::Table if cards.is_empty() => say("no patches yet; `patchline fix` opens one"),
+        Format::Json => say(&serde_json::json!({ "patches": cards, "line": line }).to_string()),
         Format::Table => {
+            tell(&line);
+            if cards.is_empty() {
+                say("no patches yet; `patchline fix` opens one");
+                return Ok(Exit::Done);
+            }
             let heading = ["patch", "service", "stage", "state", "due", "title"].map(str::to_owned).to_vec();
             let rows = cards.iter().map(|card| {
                 vec![

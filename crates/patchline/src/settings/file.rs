@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use patchline_model::service::{Build, Name, Reproducer, Service, Tier};
+use patchline_model::service::{Build, Name, Reproducer, Run, Service, Tier};
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::nearest::nearest;
 use crate::settings::caret::{Problem, Source};
 use crate::settings::rollout::{GuardsSection, RolloutSection, RunSection, run_of};
+use crate::settings::slo::{SloSection, slo_of};
 use crate::settings::value::{command, inside, parsed, text};
 
 #[derive(Deserialize)]
@@ -22,6 +23,7 @@ struct File {
     run: Option<RunSection>,
     rollout: Option<RolloutSection>,
     guards: Option<GuardsSection>,
+    slo: Option<Spanned<SloSection>>,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +66,16 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
         return Err(Problem::at(repository.span(), message));
     }
     let run = match (file.run, file.rollout) {
-        (Some(run), Some(rollout)) => Some(run_of(run, rollout, file.guards)?),
+        (Some(run), Some(rollout)) => {
+            let slo = file.slo.as_ref().map(|written| slo_of(written.get_ref())).transpose()?;
+            Some(Run { slo, ..run_of(run, rollout, file.guards)? })
+        }
+        (None, None) if let Some(slo) = &file.slo => {
+            let message = "an [slo] section needs [run] and [rollout] sections";
+            return Err(
+                Problem::at(slo.span(), message).hint("without them nothing is rolled out or counted")
+            );
+        }
         (None, None) => None,
         (Some(run), None) => {
             let message = "a [run] section needs a [rollout] section";
@@ -131,6 +142,7 @@ mod tests {
 
     use super::service;
     use crate::settings::caret::Source;
+    use patchline_model::stage::budget::Slo;
 
     const GOOD: &str = include_str!("../../../../examples/notebook/patchline.toml");
 
@@ -317,6 +329,45 @@ mod tests {
             with_rollout("strategy = \"hot\"\nbake_seconds = 1").replace("instances = 3", "instances = 1");
         let (shown, _) = complaint(&text);
         assert!(shown.contains("at least two `instances`") && shown.contains('^'), "{shown}");
+    }
+
+    #[test]
+    fn an_objective_is_read_and_one_that_makes_no_sense_is_refused_where_it_stands() {
+        let read = |section: &str| {
+            let text = format!("{GOOD}\n[slo]\n{section}\n");
+            let source = Source { path: "patchline.toml".to_owned(), text: &text };
+            let service = service(&source, Path::new("/srv"), "");
+            service.map(|service| service.run.unwrap().slo).map_err(|problem| problem.message)
+        };
+        let slo = Slo { availability: 0.999, period: Seconds(30 * 86_400) };
+        assert_eq!(read("availability = 0.999\nperiod_days = 30").unwrap(), Some(slo));
+        assert!(read("availability = 99.9\nperiod_days = 30").unwrap_err().contains("between 0 and 1"));
+        assert!(read("availability = 0.999\nperiod_days = 0").unwrap_err().contains("between 1 and 90"));
+        assert!(read("availability = 0.999").is_err());
+    }
+
+    #[test]
+    fn a_window_is_read_and_one_that_never_opens_is_refused_where_it_stands() {
+        let plan = "strategy = \"rolling\"\nbake_seconds = 20\n[[rollout.window]]\n";
+        let good =
+            "days = [\"mon\", \"tue\"]\nfrom = \"09:00\"\nto = \"16:30\"\ntime_zone = \"Europe/Berlin\"";
+        let text = with_rollout(&format!("{plan}{good}"));
+        let source = Source { path: "patchline.toml".to_owned(), text: &text };
+        let read = service(&source, Path::new("/srv"), "").unwrap_or_else(|problem| panic!("{problem:?}"));
+        assert_eq!(read.run.unwrap().windows[0].to_string(), "mon tue 09:00 to 16:30 in Europe/Berlin");
+        for (from, to, expected) in [
+            ("[\"mon\", \"tue\"]", "[]", "never opens"),
+            ("09:00", "16:30", "never opens"),
+            ("09:00", "24:00", "never opens"),
+            ("09:00", "9:00", "is not a time of the day"),
+            ("16:30", "24:01", "is not a time of the day"),
+            ("mon", "monday", "is not a day"),
+            ("Europe/Berlin", "Mars/Olympus", "is not a time zone"),
+            ("time_zone", "timezone", "timezone"),
+        ] {
+            let (shown, _) = complaint(&with_rollout(&format!("{plan}{}", good.replace(from, to))));
+            assert!(shown.contains(expected) && shown.contains('^'), "{from} as {to}\n{shown}");
+        }
     }
 
     proptest! {

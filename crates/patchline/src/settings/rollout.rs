@@ -17,6 +17,7 @@ use toml::Spanned;
 use crate::settings::caret::Problem;
 use crate::settings::value::{command, count, fraction, looks, parsed, share, span_of_time, span_or_none};
 use crate::settings::ways::{CohortSection, MirrorKeys, cohort, mirror, most_mismatches};
+use crate::settings::window::{WindowSection, window_of};
 
 /// What the old version keeps to be compared with, unless the file says otherwise.
 const HOLD_BACK: f64 = 0.05;
@@ -67,6 +68,8 @@ pub struct RolloutSection {
     at_deadline: Option<Spanned<String>>,
     forward_only: Option<Spanned<Vec<String>>>,
     no_return: Option<Spanned<String>>,
+    #[serde(default)]
+    window: Vec<Spanned<WindowSection>>,
 }
 
 #[derive(Deserialize)]
@@ -123,6 +126,8 @@ pub fn run_of(
         health: run.health.get_ref().clone(),
         port: run.port,
         plan,
+        slo: None,
+        windows: rollout.window.iter().map(window_of).collect::<Result<_, _>>()?,
     })
 }
 

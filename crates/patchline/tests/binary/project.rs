@@ -157,6 +157,8 @@ impl Project {
                 at_deadline: Exit::Rollback,
                 irreversible: Default::default(),
             },
+            windows: Vec::new(),
+            slo: None,
         }
     }
 

@@ -231,6 +231,8 @@ fn started() -> Vec<Event> {
         new: version("patch", "2222222222 (move yaml-rust to 0.4.1)"),
         plan: Box::new(plan()),
         footing: Footing::default(),
+        before: None,
+        note: None,
     };
     let first = rollout::Event::Counted { tick: Tick::default(), cursor: cursor(0) };
     vec![

@@ -14,11 +14,13 @@ use hyper::client::conn::http1::handshake;
 use hyper::header::HOST;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use patchline_model::stage::budget::History;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 use crate::process::failure::{HostError, in_file};
+use crate::process::history::Minutes;
 use crate::process::log::append;
 use crate::process::saved::{Files, control_socket, read_json, write_json};
 use crate::process::spec::{DesiredArms, HostSpec, ObservedArms, Refusal};
@@ -74,6 +76,19 @@ impl HostClient {
     pub async fn observe(&self) -> Result<ObservedArms, HostError> {
         let bytes = self.call("observe", Method::GET, "/observed", Vec::new()).await?;
         serde_json::from_slice(&bytes).map_err(|error| HostError::Answer { reason: error.to_string() })
+    }
+
+    /// What was served, minute by minute; nothing from a host that is older than this question.
+    pub async fn history(&self) -> Result<Option<History>, HostError> {
+        match self.call("ask for the history", Method::GET, "/history", Vec::new()).await {
+            Ok(bytes) => {
+                let minutes = serde_json::from_slice::<Minutes>(&bytes);
+                let minutes = minutes.map_err(|error| HostError::Answer { reason: error.to_string() })?;
+                Ok(minutes.are_sound().then(|| minutes.summary()))
+            }
+            Err(HostError::Refused { status: 404, .. }) => Ok(None),
+            Err(other) => Err(other),
+        }
     }
 
     /// What the host has accepted last; revision 0 with no arms if nothing yet.

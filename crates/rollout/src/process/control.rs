@@ -60,12 +60,15 @@ async fn answer(control: &Control, request: Request<Incoming>) -> Answer {
     match (request.method(), request.uri().path()) {
         (&Method::PUT, "/desired") => put_desired(control, request).await,
         (&Method::GET, "/observed") => tell(control, Order::Observe).await,
+        (&Method::GET, "/history") => tell(control, Order::History).await,
         (&Method::GET, "/desired") => tell(control, Order::Desired).await,
         (&Method::POST, "/stop") => {
             control.end.send_replace(Some(Reason::Asked));
             json(StatusCode::ACCEPTED, &serde_json::json!({}))
         }
-        (_, "/desired" | "/observed" | "/stop") => refuse(StatusCode::METHOD_NOT_ALLOWED, "not that way"),
+        (_, "/desired" | "/observed" | "/history" | "/stop") => {
+            refuse(StatusCode::METHOD_NOT_ALLOWED, "not that way")
+        }
         (_, _) => refuse(StatusCode::NOT_FOUND, "there is no such thing here"),
     }
 }

@@ -2,12 +2,15 @@
 
 use tokio::sync::oneshot;
 
+use crate::process::history::Minutes;
 use crate::process::spec::{DesiredArms, ObservedArms};
 
 #[derive(Debug)]
 pub enum Order {
     Apply(DesiredArms, oneshot::Sender<Applied>),
     Observe(oneshot::Sender<ObservedArms>),
+    /// What was served, minute by minute.
+    History(oneshot::Sender<Minutes>),
     /// What was accepted last.
     Desired(oneshot::Sender<DesiredArms>),
     /// Stop all instances and end. `forget`: the next host starts with nothing to do.

@@ -73,6 +73,10 @@ impl Files {
         self.directory.join("state.json")
     }
 
+    pub fn history(&self) -> PathBuf {
+        self.directory.join("history.json")
+    }
+
     pub fn lock(&self) -> PathBuf {
         self.directory.join("lock")
     }

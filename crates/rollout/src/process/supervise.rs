@@ -12,7 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
 use crate::process::arm::{Arm, PROBATION};
+use crate::process::counters::Tally;
 use crate::process::headers::told_of;
+use crate::process::history::{Keeper, Minutes, store, this_minute};
 use crate::process::identity::{Found, Held, boot_id, find_instances, marker};
 use crate::process::in_place;
 use crate::process::instance::{Health, check_health, free_port, signal_of, start};
@@ -23,7 +25,7 @@ use crate::process::order::{Applied, Order};
 use crate::process::plan::{Action, Limits, Stage, Standing, Wanted, plan};
 use crate::process::routes::{Route, Routes};
 use crate::process::running::{Event, Running};
-use crate::process::saved::{Files, Saved, SavedInstance};
+use crate::process::saved::{Files, Saved, SavedInstance, read_json};
 use crate::process::saving::Saving;
 use crate::process::spec::{DesiredArm, DesiredArms, HostSpec, ObservedArms};
 use crate::process::strays::Strays;
@@ -61,6 +63,7 @@ pub struct Supervisor {
     is_ending: bool,
     housekeeping_due: Instant,
     stray_hunt_due: Instant,
+    history: Keeper,
 }
 
 impl Supervisor {
@@ -81,8 +84,10 @@ impl Supervisor {
             is_ending: false,
             housekeeping_due: now + HOUSEKEEPING,
             stray_hunt_due: now,
+            history: Keeper::default(),
             host,
         };
+        supervisor.history = supervisor.read_history();
         supervisor.adopt();
         if !supervisor.saved.is_lost {
             supervisor.hunt_strays();
@@ -341,6 +346,9 @@ impl Supervisor {
             Order::Observe(reply) => {
                 let _ = reply.send(self.observed());
             }
+            Order::History(reply) => {
+                let _ = reply.send(self.history.minutes.clone());
+            }
             Order::Desired(reply) => {
                 let nothing = DesiredArms::nothing();
                 let _ = reply.send(self.saved.desired.clone().unwrap_or(nothing));
@@ -523,11 +531,43 @@ impl Supervisor {
         if now >= self.housekeeping_due {
             self.housekeeping_due = now + HOUSEKEEPING;
             self.running.iter().for_each(|running| running.upstream.prune());
+            self.keep_history();
             self.log.rotate();
             self.links.keep_only(&self.running.iter().map(|running| running.saved.instance).collect());
             if let Err(error) = tidy(&self.host.files.logs()) {
                 self.log.line(&format!("could not tidy the logs: {error}"));
             }
+        }
+    }
+
+    /// What an earlier host has counted. A damaged file is no history, which holds up nothing.
+    fn read_history(&self) -> Keeper {
+        let path = self.host.files.history();
+        let read = read_json::<Minutes>(&path).map(|read| read.filter(Minutes::are_sound));
+        let minutes = read.unwrap_or_else(|error| {
+            self.log.line(&format!("could not read the history, which begins anew: {error}"));
+            None
+        });
+        Keeper::new(minutes.unwrap_or_default())
+    }
+
+    fn keep_history(&mut self) {
+        let (unrouted, now) = (self.routes.unrouted(), this_minute());
+        let tallies = self.arms.values().map(|arm| arm.counters.tallies().met);
+        let sum = |(requests, errors): (u64, u64), tally: Tally| {
+            (requests.saturating_add(tally.requests), errors.saturating_add(tally.errors))
+        };
+        let (requests, errors) = tallies.fold((unrouted, unrouted), sum);
+        self.history.take(now, requests, errors);
+        if self.history.is_due(now) {
+            let (path, minutes, log) =
+                (self.host.files.history(), self.history.minutes.clone(), Arc::clone(&self.log));
+            // Nobody waits for it: what could not be stored now is stored in the next minute.
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = store(&path, &minutes) {
+                    log.line(&format!("could not store the history: {error}"));
+                }
+            });
         }
     }
 

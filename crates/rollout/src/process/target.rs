@@ -8,6 +8,7 @@ use patchline_model::digest::Digest;
 use patchline_model::failure::Failure;
 use patchline_model::id::JobId;
 use patchline_model::share::Share;
+use patchline_model::stage::budget::History;
 use patchline_model::stage::plan::{Arm, Counts, Desired, Observed, ObservedArm, Process, Usage};
 use patchline_model::stage::traffic::Met;
 
@@ -90,6 +91,14 @@ impl Target for Processes {
         };
         let observed = from_host(&host.observe().await.map_err(failed)?);
         Ok((!observed.arms.is_empty()).then_some(observed))
+    }
+
+    async fn history(&self, site: &Site) -> Result<Option<History>, Failure> {
+        match HostClient::connect(&self.directory(site)).await {
+            Ok(host) => host.history().await.map_err(failed),
+            Err(HostError::Unreachable { .. }) => Ok(None),
+            Err(other) => Err(failed(other)),
+        }
     }
 
     async fn stop(&self, site: &Site) -> Result<(), Failure> {

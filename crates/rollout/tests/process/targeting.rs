@@ -37,6 +37,8 @@ fn site(versions: &[&Version]) -> Site {
         health: "/healthz".to_owned(),
         port: 0,
         plan,
+        windows: Vec::new(),
+        slo: None,
     };
     let executables: BTreeMap<_, _> =
         versions.iter().map(|version| (version.artifact.clone(), example("instance"))).collect();

@@ -65,8 +65,14 @@ impl Walk {
         let run = service.run.clone().expect("it runs");
         let site = Site { service: service.name.clone(), run, executables };
         let now = Timestamp(1_767_225_600_000);
-        let started =
-            Event::Started { stable: stable.clone(), new, plan: Box::new(plan), footing: Footing::default() };
+        let started = Event::Started {
+            stable: stable.clone(),
+            new,
+            plan: Box::new(plan),
+            footing: Footing::default(),
+            before: None,
+            note: None,
+        };
         let state = rollout::evolve(State::default(), now, &started);
         let mut walk = Walk {
             _hosts: hosts,
@@ -122,7 +128,7 @@ impl Walk {
         self.now = self.now.after(Seconds(1));
         let (policy, board) = (Policy::default(), Board::default());
         let cx = Context { now: self.now, policy: &policy, board: &board };
-        let events = walk::report(cx, &self.state, outcome);
+        let events = walk::report(cx, &self.state, None, outcome);
         for event in events.expect("it is owed") {
             self.state = rollout::evolve(std::mem::take(&mut self.state), self.now, &event);
         }
@@ -164,6 +170,8 @@ fn service(plan: Plan) -> Service {
             health: "/healthz".to_owned(),
             port: 0,
             plan,
+            windows: Vec::new(),
+            slo: None,
         }),
     }
 }

@@ -6,9 +6,10 @@ mod scene;
 use std::sync::Arc;
 use std::time::Duration;
 
+use patchline_conductor::attest::Attestor;
 use patchline_conductor::clock;
 use patchline_conductor::conductor::Conductor;
-use patchline_evidence::Blobs;
+use patchline_evidence::{Blobs, SigningKey};
 use patchline_ledger::sqlite::Sqlite;
 use patchline_ledger::store::Store;
 use patchline_model::id::Stage;
@@ -31,7 +32,13 @@ async fn main() -> std::io::Result<()> {
         story.save(store.as_ref(), id).await;
     }
     let conductor = Conductor::new(Arc::clone(&store), Policy::default());
-    let app = App { conductor: Arc::clone(&conductor), blobs: blobs.clone(), started: clock::now() };
+    let key = SigningKey::load_or_create(&folder.path().join("key")).map_err(std::io::Error::other)?;
+    let app = App {
+        conductor: Arc::clone(&conductor),
+        attestor: Attestor::new(blobs.clone(), key),
+        blobs: blobs.clone(),
+        started: clock::now(),
+    };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("http://{}/", listener.local_addr()?);
     tokio::select! {

@@ -235,6 +235,8 @@ impl Story {
                 new,
                 plan: Box::new(plan),
                 footing: Footing::default(),
+                before: None,
+                note: None,
             }),
         )
     }
@@ -358,7 +360,8 @@ impl Story {
         let expected = store.read(id, 0).await.expect("the ledger can be read").len() as u64;
         let events = self.events[self.saved..].to_vec();
         self.saved = self.events.len();
-        let append = Append { patch: id, expected, events, fence: None, takes: None, gives: None };
+        let append =
+            Append { patch: id, expected, events, fence: None, takes: None, gives: None, line: None };
         store.append(append).await.expect("nobody else writes just now");
     }
 
@@ -443,6 +446,8 @@ pub fn service_of(name: &str, tier: u8) -> Service {
             health: "/healthz".to_owned(),
             port: 0,
             plan,
+            windows: Vec::new(),
+            slo: None,
         }),
     }
 }

@@ -17,7 +17,7 @@ use crate::state::Shared;
 
 /// Longest name and role, and longest reason or comment, in characters.
 const LONGEST_NAME: usize = 200;
-const LONGEST_REASON: usize = 2000;
+pub const LONGEST_REASON: usize = 2000;
 
 /// What a person sends with their word.
 #[derive(Debug, Default, Deserialize)]
@@ -49,7 +49,7 @@ pub async fn act(
 }
 
 /// A name that can be held to account. Patchline's own is taken.
-fn person(name: &str) -> Result<Actor, Problem> {
+pub fn person(name: &str) -> Result<Actor, Problem> {
     let name = plain("by", name, LONGEST_NAME)?;
     if name.is_empty() {
         return Err(Problem::bad_request("`by` is empty").with_hint("give your own name or e-mail address"));
@@ -100,7 +100,7 @@ fn approval(word: &Word) -> Result<approve::Command, Problem> {
 }
 
 /// Text of bounded length without control characters, surrounding blanks dropped; line breaks become blanks.
-fn plain(field: &str, text: &str, longest: usize) -> Result<String, Problem> {
+pub fn plain(field: &str, text: &str, longest: usize) -> Result<String, Problem> {
     let text: String = text.trim().chars().map(|letter| if letter == '\n' { ' ' } else { letter }).collect();
     if text.chars().nth(longest).is_some() {
         return Err(Problem::bad_request(format!("`{field}` has more than {longest} characters")));

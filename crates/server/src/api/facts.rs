@@ -2,6 +2,7 @@
 
 use patchline_model::actor::Actor;
 use patchline_model::digest::{Commit, Digest};
+use patchline_model::hold::Hold;
 use patchline_model::patch::Patch;
 use patchline_model::stage::approve::{Answer, Approval, Reason};
 use patchline_model::stage::build::Artifact;
@@ -16,7 +17,7 @@ use patchline_model::stage::terms::Terms;
 use patchline_model::stage::triage::Priority;
 use patchline_model::stage::verify::Verdict;
 use patchline_model::time::Timestamp;
-use patchline_model::view::board::{Card, card};
+use patchline_model::view::board::{Card, card_under};
 use serde::Serialize;
 
 /// Everything but the single events.
@@ -117,12 +118,12 @@ pub struct FalteringFacts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub fn of(patch: &'a Patch) -> Self {
+    pub fn of(patch: &'a Patch, hold: Option<Hold>) -> Self {
         let built = patch.build.built.as_ref();
         Self {
             id: patch.id.to_string(),
             version: patch.version,
-            card: card(patch),
+            card: card_under(patch, hold),
             opening: patch.opening.as_deref().map(OpeningFacts::of),
             findings: patch.findings(),
             priorities: &patch.triage.priorities,

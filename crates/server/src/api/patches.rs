@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use patchline_model::event::Event;
-use patchline_model::view::board::{Card, card};
+use patchline_model::view::board::Card;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -34,14 +34,14 @@ struct Numbered<'a> {
 
 /// A card for each patch, oldest first.
 pub async fn list(State(shared): State<Shared>) -> Result<Json<Vec<Card>>, Problem> {
-    let all = shared.app.conductor.patches().await.map_err(|error| Problem::store(&error))?;
-    Ok(Json(all.iter().map(|known| card(&known.patch)).collect()))
+    Ok(Json(shared.app.conductor.cards().await.map_err(|error| Problem::store(&error))?))
 }
 
 /// What is known of one patch.
 pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let known = shared.patch(&id).await?;
-    let facts = serde_json::to_value(Facts::of(&known.patch)).expect("facts have text keys only");
+    let hold = shared.app.conductor.held(&known.patch).await.map_err(|error| Problem::store(&error))?;
+    let facts = serde_json::to_value(Facts::of(&known.patch, hold)).expect("facts have text keys only");
     Ok(Json(facts))
 }
 

@@ -12,9 +12,11 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{Stream, unfold};
 use patchline_conductor::clock;
 use patchline_conductor::projection::Known;
+use patchline_model::hold::Hold;
 use patchline_model::id::PatchId;
+use patchline_model::line::Line;
 use patchline_model::stage::rollout::Tick;
-use patchline_model::view::board::{Card, card};
+use patchline_model::view::board::{Card, card_under};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, watch};
@@ -64,7 +66,7 @@ pub async fn board(
     Query(wish): Query<Wish>,
 ) -> Result<impl IntoResponse, Problem> {
     let live = Live::begin(shared, wish)?;
-    Ok(sse(unfold((live, Vec::new()), |(mut live, mut told)| async move {
+    Ok(sse(unfold((live, (Vec::new(), Line::default())), |(mut live, mut told)| async move {
         let event = live.next_board(&mut told).await?;
         Some((Ok(event), (live, told)))
     })))
@@ -77,8 +79,15 @@ pub async fn patch(
     Query(wish): Query<Wish>,
 ) -> Result<impl IntoResponse, Problem> {
     let id = shared.patch(&id).await?.patch.id;
-    let told =
-        Told { id, version: 0, looks: 0, fragments: BTreeMap::new(), diff: None, progress: Progress::Open };
+    let told = Told {
+        id,
+        version: 0,
+        looks: 0,
+        hold: None,
+        fragments: BTreeMap::new(),
+        diff: None,
+        progress: Progress::Open,
+    };
     let live = Live::begin(shared, wish)?;
     Ok(sse(unfold((live, told), |(mut live, mut told)| async move {
         let event = live.next_patch(&mut told).await?;
@@ -105,6 +114,7 @@ struct Told {
     id: PatchId,
     version: u64,
     looks: usize,
+    hold: Option<Hold>,
     fragments: BTreeMap<&'static str, String>,
     diff: Option<Diff>,
     progress: Progress,
@@ -127,19 +137,19 @@ impl Live {
         Ok(Self { shared, wish, changes, stop, has_begun: false, _place: place })
     }
 
-    async fn next_board(&mut self, told: &mut Vec<Card>) -> Option<Event> {
+    async fn next_board(&mut self, told: &mut (Vec<Card>, Line)) -> Option<Event> {
         loop {
             let first = !self.has_begun;
             self.changed().await?;
             // A ledger that can't be read now may be readable at the next change.
-            let Ok(all) = self.shared.app.conductor.patches().await else { continue };
-            let cards: Vec<Card> = all.iter().map(|known| card(&known.patch)).collect();
-            if !first && !shows_change(told, &cards) {
+            let Ok((cards, line)) = show::cards_and_line(&self.shared).await else { continue };
+            if !first && told.1 == line && !shows_change(&told.0, &cards) {
                 continue;
             }
-            let html = self.wish.fragments.then(|| board::columns(&cards, clock::now()).into_string());
-            let update = json!({ "cards": cards, "fragments": html.map(|html| json!({ "board": html })) });
-            *told = cards;
+            let html = self.wish.fragments.then(|| board::columns(&cards, &line, clock::now()).into_string());
+            let fragments = html.map(|html| json!({ "board": html }));
+            let update = json!({ "cards": cards, "line": line, "fragments": fragments });
+            *told = (cards, line);
             return Some(event("update", &update));
         }
     }
@@ -155,9 +165,11 @@ impl Live {
                 Progress::Over => return None,
             }
             let Ok(Some(known)) = self.shared.app.conductor.patch(told.id).await else { continue };
-            if known.patch.version == told.version {
+            let hold = self.shared.app.conductor.held(&known.patch).await.unwrap_or_default();
+            if known.patch.version == told.version && hold == told.hold {
                 continue;
             }
+            told.hold = hold;
             return Some(self.update(&known, told).await);
         }
     }
@@ -167,7 +179,7 @@ impl Live {
         let fragments = if self.wish.fragments { self.fragments(known, told).await } else { BTreeMap::new() };
         let ticks = &patch.rollout.ticks;
         let from = told.looks.max(ticks.len().saturating_sub(MOST_TICKS)).min(ticks.len());
-        let card = card(patch);
+        let card = card_under(patch, told.hold.clone());
         let update = Update {
             id: patch.id.to_string(),
             version: patch.version,
@@ -189,7 +201,8 @@ impl Live {
     /// The parts of the page that differ from what was sent before.
     async fn fragments(&self, known: &Known, told: &mut Told) -> BTreeMap<&'static str, String> {
         told.diff = show::diff(&self.shared, &known.patch, told.diff.take()).await;
-        let parts = story::parts(&known.patch, &known.events, told.diff.as_ref(), clock::now());
+        let parts =
+            story::parts(&known.patch, &known.events, told.hold.as_ref(), told.diff.as_ref(), clock::now());
         let rendered = parts.into_iter().map(|part| (part.id, part.html.into_string()));
         let changed = rendered.filter(|(id, html)| told.fragments.get(id) != Some(html));
         let changed: BTreeMap<&'static str, String> = changed.collect();

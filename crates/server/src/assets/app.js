@@ -66,7 +66,11 @@
       body.reason = text("reason");
       if (flag === "--accept-data-loss") body.accept_data_loss = true;
     }
-    const address = `/api/v1/patches/${encodeURIComponent(form.dataset.patch)}/${action}`;
+    const ofLine = form.dataset.line !== undefined;
+    if (ofLine && text("service")) body.service = text("service");
+    const address = ofLine
+      ? `/api/v1/line/${action}`
+      : `/api/v1/patches/${encodeURIComponent(form.dataset.patch)}/${action}`;
     const answer = await fetch(address, {
       method: "POST",
       headers: { "Content-Type": "application/json" },

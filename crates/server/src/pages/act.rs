@@ -17,9 +17,11 @@ struct Button {
     confirm: Option<&'static str>,
 }
 
-pub fn section(patch: &Patch) -> Option<Markup> {
+pub fn section(patch: &Patch, is_held: bool) -> Option<Markup> {
     let asked = decision::asked(patch);
     let buttons = if asked.is_some() { gate_buttons() } else { buttons(patch) };
+    let refused = |button: &Button| is_held && button.action == "promote";
+    let buttons: Vec<Button> = buttons.into_iter().filter(|button| !refused(button)).collect();
     if buttons.is_empty() {
         return None;
     }

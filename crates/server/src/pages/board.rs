@@ -2,9 +2,11 @@
 
 use maud::{Markup, html};
 use patchline_model::id::Stage;
+use patchline_model::line::Line;
 use patchline_model::time::Timestamp;
 use patchline_model::view::board::Card;
 
+use crate::pages::held;
 use crate::pages::layout::{Page, frame};
 use crate::pages::words;
 
@@ -15,16 +17,17 @@ const MOST_DONE: usize = 30;
 const COLUMNS: [&str; 7] = ["Detect", "Generate", "Build", "Verify", "Approve", "Rollout", "Done"];
 
 /// The whole page.
-pub fn page(cards: &[Card], now: Timestamp) -> Markup {
+pub fn page(cards: &[Card], line: &Line, now: Timestamp) -> Markup {
     let body = html! {
-        div #part-board { (columns(cards, now)) }
+        div #part-board { (columns(cards, line, now)) }
     };
     frame(Page { title: "Board", stream: Some("/api/v1/stream?fragments=true"), class: "board-page", body })
 }
 
-/// What changes: the summary and the columns.
-pub fn columns(cards: &[Card], now: Timestamp) -> Markup {
+/// What changes: what is held, the summary and the columns.
+pub fn columns(cards: &[Card], line: &Line, now: Timestamp) -> Markup {
     html! {
+        (held::section(cards, line, now))
         div.board-head {
             h1 { "Patches" }
             p.muted { (summary(cards)) }

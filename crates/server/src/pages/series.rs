@@ -187,6 +187,9 @@ impl Gathering {
             Event::Counted { tick, .. } => self.point(second, tick, None),
             Event::Paused { .. } => self.mark(second, Mood::Warn, "paused"),
             Event::Resumed => self.mark(second, Mood::Plain, "resumed"),
+            Event::Deferred { .. } => {}
+            Event::Held { .. } => self.mark(second, Mood::Warn, "held"),
+            Event::Released => self.mark(second, Mood::Plain, "released"),
             Event::Hurried { .. } => self.mark(second, Mood::Warn, "hurried"),
             Event::PromotionDecided => self.mark(second, Mood::Good, "promote"),
             Event::Switched => self.mark(second, Mood::Good, "switch"),
@@ -326,6 +329,8 @@ mod tests {
             new: version("new"),
             plan: Box::new(plan),
             footing: Footing::default(),
+            before: None,
+            note: None,
         }
     }
 

@@ -4,8 +4,10 @@ use axum::extract::{Path, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
 use patchline_conductor::clock;
+use patchline_ledger::store::StoreError;
+use patchline_model::line::Line;
 use patchline_model::patch::Patch;
-use patchline_model::view::board::{Card, card};
+use patchline_model::view::board::Card;
 
 use crate::api::blobs;
 use crate::pages::change::DiffText;
@@ -20,20 +22,24 @@ const MOST_DIFF_BYTES: u64 = 512 * 1024;
 pub type Diff = DiffText;
 
 pub async fn board(State(shared): State<Shared>) -> Response {
-    match shared.app.conductor.patches().await {
-        Ok(all) => {
-            let cards: Vec<Card> = all.iter().map(|known| card(&known.patch)).collect();
-            Html(board::page(&cards, clock::now()).into_string()).into_response()
-        }
+    match cards_and_line(&shared).await {
+        Ok((cards, line)) => Html(board::page(&cards, &line, clock::now()).into_string()).into_response(),
         Err(error) => page_of(&Problem::store(&error)),
     }
+}
+
+/// What the board shows.
+pub async fn cards_and_line(shared: &Shared) -> Result<(Vec<Card>, Line), StoreError> {
+    let conductor = &shared.app.conductor;
+    Ok((conductor.cards().await?, conductor.line().await?))
 }
 
 pub async fn story(State(shared): State<Shared>, Path(id): Path<String>) -> Response {
     match shared.patch(&id).await {
         Ok(known) => {
             let diff = diff(&shared, &known.patch, None).await;
-            let page = story::page(&known.patch, &known.events, diff.as_ref(), clock::now());
+            let hold = shared.app.conductor.held(&known.patch).await.unwrap_or_default();
+            let page = story::page(&known.patch, &known.events, hold.as_ref(), diff.as_ref(), clock::now());
             Html(page.into_string()).into_response()
         }
         Err(problem) => page_of(&problem),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 use patchline_model::event::Event;
+use patchline_model::hold::Hold;
 use patchline_model::id::Stage;
 use patchline_model::patch::Patch;
 use patchline_model::stage::review::End;
 use patchline_model::time::Timestamp;
-use patchline_model::view::board::card;
+use patchline_model::view::board::card_under;
 
 use crate::pages::change::{self, DiffText};
 use crate::pages::layout::{Page, frame};
@@ -22,8 +23,14 @@ pub struct Part {
 }
 
 /// The whole page. What matters now stands first; the order stays as it was when the page was loaded.
-pub fn page(patch: &Patch, events: &[Event], diff: Option<&DiffText>, now: Timestamp) -> Markup {
-    let mut parts = parts(patch, events, diff, now);
+pub fn page(
+    patch: &Patch,
+    events: &[Event],
+    hold: Option<&Hold>,
+    diff: Option<&DiffText>,
+    now: Timestamp,
+) -> Markup {
+    let mut parts = parts(patch, events, hold, diff, now);
     let first = if patch.rollout.plan.is_some() { "rollout" } else { "decision" };
     let has_pressing = patch.rollout.plan.is_some() || decision::asked(patch).is_some();
     parts.sort_by_key(|part| match part.id {
@@ -44,11 +51,17 @@ pub fn page(patch: &Patch, events: &[Event], diff: Option<&DiffText>, now: Times
 }
 
 /// Every part in the order in which a patch walks.
-pub fn parts(patch: &Patch, events: &[Event], diff: Option<&DiffText>, now: Timestamp) -> Vec<Part> {
+pub fn parts(
+    patch: &Patch,
+    events: &[Event],
+    hold: Option<&Hold>,
+    diff: Option<&DiffText>,
+    now: Timestamp,
+) -> Vec<Part> {
     let part = |id: &'static str, html: Option<Markup>| Part { id, html: html.unwrap_or_else(|| html! {}) };
     vec![
-        part("head", Some(head(patch, events, now))),
-        part("act", act::section(patch)),
+        part("head", Some(head(patch, events, hold, now))),
+        part("act", act::section(patch, hold.is_some())),
         part("findings", findings::section(patch, now)),
         part("change", change::section(patch, diff)),
         part("build", proof::build(patch)),
@@ -60,8 +73,8 @@ pub fn parts(patch: &Patch, events: &[Event], diff: Option<&DiffText>, now: Time
     ]
 }
 
-fn head(patch: &Patch, events: &[Event], now: Timestamp) -> Markup {
-    let card = card(patch);
+fn head(patch: &Patch, events: &[Event], hold: Option<&Hold>, now: Timestamp) -> Markup {
+    let card = card_under(patch, hold.cloned());
     let ended = card.outcome.as_deref().map(words::outcome);
     html! {
         p.crumbs { a href="/" { "Board" } " / " span.id { (patch.id) } " " span.service { (card.service) } }
@@ -88,6 +101,12 @@ fn head(patch: &Patch, events: &[Event], now: Timestamp) -> Markup {
         @if let Some(End::Abandoned(why) | End::RolledBack(why)) = &patch.review.end { p.why { (words::linked(why)) } }
         @if let Some(faltering) = patch.faltering.as_ref().filter(|_| ended.is_none()) {
             p.banner.warn { strong { "Try " (faltering.tries) " in `" (faltering.stage) "` failed: " } (faltering.message) }
+        }
+        @if let Some(hold) = &card.hold {
+            p.banner.warn {
+                strong { @if patch.rollout.plan.is_some() { "Held where it is: " } @else { "It may not begin: " } }
+                (hold)
+            }
         }
         (stepper(patch, events, now))
     }

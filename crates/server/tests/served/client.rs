@@ -8,9 +8,10 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use patchline_conductor::attest::Attestor;
 use patchline_conductor::clock;
 use patchline_conductor::conductor::Conductor;
-use patchline_evidence::Blobs;
+use patchline_evidence::{Blobs, SigningKey};
 use patchline_ledger::sqlite::Sqlite;
 use patchline_ledger::store::Store;
 use patchline_model::id::PatchId;
@@ -49,7 +50,13 @@ impl Served {
         let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder.path().join("ledger.sqlite")).unwrap());
         let conductor = Conductor::new(Arc::clone(&store), Policy::default());
-        let app = App { conductor: Arc::clone(&conductor), blobs: blobs.clone(), started: clock::now() };
+        let key = SigningKey::load_or_create(&folder.path().join("key")).unwrap();
+        let app = App {
+            conductor: Arc::clone(&conductor),
+            attestor: Attestor::new(blobs.clone(), key),
+            blobs: blobs.clone(),
+            started: clock::now(),
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (stop, stopped) = oneshot::channel();

@@ -22,6 +22,14 @@ pub struct Seen<'a> {
     /// The events that were stored with it, after it.
     pub rest: &'a [Event],
     pub target: &'a Target,
+    /// People hold the patch at the time of the event.
+    pub is_held: bool,
+    /// A look was stored before it in the same append.
+    pub follows_a_look: bool,
+    /// The ledger says that it stands under a hold.
+    pub stands_still: bool,
+    /// How long it has been held since its rollout began.
+    pub still_millis: u64,
 }
 
 impl Seen<'_> {

@@ -14,6 +14,7 @@ use patchline_model::time::Seconds;
 
 use crate::breach::{Breach, hold};
 use crate::invariants::bound::standing;
+use crate::invariants::control::had_its_time;
 use crate::invariants::paper::is_shown;
 use crate::invariants::place;
 use crate::invariants::road::{self, Promised};
@@ -90,6 +91,8 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             says(exit_is_taken(seen), "past the deadline the plan's exit is taken, at a gate too")
         }
         Event::Counted { tick, .. } => looked(seen, tick),
+        // What is held is looked at in `control.rs`.
+        Event::Deferred { .. } | Event::Held { .. } | Event::Released => Ok(()),
         Event::Paused { .. } | Event::Resumed => {
             says(is_undecided(&before.phase), "only what is still watched can be held")
         }
@@ -304,8 +307,10 @@ fn is_its_word(seen: Seen<'_>, stored: &Judgement) -> bool {
 /// Past its deadline a rollout goes back or is held for a person, unless a person's word moves it.
 fn exit_is_taken(seen: Seen<'_>) -> bool {
     let state = &seen.before.rollout;
-    let (Some(plan), Some(started)) = (&state.plan, state.started) else { return false };
-    let past = is_undecided(&state.phase) && seen.event.at >= started.after(plan.deadline);
+    // While it stands under a hold no deadline passes; the look that finds it lifted tells so, and then one may.
+    let lifts = |event: &patchline_model::event::Event| matches!(event.fact, Fact::Rollout(Event::Released));
+    let stands = seen.is_held || (seen.stands_still && !seen.rest.iter().any(lifts));
+    let past = is_undecided(&state.phase) && had_its_time(seen) && !stands;
     let with_person = (state.paused.is_some() && !state.paused_by_machine) || state.hurried || state.forced;
     let exit = |event: &patchline_model::event::Event| {
         takes_back(event) || matches!(event.fact, Fact::Rollout(Event::Paused { .. }))
