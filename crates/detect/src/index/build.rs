@@ -1,6 +1,6 @@
 //! Imports advisories: reads all of them, and only when every one was understood writes a file per ecosystem.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DetectError;
 use crate::index::built_in;
-use crate::index::codec::Damaged;
 use crate::index::file;
-use crate::index::gather::{Parcel, Parcels};
+use crate::index::gather::Parcels;
 use crate::index::intake::{Intake, Item, Limits};
-use crate::index::parcel::named;
-use crate::index::write::{Chosen, base};
+use crate::index::write::Chosen;
 use crate::osv::record::Record;
 use crate::version::{ECOSYSTEMS, Scheme};
 
@@ -44,21 +42,21 @@ pub fn import_within(paths: &[PathBuf], directory: &Path, limits: &Limits) -> Re
     fs::create_dir_all(directory).map_err(DetectError::write(directory))?;
     let _alone = lock(directory)?;
     let mut merged = Vec::new();
-    for (name, _) in ECOSYSTEMS {
+    for (place, (name, _)) in ECOSYSTEMS.iter().enumerate() {
         let before = file::open(directory, name)?;
-        let touched = brought.ecosystems.contains_key(name);
+        let touched = brought.imported.ecosystems.contains_key(*name);
         if !touched && before.is_none() {
             continue;
         }
         // A file of which nothing came is still read: a record may have left the ecosystem.
         let mut before = before.as_ref().map(file::read_all).transpose()?.unwrap_or_default();
-        if name == built_in::ECOSYSTEM {
+        if *name == built_in::ECOSYSTEM {
             built_in::records().iter().for_each(|record| before.put_unless_older(record));
         }
-        merged.push((name, before));
+        merged.push((place, *name, before));
     }
-    for (name, before) in &merged {
-        let chosen = supersede(name, before, &brought);
+    for (place, name, before) in &merged {
+        let chosen = supersede(*place, before, &brought);
         file::write(directory, name, &chosen)?;
     }
     file::remove_earlier(directory)?;
@@ -69,8 +67,6 @@ pub fn import_within(paths: &[PathBuf], directory: &Path, limits: &Limits) -> Re
 #[derive(Default)]
 struct Brought {
     records: Parcels,
-    /// Records by ecosystem.
-    ecosystems: BTreeMap<String, u64>,
     imported: Imported,
 }
 
@@ -96,49 +92,36 @@ fn read_all(paths: &[PathBuf], limits: &Limits) -> Result<Brought, DetectError> 
     for path in paths {
         intake.read(path)?;
     }
-    brought.count().map_err(|damaged| not_osv("what was read", &damaged))?;
+    brought.count();
     Ok(brought)
 }
 
 impl Brought {
-    fn count(&mut self) -> Result<(), Damaged> {
-        for (_, parcel) in self.records.all() {
-            let named = ecosystems(&self.records, parcel)?;
-            self.imported.records += u64::from(!named.is_empty());
-            self.imported.withdrawn += u64::from(!named.is_empty() && parcel.withdrawn);
-            for name in named {
-                *self.ecosystems.entry(name.to_owned()).or_default() += 1;
+    fn count(&mut self) {
+        for (_, parcel) in self.records.all().filter(|(_, parcel)| parcel.is_usable()) {
+            self.imported.records += 1;
+            self.imported.withdrawn += u64::from(parcel.withdrawn);
+            for (place, (name, _)) in ECOSYSTEMS.iter().enumerate() {
+                if parcel.speaks_of(place) {
+                    *self.imported.ecosystems.entry((*name).to_owned()).or_default() += 1;
+                }
             }
         }
-        self.imported.ecosystems = self.ecosystems.clone();
-        Ok(())
     }
-}
-
-/// The ecosystems that a record speaks of, without their releases.
-fn ecosystems<'a>(records: &'a Parcels, parcel: &Parcel) -> Result<BTreeSet<&'static str>, Damaged> {
-    let mut names = BTreeSet::new();
-    for place in records.open(parcel)?.1 {
-        let named = named(&mut records.at(place))?;
-        names.extend(ECOSYSTEMS.iter().map(|(name, _)| *name).find(|name| base(&named.ecosystem) == *name));
-    }
-    Ok(names)
 }
 
 /// An import over what was there before, for one ecosystem: what is as new or newer wins. A record that no longer speaks
 /// of the ecosystem leaves, for what is written holds only what does.
-fn supersede<'a>(ecosystem: &str, before: &'a Parcels, brought: &'a Brought) -> Vec<Chosen<'a>> {
+fn supersede<'a>(ecosystem: usize, before: &'a Parcels, brought: &'a Brought) -> Vec<Chosen<'a>> {
     let mut chosen = Vec::new();
     for (id, parcel) in before.all() {
         if brought.records.get(id).is_none_or(|new| new.modified < parcel.modified) {
             chosen.push(Chosen { heap: before, id, parcel });
         }
     }
-    if brought.ecosystems.contains_key(ecosystem) {
-        for (id, parcel) in brought.records.all() {
-            if before.get(id).is_none_or(|known| known.modified <= parcel.modified) {
-                chosen.push(Chosen { heap: &brought.records, id, parcel });
-            }
+    for (id, parcel) in brought.records.all().filter(|(_, parcel)| parcel.speaks_of(ecosystem)) {
+        if before.get(id).is_none_or(|known| known.modified <= parcel.modified) {
+            chosen.push(Chosen { heap: &brought.records, id, parcel });
         }
     }
     chosen.sort_unstable_by_key(|record| record.id);

@@ -5,7 +5,8 @@ use std::collections::hash_map::Entry;
 
 use crate::index::codec::{Damaged, Reader, put_number};
 use crate::index::parcel::{affected, head, put_head, put_part};
-use crate::osv::record::{Moment, Record};
+use crate::osv::record::{Affected, Moment, Record};
+use crate::version::ECOSYSTEMS;
 
 /// Records by id.
 #[derive(Debug, Default)]
@@ -20,9 +21,28 @@ pub struct Parcels {
 pub struct Parcel {
     pub modified: Moment,
     pub withdrawn: bool,
+    /// The ecosystems of which it speaks, a bit for each in the order of `ECOSYSTEMS`.
+    ecosystems: u64,
     start: usize,
+    /// Where what it says of itself ends.
+    parts: usize,
     end: usize,
 }
+
+impl Parcel {
+    /// Whether it speaks of the ecosystem at this place of `ECOSYSTEMS`.
+    pub fn speaks_of(&self, place: usize) -> bool {
+        self.ecosystems >> place & 1 == 1
+    }
+
+    /// Whether it speaks of any ecosystem that has an order.
+    pub fn is_usable(&self) -> bool {
+        self.ecosystems != 0
+    }
+}
+
+/// A bit for each ecosystem.
+const _: () = assert!(ECOSYSTEMS.len() <= 64, "an ecosystem is a bit of a `u64`");
 
 impl Parcels {
     pub fn len(&self) -> usize {
@@ -69,6 +89,7 @@ impl Parcels {
     pub fn put(&mut self, record: &Record<'_>) {
         let start = self.heap.len();
         put_head(&mut self.heap, record);
+        let behind_head = self.heap.len();
         let parts = || record.affected.iter().filter(|part| part.package.is_some());
         put_number(&mut self.heap, parts().count() as u64);
         for part in parts() {
@@ -77,7 +98,9 @@ impl Parcels {
         let parcel = Parcel {
             modified: record.modified.clone(),
             withdrawn: record.withdrawn.is_some(),
+            ecosystems: parts().fold(0, |bits, part| bits | bit(part)),
             start,
+            parts: behind_head,
             end: self.heap.len(),
         };
         match self.by_id.entry((*record.id).into()) {
@@ -90,23 +113,35 @@ impl Parcels {
         }
     }
 
-    /// The record as it speaks of itself, and the places in the heap at which it speaks of packages.
-    pub fn open(&self, parcel: &Parcel) -> Result<(Record<'_>, Vec<u64>), Damaged> {
-        let mut reader = Reader(&self.heap[parcel.start..parcel.end]);
-        let head = head(&mut reader)?;
-        let mut parts = Vec::new();
-        for _ in 0..reader.number()? {
-            let part = reader.bytes()?;
-            let start = parcel.end - reader.0.len() - part.len();
-            parts.push(start as u64);
-        }
-        Ok((head, parts))
+    /// The record as it speaks of itself.
+    pub fn head(&self, parcel: &Parcel) -> Result<Record<'_>, Damaged> {
+        head(&mut Reader(&self.heap[parcel.start..parcel.parts]))
     }
 
-    /// What lies at a place that `open` gave.
+    /// Hands over the places at which it speaks of packages.
+    pub fn each_part(
+        &self,
+        parcel: &Parcel,
+        mut take: impl FnMut(u64) -> Result<(), Damaged>,
+    ) -> Result<(), Damaged> {
+        let mut reader = Reader(&self.heap[parcel.parts..parcel.end]);
+        for _ in 0..reader.number()? {
+            let part = reader.bytes()?;
+            take((parcel.end - reader.0.len() - part.len()) as u64)?;
+        }
+        Ok(())
+    }
+
+    /// What lies at a place that `each_part` gave.
     pub fn at(&self, place: u64) -> Reader<'_> {
         Reader(&self.heap[place as usize..])
     }
+}
+
+fn bit(part: &Affected<'_>) -> u64 {
+    let base = part.package.as_ref().and_then(|named| named.ecosystem.split(':').next()).unwrap_or_default();
+    let place = ECOSYSTEMS.binary_search_by(|(known, _)| (*known).cmp(base));
+    place.map_or(0, |place| 1 << place)
 }
 
 fn read(bytes: &[u8]) -> Result<Record<'_>, Damaged> {

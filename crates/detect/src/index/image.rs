@@ -27,7 +27,7 @@ pub const LONGEST_POSTING: u64 = (1 << 24) - 1;
 /// Bytes of an entry in the table of packed heads: the number of the first advisory, its length unpacked, and where.
 pub const PACK: usize = 16;
 /// Heads are packed together until they are this long.
-pub const PACK_BYTES: usize = 16 << 10;
+pub const PACK_BYTES: usize = 4 << 10;
 const LARGEST_PACK: u64 = 8 << 20;
 
 /// Blocks of keys and packs of heads that are kept for the next question.

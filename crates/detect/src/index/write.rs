@@ -70,14 +70,15 @@ fn sort<'a>(ecosystem: &str, chosen: &[Chosen<'a>]) -> Result<(Vec<Chosen<'a>>, 
     let mut rows = Vec::with_capacity(chosen.len());
     for (number, record) in chosen.iter().enumerate() {
         let mut first = None;
-        for place in record.heap.open(record.parcel)?.1 {
+        record.heap.each_part(record.parcel, |place| {
             let named = named(&mut record.heap.at(place))?;
             if base(&named.ecosystem) == ecosystem {
                 let key = key(&[&named.ecosystem, &named.name]);
                 first = first.or(Some(key));
                 rows.push(Row { key, record: number as u32, place });
             }
-        }
+            Ok(())
+        })?;
         if let Some(first) = first {
             numbered.push((first, record.id, number));
         }
@@ -147,7 +148,7 @@ fn put_heads<W: Write>(
 ) -> io::Result<Vec<u8>> {
     header.heads.block = writer.block();
     let heads: Result<Vec<Record<'_>>, Damaged> =
-        order.iter().map(|record| Ok(record.heap.open(record.parcel)?.0)).collect();
+        order.iter().map(|record| record.heap.head(record.parcel)).collect();
     let heads = heads.map_err(io::Error::other)?;
     let groups = groups(&heads);
     let mut packs = Vec::new();
