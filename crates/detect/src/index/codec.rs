@@ -31,16 +31,19 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
+    #[inline]
     pub fn byte(&mut self) -> Result<u8, Damaged> {
         let (first, rest) = self.0.split_first().ok_or(Damaged("it ends too early"))?;
         self.0 = rest;
         Ok(*first)
     }
 
+    #[inline]
     pub fn number(&mut self) -> Result<u64, Damaged> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
@@ -57,16 +60,19 @@ impl<'a> Reader<'a> {
         Err(Damaged("one of its numbers is too large"))
     }
 
+    #[inline]
     pub fn small(&mut self) -> Result<u32, Damaged> {
         u32::try_from(self.number()?).map_err(|_| Damaged("one of its numbers is too large"))
     }
 
     /// How many things follow, each of at least one byte; so no list is larger than what holds it.
+    #[inline]
     pub fn count(&mut self) -> Result<usize, Damaged> {
         let count = usize::try_from(self.number()?).unwrap_or(usize::MAX);
         if count > self.0.len() { Err(Damaged("one of its lists is cut off")) } else { Ok(count) }
     }
 
+    #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], Damaged> {
         let length = self.count()?;
         let (bytes, rest) = self.0.split_at(length);
@@ -74,6 +80,7 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
+    #[inline]
     pub fn text(&mut self) -> Result<&'a str, Damaged> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Damaged("one of its texts is not UTF-8"))
     }

@@ -142,7 +142,7 @@ impl<'a> Record<'a> {
         // What is no id can't be another record's id, and so joins nothing.
         record.aliases.retain(|alias| is_id(alias));
         let text = if record.summary.trim().is_empty() { &record.details.0 } else { &*record.summary };
-        if text.len() > LONGEST_SUMMARY || text.chars().any(char::is_control) || text != &*record.summary {
+        if text.len() > LONGEST_SUMMARY || !is_one_line(text) || text != &*record.summary {
             record.summary = shorten(text, LONGEST_SUMMARY).into();
         }
         record.details.0.clear();
@@ -266,7 +266,10 @@ impl<'de> Deserialize<'de> for FirstLine {
             }
 
             fn visit_str<E>(self, text: &str) -> Result<FirstLine, E> {
-                Ok(FirstLine(shorten(first_line(text), LONGEST_SUMMARY)))
+                // It is made shorter once it is known to be needed.
+                let line = first_line(text);
+                let end = line.floor_char_boundary(LONGEST_SUMMARY * 8);
+                Ok(FirstLine(line[..end].to_owned()))
             }
 
             fn visit_unit<E>(self) -> Result<FirstLine, E> {
@@ -315,6 +318,11 @@ impl From<Moment> for String {
 fn is_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte);
     !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(plain)
+}
+
+/// Whether `shorten` would leave a short text as it is; only of plain ones that is seen at a glance.
+fn is_one_line(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..0x7f).contains(&byte)) && text.trim() == text && !text.contains("  ")
 }
 
 fn first_line(text: &str) -> &str {
