@@ -259,6 +259,23 @@ fn a_zip_that_unpacks_without_end_is_refused() {
 }
 
 #[test]
+fn a_record_nested_without_end_is_refused_and_ends_nothing() {
+    let nested = |depth: usize| {
+        let good = record("X-1", 1, "crates.io", "2.0.0");
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        good.replacen('{', &format!(r#"{{"database_specific": {deep}, "#), 1)
+    };
+    let place = Place::new();
+    // What is not used is passed over without a stack, however deep it is.
+    place.import(&[place.put("a.json", nested(100_000).as_bytes())]);
+    assert_eq!(fixed(&Advisories::open(&place.database()).expect("a database")), ["2.0.0"]);
+    let place = Place::new();
+    let deep = format!(r#"{{"id": "X-1", "affected": {}"#, "[".repeat(100_000));
+    let error = place.refused(&place.put("b.json", deep.as_bytes()));
+    assert!(error.to_string().contains("it is not an OSV record"), "{error}");
+}
+
+#[test]
 fn an_import_ends_at_its_limits() {
     let place = Place::new();
     let good = record("X-1", 1, "crates.io", "2.0.0");

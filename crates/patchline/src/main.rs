@@ -53,7 +53,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Retry(arguments) => block_on(control::run(Control::Retry, arguments, data)),
         Command::Db(DbCommand::Import(arguments)) => db::import(&arguments, data.as_deref()),
         Command::Db(DbCommand::Compare(arguments)) => compare::run(&arguments),
-        Command::Db(DbCommand::Status) => db::status(data.as_deref()),
+        Command::Db(DbCommand::Status) => db::status::run(data.as_deref()),
         Command::Judge(JudgeCommand { stdin: _ }) => judge::run(),
         Command::ProcessHost(arguments) => block_on(process_host::run(arguments)),
     }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crc32fast::Hasher;
 
@@ -99,6 +100,14 @@ impl Source {
         match self {
             Source::File(file) => Ok(file.metadata()?.len()),
             Source::Memory(bytes) => Ok(bytes.len() as u64),
+        }
+    }
+
+    /// When it was written; none for what never was.
+    pub fn written(&self) -> Option<SystemTime> {
+        match self {
+            Source::File(file) => file.metadata().and_then(|metadata| metadata.modified()).ok(),
+            Source::Memory(_) => None,
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::error::DetectError;
 use crate::index::blocks::Source;
-use crate::index::codec::Reader;
+use crate::index::codec::{Damaged, Reader};
 use crate::index::gather::Parcels;
 use crate::index::image::{HINT, Header, Image};
 use crate::index::parcel::head;
@@ -110,17 +110,14 @@ pub fn read_all(image: &Image) -> Result<Parcels, DetectError> {
         record.affected.extend(parts.iter().map(|(_, part)| part.clone()));
         records.put(&record);
     }
-    match records.len() == count {
+    match records.count() == count {
         true => Ok(records),
-        false => {
-            Err(image
-                .damaged(crate::index::codec::Damaged("it holds another number of records than it says")))
-        }
+        false => Err(image.damaged(Damaged("it holds another number of records than it says"))),
     }
 }
 
 /// An advisory as it speaks of itself, and the number of its alias group.
-pub fn numbered_head(bytes: &[u8]) -> Result<(u64, Record<'_>), crate::index::codec::Damaged> {
+pub fn numbered_head(bytes: &[u8]) -> Result<(u64, Record<'_>), Damaged> {
     let mut reader = Reader(bytes);
     Ok((reader.number()?, head(&mut reader)?))
 }

@@ -45,7 +45,7 @@ impl Parcel {
 const _: () = assert!(ECOSYSTEMS.len() <= 64, "an ecosystem is a bit of a `u64`");
 
 impl Parcels {
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.by_id.len()
     }
 
@@ -56,11 +56,6 @@ impl Parcels {
     /// Every record, in no order.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Parcel)> {
         self.by_id.iter().map(|(id, parcel)| (&**id, parcel))
-    }
-
-    /// Bytes of all that was taken in.
-    pub fn size(&self) -> usize {
-        self.heap.len()
     }
 
     /// Takes a record in beside those of the same import: the newest wins, and two of the same time are one record that

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use flate2::read::DeflateDecoder;
 
@@ -140,6 +141,11 @@ impl Image {
             kept_keys: Kept::default(),
             kept_packs: Kept::default(),
         })
+    }
+
+    /// When an import last wrote it; none for what comes with the binary.
+    pub fn imported(&self) -> Option<SystemTime> {
+        self.source.written()
     }
 
     /// Bytes of the whole file.

@@ -238,10 +238,6 @@ impl<'a> Posting<'a> {
         self.parts.iter().map(|part| Ok((part.record, self.unpack(part)?)))
     }
 
-    pub fn parts(&self) -> usize {
-        self.parts.len()
-    }
-
     fn unpack(&self, part: &Part<'a>) -> Result<Affected<'_>, Damaged> {
         let listed = part.versions.iter().flat_map(|(from, to)| *from..*to);
         let versions = listed.map(|place| self.texts.text(place).into()).collect();
@@ -396,5 +392,62 @@ impl Packed<'_> {
             }
         }
         Ok(vulnerable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop, proptest};
+
+    use super::{Posting, put};
+    use crate::osv::record::Record;
+
+    fn posting() -> Vec<u8> {
+        let json =
+            br#"{"id": "X", "modified": "2024-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "npm",
+            "name": "a"}, "versions": ["1.0.0", "1.0.1", "2"], "ranges": [{"type": "SEMVER", "events":
+            [{"introduced": "0"}, {"fixed": "1.1.0"}, {"introduced": "1.2.0"}, {"limit": "*"}]}]}]}"#;
+        let record = Record::parse(json).expect("a record");
+        let part = record.affected[0].clone();
+        let named = part.package.clone().expect("a package");
+        let mut bytes = Vec::new();
+        put(&mut bytes, &named, &[(3, part.clone()), (9, part)]);
+        bytes
+    }
+
+    /// Whatever the bytes say, nothing of it may panic or run without end.
+    fn ask(bytes: &[u8]) {
+        let Ok(posting) = Posting::read(bytes) else { return };
+        for version in ["1.0.0", "2", "not one"] {
+            for (record, _) in posting.judge(version) {
+                let _ = posting.affected(record);
+            }
+        }
+        posting.all().for_each(drop);
+    }
+
+    #[test]
+    fn a_posting_has_every_part_of_every_record() {
+        let bytes = posting();
+        let posting = Posting::read(&bytes).expect("it is as it was written");
+        let records: Vec<u32> = posting.judge("1.0.5").into_iter().map(|(record, _)| record).collect();
+        assert_eq!((records, posting.all().count()), (vec![3, 9], 2));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_posting_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            ask(&bytes);
+        }
+
+        #[test]
+        fn a_posting_with_bytes_changed_is_read_or_refused(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
+            let mut bytes = posting();
+            for (at, byte) in changes {
+                let at = at.index(bytes.len());
+                bytes[at] = byte;
+            }
+            ask(&bytes);
+        }
     }
 }
