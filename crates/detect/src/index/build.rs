@@ -53,7 +53,10 @@ pub fn import_within(paths: &[PathBuf], directory: &Path, limits: &Limits) -> Re
         if *name == built_in::ECOSYSTEM {
             built_in::records().iter().for_each(|record| before.put_unless_older(record));
         }
-        merged.push((place, *name, before));
+        // Most imports are of few ecosystems; the files of the others stay as they are.
+        if touched || before.all().any(|(id, _)| brought.records.get(id).is_some()) {
+            merged.push((place, *name, before));
+        }
     }
     for (place, name, before) in &merged {
         let chosen = supersede(*place, before, &brought);
