@@ -1,7 +1,14 @@
-//! Advisories at hand: imported from files, kept in a folder, looked up by package.
+//! The advisory index: a file an ecosystem, made once by an import and asked package by package.
 
+pub mod blocks;
 pub mod build;
+pub mod built_in;
+pub mod codec;
 pub mod file;
+pub mod gather;
+pub mod image;
 pub mod intake;
-pub mod merge;
 pub mod open;
+pub mod parcel;
+pub mod posting;
+pub mod write;

@@ -14,5 +14,6 @@ pub mod walk;
 pub use detector::{Detector, Installed, Unresolved};
 pub use error::DetectError;
 pub use index::build::{Imported, import};
+pub use index::image::Image;
 pub use index::open::{Advisories, AdvisoryStatus, Answer, Problem};
 pub use scan::{Scan, scan};

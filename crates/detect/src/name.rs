@@ -11,7 +11,12 @@ use patchline_model::package::Ecosystem;
 /// lower case for one. A Swift package is its repository's address, without scheme, case and `.git`. All others mean names
 /// to the letter, crates.io too: there `a-b` and `a_b` can't both exist, but lockfiles have the true spelling.
 pub fn normal<'a>(ecosystem: &Ecosystem, name: &'a str) -> Cow<'a, str> {
-    match ecosystem.0.split(':').next().unwrap_or_default() {
+    normal_in(&ecosystem.0, name)
+}
+
+/// As `normal`, for an ecosystem's name at hand.
+pub fn normal_in<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
+    match ecosystem.split(':').next().unwrap_or_default() {
         "PyPI" => python(name),
         "NuGet" | "Packagist" | "GitHub Actions" => lower(name),
         "SwiftURL" => swift(name),

@@ -64,7 +64,7 @@ pub fn scan(root: &Path, advisories: &Advisories) -> Result<Scan, DetectError> {
         };
         for installed in installed {
             if installed.registered {
-                judge(&installed, advisories, &mut scan);
+                judge(&installed, advisories, &mut scan)?;
             }
             scan.inventory.push(installed);
         }
@@ -73,10 +73,10 @@ pub fn scan(root: &Path, advisories: &Advisories) -> Result<Scan, DetectError> {
     Ok(scan)
 }
 
-fn judge(installed: &Installed, advisories: &Advisories, scan: &mut Scan) {
+fn judge(installed: &Installed, advisories: &Advisories, scan: &mut Scan) -> Result<(), DetectError> {
     let package = &installed.package;
     let path = &installed.location.path;
-    let answer = advisories.of(package);
+    let answer = advisories.of(package)?;
     scan.findings.extend(answer.problems.into_iter().map(|problem| finding(problem, installed)));
     let understood =
         Scheme::of(&package.ecosystem).and_then(|scheme| scheme.parse(&package.version)).is_some();
@@ -88,6 +88,7 @@ fn judge(installed: &Installed, advisories: &Advisories, scan: &mut Scan) {
         scan.unresolved
             .push(unresolved(format!("{package}: this is not a version of {}", package.ecosystem)));
     }
+    Ok(())
 }
 
 fn finding(problem: Problem, installed: &Installed) -> Finding {

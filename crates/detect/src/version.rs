@@ -106,7 +106,12 @@ impl Scheme {
     /// The scheme of this ecosystem; none where there is no order. What follows a colon says which release of a
     /// distribution or which registry is meant, and changes nothing.
     pub fn of(ecosystem: &Ecosystem) -> Option<Self> {
-        let name = ecosystem.0.split(':').next().unwrap_or_default();
+        Self::named(&ecosystem.0)
+    }
+
+    /// As `of`, for a name at hand.
+    pub fn named(ecosystem: &str) -> Option<Self> {
+        let name = ecosystem.split(':').next().unwrap_or_default();
         let place = ECOSYSTEMS.binary_search_by(|(known, _)| (*known).cmp(name));
         place.ok().map(|place| ECOSYSTEMS[place].1)
     }

@@ -63,7 +63,13 @@ fn zipped(entries: &[(&str, &[u8])]) -> Vec<u8> {
 fn fixed(advisories: &Advisories) -> Vec<String> {
     let package =
         Package { ecosystem: Ecosystem::crates_io(), name: "a".to_owned(), version: "1.0.0".to_owned() };
-    advisories.of(&package).problems.into_iter().flat_map(|problem| problem.fixed).collect()
+    advisories
+        .of(&package)
+        .expect("an answer")
+        .problems
+        .into_iter()
+        .flat_map(|problem| problem.fixed)
+        .collect()
 }
 
 #[test]
@@ -141,17 +147,24 @@ fn a_withdrawn_record_is_counted_and_takes_the_built_in_one_back() {
         name: "yaml-rust".to_owned(),
         version: "0.4.0".to_owned(),
     };
-    assert_eq!(Advisories::built_in().of(&package).problems.len(), 1);
-    assert!(Advisories::open(&place.database()).expect("a database").of(&package).problems.is_empty());
+    assert_eq!(Advisories::built_in().of(&package).expect("an answer").problems.len(), 1);
+    assert!(
+        Advisories::open(&place.database())
+            .expect("a database")
+            .of(&package)
+            .expect("an answer")
+            .problems
+            .is_empty()
+    );
 }
 
 #[test]
 fn what_cannot_be_ordered_is_skipped_with_the_reason() {
     let place = Place::new();
-    let both = r#"{"id": "X-2", "modified": "2024-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "crates.io", "name": "a"}, "versions": ["1.0.0"]}, {"package": {"ecosystem": "PyPI", "name": "a"}, "versions": ["1"]}]}"#;
+    let both = r#"{"id": "X-2", "modified": "2024-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "crates.io", "name": "a"}, "versions": ["1.0.0"]}, {"package": {"ecosystem": "Linux", "name": "a"}, "versions": ["1"]}]}"#;
     let none = r#"{"id": "X-3", "modified": "2024-01-01T00:00:00Z"}"#;
     let entries = [
-        ("1.json", record("X-1", 1, "npm", "2.0.0")),
+        ("1.json", record("X-1", 1, "OSS-Fuzz", "2.0.0")),
         ("2.json", both.to_owned()),
         ("3.json", none.to_owned()),
         ("readme", String::new()),
@@ -166,8 +179,8 @@ fn what_cannot_be_ordered_is_skipped_with_the_reason() {
     assert_eq!(
         skipped,
         [
-            "1.json advisories of npm are not kept here yet",
-            "2.json in part: advisories of PyPI are not kept here yet",
+            "1.json there is no order here for OSS-Fuzz",
+            "2.json in part: there is no order here for Linux",
             "3.json it names no package",
             "readme not a `.json` file",
         ]
@@ -246,6 +259,23 @@ fn a_zip_that_unpacks_without_end_is_refused() {
 }
 
 #[test]
+fn a_record_nested_without_end_is_refused_and_ends_nothing() {
+    let nested = |depth: usize| {
+        let good = record("X-1", 1, "crates.io", "2.0.0");
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        good.replacen('{', &format!(r#"{{"database_specific": {deep}, "#), 1)
+    };
+    let place = Place::new();
+    // What is not used is passed over without a stack, however deep it is.
+    place.import(&[place.put("a.json", nested(100_000).as_bytes())]);
+    assert_eq!(fixed(&Advisories::open(&place.database()).expect("a database")), ["2.0.0"]);
+    let place = Place::new();
+    let deep = format!(r#"{{"id": "X-1", "affected": {}"#, "[".repeat(100_000));
+    let error = place.refused(&place.put("b.json", deep.as_bytes()));
+    assert!(error.to_string().contains("it is not an OSV record"), "{error}");
+}
+
+#[test]
 fn an_import_ends_at_its_limits() {
     let place = Place::new();
     let good = record("X-1", 1, "crates.io", "2.0.0");
@@ -264,15 +294,27 @@ fn an_import_ends_at_its_limits() {
     check(Limits { record: 10, ..Limits::default() }, "a.zip:1.json`: it has more than 10 bytes");
 }
 
+/// Everything that can be asked of it, so that all of it was read.
+fn everything(directory: &Path) -> Result<Vec<String>, DetectError> {
+    let advisories = Advisories::open(directory)?;
+    let package = |version: &str| Package {
+        ecosystem: Ecosystem::crates_io(),
+        name: "a".to_owned(),
+        version: version.to_owned(),
+    };
+    let answers = ["1.0.0", "2.0.0"].map(|version| advisories.of(&package(version)));
+    answers.into_iter().map(|answer| Ok(format!("{:?}", answer?))).collect()
+}
+
 #[test]
 fn an_import_that_was_changed_or_cut_off_is_refused_by_name_and_never_overwritten() {
     let place = Place::new();
     let good = place.put("a.json", record("X-1", 1, "crates.io", "2.0.0").as_bytes());
     place.import(std::slice::from_ref(&good));
-    let stored = place.database().join("crates.io.jsonl");
+    let stored = place.database().join("crates.io.index");
     let whole = fs::read(&stored).expect("the file");
-    let changed = String::from_utf8(whole.clone()).expect("text").replace("2.0.0", "1.0.0").into_bytes();
-    for bytes in [&changed[..], &whole[..whole.len() - 1], &whole[..20], &[]] {
+    let longer = [&whole[..], &[0; 4096]].concat();
+    for bytes in [&whole[..whole.len() - 1], &whole[..whole.len() - 4096], &whole[..20], &[], &longer] {
         fs::write(&stored, bytes).expect("a file");
         let error = Advisories::open(&place.database()).expect_err("it is refused");
         let start = format!("could not use the advisories in `{}`: it", stored.display());
@@ -281,6 +323,82 @@ fn an_import_that_was_changed_or_cut_off_is_refused_by_name_and_never_overwritte
         assert!(import(std::slice::from_ref(&good), &place.database()).is_err());
         assert_eq!(fs::read(&stored).expect("the file"), bytes);
     }
+}
+
+#[test]
+fn no_bit_can_change_unnoticed() {
+    let place = Place::new();
+    let good = place.put("a.json", record("X-1", 1, "crates.io", "2.0.0").as_bytes());
+    place.import(std::slice::from_ref(&good));
+    let stored = place.database().join("crates.io.index");
+    let mut bytes = fs::read(&stored).expect("the file");
+    everything(&place.database()).expect("it is whole");
+    // Each block is read for one of the questions, so a change in any of them shows. Some bytes, and each of
+    // those that seal a block.
+    for at in (0..bytes.len()).filter(|at| at % 31 == 0 || at % 4096 >= 4080) {
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&stored, &bytes).expect("a file");
+        let error = everything(&place.database()).expect_err("it is noticed");
+        assert!(error.to_string().contains("crates.io.index"), "{error}");
+        bytes[at] ^= 1 << (at % 8);
+    }
+}
+
+#[test]
+fn a_block_of_another_file_or_place_is_no_block_of_this_one() {
+    let place = Place::new();
+    let good = place.put("a.json", record("X-1", 1, "crates.io", "2.0.0").as_bytes());
+    let other = place.put("b.json", record("X-1", 2, "crates.io", "3.0.0").as_bytes());
+    let stored = place.database().join("crates.io.index");
+    place.import(std::slice::from_ref(&good));
+    let first = fs::read(&stored).expect("the file");
+    place.import(std::slice::from_ref(&other));
+    let second = fs::read(&stored).expect("the file");
+    assert_eq!(first.len(), second.len());
+    for block in 1..second.len() / 4096 {
+        let here = block * 4096..(block + 1) * 4096;
+        let mut mixed = second.clone();
+        mixed[here.clone()].copy_from_slice(&first[here.clone()]);
+        fs::write(&stored, &mixed).expect("a file");
+        assert!(everything(&place.database()).is_err(), "block {block} of the first");
+        let mut moved = second.clone();
+        moved.copy_within(if block == 1 { 8192..12288 } else { 4096..8192 }, here.start);
+        fs::write(&stored, &moved).expect("a file");
+        assert!(everything(&place.database()).is_err(), "another block at {block}");
+    }
+}
+
+#[test]
+fn a_file_that_an_earlier_patchline_wrote_is_no_all_clear() {
+    let place = Place::new();
+    fs::create_dir(place.database()).expect("a folder");
+    fs::write(place.database().join("crates.io.jsonl"), "{}\n").expect("a file");
+    let error = Advisories::open(&place.database()).expect_err("it is refused");
+    assert!(error.to_string().ends_with("it was written by an earlier version of Patchline"), "{error}");
+    place.import(&[place.put("a.json", record("X-1", 1, "crates.io", "2.0.0").as_bytes())]);
+    assert_eq!(fixed(&Advisories::open(&place.database()).expect("a database")), ["2.0.0"]);
+}
+
+#[test]
+fn a_file_that_takes_the_place_of_one_in_use_leaves_its_reader_alone() {
+    let place = Place::new();
+    place.import(&[place.put("a.json", record("X-1", 1, "crates.io", "2.0.0").as_bytes())]);
+    let before = Advisories::open(&place.database()).expect("a database");
+    place.import(&[place.put("b.json", record("X-1", 2, "crates.io", "3.0.0").as_bytes())]);
+    assert_eq!(fixed(&before), ["2.0.0"]);
+    assert_eq!(fixed(&Advisories::open(&place.database()).expect("a database")), ["3.0.0"]);
+}
+
+#[test]
+fn a_file_cut_off_while_it_is_in_use_is_an_error_and_no_signal() {
+    let place = Place::new();
+    place.import(&[place.put("a.json", record("X-1", 1, "crates.io", "2.0.0").as_bytes())]);
+    let open = Advisories::open(&place.database()).expect("a database");
+    let stored = fs::File::options().write(true).open(place.database().join("crates.io.index"));
+    stored.expect("the file").set_len(4096).expect("it is cut off");
+    let package =
+        Package { ecosystem: Ecosystem::crates_io(), name: "a".to_owned(), version: "1.0.0".to_owned() };
+    assert!(open.of(&package).expect_err("it is refused").to_string().contains("cut off"));
 }
 
 proptest! {

@@ -5,11 +5,12 @@ use patchline_detect::osv::record::Record;
 use patchline_model::package::{Ecosystem, Package};
 use proptest::prelude::{Just, Strategy, prop, prop_oneof, proptest};
 
-fn record(affected: &str) -> Record {
-    let json = format!(
-        r#"{{"id": "RUSTSEC-2020-0001", "modified": "2020-01-01T00:00:00Z", "affected": [{affected}]}}"#
-    );
-    Record::parse(json.as_bytes()).unwrap_or_else(|error| panic!("{error:?} in {json}"))
+fn record(affected: &str) -> Record<'static> {
+    Record::parse(json(affected).leak().as_bytes()).unwrap_or_else(|error| panic!("{error:?} in {affected}"))
+}
+
+fn json(affected: &str) -> String {
+    format!(r#"{{"id": "RUSTSEC-2020-0001", "modified": "2020-01-01T00:00:00Z", "affected": [{affected}]}}"#)
 }
 
 fn package(version: &str) -> Package {
@@ -282,7 +283,7 @@ proptest! {
 
     #[test]
     fn a_record_with_a_byte_changed_is_a_record_or_refused(at in proptest::prelude::any::<prop::sample::Index>(), byte: u8) {
-        let mut bytes = serde_json::to_vec(&record(&semver(r#"{"introduced": "0"}"#))).expect("json");
+        let mut bytes = json(&semver(r#"{"introduced": "0"}"#)).into_bytes();
         let at = at.index(bytes.len());
         bytes[at] = byte;
         if let Ok(record) = Record::parse(&bytes) {

@@ -56,7 +56,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Freeze(command) => block_on(freeze::run(command, data)),
         Command::Db(DbCommand::Import(arguments)) => db::import(&arguments, data.as_deref()),
         Command::Db(DbCommand::Compare(arguments)) => compare::run(&arguments),
-        Command::Db(DbCommand::Status) => db::status(data.as_deref()),
+        Command::Db(DbCommand::Status) => db::status::run(data.as_deref()),
         Command::Judge(JudgeCommand { stdin: _ }) => judge::run(),
         Command::ProcessHost(arguments) => block_on(process_host::run(arguments)),
     }

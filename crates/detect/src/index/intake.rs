@@ -33,7 +33,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { record: LARGEST_RECORD, total: 2 << 30, entries: 1_000_000, ratio: 100 }
+        Self { record: LARGEST_RECORD, total: 16 << 30, entries: 4_000_000, ratio: 100 }
     }
 }
 

@@ -1,7 +1,10 @@
 //! Does this record affect this version? Evaluation as in the OSV schema, section "Evaluation".
 
+use std::cmp::Ordering;
+
 use patchline_model::package::Package;
 
+use crate::name::normal;
 use crate::osv::record::{Affected, Event, Range, RangeKind, Record, Severity};
 use crate::version::{Scheme, Version};
 
@@ -31,7 +34,7 @@ pub struct Details {
 /// A part's answer.
 enum Part<'a> {
     /// With the ranges in which a fix for this version is to be looked for.
-    Hit(Vec<&'a Range>),
+    Hit(Vec<&'a Range<'a>>),
     Miss,
     Unknown(String),
 }
@@ -48,13 +51,14 @@ enum Bound<'a> {
 ///
 /// One part that hits is enough. An unreadable version in another part then does no harm; otherwise the answer is
 /// unknown. A withdrawn record affects nothing.
-pub fn judge(record: &Record, package: &Package) -> Verdict {
+pub fn judge(record: &Record<'_>, package: &Package) -> Verdict {
     if record.withdrawn.is_some() {
         return Verdict::Unaffected;
     }
-    let mut hits: Vec<(&Affected, Vec<&Range>)> = Vec::new();
+    let name = normal(&package.ecosystem, &package.name);
+    let mut hits: Vec<(&Affected<'_>, Vec<&Range<'_>>)> = Vec::new();
     let mut unknown = None;
-    for part in record.of(&package.ecosystem, &package.name) {
+    for part in record.of(&package.ecosystem.0, &name) {
         match judge_part(part, package) {
             Part::Hit(ranges) => hits.push((part, ranges)),
             Part::Miss => {}
@@ -68,11 +72,11 @@ pub fn judge(record: &Record, package: &Package) -> Verdict {
     }
 }
 
-fn judge_part<'a>(part: &'a Affected, package: &Package) -> Part<'a> {
-    let listed = part.versions.contains(&package.version);
+fn judge_part<'a>(part: &'a Affected<'a>, package: &Package) -> Part<'a> {
     let Some(scheme) = Scheme::of(&package.ecosystem) else {
         return Part::Unknown(format!("the versions of {} have no order here", package.ecosystem));
     };
+    let listed = lists(part, scheme, &package.version);
     let mut covering = Vec::new();
     let mut unknown = None;
     for range in part.ranges.iter().filter(|range| range.kind != RangeKind::Git) {
@@ -90,19 +94,29 @@ fn judge_part<'a>(part: &'a Affected, package: &Package) -> Part<'a> {
     }
 }
 
+/// Whether the version is one of those that are listed: to the letter, and in Python, where one version has many
+/// spellings, by what it is.
+fn lists(part: &Affected<'_>, scheme: Scheme, version: &str) -> bool {
+    let same = |text: &str| {
+        text == version
+            || scheme == Scheme::Python && scheme.compare(text, version).is_some_and(Ordering::is_eq)
+    };
+    part.versions.iter().any(|text| same(text))
+}
+
 /// Whether the version lies in the range; an error says which version cannot be read.
-fn covers(range: &Range, scheme: Scheme, version: &str) -> Result<bool, String> {
+fn covers(range: &Range<'_>, scheme: Scheme, version: &str) -> Result<bool, String> {
     if let RangeKind::Other(kind) = &range.kind {
-        return Err(format!("a range of the kind {kind:?} is not known here"));
+        return Err(unknown_kind(kind));
     }
     let version = read(scheme, version)?;
     let mut limits = Vec::new();
     let mut events = Vec::new();
     for event in &range.events {
         match event {
-            Event::Limit(text) if text == "*" => limits.push(Bound::End),
+            Event::Limit(text) if &**text == "*" => limits.push(Bound::End),
             Event::Limit(text) => limits.push(read(scheme, text)?),
-            Event::Introduced(text) if text == "0" => events.push((Bound::Start, event)),
+            Event::Introduced(text) if &**text == "0" => events.push((Bound::Start, event)),
             Event::Introduced(text) | Event::Fixed(text) | Event::LastAffected(text) => {
                 events.push((read(scheme, text)?, event));
             }
@@ -126,15 +140,27 @@ fn covers(range: &Range, scheme: Scheme, version: &str) -> Result<bool, String> 
 }
 
 fn read(scheme: Scheme, text: &str) -> Result<Bound<'_>, String> {
-    scheme.parse(text).map(Bound::At).ok_or_else(|| {
-        let shown: String = text.chars().take(60).collect();
-        format!("{shown:?} is not a version")
-    })
+    scheme.parse(text).map(Bound::At).ok_or_else(|| no_version(text))
 }
 
-fn details(record: &Record, package: &Package, hits: &[(&Affected, Vec<&Range>)]) -> Details {
-    let vectors = |list: &[Severity]| -> Vec<String> {
-        list.iter().filter(|entry| entry.kind.starts_with("CVSS_")).map(|entry| entry.score.clone()).collect()
+/// Why a range has no answer.
+pub fn unknown_kind(kind: &str) -> String {
+    let shown: String = kind.chars().take(60).collect();
+    format!("a range of the kind {shown:?} is not known here")
+}
+
+/// Why a version has no place.
+pub fn no_version(text: &str) -> String {
+    let shown: String = text.chars().take(60).collect();
+    format!("{shown:?} is not a version")
+}
+
+fn details(record: &Record<'_>, package: &Package, hits: &[(&Affected<'_>, Vec<&Range<'_>>)]) -> Details {
+    let vectors = |list: &[Severity<'_>]| -> Vec<String> {
+        list.iter()
+            .filter(|entry| entry.kind.starts_with("CVSS_"))
+            .map(|entry| entry.score.to_string())
+            .collect()
     };
     let mut severity = vectors(&record.severity);
     for (part, _) in hits {
@@ -155,19 +181,19 @@ fn details(record: &Record, package: &Package, hits: &[(&Affected, Vec<&Range>)]
 }
 
 /// The `fixed` versions above the installed one, lowest first, each once.
-fn fixed_above<'a>(ranges: impl Iterator<Item = &'a Range>, package: &Package) -> Vec<String> {
+fn fixed_above<'a>(ranges: impl Iterator<Item = &'a Range<'a>>, package: &Package) -> Vec<String> {
     let Some(scheme) = Scheme::of(&package.ecosystem) else { return Vec::new() };
     let Some(installed) = scheme.parse(&package.version) else { return Vec::new() };
-    let mut fixed: Vec<(Version<'_>, &String)> = Vec::new();
+    let mut fixed: Vec<(Version<'_>, &str)> = Vec::new();
     for range in ranges.filter(|range| range.kind != RangeKind::Git) {
         for event in &range.events {
             let Event::Fixed(text) = event else { continue };
             fixed.extend(
-                scheme.parse(text).filter(|version| *version > installed).map(|version| (version, text)),
+                scheme.parse(text).filter(|version| *version > installed).map(|version| (version, &**text)),
             );
         }
     }
     fixed.sort();
     fixed.dedup_by(|(left, _), (right, _)| left == right);
-    fixed.into_iter().take(MOST_FIXES).map(|(_, text)| text.clone()).collect()
+    fixed.into_iter().take(MOST_FIXES).map(|(_, text)| text.to_string()).collect()
 }

@@ -9,7 +9,7 @@ use crate::osv::record::Record;
 
 /// A number for each record; records with the same number are aliases of each other. A withdrawn record joins
 /// nothing: databases withdraw what they mixed up.
-pub fn groups(records: &[Record]) -> Vec<usize> {
+pub fn groups(records: &[Record<'_>]) -> Vec<usize> {
     let mut groups = Groups { parent: (0..records.len()).collect() };
     let mut first: HashMap<&str, usize> = HashMap::new();
     for (index, record) in records.iter().enumerate().filter(|(_, record)| record.withdrawn.is_none()) {

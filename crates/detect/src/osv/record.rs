@@ -1,9 +1,15 @@
 //! OSV records (schema 1.7, <https://ossf.github.io/osv-schema/>): what matching and reporting need of them.
 
-use patchline_model::package::Ecosystem;
-use serde::{Deserialize, Deserializer, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use thiserror::Error;
+
+use crate::name::normal_in;
+use crate::osv::text::Text;
 
 /// A record with more bytes is refused; the largest seen in public data has a few hundred thousand.
 pub const LARGEST_RECORD: usize = 4 << 20;
@@ -11,100 +17,106 @@ pub const LARGEST_RECORD: usize = 4 << 20;
 const LONGEST_ID: usize = 128;
 const LONGEST_SUMMARY: usize = 400;
 
-/// One advisory. It is written as it is read, as OSV without the parts that Patchline does not use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
-    pub id: String,
+/// One advisory, with texts borrowed from where it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Record<'a> {
+    #[serde(borrow)]
+    pub id: Text<'a>,
     pub modified: Moment,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub published: Option<Moment>,
     /// Once set, the record is never reported again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub withdrawn: Option<Moment>,
-    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "Vec::is_empty")]
-    pub aliases: Vec<String>,
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
-    pub summary: String,
-    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "String::is_empty")]
-    details: String,
-    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "Vec::is_empty")]
-    pub severity: Vec<Severity>,
-    #[serde(default, deserialize_with = "or_empty")]
-    pub affected: Vec<Affected>,
+    #[serde(borrow, default, deserialize_with = "or_empty")]
+    pub aliases: Vec<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    pub summary: Text<'a>,
+    #[serde(default)]
+    details: FirstLine,
+    #[serde(borrow, default, deserialize_with = "or_empty")]
+    pub severity: Vec<Severity<'a>>,
+    #[serde(borrow, default, deserialize_with = "or_empty")]
+    pub affected: Vec<Affected<'a>>,
 }
 
 /// A package that the record speaks of, with the versions. The same package may appear more than once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Affected {
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Affected<'a> {
     /// None where only commits are named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub package: Option<Named>,
-    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "Vec::is_empty")]
-    pub ranges: Vec<Range>,
+    #[serde(borrow, default)]
+    pub package: Option<Named<'a>>,
+    #[serde(borrow, default, deserialize_with = "or_empty")]
+    pub ranges: Vec<Range<'a>>,
     /// Versions to the letter.
-    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "Vec::is_empty")]
-    pub versions: Vec<String>,
-    #[serde(default, deserialize_with = "or_empty", skip_serializing_if = "Vec::is_empty")]
-    pub severity: Vec<Severity>,
-    #[serde(default, skip_serializing_if = "DatabaseSpecific::is_empty")]
+    #[serde(borrow, default, deserialize_with = "or_empty")]
+    pub versions: Vec<Text<'a>>,
+    #[serde(borrow, default, deserialize_with = "or_empty")]
+    pub severity: Vec<Severity<'a>>,
+    #[serde(default)]
     pub database_specific: DatabaseSpecific,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Named {
-    pub ecosystem: Ecosystem,
-    pub name: String,
+/// A package by the one spelling of its name that all others meet in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+pub struct Named<'a> {
+    #[serde(borrow)]
+    pub ecosystem: Text<'a>,
+    #[serde(borrow)]
+    pub name: Text<'a>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Range {
-    #[serde(rename = "type")]
-    pub kind: RangeKind,
-    #[serde(default, deserialize_with = "or_empty")]
-    pub events: Vec<Event>,
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Range<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: RangeKind<'a>,
+    #[serde(borrow, default, deserialize_with = "or_empty")]
+    pub events: Vec<Event<'a>>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RangeKind {
-    #[serde(rename = "SEMVER")]
-    SemVer,
-    #[serde(rename = "ECOSYSTEM")]
-    Ecosystem,
-    #[serde(rename = "GIT")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RangeKind<'a> {
+    /// `SEMVER` or `ECOSYSTEM`: in the order of the ecosystem's versions.
+    Ordered,
     Git,
     /// A kind that a later schema brought.
-    #[serde(untagged)]
-    Other(String),
+    Other(Text<'a>),
 }
 
 /// What happens to the package at a version. One key an event, as the schema asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
-    Introduced(String),
-    Fixed(String),
-    LastAffected(String),
-    Limit(String),
+pub enum Event<'a> {
+    #[serde(borrow)]
+    Introduced(Text<'a>),
+    #[serde(borrow)]
+    Fixed(Text<'a>),
+    #[serde(borrow)]
+    LastAffected(Text<'a>),
+    #[serde(borrow)]
+    Limit(Text<'a>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Severity {
-    #[serde(rename = "type")]
-    pub kind: String,
-    pub score: String,
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Severity<'a> {
+    #[serde(borrow, rename = "type")]
+    pub kind: Text<'a>,
+    #[serde(borrow)]
+    pub score: Text<'a>,
 }
 
 /// What the database adds in its own words; RustSec says here that a record is no vulnerability.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DatabaseSpecific {
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub informational: Option<String>,
 }
 
 /// A point in time as OSV writes it, in UTC, in a form that sorts: no `Z`, no trailing zeros.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Moment(String);
+
+/// Of a text that may be long, the first line that says something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct FirstLine(String);
 
 /// Why something is no OSV record.
 #[derive(Debug, Error)]
@@ -117,9 +129,9 @@ pub enum NotARecord {
     TooLarge,
 }
 
-impl Record {
+impl<'a> Record<'a> {
     /// Reads one record and leaves out what is not used.
-    pub fn parse(json: &[u8]) -> Result<Self, NotARecord> {
+    pub fn parse(json: &'a [u8]) -> Result<Self, NotARecord> {
         if json.len() > LARGEST_RECORD {
             return Err(NotARecord::TooLarge);
         }
@@ -129,35 +141,149 @@ impl Record {
         }
         // What is no id can't be another record's id, and so joins nothing.
         record.aliases.retain(|alias| is_id(alias));
-        let text =
-            if record.summary.trim().is_empty() { first_line(&record.details) } else { &record.summary };
-        record.summary = shorten(text, LONGEST_SUMMARY);
-        record.details.clear();
+        let text = if record.summary.trim().is_empty() { &record.details.0 } else { &*record.summary };
+        if text.len() > LONGEST_SUMMARY || !is_one_line(text) || text != &*record.summary {
+            record.summary = shorten(text, LONGEST_SUMMARY).into();
+        }
+        record.details.0.clear();
+        for named in record.affected.iter_mut().filter_map(|part| part.package.as_mut()) {
+            if let Cow::Owned(name) = normal_in(&named.ecosystem, &named.name) {
+                named.name = name.into();
+            }
+        }
         Ok(record)
     }
 
-    /// The parts that speak of this package.
-    pub fn of<'a>(&'a self, ecosystem: &'a Ecosystem, name: &'a str) -> impl Iterator<Item = &'a Affected> {
+    /// A record that says this of itself and as yet of no package.
+    pub fn of_parts(
+        id: Text<'a>,
+        modified: Moment,
+        withdrawn: Option<Moment>,
+        aliases: Vec<Text<'a>>,
+        summary: Text<'a>,
+        severity: Vec<Severity<'a>>,
+    ) -> Self {
+        let details = FirstLine::default();
+        Self { id, modified, withdrawn, aliases, summary, details, severity, affected: Vec::new() }
+    }
+
+    /// The parts that speak of this package, by its normal name.
+    pub fn of<'b>(&'b self, ecosystem: &'b str, name: &'b str) -> impl Iterator<Item = &'b Affected<'a>> {
         self.affected.iter().filter(move |affected| {
-            affected.package.as_ref().is_some_and(|named| named.ecosystem == *ecosystem && named.name == name)
+            affected
+                .package
+                .as_ref()
+                .is_some_and(|named| *named.ecosystem == *ecosystem && *named.name == *name)
         })
     }
 }
 
-impl DatabaseSpecific {
-    fn is_empty(&self) -> bool {
-        self.informational.is_none()
+impl<'de: 'a, 'a> Deserialize<'de> for RangeKind<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Text::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl<'a> From<Text<'a>> for RangeKind<'a> {
+    fn from(text: Text<'a>) -> Self {
+        match &*text {
+            "SEMVER" | "ECOSYSTEM" => RangeKind::Ordered,
+            "GIT" => RangeKind::Git,
+            _ => RangeKind::Other(text),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for DatabaseSpecific {
     /// Takes anything: each database writes here what it likes.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let informational = value.get("informational").and_then(Value::as_str);
-        Ok(Self {
-            informational: informational.map(|text| shorten(text, 40)).filter(|text| !text.is_empty()),
-        })
+        deserializer.deserialize_any(Anything)
+    }
+}
+
+/// Looks for `informational` in an object, and takes everything else for nothing.
+struct Anything;
+
+impl<'de> Visitor<'de> for Anything {
+    type Value = DatabaseSpecific;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("anything")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = DatabaseSpecific::default();
+        while let Some(key) = map.next_key::<Text<'_>>()? {
+            if &*key == "informational" {
+                let value: Value = map.next_value()?;
+                let text = value.as_str().map(|text| shorten(text, 40));
+                found.informational = text.filter(|text| !text.is_empty());
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(DatabaseSpecific::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(DatabaseSpecific::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(DatabaseSpecific::default())
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(DatabaseSpecific::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(DatabaseSpecific::default())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(DatabaseSpecific::default())
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(DatabaseSpecific::default())
+    }
+}
+
+impl<'de> Deserialize<'de> for FirstLine {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Line;
+        impl Visitor<'_> for Line {
+            type Value = FirstLine;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a text or `null`")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<FirstLine, E> {
+                // It is made shorter once it is known to be needed.
+                let line = first_line(text);
+                let end = line.floor_char_boundary(LONGEST_SUMMARY * 8);
+                Ok(FirstLine(line[..end].to_owned()))
+            }
+
+            fn visit_unit<E>(self) -> Result<FirstLine, E> {
+                Ok(FirstLine::default())
+            }
+        }
+        deserializer.deserialize_any(Line)
+    }
+}
+
+impl Moment {
+    /// As `2024-01-31T12:00:00`, which sorts.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -192,6 +318,11 @@ impl From<Moment> for String {
 fn is_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte);
     !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(plain)
+}
+
+/// Whether `shorten` would leave a short text as it is; only of plain ones that is seen at a glance.
+fn is_one_line(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..0x7f).contains(&byte)) && text.trim() == text && !text.contains("  ")
 }
 
 fn first_line(text: &str) -> &str {

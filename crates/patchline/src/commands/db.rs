@@ -1,11 +1,12 @@
-//! `db import` and `db status`: the advisories that scans match against.
+//! `db import`: the advisories that scans match against.
 
 pub mod compare;
+pub mod status;
 
 use patchline_model::failure::in_full;
 use std::path::Path;
 
-use patchline_detect::{Advisories, DetectError, import as import_into};
+use patchline_detect::{DetectError, import as import_into};
 
 use crate::cli::ImportArguments;
 use crate::exit::{Exit, Trouble};
@@ -42,20 +43,8 @@ pub fn import(arguments: &ImportArguments, data: Option<&Path>) -> Result<Exit, 
     }
     if imported.records == 0 {
         return Err(Trouble::input(
-            "nothing of it can be used: no record is of an ecosystem whose advisories are kept",
+            "nothing of it can be used: no record is of an ecosystem whose versions have an order here",
         ));
-    }
-    Ok(Exit::Done)
-}
-
-pub fn status(data: Option<&Path>) -> Result<Exit, Trouble> {
-    let home = wire::home(data)?;
-    let advisories = Advisories::open(&home.advisories()).map_err(|error| Trouble::input(in_full(&error)))?;
-    let status = advisories.status();
-    say(&format!("{} advisories from {}", status.records, status.from.join(", ")));
-    match &status.newest {
-        Some(newest) => say(&format!("newest change: {newest}")),
-        None => say("newest change: unknown"),
     }
     Ok(Exit::Done)
 }

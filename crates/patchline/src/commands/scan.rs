@@ -2,6 +2,7 @@
 
 use patchline_model::failure::in_full;
 use std::path::Path;
+use std::time::SystemTime;
 
 use patchline_conductor::clock;
 use patchline_detect::{Advisories, Scan, scan};
@@ -15,7 +16,7 @@ use serde_json::json;
 
 use crate::cli::{FailOn, Format, ScanArguments};
 use crate::exit::{Exit, Trouble};
-use crate::terminal::{note, say, warn_if_only_built_in};
+use crate::terminal::{note, say, warn_if_only_built_in, warn_if_stale};
 use crate::{settings, wire};
 
 /// One path's scan with its priorities, in the order of the findings.
@@ -103,6 +104,7 @@ fn table(all: &[Scanned], advisories: &Advisories) {
         advisories.status().records
     ));
     warn_if_only_built_in(advisories);
+    warn_if_stale(advisories, SystemTime::now());
 }
 
 fn show(finding: &Finding, priority: &Priority) {

@@ -1,0 +1,203 @@
+//! Measures the advisory index: `index_time generate FOLDER ROWS` writes OSV records as databases have them, in the same
+//! way each time; `index_time import FOLDER INDEX` makes the index; `index_time match INDEX ECOSYSTEM PACKAGES` asks for
+//! packages. Each says how long it took and the most memory that it had.
+
+use std::error::Error;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use patchline_detect::{Advisories, import};
+use patchline_model::package::{Ecosystem, Package};
+
+/// Ecosystem, its share of the rows in percent, rows a record, packages for a thousand rows, and how versions look.
+const SHAPES: [(&str, u64, u64, u64, Look); 8] = [
+    ("npm", 8, 1, 700, Look::Dotted),
+    ("PyPI", 3, 1, 300, Look::Dotted),
+    ("Maven", 3, 2, 250, Look::Dotted),
+    ("Go", 2, 1, 300, Look::Dotted),
+    ("Debian:12", 12, 3, 40, Look::Debian),
+    ("Ubuntu:22.04:LTS", 24, 12, 60, Look::Debian),
+    ("SUSE:Linux Enterprise Server 15 SP5", 26, 40, 60, Look::Rpm),
+    ("Red Hat:enterprise_linux:9::appstream", 22, 30, 60, Look::Rpm),
+];
+
+const WORDS: [&str; 16] = [
+    "a crafted",
+    "request",
+    "lets",
+    "remote",
+    "attackers",
+    "read",
+    "memory",
+    "of the",
+    "parser",
+    "when",
+    "input",
+    "is",
+    "not checked",
+    "before",
+    "use;",
+    "upgrade",
+];
+
+#[derive(Clone, Copy)]
+enum Look {
+    Dotted,
+    Debian,
+    Rpm,
+}
+
+/// SplitMix64: the same numbers from the same seed.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut value = self.0;
+        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (value ^ (value >> 31)) % end
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let began = Instant::now();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let said = match words.as_slice() {
+        ["generate", folder, rows] => generate(Path::new(folder), rows.parse()?)?,
+        ["import", folder, index] => import_all(Path::new(folder), Path::new(index))?,
+        ["match", index, ecosystem, packages] => ask(Path::new(index), ecosystem, packages.parse()?)?,
+        _ => {
+            return Err(
+                "give `generate FOLDER ROWS`, `import FOLDER INDEX` or `match INDEX ECOSYSTEM PACKAGES`"
+                    .into(),
+            );
+        }
+    };
+    let millis = began.elapsed().as_secs_f64() * 1e3;
+    writeln!(std::io::stdout(), "{said}; {millis:.1} ms in all, at most {} MB", most_memory_kb()? / 1000)?;
+    Ok(())
+}
+
+fn generate(folder: &Path, rows: u64) -> Result<String, Box<dyn Error>> {
+    fs::create_dir_all(folder)?;
+    let mut bytes = 0;
+    for (number, (ecosystem, share, a_record, packages, look)) in SHAPES.into_iter().enumerate() {
+        let rows = rows * share / 100;
+        let packages = (rows * packages / 1000).max(1);
+        let path = folder.join(format!("{}.jsonl", ecosystem.split(':').next().unwrap_or_default()));
+        let mut out = BufWriter::new(File::create(&path)?);
+        let mut chance = Chance(number as u64);
+        for record in 0..rows / a_record {
+            let mut details = String::new();
+            for _ in 0..40 + chance.below(80) {
+                details.push_str(WORDS[chance.below(16) as usize]);
+                details.push(' ');
+            }
+            let parts: Vec<String> =
+                (0..a_record).map(|_| part(&mut chance, ecosystem, packages, look)).collect();
+            writeln!(
+                out,
+                r#"{{"schema_version":"1.7.3","id":"{}-{number}-{record}","modified":"2026-01-{:02}T01:02:03Z","published":"2025-01-01T00:00:00Z","aliases":["CVE-{}-{record}"],"summary":"{}","details":"{details}\n\nMore.","severity":[{{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:H"}}],"affected":[{}],"references":[{{"type":"WEB","url":"https://advisories.invalid/{record}"}}]}}"#,
+                if matches!(look, Look::Dotted) { "GHSA" } else { "DSA" },
+                1 + chance.below(28),
+                2015 + chance.below(11),
+                &details[..60],
+                parts.join(","),
+            )?;
+        }
+        out.flush()?;
+        bytes += fs::metadata(&path)?.len();
+    }
+    Ok(format!("{} MB of JSON", bytes / 1_000_000))
+}
+
+fn part(chance: &mut Chance, ecosystem: &str, packages: u64, look: Look) -> String {
+    // A few packages have most of the rows.
+    let at = chance.below(1 << 20) as f64 / f64::from(1 << 20);
+    let package = (at * at * at * packages as f64) as u64;
+    let fixed = version(chance, look);
+    let events = match chance.below(10) {
+        0 => r#"{"introduced":"0"}"#.to_owned(),
+        1..=6 => format!(r#"{{"introduced":"0"}},{{"fixed":"{fixed}"}}"#),
+        7 | 8 => format!(r#"{{"introduced":"{}"}},{{"fixed":"{fixed}"}}"#, version(chance, look)),
+        _ => format!(r#"{{"introduced":"1.0"}},{{"last_affected":"{fixed}"}}"#),
+    };
+    format!(
+        r#"{{"package":{{"ecosystem":"{ecosystem}","name":"package-{package}","purl":"pkg:x/package-{package}"}},"ranges":[{{"type":"ECOSYSTEM","events":[{events}]}}],"database_specific":{{"source":"https://advisories.invalid/all.json"}}}}"#
+    )
+}
+
+/// Fixes of one package come in few versions, as several advisories are fixed by one.
+fn version(chance: &mut Chance, look: Look) -> String {
+    let (major, minor, patch) = (chance.below(4), chance.below(12), chance.below(8));
+    match look {
+        Look::Dotted => format!("{major}.{minor}.{patch}"),
+        Look::Debian => format!("{major}.{minor}.{patch}-{}ubuntu0.{}", 1 + patch % 3, minor % 4),
+        Look::Rpm => format!("{major}.{minor}.{patch}-150400.{}.{}.1", minor % 5, patch % 4),
+    }
+}
+
+fn import_all(folder: &Path, index: &Path) -> Result<String, Box<dyn Error>> {
+    let mut paths: Vec<PathBuf> = Vec::new();
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        bytes += fs::metadata(&path)?.len();
+        paths.push(path);
+    }
+    let began = Instant::now();
+    let imported = import(&paths, index)?;
+    let seconds = began.elapsed().as_secs_f64();
+    let megabytes = bytes as f64 / 1e6;
+    let advisories = Advisories::open(index)?;
+    let (mut rows, mut packages, mut matching, mut whole) = (0, 0, 0, 0);
+    for image in advisories.sources() {
+        rows += image.header.rows;
+        packages += image.header.packages;
+        matching += image.size_for_matching();
+        whole += image.size();
+    }
+    Ok(format!(
+        "{} records, {rows} rows, {packages} packages from {megabytes:.0} MB in {seconds:.2} s, {:.0} MB a second; {:.1} MB to match, {:.1} bytes a row, {:.1} MB in all",
+        imported.records,
+        megabytes / seconds,
+        matching as f64 / 1e6,
+        matching as f64 / rows as f64,
+        whole as f64 / 1e6
+    ))
+}
+
+/// Three in ten of the packages are known to the index, which is more than lockfiles have.
+fn ask(index: &Path, ecosystem: &str, packages: u64) -> Result<String, Box<dyn Error>> {
+    let advisories = Advisories::open(index)?;
+    let mut chance = Chance(7);
+    let (mut problems, mut with) = (0, 0);
+    let known = advisories.sources().find(|image| ecosystem.starts_with(&image.header.ecosystem));
+    let known = known.map_or(1, |image| image.header.packages * 2);
+    let began = Instant::now();
+    for number in 0..packages {
+        let name = match number % 10 < 3 {
+            true => format!("package-{}", chance.below(known)),
+            false => format!("unheard-of-{number}"),
+        };
+        let package =
+            Package { ecosystem: Ecosystem(ecosystem.to_owned()), name, version: "2.5.0".to_owned() };
+        let found = advisories.of(&package)?.problems.len();
+        problems += found;
+        with += usize::from(found > 0);
+    }
+    Ok(format!(
+        "{problems} problems in {with} of {packages} packages, asked in {:.1} ms",
+        began.elapsed().as_secs_f64() * 1e3
+    ))
+}
+
+fn most_memory_kb() -> Result<u64, Box<dyn Error>> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
+}

@@ -1,0 +1,74 @@
+//! `db status`: what advisories there are, by ecosystem, and how old.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use patchline_detect::{Advisories, Image};
+use patchline_model::failure::in_full;
+
+use crate::exit::{Exit, Trouble};
+use crate::terminal::{say, warn_if_stale};
+use crate::wire;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+pub fn run(data: Option<&Path>) -> Result<Exit, Trouble> {
+    let home = wire::home(data)?;
+    let advisories = Advisories::open(&home.advisories()).map_err(|error| Trouble::input(in_full(&error)))?;
+    let now = SystemTime::now();
+    for image in advisories.sources() {
+        say(&line(image, now));
+    }
+    let status = advisories.status();
+    say(&format!("{} advisories from {}", status.records, status.from.join(", ")));
+    match &status.newest {
+        Some(newest) => say(&format!("newest change: {newest}")),
+        None => say("newest change: unknown"),
+    }
+    warn_if_stale(&advisories, now);
+    Ok(Exit::Done)
+}
+
+fn line(image: &Image, now: SystemTime) -> String {
+    let header = &image.header;
+    let came = image.imported().map_or("built in".to_owned(), |at| imported(at, now));
+    let newest = header.newest.get(..10).unwrap_or("unknown");
+    format!(
+        "{}: {} advisories ({} withdrawn) of {} packages, newest change {newest}, {came}, {:.1} MB",
+        header.ecosystem,
+        header.records,
+        header.withdrawn,
+        header.packages,
+        image.size() as f64 / 1e6
+    )
+}
+
+fn imported(at: SystemTime, now: SystemTime) -> String {
+    // A clock that was set back makes nothing older.
+    match now.duration_since(at).unwrap_or_default().as_secs() / DAY.as_secs() {
+        0 => "imported today".to_owned(),
+        1 => "imported a day ago".to_owned(),
+        days => format!("imported {days} days ago"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::{DAY, imported};
+
+    #[test]
+    fn an_age_is_told_in_days() {
+        let check = |given: i32, then: &str| {
+            let now = SystemTime::UNIX_EPOCH + DAY * 100;
+            let at =
+                if given < 0 { now + DAY * given.unsigned_abs() } else { now - DAY * given.unsigned_abs() };
+            assert_eq!(imported(at, now), then);
+        };
+        check(0, "imported today");
+        check(1, "imported a day ago");
+        check(12, "imported 12 days ago");
+        check(-3, "imported today");
+    }
+}
