@@ -222,8 +222,9 @@ mod tests {
 
     #[test]
     fn a_neighbour_never_lies_outside_of_the_tree() {
-        let found = [("a/b.txt", "../c.txt"), ("b.txt", "./d/c.txt"), ("a/b.txt", "../../c.txt"), ("b", "/etc/x")]
-            .map(|(path, relative)| beside(path, relative));
+        let found =
+            [("a/b.txt", "../c.txt"), ("b.txt", "./d/c.txt"), ("a/b.txt", "../../c.txt"), ("b", "/etc/x")]
+                .map(|(path, relative)| beside(path, relative));
         assert_eq!(found, [Some("c.txt".to_owned()), Some("d/c.txt".to_owned()), None, None]);
     }
 }

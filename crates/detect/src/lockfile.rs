@@ -1,5 +1,16 @@
 //! Lockfiles, one file a kind.
 
 pub mod assembly;
+pub mod bun;
 pub mod cargo;
+pub mod composer;
+pub mod go;
 pub mod graph;
+pub mod npm;
+pub mod package_json;
+pub mod pipfile;
+pub mod pnpm;
+pub mod python;
+pub mod requirements;
+pub mod ruby;
+pub mod yarn;

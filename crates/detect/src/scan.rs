@@ -60,8 +60,7 @@ pub fn scan(root: &Path, advisories: &Advisories) -> Result<Scan, DetectError> {
                 has_read = true;
                 scan.unresolved.extend(inventory.unresolved);
                 // What stands in a neighbour that is read by itself is told there.
-                let is_elsewhere =
-                    |path: &str| path != found.relative && claimed.contains(path);
+                let is_elsewhere = |path: &str| path != found.relative && claimed.contains(path);
                 let installed = inventory.installed.into_iter();
                 for installed in installed.filter(|one| !is_elsewhere(&one.location.path)) {
                     if installed.registered {

@@ -109,7 +109,8 @@ fn read_bytes(path: &Path, most: u64) -> Result<Option<Vec<u8>>, DetectError> {
 /// Opens a file that can be read to an end. A pipe or a device is refused, and never blocks: what was opened is asked
 /// what it is, so nothing can be put in its place in between.
 fn open_ordinary(path: &Path) -> Result<File, DetectError> {
-    let flags = i32::try_from((OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits()).unwrap_or_default();
+    let flags =
+        i32::try_from((OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits()).unwrap_or_default();
     let file =
         OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(DetectError::read(path))?;
     if !file.metadata().map_err(DetectError::read(path))?.is_file() {

@@ -248,9 +248,11 @@ fn a_name_that_is_too_long_is_refused() {
 /// Each dependency is found at once, however many packages share its name: 50,000 of them, twice over, end.
 #[test]
 fn many_packages_of_one_name_are_told_apart() {
-    let mut text = String::from("version = 4\n[[package]]\nname = \"app\"\nversion = \"1.0.0\"\ndependencies = [\n");
+    let mut text =
+        String::from("version = 4\n[[package]]\nname = \"app\"\nversion = \"1.0.0\"\ndependencies = [\n");
     (0..50_000).for_each(|number| text += &format!(" \"a 0.0.{number}\",\n"));
     text += "]\n";
-    (0..50_000).for_each(|number| text += &format!("[[package]]\nname = \"a\"\nversion = \"0.0.{number}\"\n"));
+    (0..50_000)
+        .for_each(|number| text += &format!("[[package]]\nname = \"a\"\nversion = \"0.0.{number}\"\n"));
     assert_eq!(read(&text)[0].dependencies.len(), 50_000);
 }

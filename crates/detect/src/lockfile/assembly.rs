@@ -131,11 +131,7 @@ impl Graph {
     }
 
     fn package(&self, node: &Node) -> Package {
-        Package {
-            ecosystem: self.ecosystem.clone(),
-            name: node.name.clone(),
-            version: node.version.clone(),
-        }
+        Package { ecosystem: self.ecosystem.clone(), name: node.name.clone(), version: node.version.clone() }
     }
 
     fn relations(&self) -> Vec<Relation> {
@@ -179,7 +175,9 @@ fn label(node: &Node) -> Arc<str> {
 
 /// Why name and version are not such.
 fn unfit(name: &str, version: &str, is_own: bool) -> Option<String> {
-    let odd = |word: &str| word.len() > LONGEST_WORD || word.contains(|sign: char| sign.is_whitespace() || sign.is_control());
+    let odd = |word: &str| {
+        word.len() > LONGEST_WORD || word.contains(|sign: char| sign.is_whitespace() || sign.is_control())
+    };
     if name.is_empty() || odd(name) {
         return (!is_own).then(|| "this is no name of a package".to_owned());
     }
@@ -202,7 +200,8 @@ mod tests {
         graph.edges[1] = vec![2];
         graph.direct = vec![(1, Scope::Dev), (0, Scope::Normal)];
         let inventory = graph.inventory("x");
-        let said: Vec<_> = inventory.installed.iter().map(|one| (one.relation, one.scope, one.paths.len())).collect();
+        let said: Vec<_> =
+            inventory.installed.iter().map(|one| (one.relation, one.scope, one.paths.len())).collect();
         assert_eq!(
             said,
             [

@@ -195,7 +195,8 @@ struct Few {
 
 impl Few {
     fn add(&mut self, node: usize, is_local: bool) {
-        for (first, count) in [Some(&mut self.all), is_local.then_some(&mut self.local)].into_iter().flatten() {
+        for (first, count) in [Some(&mut self.all), is_local.then_some(&mut self.local)].into_iter().flatten()
+        {
             *first = if *count == 0 { node } else { *first };
             *count += 1;
         }

@@ -88,7 +88,8 @@ impl Walk<'_> {
 
     fn take(&mut self, node: usize, before: Option<usize>, length: usize) {
         self.found[node] += 1;
-        let bytes = before.map_or(0, |before| self.steps[before].bytes).saturating_add(self.label_bytes[node]);
+        let bytes =
+            before.map_or(0, |before| self.steps[before].bytes).saturating_add(self.label_bytes[node]);
         self.steps.push(Step { node, before, length, bytes });
     }
 

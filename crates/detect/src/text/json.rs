@@ -38,7 +38,8 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn broken(&self, what: &str) -> Broken {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let is_conflict = ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|mark| rest.starts_with(mark.as_bytes()));
+        let is_conflict =
+            ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|mark| rest.starts_with(mark.as_bytes()));
         let what = match rest.is_empty() {
             true => "it ends too early",
             false if is_conflict => "a merge conflict is left in it",
@@ -80,7 +81,8 @@ impl<'a> Reader<'a> {
         self.space()?;
         self.values += 1;
         if depth > DEEPEST || self.values > MOST_VALUES {
-            let what = format!("it is nested more than {DEEPEST} deep, or has more than {MOST_VALUES} values");
+            let what =
+                format!("it is nested more than {DEEPEST} deep, or has more than {MOST_VALUES} values");
             return Err(Broken::at(self.text, self.at, what));
         }
         let offset = self.at;
@@ -247,7 +249,8 @@ mod tests {
 
     #[test]
     fn values_know_their_places() {
-        let value = json("{\n \"a\": [1, -2.5e3, \"x\\u00e9\\n\\ud83d\\ude00\"],\n \"b\": true}").expect("JSON");
+        let value =
+            json("{\n \"a\": [1, -2.5e3, \"x\\u00e9\\n\\ud83d\\ude00\"],\n \"b\": true}").expect("JSON");
         let entries = value.entries();
         assert_eq!(entries[0].offset, 3);
         assert_eq!(entries[0].value.items()[1].text(), Some("-2.5e3"));
@@ -272,6 +275,9 @@ mod tests {
         check_broken("{} x", "line 1, column 4: something follows after its end");
         check_broken("\"\\q\"", "line 1, column 2: this is no escape");
         let deep = "[".repeat(100_000);
-        check_broken(&deep, "line 1, column 130: it is nested more than 128 deep, or has more than 4000000 values");
+        check_broken(
+            &deep,
+            "line 1, column 130: it is nested more than 128 deep, or has more than 4000000 values",
+        );
     }
 }

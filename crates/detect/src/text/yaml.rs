@@ -61,7 +61,11 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_empty(&mut self) {
-        while self.lines.get(self.next).is_some_and(|line| line.content.is_empty() || line.content.starts_with('#')) {
+        while self
+            .lines
+            .get(self.next)
+            .is_some_and(|line| line.content.is_empty() || line.content.starts_with('#'))
+        {
             self.next += 1;
         }
     }
@@ -69,7 +73,8 @@ impl<'a> Reader<'a> {
     fn count(&mut self, offset: usize, depth: usize) -> Result<(), Broken> {
         self.values += 1;
         if depth > DEEPEST || self.values > MOST_VALUES {
-            let what = format!("it is nested more than {DEEPEST} deep, or has more than {MOST_VALUES} values");
+            let what =
+                format!("it is nested more than {DEEPEST} deep, or has more than {MOST_VALUES} values");
             return Err(Broken::at(self.text, offset, what));
         }
         Ok(())
@@ -160,7 +165,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A scalar or a value in brackets, with its further lines.
-    fn scalar(&mut self, content: &'a str, offset: usize, indent: usize, depth: usize) -> Result<Value<'a>, Broken> {
+    fn scalar(
+        &mut self,
+        content: &'a str,
+        offset: usize,
+        indent: usize,
+        depth: usize,
+    ) -> Result<Value<'a>, Broken> {
         if content.starts_with(['|', '>']) {
             let mut text = String::new();
             while let Some(line) = self.lines.get(self.next).copied() {
@@ -240,7 +251,8 @@ fn split_key(content: &str) -> Option<(&str, &str)> {
         }
     };
     let rest = content[end..].trim_start_matches(' ').strip_prefix(':')?;
-    (rest.is_empty() || rest.starts_with(' ')).then(|| (content[..end].trim_end(), rest.trim_start_matches(' ')))
+    (rest.is_empty() || rest.starts_with(' '))
+        .then(|| (content[..end].trim_end(), rest.trim_start_matches(' ')))
 }
 
 /// The byte after the closing quote.
@@ -266,7 +278,12 @@ fn is_whole(content: &str) -> bool {
             let (bytes, mut at, mut open) = (content.as_bytes(), 0, 0_usize);
             while at < bytes.len() {
                 match bytes[at] {
-                    quote @ (b'"' | b'\'') if matches!(bytes.get(at.wrapping_sub(1)), Some(b' ' | b',' | b'[' | b'{' | b':')) => {
+                    quote @ (b'"' | b'\'')
+                        if matches!(
+                            bytes.get(at.wrapping_sub(1)),
+                            Some(b' ' | b',' | b'[' | b'{' | b':')
+                        ) =>
+                    {
                         match quoted_end(&content[at..], quote) {
                             Some(length) => at += length - 1,
                             None => return false,
@@ -333,11 +350,17 @@ impl<'a> Flow<'a> {
     }
 
     fn quoted(&mut self, quote: u8) -> Option<Cow<'a, str>> {
-        let Some(length) = quoted_end(&self.text[self.at..], quote) else { return self.fail("this quote has no end") };
+        let Some(length) = quoted_end(&self.text[self.at..], quote) else {
+            return self.fail("this quote has no end");
+        };
         let inner = self.text.get(self.at + 1..self.at + length - 1)?;
         self.at += length;
         if quote == b'\'' {
-            return Some(if inner.contains("''") { Cow::Owned(inner.replace("''", "'")) } else { Cow::Borrowed(inner) });
+            return Some(if inner.contains("''") {
+                Cow::Owned(inner.replace("''", "'"))
+            } else {
+                Cow::Borrowed(inner)
+            });
         }
         if !inner.contains('\\') {
             return Some(Cow::Borrowed(inner));
@@ -361,7 +384,8 @@ impl<'a> Flow<'a> {
         let bytes = self.text.as_bytes();
         let start = self.at;
         while let Some(byte) = bytes.get(self.at) {
-            let is_colon = *byte == b':' && matches!(bytes.get(self.at + 1), None | Some(b' ' | b',' | b'}' | b']'));
+            let is_colon =
+                *byte == b':' && matches!(bytes.get(self.at + 1), None | Some(b' ' | b',' | b'}' | b']'));
             if is_colon || matches!(byte, b',' | b'{' | b'}' | b'[' | b']') {
                 break;
             }
@@ -477,10 +501,16 @@ mod tests {
         assert_eq!(value.text_of("lockfileVersion"), Some("9.0"));
         let importer = &value.entries_of("importers")[0];
         assert_eq!(importer.key, ".");
-        assert_eq!(importer.value.entries_of("dependencies")[0].value.text_of("version"), Some("1.0.0(c@2.0.0)"));
+        assert_eq!(
+            importer.value.entries_of("dependencies")[0].value.text_of("version"),
+            Some("1.0.0(c@2.0.0)")
+        );
         let [x, y] = value.entries_of("packages") else { panic!("two") };
         assert_eq!(&text[x.offset..x.offset + 3], "x@1");
-        assert_eq!(x.value.get("resolution").and_then(|map| map.text_of("tarball")), Some("https://x.invalid/a"));
+        assert_eq!(
+            x.value.get("resolution").and_then(|map| map.text_of("tarball")),
+            Some("https://x.invalid/a")
+        );
         assert_eq!(x.value.items_of("cpu").len(), 2);
         assert_eq!(x.value.text_of("deprecated"), Some("use: y\n- z\n"));
         assert_eq!(y.value.items_of("list")[1].text_of("c"), Some("2"));
