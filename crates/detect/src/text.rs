@@ -3,4 +3,5 @@
 pub mod json;
 pub mod lines;
 pub mod value;
+pub mod xml;
 pub mod yaml;

@@ -8,5 +8,7 @@ mod check;
 mod javascript;
 #[path = "inventories/languages.rs"]
 mod languages;
+#[path = "inventories/others.rs"]
+mod others;
 #[path = "inventories/python.rs"]
 mod python;

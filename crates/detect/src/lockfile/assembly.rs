@@ -42,6 +42,8 @@ impl Default for Graph {
 pub struct Node {
     pub name: String,
     pub version: String,
+    /// Where it is not that of the whole file.
+    pub ecosystem: Option<Ecosystem>,
     pub line: Option<u32>,
     /// Whether it is a package of the repository itself.
     pub is_own: bool,

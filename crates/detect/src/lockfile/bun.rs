@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope};
 use crate::lockfile::assembly::{Graph, Node};
-use crate::lockfile::package_json::wanted_by;
+use crate::lockfile::package_json::{name_and_rest, wanted_by};
 use crate::text::json::jsonc;
 use crate::text::lines::Lines;
 
@@ -31,8 +31,7 @@ impl Detector for BunLock {
         for entry in lock.entries_of("packages") {
             let items = entry.value.items();
             let resolved = items.first().and_then(|item| item.text()).unwrap_or_default();
-            let at = resolved.get(1..).and_then(|rest| rest.find('@')).map_or(resolved.len(), |at| at + 1);
-            let (name, version) = (&resolved[..at], resolved[at..].trim_start_matches('@'));
+            let (name, version) = name_and_rest(resolved);
             let line = lines.line_of(entry.offset);
             let is_address = version.contains([':', '/', '#']);
             let is_own = version.starts_with("workspace:");

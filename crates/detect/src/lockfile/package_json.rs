@@ -35,6 +35,12 @@ pub fn wanted_by(entry: &Value<'_>) -> Vec<Wanted> {
     wanted
 }
 
+/// Name and rest of `name@rest`, in which the name may begin with an `@` and the rest have more of them.
+pub fn name_and_rest(text: &str) -> (&str, &str) {
+    let sign = text.match_indices('@').map(|(at, _)| at).find(|at| *at > 0);
+    sign.map_or((text, ""), |at| (&text[..at], &text[at + 1..]))
+}
+
 /// Whether a tarball at this address is one of the registry, or of a mirror of it, and not somebody's own.
 pub fn is_registry(resolved: &str) -> bool {
     let is_web = resolved.starts_with("https://") || resolved.starts_with("http://");

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, beside};
 use crate::lockfile::assembly::{Graph, Node};
-use crate::lockfile::package_json::{is_registry, wanted};
+use crate::lockfile::package_json::{is_registry, name_and_rest, wanted};
 use crate::text::lines::Lines;
 use crate::text::yaml::yaml;
 
@@ -62,14 +62,10 @@ fn classic(text: &str, manifest: Option<&str>) -> Result<Graph, Broken> {
                     return broken("a colon is missing at the end");
                 };
                 let heads: Vec<&str> = heads.split(',').map(|head| head.trim().trim_matches('"')).collect();
-                let name = heads[0].rfind('@').filter(|at| *at > 0).map_or(heads[0], |at| {
-                    // The range may have an `@` itself, as an alias does.
-                    &heads[0][..heads[0][1..].find('@').map_or(at, |first| first + 1)]
-                });
-                let real = heads[0][name.len()..].strip_prefix("@npm:").and_then(|alias| {
-                    let end = alias.get(1..)?.rfind('@').map_or(alias.len(), |at| at + 1);
-                    Some(&alias[..end])
-                });
+                let (name, range) = name_and_rest(heads[0]);
+                let real = range.strip_prefix("npm:").map(|alias| name_and_rest(alias).0);
+                let real = real
+                    .filter(|real| real.starts_with(|sign: char| sign.is_ascii_alphabetic() || sign == '@'));
                 let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
                 let new = graph.add(Node::registered(real.unwrap_or(name), "", line));
                 heads.iter().for_each(|head| {
@@ -125,8 +121,7 @@ fn berry(text: &str) -> Result<Graph, Broken> {
     let entries = || lock.entries().iter().filter(|entry| entry.key != "__metadata");
     for entry in entries() {
         let resolution = entry.value.text_of("resolution").unwrap_or(&entry.key);
-        let at = resolution.get(1..).and_then(|rest| rest.find('@')).map_or(resolution.len(), |at| at + 1);
-        let (name, source) = (&resolution[..at], resolution[at..].trim_start_matches('@'));
+        let (name, source) = name_and_rest(resolution);
         let version = entry.value.text_of("version").unwrap_or_default();
         let is_own = source.starts_with("workspace:");
         let line = lines.line_of(entry.offset);

@@ -4,7 +4,7 @@ use patchline_detect::detectors::DETECTORS;
 use patchline_detect::{Inventory, Neighbours};
 use proptest::prelude::{any, prop, proptest};
 
-use crate::{javascript, languages, python};
+use crate::{javascript, languages, others, python};
 
 /// Whole files, one of each kind at least.
 fn samples() -> Vec<&'static str> {
@@ -26,6 +26,23 @@ fn samples() -> Vec<&'static str> {
         languages::GO,
         languages::GEMFILE,
         languages::COMPOSER,
+        others::POM,
+        others::PARENT,
+        others::GRADLE,
+        others::NUGET,
+        others::PACKAGES_CONFIG,
+        others::DEPS,
+        others::MIX,
+        others::PUBSPEC,
+        others::SWIFT,
+        others::RENV,
+        others::CONAN,
+        others::FREEZE,
+        others::STACK,
+        others::CYCLONEDX,
+        others::SPDX,
+        others::WORKFLOW,
+        others::DOCKERFILE,
     ]
 }
 
