@@ -19,6 +19,8 @@ use crate::walk::{self, Found};
 
 const MOST_PATHS: usize = 10;
 const MOST_THREADS: usize = 4;
+/// What is kept for a line may be a hundred times as large as the line.
+const MOST_LINES: usize = 1_000_000;
 const LONGEST_READING: Duration = Duration::from_secs(300);
 
 /// What a tree holds and what is wrong with it.
@@ -116,6 +118,10 @@ fn read(found: &Found, started: Instant) -> Result<Inventory, DetectError> {
     let detector = DETECTORS[found.detector];
     let hint = detector.kind().hint;
     let text = walk::read_text(found, hint)?;
+    if text.bytes().filter(|byte| *byte == b'\n').count() > MOST_LINES {
+        let what = format!("it has more than {MOST_LINES} lines");
+        return Err(DetectError::Scan { path: found.path.clone(), what });
+    }
     let neighbours = walk::read_neighbours(found, detector, &text);
     let parsed = detector.parse(&found.relative, &text, &neighbours);
     parsed.map_err(|broken| walk::broken(&found.path, broken, hint))

@@ -11,6 +11,10 @@ use crate::lockfile::graph::shortest_ways;
 
 /// More packages than this in one file are not read.
 pub const MOST_PACKAGES: usize = 100_000;
+/// Nor are more needs of packages by packages.
+const MOST_DEPENDENCIES: usize = 1_000_000;
+/// More packages than this in one file that can't be judged are not named.
+const MOST_UNRESOLVED: usize = 10_000;
 /// A longer name or version is none: it is repeated in every path that leads through it.
 const LONGEST_WORD: usize = 256;
 
@@ -74,11 +78,22 @@ impl Graph {
         Self { ecosystem: ecosystem(name), ..Self::default() }
     }
 
-    /// Takes a package in, and says by which number edges name it.
+    /// Takes a package in, and says by which number edges name it. Of those that are too many only the first is kept, and
+    /// the inventory says that there are more.
     pub fn add(&mut self, node: Node) -> usize {
+        if self.nodes.len() > MOST_PACKAGES {
+            return MOST_PACKAGES;
+        }
         self.nodes.push(node);
         self.edges.push(Vec::new());
         self.nodes.len() - 1
+    }
+
+    /// A package needs others. One that was too many needs nothing.
+    pub fn join(&mut self, node: usize, needed: impl IntoIterator<Item = usize>) {
+        if let Some(needs) = self.edges.get_mut(node) {
+            needs.extend(needed);
+        }
     }
 
     /// The inventory of the file at this path.
@@ -91,10 +106,21 @@ impl Graph {
             self.edges.iter_mut().for_each(|needs| needs.retain(|node| *node < MOST_PACKAGES));
             self.direct.retain(|(node, _)| *node < MOST_PACKAGES);
         }
+        let mut left = MOST_DEPENDENCIES;
+        let mut is_cut = false;
         for (node, needs) in self.edges.iter_mut().enumerate() {
             needs.retain(|needed| *needed != node);
             needs.sort_unstable();
             needs.dedup();
+            is_cut |= needs.len() > left;
+            needs.truncate(left);
+            left -= needs.len();
+        }
+        if is_cut {
+            let what = format!(
+                "it has more than {MOST_DEPENDENCIES} dependencies; paths through the others are not told"
+            );
+            self.unresolved.push(Unresolved::of(path, what));
         }
         for node in self.nodes.iter_mut().filter(|node| node.unknown.is_none()) {
             node.unknown = unfit(&node.name, &node.version, node.is_own);
@@ -107,6 +133,7 @@ impl Graph {
         let mut ways = shortest_ways(&self.edges, &local, &label_bytes);
         let packages: Vec<Package> = self.nodes.iter().map(|node| self.package(node)).collect();
         let mut inventory = Inventory { installed: Vec::new(), unresolved: self.unresolved };
+        let is_known: Vec<bool> = self.nodes.iter().map(|node| node.unknown.is_none()).collect();
         for (index, node) in self.nodes.into_iter().enumerate() {
             let missing = node.is_own && node.version.is_empty();
             if let (Some(why), false) = (&node.unknown, missing) {
@@ -123,11 +150,20 @@ impl Graph {
                 relation: relations[index],
                 scope: scopes[index],
                 paths: std::mem::take(&mut ways[index]).into_iter().map(labelled).collect(),
-                dependencies: self.edges[index].iter().map(|needed| packages[*needed].clone()).collect(),
+                dependencies: self.edges[index]
+                    .iter()
+                    .filter(|needed| is_known[**needed])
+                    .map(|needed| packages[*needed].clone())
+                    .collect(),
                 checksum: node.checksum,
                 source: node.source,
                 registered: node.registered && !node.is_own,
             });
+        }
+        if inventory.unresolved.len() > MOST_UNRESOLVED {
+            let more = inventory.unresolved.len() - MOST_UNRESOLVED;
+            inventory.unresolved.truncate(MOST_UNRESOLVED);
+            inventory.unresolved.push(Unresolved::of(path, format!("{more} more can't be judged")));
         }
         inventory
     }
@@ -180,8 +216,8 @@ fn unfit(name: &str, version: &str, is_own: bool) -> Option<String> {
     let odd = |word: &str| {
         word.len() > LONGEST_WORD || word.contains(|sign: char| sign.is_whitespace() || sign.is_control())
     };
-    if name.is_empty() || odd(name) {
-        return (!is_own).then(|| "this is no name of a package".to_owned());
+    if odd(name) || name.is_empty() && !is_own {
+        return Some("this is no name of a package".to_owned());
     }
     let shown: String = version.chars().take(40).collect();
     (odd(version) || version.is_empty() && !is_own).then(|| format!("{shown:?} is no version"))
@@ -213,5 +249,22 @@ mod tests {
             ]
         );
         assert_eq!(inventory.unresolved[0].what, "this is no name of a package");
+    }
+
+    #[test]
+    fn what_is_too_much_is_left_out_and_said() {
+        let mut graph = Graph::of("npm");
+        for number in 0..super::MOST_PACKAGES + 10 {
+            let node = graph.add(Node { unknown: Some("no".to_owned()), ..Node::registered("a", "1", 1) });
+            assert!(node <= super::MOST_PACKAGES);
+            if number < 20 {
+                graph.edges[node] = (0..60_000).collect();
+            }
+        }
+        let inventory = graph.inventory("x");
+        let said: Vec<&str> = inventory.unresolved.iter().map(|one| one.what.as_str()).collect();
+        assert!(said[0].starts_with("it has more than 100000 packages"), "{}", said[0]);
+        assert!(said[1].starts_with("it has more than 1000000 dependencies"), "{}", said[1]);
+        assert_eq!(said.last(), Some(&"90002 more can't be judged"));
     }
 }

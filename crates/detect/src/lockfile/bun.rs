@@ -56,7 +56,7 @@ impl Detector for BunLock {
                 continue;
             };
             let wanted = wanted_by(about).into_iter().filter(|wanted| wanted.scope != Scope::Dev);
-            graph.edges[node].extend(wanted.filter_map(|wanted| find(&places, &entry.key, &wanted.name)));
+            graph.join(node, wanted.filter_map(|wanted| find(&places, &entry.key, &wanted.name)));
         }
         for workspace in lock.entries_of("workspaces") {
             let name = workspace.value.text_of("name").unwrap_or_default();
@@ -71,7 +71,7 @@ impl Detector for BunLock {
 
 /// The nearest package of this name: `a/b/name`, then `a/name`, then `name`.
 fn find(places: &HashMap<&str, usize>, place: &str, name: &str) -> Option<usize> {
-    let mut above = place;
+    let mut above = if place.len() > 4096 { "" } else { place };
     loop {
         if above.is_empty() {
             return places.get(name).copied();

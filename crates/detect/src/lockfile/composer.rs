@@ -53,7 +53,7 @@ impl Detector for ComposerLock {
         }
         for (node, (item, _)) in packages().enumerate() {
             let needs = item.entries_of("require").iter();
-            graph.edges[node].extend(needs.filter_map(|need| names.get(&need.key.to_ascii_lowercase())));
+            graph.join(node, needs.filter_map(|need| names.get(&need.key.to_ascii_lowercase()).copied()));
         }
         let manifest = beside(path, "composer.json").and_then(|manifest| neighbours.get(&manifest));
         if let Some(manifest) = manifest.and_then(|text| json(text).ok()) {

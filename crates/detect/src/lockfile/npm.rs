@@ -14,6 +14,8 @@ use crate::text::value::{Entry, Value};
 pub struct PackageLock;
 
 const FOLDER: &str = "node_modules/";
+/// A longer path is no folder that can be installed into.
+const LONGEST_PLACE: usize = 4096;
 
 impl Detector for PackageLock {
     fn kind(&self) -> &'static Kind {
@@ -121,6 +123,9 @@ impl Tree<'_> {
                 true => format!("{FOLDER}{}", entry.key),
                 false => format!("{above}/{FOLDER}{}", entry.key),
             };
+            if place.len() > LONGEST_PLACE {
+                continue;
+            }
             let node = self.old_node(entry);
             let node = self.graph.add(node);
             self.places.insert(place.clone(), node);
@@ -165,7 +170,7 @@ impl Tree<'_> {
 
     /// As Node looks for it: in the package's own folder, then in each above.
     fn find(&self, place: &str, name: &str) -> Option<usize> {
-        let mut above = Some(place);
+        let mut above = Some(place).filter(|place| place.len() + name.len() <= LONGEST_PLACE);
         while let Some(folder) = above {
             let inner = match folder.is_empty() {
                 true => format!("{FOLDER}{name}"),

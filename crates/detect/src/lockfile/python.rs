@@ -38,24 +38,17 @@ impl Detector for PythonLock {
             Broken::at(text, offset, error.message().replace('\n', ", "))
         })?;
         let mut graph = Graph::of("PyPI");
-        let (mut lines, mut names) = (Lines::of(text), HashMap::<String, Vec<usize>>::new());
+        let (mut lines, mut known) = (Lines::of(text), Known::default());
         let packages = lock.package.iter().chain(&lock.packages);
         for raw in packages.clone() {
             let node = graph.add(raw.node(lines.line_of(raw.name.span().start)));
-            names.entry(spelled(raw.name.get_ref())).or_default().push(node);
+            known.add(spelled(raw.name.get_ref()), raw.version.as_deref(), node);
         }
         for (node, raw) in packages.enumerate() {
             for list in [&raw.dependencies, &raw.optional_dependencies, &raw.dev_dependencies] {
-                let found: Vec<usize> = needs(list.as_ref())
-                    .iter()
-                    .flat_map(|(name, version)| {
-                        let named = names.get(name).map_or(&[] as &[usize], Vec::as_slice);
-                        let is_meant = |node: &&usize| {
-                            version.as_ref().is_none_or(|version| graph.nodes[**node].version == *version)
-                        };
-                        named.iter().filter(is_meant).copied()
-                    })
-                    .collect();
+                let needs = needs(list.as_ref());
+                let found: Vec<usize> =
+                    needs.iter().flat_map(|(name, version)| known.find(name, version)).collect();
                 if raw.is_own() {
                     let scope = match () {
                         () if std::ptr::eq(list, &raw.dependencies) => Scope::Normal,
@@ -64,14 +57,44 @@ impl Detector for PythonLock {
                     };
                     graph.direct.extend(found.iter().map(|node| (*node, scope)));
                 }
-                graph.edges[node].extend(found);
+                graph.join(node, found);
             }
         }
         let project = beside(path, "pyproject.toml").and_then(|project| neighbours.get(&project));
         for (name, scope) in project.map(|text| project_wants(text)).unwrap_or_default() {
-            graph.direct.extend(names.get(&name).into_iter().flatten().map(|node| (*node, scope)));
+            graph.direct.extend(known.find(&name, &None).into_iter().map(|node| (node, scope)));
         }
         Ok(graph.inventory(path))
+    }
+}
+
+/// Versions of one name that are told apart; a resolution for several platforms has two or three.
+const MOST_FORKS: usize = 16;
+
+/// The packages by normal name, and by version, too.
+#[derive(Default)]
+struct Known {
+    named: HashMap<String, Vec<usize>>,
+    versioned: HashMap<(String, String), usize>,
+}
+
+impl Known {
+    fn add(&mut self, name: String, version: Option<&str>, node: usize) {
+        let named = self.named.entry(name.clone()).or_default();
+        if named.len() < MOST_FORKS {
+            named.push(node);
+        }
+        self.versioned.insert((name, version.unwrap_or_default().to_owned()), node);
+    }
+
+    /// All of this name where no version is stated.
+    fn find(&self, name: &str, version: &Option<String>) -> Vec<usize> {
+        match version {
+            Some(version) => {
+                self.versioned.get(&(name.to_owned(), version.clone())).copied().into_iter().collect()
+            }
+            None => self.named.get(name).cloned().unwrap_or_default(),
+        }
     }
 }
 

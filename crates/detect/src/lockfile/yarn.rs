@@ -36,6 +36,9 @@ impl Detector for YarnLock {
     }
 }
 
+/// Ranges that one entry answers; a monorepo has some dozens.
+const MOST_HEADS: usize = 10_000;
+
 /// The nodes by what asks for them, as in `left-pad@^1.0.0`.
 type Asked = HashMap<String, usize>;
 
@@ -61,7 +64,8 @@ fn classic(text: &str, manifest: Option<&str>) -> Result<Graph, Broken> {
                 let Some(heads) = content.strip_suffix(':') else {
                     return broken("a colon is missing at the end");
                 };
-                let heads: Vec<&str> = heads.split(',').map(|head| head.trim().trim_matches('"')).collect();
+                let heads: Vec<&str> =
+                    heads.split(',').take(MOST_HEADS).map(|head| head.trim().trim_matches('"')).collect();
                 let (name, range) = name_and_rest(heads[0]);
                 let real = range.strip_prefix("npm:").map(|alias| name_and_rest(alias).0);
                 let real = real
@@ -144,8 +148,8 @@ fn berry(text: &str) -> Result<Graph, Broken> {
                 let range = wanted.value.text().unwrap_or_default();
                 let spelled = [format!("{}@{range}", wanted.key), format!("{}@npm:{range}", wanted.key)];
                 let Some(found) = spelled.iter().find_map(|key| asked.get(key)).copied() else { continue };
-                graph.edges[node].push(found);
-                if graph.nodes[node].is_own {
+                graph.join(node, [found]);
+                if graph.nodes.get(node).is_some_and(|node| node.is_own) {
                     graph.direct.push((found, scope));
                 }
             }

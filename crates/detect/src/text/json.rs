@@ -277,7 +277,7 @@ mod tests {
         let deep = "[".repeat(100_000);
         check_broken(
             &deep,
-            "line 1, column 130: it is nested more than 128 deep, or has more than 4000000 values",
+            "line 1, column 130: it is nested more than 128 deep, or has more than 2000000 values",
         );
     }
 }

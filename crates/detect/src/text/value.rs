@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Nested deeper than this, a text is refused: no lockfile is, and recursion must end.
 pub const DEEPEST: usize = 128;
 /// More values than this are refused: 64 MiB of `[[],[],…` would become gigabytes.
-pub const MOST_VALUES: usize = 4_000_000;
+pub const MOST_VALUES: usize = 2_000_000;
 
 /// A value and the byte at which it begins.
 #[derive(Clone, Debug, PartialEq)]

@@ -113,3 +113,62 @@ proptest! {
         read_by_all(&String::from_utf8_lossy(&bytes));
     }
 }
+
+/// More packages than are kept: no reader loses its place, and each says that there are more.
+#[test]
+fn too_many_packages_are_no_harm() {
+    let many = |line: &dyn Fn(usize) -> String| (0..100_050).map(line).collect::<String>();
+    let files = [
+        ("yarn.lock", many(&|number| format!("a@{number}:\n  version \"{number}.0.0\"\n"))),
+        (
+            "yarn.lock",
+            format!(
+                "__metadata:\n  version: 8\n{}",
+                many(&|number| format!(
+                    "\"a{number}@npm:1\":\n  version: 1.0.0\n  resolution: \"a{number}@npm:1.0.0\"\n  dependencies:\n    a1: 1\n"
+                ))
+            ),
+        ),
+        (
+            "bun.lock",
+            format!(
+                "{{\"lockfileVersion\": 1, \"packages\": {{{}}}}}",
+                many(&|number| format!(
+                    "\"a{number}\": [\"a{number}@1.0.0\", \"\", {{\"dependencies\": {{\"a1\": \"1\"}}}}, \"\"],\n"
+                ))
+            ),
+        ),
+        (
+            "composer.lock",
+            format!(
+                "{{\"packages\": [{}{{}}]}}",
+                many(&|number| format!(
+                    "{{\"name\": \"a/{number}\", \"version\": \"1.0.0\", \"require\": {{\"a/1\": \"1\"}}}},"
+                ))
+            ),
+        ),
+        (
+            "go.mod",
+            format!("module m\nrequire (\n{})\n", many(&|number| format!("a.invalid/{number} v1.0.0\n"))),
+        ),
+        (
+            "uv.lock",
+            many(&|number| {
+                format!(
+                    "[[package]]\nname = \"a\"\nversion = \"{number}\"\ndependencies = [{{ name = \"a\" }}]\n"
+                )
+            }),
+        ),
+    ];
+    for (path, text) in files {
+        let inventory =
+            crate::check::read(path, &text, &[]).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert!(
+            (99_999..=100_000).contains(&inventory.installed.len()),
+            "{path}: {}",
+            inventory.installed.len()
+        );
+        let said = inventory.unresolved.iter().any(|one| one.what.contains("more than 100000 packages"));
+        assert!(said, "{path}: {:?}", inventory.unresolved.first());
+    }
+}
