@@ -56,13 +56,16 @@ fn bare(version: &str) -> &str {
     version.strip_prefix('v').unwrap_or(version)
 }
 
+/// A path, and a version where one is stated.
+type Module<'a> = (&'a str, Option<&'a str>);
+
 #[derive(Default)]
 struct File<'a> {
     module: Option<(&'a str, u32)>,
     go: Option<(&'a str, u32)>,
     toolchain: Option<(&'a str, u32)>,
     requires: Vec<(&'a str, &'a str, u32, bool)>,
-    replaces: HashMap<(&'a str, Option<&'a str>), (&'a str, Option<&'a str>)>,
+    replaces: HashMap<Module<'a>, Module<'a>>,
     excludes: HashSet<(&'a str, &'a str)>,
 }
 
