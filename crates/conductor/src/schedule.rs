@@ -16,9 +16,11 @@ use crate::failures::git_failure;
 use crate::failures::storage;
 use crate::hands::Hands;
 use crate::jobs::detect::findings_to_fix;
+use crate::jobs::generate::has_fixer;
 use crate::turn::SubmitError;
 
-/// Scans the service's checked-out commit. What it finds gets one patch, once: the same findings are the same patch.
+/// Scans the service's checked-out commit. What it finds gets one patch, once: the same findings are the same patch. What
+/// no fixer can do anything about opens none by itself: it would be given up at each new commit.
 pub async fn scan_and_open(
     hands: &Hands,
     conductor: &Conductor,
@@ -34,7 +36,7 @@ pub async fn scan_and_open(
     let findings = findings_to_fix(hands, service, &tree).await?;
     let _ = std::fs::remove_dir_all(&tree);
     let serious: Vec<&Finding> = findings.iter().filter(|finding| finding.informational.is_none()).collect();
-    if serious.is_empty() {
+    if !serious.iter().any(|finding| has_fixer(finding, &hands.fixers)) {
         return Ok(None);
     }
     let opening = Opening {

@@ -1,4 +1,21 @@
 //! Lockfiles, one file a kind.
 
+pub mod assembly;
+pub mod bun;
 pub mod cargo;
+pub mod composer;
+pub mod go;
 pub mod graph;
+pub mod listed;
+pub mod maven;
+pub mod npm;
+pub mod nuget;
+pub mod package_json;
+pub mod pipfile;
+pub mod pnpm;
+pub mod python;
+pub mod requirements;
+pub mod ruby;
+pub mod sbom;
+pub mod workflow;
+pub mod yarn;

@@ -1,23 +1,27 @@
 //! Walk, read, match, report: every lockfile of a tree against the advisories.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use patchline_model::failure::in_full;
 use patchline_model::id::FindingId;
 use patchline_model::stage::detect::{Finding, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::detector::{Detector, Installed, Unresolved};
+use crate::detector::{Installed, Inventory, Unresolved};
+use crate::detectors::DETECTORS;
 use crate::error::DetectError;
 use crate::index::open::{Advisories, AdvisoryStatus, Problem};
-use crate::lockfile::cargo::CargoLock;
 use crate::version::Scheme;
-use crate::walk;
-
-/// Every kind of lockfile that is read. A new one is one file and one word here.
-const DETECTORS: [&dyn Detector; 1] = [&CargoLock];
+use crate::walk::{self, Found};
 
 const MOST_PATHS: usize = 10;
+const MOST_THREADS: usize = 4;
+/// What is kept for a line may be a hundred times as large as the line.
+const MOST_LINES: usize = 1_000_000;
+const LONGEST_READING: Duration = Duration::from_secs(300);
 
 /// What a tree holds and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,10 +35,11 @@ pub struct Scan {
     pub advisories: AdvisoryStatus,
 }
 
-/// Scans the tree at `root`, or the one lockfile that it is. A lockfile that cannot be read is an error that names it: half
-/// an answer would look like a whole one. Below one on top, where fixtures and templates lie, it is unresolved by name.
+/// Scans the tree at `root`, or the one lockfile that it is. A lockfile on top that Patchline fixes and cannot read is an
+/// error that names it: half an answer would look like a whole one. So is a tree of which nothing could be read. Other
+/// files that cannot be read, as fixtures and templates, are unresolved by name.
 pub fn scan(root: &Path, advisories: &Advisories) -> Result<Scan, DetectError> {
-    let walked = walk::walk(root, &DETECTORS)?;
+    let walked = walk::walk(root, DETECTORS)?;
     let mut scan = Scan {
         findings: Vec::new(),
         inventory: Vec::new(),
@@ -42,35 +47,84 @@ pub fn scan(root: &Path, advisories: &Advisories) -> Result<Scan, DetectError> {
         advisories: advisories.status().clone(),
     };
     if walked.lockfiles.is_empty() && scan.unresolved.is_empty() {
-        let names: Vec<String> =
-            DETECTORS.iter().map(|detector| format!("`{}`", detector.lockfile())).collect();
-        let what = format!("there is no lockfile here; Patchline reads {}", names.join(", "));
-        scan.unresolved.push(Unresolved { path: ".".to_owned(), what });
+        let names = DETECTORS.iter().take(4).map(|detector| format!("`{}`", detector.kind().files[0]));
+        let names: Vec<String> = names.collect();
+        let what = format!("there is no lockfile here; Patchline reads {} and others", names.join(", "));
+        scan.unresolved.push(Unresolved::of(".", what));
     }
-    let has_top = walked.lockfiles.iter().any(|found| !found.relative.contains('/'));
-    for found in &walked.lockfiles {
-        let detector = DETECTORS[found.detector];
-        let read = walk::read_text(found, detector.hint()).and_then(|text| {
-            let parsed = detector.parse(&found.relative, &text);
-            parsed.map_err(|broken| walk::broken(&found.path, broken, detector.hint()))
-        });
-        let installed = match read {
-            Ok(installed) => installed,
-            Err(error) if has_top && found.relative.contains('/') => {
-                scan.unresolved.push(Unresolved { path: found.relative.clone(), what: in_full(&error) });
-                continue;
+    let is_fixed = |found: &Found| DETECTORS[found.detector].kind().is_fixed;
+    let has_top = walked.lockfiles.iter().any(|found| is_fixed(found) && !found.relative.contains('/'));
+    let claimed: BTreeSet<&str> = walked.lockfiles.iter().map(|found| found.relative.as_str()).collect();
+    let (mut has_read, mut first_error) = (false, None);
+    for (found, read) in walked.lockfiles.iter().zip(read_all(&walked.lockfiles)) {
+        match read {
+            Ok(inventory) => {
+                has_read = true;
+                scan.unresolved.extend(inventory.unresolved);
+                // What stands in a neighbour that is read by itself is told there.
+                let is_elsewhere = |path: &str| path != found.relative && claimed.contains(path);
+                let installed = inventory.installed.into_iter();
+                for installed in installed.filter(|one| !is_elsewhere(&one.location.path)) {
+                    if installed.registered {
+                        judge(&installed, advisories, &mut scan)?;
+                    }
+                    scan.inventory.push(installed);
+                }
             }
-            Err(error) => return Err(error),
-        };
-        for installed in installed {
-            if installed.registered {
-                judge(&installed, advisories, &mut scan)?;
+            Err(error) if is_fixed(found) && !(has_top && found.relative.contains('/')) => return Err(error),
+            Err(error) => {
+                scan.unresolved.push(Unresolved::of(&found.relative, in_full(&error)));
+                first_error.get_or_insert(error);
             }
-            scan.inventory.push(installed);
         }
+    }
+    if let Some(error) = first_error.filter(|_| !has_read) {
+        return Err(error);
     }
     tidy(&mut scan);
     Ok(scan)
+}
+
+/// Reads all files on a few threads; the answers stand in the order of the files.
+fn read_all(files: &[Found]) -> Vec<Result<Inventory, DetectError>> {
+    let (started, next) = (Instant::now(), AtomicUsize::new(0));
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(found) = files.get(index) else { return done };
+            done.push((index, read(found, started)));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST_THREADS));
+    let mut answers: Vec<(usize, Result<Inventory, DetectError>)> = if threads.min(files.len()) < 2 {
+        work()
+    } else {
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads.min(files.len())).map(|_| scope.spawn(work)).collect();
+            let joined = workers.into_iter().map(|worker| worker.join().expect("no parser panics"));
+            joined.flatten().collect()
+        })
+    };
+    answers.sort_by_key(|(index, _)| *index);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}
+
+fn read(found: &Found, started: Instant) -> Result<Inventory, DetectError> {
+    if started.elapsed() > LONGEST_READING {
+        let what = "reading the files before it took five minutes, and this one was not looked at".to_owned();
+        return Err(DetectError::Scan { path: found.path.clone(), what });
+    }
+    let detector = DETECTORS[found.detector];
+    let hint = detector.kind().hint;
+    let text = walk::read_text(found, hint)?;
+    if text.bytes().filter(|byte| *byte == b'\n').count() > MOST_LINES {
+        let what = format!("it has more than {MOST_LINES} lines");
+        return Err(DetectError::Scan { path: found.path.clone(), what });
+    }
+    let neighbours = walk::read_neighbours(found, detector, &text);
+    let parsed = detector.parse(&found.relative, &text, &neighbours);
+    parsed.map_err(|broken| walk::broken(&found.path, broken, hint))
 }
 
 fn judge(installed: &Installed, advisories: &Advisories, scan: &mut Scan) -> Result<(), DetectError> {
@@ -80,7 +134,8 @@ fn judge(installed: &Installed, advisories: &Advisories, scan: &mut Scan) -> Res
     scan.findings.extend(answer.problems.into_iter().map(|problem| finding(problem, installed)));
     let understood =
         Scheme::of(&package.ecosystem).and_then(|scheme| scheme.parse(&package.version)).is_some();
-    let unresolved = |what: String| Unresolved { path: path.clone(), what };
+    let line = installed.location.line;
+    let unresolved = |what: String| Unresolved::package(path, line, &package.name, what);
     if understood {
         let what = answer.unresolved.into_iter().map(|what| unresolved(format!("{package}: {what}")));
         scan.unresolved.extend(what);
@@ -103,7 +158,7 @@ fn finding(problem: Problem, installed: &Installed) -> Finding {
         summary: problem.summary,
         package: Some(package.clone()),
         location: installed.location.clone(),
-        paths: installed.paths.clone(),
+        paths: installed.paths.iter().map(|way| way.iter().map(|step| step.to_string()).collect()).collect(),
         fixed: problem.fixed,
         severity: problem.severity,
         informational: problem.informational,

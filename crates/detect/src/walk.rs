@@ -1,18 +1,33 @@
-//! The lockfiles of a tree: never out of it, never through links, never without an end.
+//! The files of a tree that detectors read: never out of it, never through links, never without an end.
+//!
+//! Limits: 64 MiB for one file and for its neighbours together, 100 neighbours, 64 folders deep, five million entries, and
+//! five minutes, after which what is left is named as not looked at. Folders that `.gitignore` files of the tree leave
+//! out are not entered: what is built, fetched or installed there is not the repository's. A lockfile by itself counts even
+//! if it is ignored, for many projects keep theirs beside the code and not in it.
 
-use std::fs::{self, File};
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
 use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::detector::{Broken, Detector, Unresolved};
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use rustix::fs::OFlags;
+
+use crate::detector::{Broken, Detector, Neighbours, Unresolved};
 use crate::error::DetectError;
 
 const LARGEST_LOCKFILE: u64 = 64 << 20;
+const MOST_NEIGHBOURS: usize = 100;
+const LARGEST_IGNORE_FILE: u64 = 1 << 20;
 const DEEPEST: usize = 64;
 const MOST_ENTRIES: usize = 5_000_000;
 
 /// What is built or fetched is not what the repository says it needs.
-const LEFT_OUT: [&str; 3] = [".git", "node_modules", "target"];
+const LEFT_OUT: [&str; 7] =
+    [".git", "node_modules", "target", "bower_components", "site-packages", ".venv", ".tox"];
 
 /// `cargo vendor` leaves this in each folder that it makes; the lockfiles in there say nothing about this repository.
 const VENDORED: &str = ".cargo-checksum.json";
@@ -20,21 +35,25 @@ const VENDORED: &str = ".cargo-checksum.json";
 /// What a tree holds.
 #[derive(Default)]
 pub struct Walked {
+    /// In the order of their paths.
     pub lockfiles: Vec<Found>,
     pub unresolved: Vec<Unresolved>,
 }
 
-/// A lockfile and who reads it.
+/// A file and who reads it.
 pub struct Found {
     /// Its place in the list of detectors.
     pub detector: usize,
+    /// Where it is read; where a link leads, if it is one.
     pub path: PathBuf,
     /// As findings name it: below the root, with `/`.
     pub relative: String,
+    /// The real folder that its neighbours must lie in; none for a copy that lies apart from its own.
+    pub root: Option<Arc<PathBuf>>,
 }
 
-/// Finds each lockfile at or below `root`, in the order of their paths. A manifest that has no lockfile beside or above
-/// it is unresolved, as is a folder that cannot be read.
+/// Finds each file that a detector claims, at or below `root`. A manifest that has no lockfile beside or above it is
+/// unresolved, as is a folder that cannot be read.
 pub fn walk(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectError> {
     let kind = fs::metadata(root).map_err(DetectError::read(root))?;
     if kind.is_dir() { walk_tree(root, detectors) } else { single(root, detectors) }
@@ -43,12 +62,11 @@ pub fn walk(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectEr
 /// The text of a lockfile.
 pub fn read_text(found: &Found, hint: &'static str) -> Result<String, DetectError> {
     let path = &found.path;
-    let file = open_ordinary(path)?;
-    let mut bytes = Vec::new();
-    file.take(LARGEST_LOCKFILE + 1).read_to_end(&mut bytes).map_err(DetectError::read(path))?;
-    if bytes.len() as u64 > LARGEST_LOCKFILE {
-        return Err(DetectError::Scan { path: path.clone(), what: "it is larger than 64 MiB".to_owned() });
-    }
+    let bytes = read_bytes(path, LARGEST_LOCKFILE)?;
+    let bytes = bytes.ok_or_else(|| DetectError::Scan {
+        path: path.clone(),
+        what: "it is larger than 64 MiB".to_owned(),
+    })?;
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         let valid = String::from_utf8_lossy(&error.as_bytes()[..offset]);
@@ -56,14 +74,50 @@ pub fn read_text(found: &Found, hint: &'static str) -> Result<String, DetectErro
     })
 }
 
-/// Opens a file that can be read to an end. A pipe or a device is refused before it can block.
+/// The neighbours that a file and its neighbours ask for. What is missing, leads out of the tree, is no text, or is too
+/// much is left out; the detector says what it misses.
+pub fn read_neighbours(found: &Found, detector: &dyn Detector, text: &str) -> Neighbours {
+    let mut neighbours = Neighbours::new();
+    let Some(root) = &found.root else { return neighbours };
+    let mut asked: BTreeSet<String> = BTreeSet::from([found.relative.clone()]);
+    let mut open = detector.neighbours(&found.relative, text);
+    open.reverse();
+    let mut bytes_left = LARGEST_LOCKFILE;
+    while let Some(relative) = open.pop() {
+        if asked.len() > MOST_NEIGHBOURS || !asked.insert(relative.clone()) {
+            continue;
+        }
+        let real = fs::canonicalize(root.join(&relative)).ok().filter(|real| real.starts_with(&**root));
+        let read = real.and_then(|real| read_bytes(&real, bytes_left).ok().flatten());
+        let Some(text) = read.and_then(|bytes| String::from_utf8(bytes).ok()) else { continue };
+        bytes_left -= text.len() as u64;
+        let more = detector.neighbours(&relative, &text);
+        open.extend(more.into_iter().rev());
+        neighbours.insert(relative, text);
+    }
+    neighbours
+}
+
+/// All bytes of an ordinary file; none when it has more than may be.
+fn read_bytes(path: &Path, most: u64) -> Result<Option<Vec<u8>>, DetectError> {
+    let file = open_ordinary(path)?;
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).map_err(DetectError::read(path))?;
+    Ok((bytes.len() as u64 <= most).then_some(bytes))
+}
+
+/// Opens a file that can be read to an end. A pipe or a device is refused, and never blocks: what was opened is asked
+/// what it is, so nothing can be put in its place in between.
 fn open_ordinary(path: &Path) -> Result<File, DetectError> {
-    let is_ordinary = fs::metadata(path).map_err(DetectError::read(path))?.is_file();
-    if !is_ordinary {
+    let flags =
+        i32::try_from((OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits()).unwrap_or_default();
+    let file =
+        OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(DetectError::read(path))?;
+    if !file.metadata().map_err(DetectError::read(path))?.is_file() {
         let what = "it is not an ordinary file".to_owned();
         return Err(DetectError::Scan { path: path.to_owned(), what });
     }
-    File::open(path).map_err(DetectError::read(path))
+    Ok(file)
 }
 
 /// The error for a lockfile at this path.
@@ -74,13 +128,16 @@ pub fn broken(path: &Path, broken: Broken, hint: &'static str) -> DetectError {
 
 fn single(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectError> {
     let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    // A copy may be named after its project, as in `notebook.Cargo.lock`.
-    let detector = detectors.iter().position(|detector| name.ends_with(detector.lockfile()));
+    let whole = detectors.iter().position(|detector| detector.kind().claims(&name));
+    let detector = whole.or_else(|| detectors.iter().position(|one| one.kind().claims_copy(&name)));
     let what = || DetectError::Scan {
         path: root.to_owned(),
         what: "it is no lockfile that Patchline reads".to_owned(),
     };
-    let found = Found { detector: detector.ok_or_else(what)?, path: root.to_owned(), relative: name };
+    let detector = detector.ok_or_else(what)?;
+    let folder = root.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let own = whole.and_then(|_| fs::canonicalize(folder).ok()).map(Arc::new);
+    let found = Found { detector, path: root.to_owned(), relative: name, root: own };
     Ok(Walked { lockfiles: vec![found], unresolved: Vec::new() })
 }
 
@@ -88,19 +145,36 @@ struct Folder {
     path: PathBuf,
     relative: String,
     depth: usize,
-    /// For each detector, whether its lockfile stands in this folder or above.
-    covered: Vec<bool>,
+    /// The manifests whose lockfile stands in this folder or above.
+    covered: Vec<&'static str>,
+    /// What `.gitignore` files from the root down to this folder say.
+    ignores: Vec<Arc<Gitignore>>,
+}
+
+impl Folder {
+    /// Whether git would not enter this folder in it. The nearest file that says anything decides.
+    fn ignores(&self, path: &Path) -> bool {
+        for ignores in self.ignores.iter().rev() {
+            match ignores.matched(path, true) {
+                Match::Ignore(_) => return true,
+                Match::Whitelist(_) => return false,
+                Match::None => {}
+            }
+        }
+        false
+    }
 }
 
 fn walk_tree(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectError> {
-    let real_root = fs::canonicalize(root).map_err(DetectError::read(root))?;
+    let real_root = Arc::new(fs::canonicalize(root).map_err(DetectError::read(root))?);
     let mut walked = Walked::default();
     let mut entries_left = MOST_ENTRIES;
     let top = Folder {
         path: root.to_owned(),
         relative: String::new(),
         depth: 0,
-        covered: vec![false; detectors.len()],
+        covered: Vec::new(),
+        ignores: Vec::new(),
     };
     let mut open = vec![top];
     while let Some(mut folder) = open.pop() {
@@ -112,38 +186,47 @@ fn walk_tree(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectE
             }
             Err(source) if folder.depth == 0 => return Err(DetectError::read(root)(source)),
             Err(error) => {
-                walked
-                    .unresolved
-                    .push(unresolved(&folder.relative, &format!("the folder could not be read: {error}")));
+                let what = format!("the folder could not be read: {error}");
+                walked.unresolved.push(Unresolved::of(&folder.relative, what));
                 continue;
             }
         };
         if folder.depth > 0 && entries.iter().any(|(name, _)| name == VENDORED) {
             continue;
         }
+        if entries.iter().any(|(name, kind)| name == ".gitignore" && kind.is_file()) {
+            folder.ignores.extend(ignore_file(&folder.path));
+        }
         look_at(&mut folder, &entries, detectors, &real_root, &mut walked);
         for (name, _) in entries.iter().rev().filter(|(_, kind)| kind.is_dir()) {
             let (relative, depth) = (join(&folder.relative, &name.to_string_lossy()), folder.depth + 1);
-            if LEFT_OUT.iter().any(|left_out| name == left_out) {
+            let path = folder.path.join(name);
+            if LEFT_OUT.iter().any(|left_out| name == left_out) || folder.ignores(&path) {
                 continue;
             }
             if depth > DEEPEST {
-                walked
-                    .unresolved
-                    .push(unresolved(&relative, "it lies more than 64 folders deep and was not looked at"));
+                let what = "it lies more than 64 folders deep and was not looked at";
+                walked.unresolved.push(Unresolved::of(&relative, what));
                 continue;
             }
-            open.push(Folder {
-                path: folder.path.join(name),
-                relative,
-                depth,
-                covered: folder.covered.clone(),
-            });
+            let (covered, ignores) = (folder.covered.clone(), folder.ignores.clone());
+            open.push(Folder { path, relative, depth, covered, ignores });
         }
     }
     walked.lockfiles.sort_by(|left, right| left.relative.cmp(&right.relative));
     walked.unresolved.sort();
     Ok(walked)
+}
+
+/// The rules of the folder's `.gitignore`; none when it can't be read. Lines that are no patterns are passed over, as
+/// git does.
+fn ignore_file(folder: &Path) -> Option<Arc<Gitignore>> {
+    let bytes = read_bytes(&folder.join(".gitignore"), LARGEST_IGNORE_FILE).ok().flatten()?;
+    let mut builder = GitignoreBuilder::new(folder);
+    for line in String::from_utf8_lossy(&bytes).lines() {
+        let _ = builder.add_line(None, line);
+    }
+    builder.build().ok().filter(|rules| !rules.is_empty()).map(Arc::new)
 }
 
 type Entries = Vec<(std::ffi::OsString, fs::FileType)>;
@@ -153,30 +236,38 @@ fn look_at(
     folder: &mut Folder,
     entries: &Entries,
     detectors: &[&dyn Detector],
-    real_root: &Path,
+    real_root: &Arc<PathBuf>,
     walked: &mut Walked,
 ) {
-    for (index, detector) in detectors.iter().enumerate() {
-        let kind_of = |wanted: &str| entries.iter().find(|(name, _)| name == wanted).map(|(_, kind)| *kind);
-        let (path, relative) =
-            (folder.path.join(detector.lockfile()), join(&folder.relative, detector.lockfile()));
-        match kind_of(detector.lockfile()) {
-            Some(kind) if kind.is_file() || (kind.is_symlink() && leads_within(&path, real_root)) => {
-                folder.covered[index] = true;
-                walked.lockfiles.push(Found { detector: index, path, relative });
+    for (name, kind) in entries.iter().filter(|(_, kind)| kind.is_file() || kind.is_symlink()) {
+        let relative = join(&folder.relative, &name.to_string_lossy());
+        let claims = |detector: &&dyn Detector| detector.kind().claims(&relative);
+        let Some(detector) = detectors.iter().position(claims) else { continue };
+        folder.covered.extend(detectors[detector].kind().manifest);
+        let path = folder.path.join(name);
+        let path = if kind.is_symlink() { target_within(&path, real_root) } else { Some(path) };
+        match path {
+            Some(path) => {
+                walked.lockfiles.push(Found { detector, path, relative, root: Some(Arc::clone(real_root)) })
             }
-            Some(kind) if kind.is_symlink() => {
-                folder.covered[index] = true;
-                walked
-                    .unresolved
-                    .push(unresolved(&relative, "it is a link to no file of this tree and was not followed"));
+            None => {
+                let what = "it is a link to no file of this tree and was not followed";
+                walked.unresolved.push(Unresolved::of(&relative, what));
             }
-            Some(_) | None => {}
         }
-        if !folder.covered[index] && kind_of(detector.manifest()).is_some_and(|kind| kind.is_file()) {
-            let what =
-                format!("there is no `{}` beside or above it; {}", detector.lockfile(), detector.hint());
-            walked.unresolved.push(unresolved(&join(&folder.relative, detector.manifest()), &what));
+    }
+    for detector in detectors {
+        let kind = detector.kind();
+        let Some(manifest) = kind.manifest.filter(|manifest| !folder.covered.contains(manifest)) else {
+            continue;
+        };
+        if entries.iter().any(|(name, kind)| name == manifest && kind.is_file()) {
+            let what = format!("there is no `{}` beside or above it; {}", kind.files[0], kind.hint);
+            let unresolved = Unresolved::of(&join(&folder.relative, manifest), what);
+            // Kinds that share a manifest speak once, through the first of them.
+            if walked.unresolved.last().is_none_or(|last| last.path != unresolved.path) {
+                walked.unresolved.push(unresolved);
+            }
         }
     }
 }
@@ -196,12 +287,8 @@ fn listing(folder: &Path, entries_left: &mut usize) -> std::io::Result<Option<En
     Ok(Some(entries))
 }
 
-fn leads_within(link: &Path, real_root: &Path) -> bool {
-    fs::canonicalize(link).is_ok_and(|target| target.starts_with(real_root) && target.is_file())
-}
-
-fn unresolved(path: &str, what: &str) -> Unresolved {
-    Unresolved { path: path.to_owned(), what: what.to_owned() }
+fn target_within(link: &Path, real_root: &Path) -> Option<PathBuf> {
+    fs::canonicalize(link).ok().filter(|target| target.starts_with(real_root) && target.is_file())
 }
 
 fn join(folder: &str, name: &str) -> String {

@@ -72,6 +72,25 @@ fn a_lockfile_that_lies_elsewhere_is_left_by_name_while_the_own_one_is_fixed() {
 }
 
 #[test]
+fn lockfiles_without_a_fixer_are_no_obstacle_even_when_they_are_broken() {
+    let others = [("package-lock.json", "{ broken"), ("requirements.txt", "flask\n"), ("package.json", "{}")];
+    let (_folder, project, data) = project(VULNERABLE, &others);
+    let Some(ran) = fix(&data, &project, 0) else { return };
+    assert_eq!(json(&ran)["outcome"], "handed_over");
+    assert_eq!(git(&project, &["diff", "--name-only", "main", "patchline/P-1"]), "Cargo.lock\n");
+}
+
+#[test]
+fn other_lockfiles_are_no_answer_for_a_cargo_project() {
+    let lock = r#"{ "lockfileVersion": 3, "packages": { "node_modules/a": { "version": "1.0.0" } } }"#;
+    let (_folder, project, data) = project(CLEAN, &[("package-lock.json", lock)]);
+    git(&project, &["rm", "--quiet", "--cached", "Cargo.lock"]);
+    git(&project, &["commit", "--quiet", "--message", "No lockfile"]);
+    let fix = &mut patchline(&["--data", text(&data), "fix", text(&project)]);
+    check(fix, 3, &["no lockfile could be read in the commit", "commit `Cargo.lock`"]);
+}
+
+#[test]
 fn where_only_another_lockfile_is_vulnerable_it_says_where_to_go() {
     let (_folder, project, data) = project(CLEAN, &[("fuzz/Cargo.lock", VULNERABLE)]);
     check(

@@ -6,6 +6,7 @@ use patchline_detect::{Advisories, Scan, scan};
 use patchline_evidence::statement::VULNS;
 use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::id::{FindingId, PatchId};
+use patchline_model::package::Ecosystem;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Finding, Location, Opening, Outcome, Source, Subject};
 use patchline_sandbox::Git;
@@ -58,9 +59,12 @@ async fn scan_service(hands: &Hands, service: &Service, tree: &Path) -> Result<S
     }
 }
 
-/// Where no lockfile was read, nothing is known: that is a failure and no all-clear.
+/// Where no lockfile was read, nothing is known: that is a failure and no all-clear. Of a cargo project nothing is known
+/// without a `Cargo.lock`, whatever else lies there.
 fn known(scan: Scan) -> Result<Scan, Failure> {
-    if !scan.inventory.is_empty() {
+    let has_crates = scan.inventory.iter().any(|one| one.package.ecosystem == Ecosystem::crates_io());
+    let wants_crates = scan.unresolved.iter().any(|one| one.path == "Cargo.toml");
+    if has_crates || !scan.inventory.is_empty() && !wants_crates {
         return Ok(scan);
     }
     let hint =

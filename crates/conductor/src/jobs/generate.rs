@@ -1,14 +1,15 @@
 //! Carries out a generation: asks the fixers for the next candidate.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use patchline_evidence::statement::PATCHLINE_GENERATION;
-use patchline_generate::fixer::{Proposal, Request};
+use patchline_generate::fixer::{Fixer, Proposal, Request};
 use patchline_generate::proposed;
 use patchline_model::failure::Failure;
 use patchline_model::id::FindingId;
 use patchline_model::patch::Patch;
-use patchline_model::stage::detect::{Finding, Opening, Subject};
+use patchline_model::stage::detect::{Finding, Opening, Source, Subject};
 use patchline_model::stage::generate::{Candidate, Job, Outcome};
 use patchline_sandbox::Git;
 use serde_json::json;
@@ -66,12 +67,14 @@ async fn request(hands: &Hands, opening: &Opening, patch: &Patch, number: u32) -
 
 /// The first fixer that can do something about any finding; the others' findings stay with the reason.
 async fn from_fixers(hands: &Hands, mut request: Request) -> Result<Proposal, Failure> {
-    let (own, elsewhere): (Vec<_>, Vec<_>) = request.findings.into_iter().partition(is_own);
+    let (own, left) = apart(std::mem::take(&mut request.findings), &hands.fixers);
     request.findings = own;
-    let left: Vec<(FindingId, String)> =
-        elsewhere.iter().map(|finding| (finding.id.clone(), left_to(finding))).collect();
-    let mut reasons: Vec<String> = left.iter().map(|(_, why)| why.clone()).collect();
-    reasons.dedup();
+    let mut reasons: Vec<String> = Vec::new();
+    for (_, why) in &left {
+        if !reasons.contains(why) {
+            reasons.push(why.clone());
+        }
+    }
     for fixer in &hands.fixers {
         let able = request.findings.iter().filter(|finding| fixer.can(finding)).cloned().collect::<Vec<_>>();
         if able.is_empty() {
@@ -85,12 +88,26 @@ async fn from_fixers(hands: &Hands, mut request: Request) -> Result<Proposal, Fa
             }
         }
     }
-    if reasons.is_empty() {
-        reasons.extend(
-            request.findings.iter().map(|finding| format!("no fixer can handle {}", finding.advisory)),
-        );
-    }
     Ok(Proposal::NoFix { reasons, log: String::new() })
+}
+
+/// Whether any fixer's trade is such a finding, and the file where it stands. A bill of materials may name crates, too.
+pub fn has_fixer(finding: &Finding, fixers: &[Arc<dyn Fixer>]) -> bool {
+    let is_lockfile = Path::new(&finding.location.path).file_name().is_some_and(|name| name == "Cargo.lock");
+    (is_lockfile || finding.source == Source::Report) && fixers.iter().any(|fixer| fixer.can(finding))
+}
+
+/// What can be fixed here, and what is left with the reason: it stands in another lockfile, or there is no fixer for it.
+fn apart(findings: Vec<Finding>, fixers: &[Arc<dyn Fixer>]) -> (Vec<Finding>, Vec<(FindingId, String)>) {
+    let (mut own, mut left) = (Vec::new(), Vec::new());
+    for finding in findings {
+        match (has_fixer(&finding, fixers), is_own(&finding)) {
+            (true, true) => own.push(finding),
+            (true, false) => left.push((finding.id.clone(), left_to(&finding))),
+            (false, _) => left.push((finding.id.clone(), without_fixer(&finding))),
+        }
+    }
+    (own, left)
 }
 
 /// Another lockfile in the tree is fixed where it lies.
@@ -98,6 +115,19 @@ fn left_to(finding: &Finding) -> String {
     let path = Path::new(&finding.location.path);
     let folder = path.parent().unwrap_or(Path::new(".")).display();
     format!("it stands in `{}`; `patchline fix {folder}` fixes it there", finding.location.path)
+}
+
+/// What a person needs to fix it by hand.
+fn without_fixer(finding: &Finding) -> String {
+    let Some(package) = &finding.package else { return format!("no fixer can handle {}", finding.advisory) };
+    let fixed = match finding.fixed.first() {
+        Some(version) => format!("is fixed in {version}"),
+        None => "has no fixed version yet".to_owned(),
+    };
+    let (ecosystem, advisory, path) = (&package.ecosystem, &finding.advisory, &finding.location.path);
+    format!(
+        "there is no fixer for {ecosystem} in such a file yet: {package} in `{path}` has {advisory}, which {fixed}"
+    )
 }
 
 fn attest(
@@ -119,4 +149,78 @@ fn attest(
         "service": opening.service.name, "log": log,
     });
     hands.attestor.attest(subjects, PATCHLINE_GENERATION, predicate)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use patchline_generate::fixer::{Fixer, Proposal, Request};
+    use patchline_model::failure::Failure;
+    use patchline_model::id::FindingId;
+    use patchline_model::package::{Ecosystem, Package};
+    use patchline_model::stage::detect::{Finding, Location, Source};
+
+    use super::apart;
+
+    struct ForCrates;
+
+    #[async_trait]
+    impl Fixer for ForCrates {
+        fn name(&self) -> &'static str {
+            "crates"
+        }
+
+        fn can(&self, finding: &Finding) -> bool {
+            finding.package.as_ref().is_some_and(|package| package.ecosystem == Ecosystem::crates_io())
+        }
+
+        async fn propose(&self, _: &Request) -> Result<Proposal, Failure> {
+            Err(Failure::permanent("nobody asks in this test"))
+        }
+    }
+
+    fn finding(ecosystem: &str, path: &str, fixed: &[&str]) -> Finding {
+        let ecosystem = Ecosystem(ecosystem.to_owned());
+        Finding {
+            id: FindingId(format!("{path}:{}", fixed.len())),
+            source: Source::Lockfile,
+            advisory: "X-1".to_owned(),
+            aliases: Vec::new(),
+            summary: String::new(),
+            package: Some(Package { ecosystem, name: "a".to_owned(), version: "1.0.0".to_owned() }),
+            location: Location { path: path.to_owned(), line: None },
+            paths: Vec::new(),
+            fixed: fixed.iter().map(|version| (*version).to_owned()).collect(),
+            severity: Vec::new(),
+            informational: None,
+        }
+    }
+
+    #[test]
+    fn what_has_no_fixer_is_left_with_what_a_person_needs_and_the_rest_is_fixed() {
+        let findings = vec![
+            finding("npm", "package-lock.json", &["1.2.6"]),
+            finding("crates.io", "Cargo.lock", &["2.0.0"]),
+            finding("crates.io", "fuzz/Cargo.lock", &["2.0.0"]),
+            finding("npm", "web/package-lock.json", &[]),
+            finding("crates.io", "bom.json", &["2.0.0"]),
+        ];
+        let (own, left) = apart(findings, &[Arc::new(ForCrates)]);
+        assert_eq!(
+            own.iter().map(|finding| finding.location.path.as_str()).collect::<Vec<_>>(),
+            ["Cargo.lock"]
+        );
+        let why: Vec<&str> = left.iter().map(|(_, why)| why.as_str()).collect();
+        assert_eq!(
+            why,
+            [
+                "there is no fixer for npm in such a file yet: a 1.0.0 in `package-lock.json` has X-1, which is fixed in 1.2.6",
+                "it stands in `fuzz/Cargo.lock`; `patchline fix fuzz` fixes it there",
+                "there is no fixer for npm in such a file yet: a 1.0.0 in `web/package-lock.json` has X-1, which has no fixed version yet",
+                "there is no fixer for crates.io in such a file yet: a 1.0.0 in `bom.json` has X-1, which is fixed in 2.0.0",
+            ]
+        );
+    }
 }

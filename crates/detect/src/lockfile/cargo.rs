@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use patchline_model::package::{Ecosystem, Package};
-use patchline_model::stage::detect::Location;
+use patchline_model::package::Ecosystem;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
-use crate::detector::{Broken, Detector, Installed};
-use crate::lockfile::graph::shortest_ways;
+use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope};
+use crate::lockfile::assembly::{Graph, Node};
+use crate::text::lines::Lines;
 
 const MOST_PACKAGES: usize = 100_000;
 const MOST_DEPENDENCIES: usize = 1_000_000;
@@ -22,44 +22,33 @@ const CONFLICT_MARKS: [&[u8]; 3] = [b"<<<<<<<", b"=======", b">>>>>>>"];
 pub struct CargoLock;
 
 impl Detector for CargoLock {
-    fn lockfile(&self) -> &'static str {
-        "Cargo.lock"
+    fn kind(&self) -> &'static Kind {
+        &Kind {
+            files: &["Cargo.lock"],
+            manifest: Some("Cargo.toml"),
+            hint: "restore the file from version control, or make a new one with `cargo generate-lockfile`",
+            is_fixed: true,
+        }
     }
 
-    fn manifest(&self) -> &'static str {
-        "Cargo.toml"
-    }
-
-    fn hint(&self) -> &'static str {
-        "restore the file from version control, or make a new one with `cargo generate-lockfile`"
-    }
-
-    fn parse(&self, path: &str, text: &str) -> Result<Vec<Installed>, Broken> {
+    fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
         let lock = Lock::parse(text)?;
         let edges = lock.edges(text)?;
-        let local: Vec<bool> = lock.packages.iter().map(|package| package.source.is_none()).collect();
-        let ways = shortest_ways(&edges, &local);
-        let label = |node: &usize| {
-            let package = &lock.packages[*node];
-            format!("{} {}", package.name.get_ref(), package.version.get_ref())
+        let mut lines = Lines::of(text);
+        let node = |raw: &Raw| Node {
+            name: raw.name.get_ref().clone(),
+            version: raw.version.get_ref().clone(),
+            line: Some(lines.line_of(raw.name.span().start)),
+            is_own: raw.source.is_none(),
+            // What is only built for tests or by build scripts is not told apart in this file.
+            scope: Some(Scope::Normal),
+            checksum: raw.checksum.clone().or_else(|| lock.old_checksum(raw)),
+            source: raw.source.clone(),
+            registered: raw.is_registered(),
+            ..Node::default()
         };
-        let mut lines = Lines { text, offset: 0, line: 1 };
-        let mut installed = Vec::with_capacity(lock.packages.len());
-        for ((raw, edges), ways) in lock.packages.iter().zip(&edges).zip(&ways) {
-            installed.push(Installed {
-                package: raw.package(),
-                location: Location {
-                    path: path.to_owned(),
-                    line: Some(lines.line_of(raw.name.span().start)),
-                },
-                paths: ways.iter().map(|way| way.iter().map(label).collect()).collect(),
-                dependencies: edges.iter().map(|node| lock.packages[*node].package()).collect(),
-                checksum: raw.checksum.clone().or_else(|| lock.old_checksum(raw)),
-                source: raw.source.clone(),
-                registered: raw.is_registered(),
-            });
-        }
-        Ok(installed)
+        let nodes = lock.packages.iter().map(node).collect();
+        Ok(Graph { ecosystem: Ecosystem::crates_io(), nodes, edges, ..Graph::default() }.inventory(path))
     }
 }
 
@@ -110,7 +99,8 @@ impl Lock {
                 format!("its format, version {}, is not one of 1 to {NEWEST_FORMAT}", version.get_ref());
             return Err(Broken::at(text, version.span().start, what));
         }
-        if lock.packages.is_empty() {
+        // Of an empty workspace there is nothing but the format.
+        if lock.packages.is_empty() && lock.version.is_none() {
             return Err(Broken::at(text, text.len(), "it ends without any package"));
         }
         let dependencies: usize = lock.packages.iter().map(|package| package.dependencies.len()).sum();
@@ -137,28 +127,21 @@ impl Lock {
 
     /// For each package the packages that it depends on.
     fn edges(&self, text: &str) -> Result<Vec<Vec<usize>>, Broken> {
-        let mut names: HashMap<&str, Vec<usize>> = HashMap::new();
+        let mut known = Known::default();
         for (node, package) in self.packages.iter().enumerate() {
-            let known = names.entry(package.name.get_ref()).or_default();
-            if known.iter().any(|other| self.packages[*other].is_same(package)) {
+            if !known.add(package, node) {
                 let what =
                     format!("{} {} stands here twice", package.name.get_ref(), package.version.get_ref());
                 return Err(Broken::at(text, package.name.span().start, what));
             }
-            known.push(node);
         }
-        self.packages.iter().map(|package| self.edges_of(package, &names, text)).collect()
+        self.packages.iter().map(|package| Self::edges_of(package, &known, text)).collect()
     }
 
-    fn edges_of(
-        &self,
-        package: &Raw,
-        names: &HashMap<&str, Vec<usize>>,
-        text: &str,
-    ) -> Result<Vec<usize>, Broken> {
+    fn edges_of(package: &Raw, known: &Known<'_>, text: &str) -> Result<Vec<usize>, Broken> {
         let mut edges = Vec::new();
         for wanted in package.dependencies.iter().chain(&package.replace) {
-            let node = self.find(wanted.get_ref(), names).map_err(|why| {
+            let node = known.find(wanted.get_ref()).map_err(|why| {
                 let what = format!("the dependency {:?} {why}", wanted.get_ref());
                 Broken::at(text, wanted.span().start, what)
             })?;
@@ -167,35 +150,6 @@ impl Lock {
         edges.sort_unstable();
         edges.dedup();
         Ok(edges)
-    }
-
-    /// The package that `name`, `name version` or `name version (source)` means.
-    fn find(&self, wanted: &str, names: &HashMap<&str, Vec<usize>>) -> Result<usize, &'static str> {
-        let mut words = wanted.splitn(3, ' ');
-        let name = words.next().unwrap_or("");
-        let version = words.next();
-        let source = words.next().and_then(|text| text.strip_prefix('(')?.strip_suffix(')'));
-        let named = names.get(name).map_or(&[] as &[usize], Vec::as_slice).iter().copied();
-        let is_meant =
-            |node: &usize| version.is_none_or(|version| self.packages[*node].version.get_ref() == version);
-        let mut found: Vec<usize> = named.filter(is_meant).collect();
-        if let Some(source) = source {
-            let bare = |text: &str| text.split('#').next().map(str::to_owned);
-            let exact = |node: &usize| self.packages[*node].source.as_deref() == Some(source);
-            let alike = |node: &usize| self.packages[*node].source.as_deref().and_then(bare) == bare(source);
-            let any_exact = found.iter().any(exact);
-            found.retain(|node| if any_exact { exact(node) } else { alike(node) });
-        } else if found.len() > 1 {
-            // Format 1 writes the source unless there is none.
-            let local: Vec<usize> =
-                found.iter().copied().filter(|node| self.packages[*node].source.is_none()).collect();
-            found = if local.len() == 1 { local } else { found };
-        }
-        match found.as_slice() {
-            [node] => Ok(*node),
-            [] => Err("is not among the packages; the file may be cut off"),
-            _ => Err("may be one of several packages"),
-        }
     }
 
     /// The checksum as format 1 keeps it, apart from the package.
@@ -207,41 +161,88 @@ impl Lock {
 }
 
 impl Raw {
-    fn package(&self) -> Package {
-        Package {
-            ecosystem: Ecosystem::crates_io(),
-            name: self.name.get_ref().clone(),
-            version: self.version.get_ref().clone(),
-        }
-    }
-
-    fn is_same(&self, other: &Self) -> bool {
-        self.version.get_ref() == other.version.get_ref() && self.source == other.source
-    }
-
-    /// A crate from git or a path may share no more than the name with the one that the advisories speak of.
+    /// A crate from git or a path may share no more than the name with the one that the advisories speak of, and so may
+    /// one from a company's own registry. What a mirror gave instead of crates.io is written down as from crates.io.
     fn is_registered(&self) -> bool {
-        let from_registry =
-            |source: &String| source.starts_with("registry+") || source.starts_with("sparse+");
-        self.source.as_ref().is_some_and(from_registry) && self.replace.is_none()
+        self.source.as_deref().is_some_and(is_crates_io) && self.replace.is_none()
     }
 }
 
-/// Counts lines from where it last was; packages stand in the file in their order, so that is short.
-struct Lines<'a> {
-    text: &'a str,
-    offset: usize,
-    line: usize,
+fn is_crates_io(source: &str) -> bool {
+    if let Some(index) = source.strip_prefix("registry+") {
+        return index.trim_end_matches('/').ends_with("://github.com/rust-lang/crates.io-index");
+    }
+    let host = source.strip_prefix("sparse+https://").and_then(|address| address.split('/').next());
+    host.is_some_and(|host| host.ends_with(".crates.io"))
 }
 
-impl Lines<'_> {
-    fn line_of(&mut self, offset: usize) -> u32 {
-        if offset < self.offset {
-            (self.offset, self.line) = (0, 1);
+/// The packages by everything that a dependency may say of them; however many share a name, each is found at once.
+#[derive(Default)]
+struct Known<'a> {
+    exact: HashMap<(&'a str, &'a str, Option<&'a str>), usize>,
+    /// By the source without the commit.
+    bare: HashMap<(&'a str, &'a str, &'a str), Few>,
+    versioned: HashMap<(&'a str, &'a str), Few>,
+    named: HashMap<&'a str, Few>,
+}
+
+/// The first of some packages, the first of those without a source, and how many there are of each.
+#[derive(Default)]
+struct Few {
+    all: (usize, usize),
+    local: (usize, usize),
+}
+
+impl Few {
+    fn add(&mut self, node: usize, is_local: bool) {
+        for (first, count) in [Some(&mut self.all), is_local.then_some(&mut self.local)].into_iter().flatten()
+        {
+            *first = if *count == 0 { node } else { *first };
+            *count += 1;
         }
-        let between = self.text.as_bytes().get(self.offset..offset).unwrap_or_default();
-        self.line += between.iter().filter(|byte| **byte == b'\n').count();
-        self.offset = offset;
-        u32::try_from(self.line).unwrap_or(u32::MAX)
     }
+
+    /// The one that is meant. Format 1 writes the source unless there is none.
+    fn only(&self) -> Result<usize, &'static str> {
+        match (self.all, self.local) {
+            ((node, 1), _) | ((_, 2..), (node, 1)) => Ok(node),
+            (_, _) => Err("may be one of several packages"),
+        }
+    }
+}
+
+impl<'a> Known<'a> {
+    /// Whether it is new.
+    fn add(&mut self, package: &'a Raw, node: usize) -> bool {
+        let (name, version) = (package.name.get_ref().as_str(), package.version.get_ref().as_str());
+        let source = package.source.as_deref();
+        if let Some(source) = source {
+            self.bare.entry((name, version, bare(source))).or_default().add(node, false);
+        }
+        self.versioned.entry((name, version)).or_default().add(node, source.is_none());
+        self.named.entry(name).or_default().add(node, source.is_none());
+        self.exact.insert((name, version, source), node).is_none()
+    }
+
+    /// The package that `name`, `name version` or `name version (source)` means.
+    fn find(&self, wanted: &str) -> Result<usize, &'static str> {
+        let mut words = wanted.splitn(3, ' ');
+        let (name, version) = (words.next().unwrap_or(""), words.next());
+        let source = words.next().and_then(|text| text.strip_prefix('(')?.strip_suffix(')'));
+        let found = match (version, source) {
+            (Some(version), Some(source)) => {
+                if let Some(node) = self.exact.get(&(name, version, Some(source))) {
+                    return Ok(*node);
+                }
+                self.bare.get(&(name, version, bare(source)))
+            }
+            (Some(version), None) => self.versioned.get(&(name, version)),
+            (None, _) => self.named.get(name),
+        };
+        found.ok_or("is not among the packages; the file may be cut off")?.only()
+    }
+}
+
+fn bare(source: &str) -> &str {
+    source.split('#').next().unwrap_or(source)
 }

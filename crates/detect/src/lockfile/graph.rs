@@ -6,14 +6,17 @@ const MOST_WAYS: usize = 10;
 const LONGEST_WAY: usize = 128;
 /// Packages on all ways together; a lockfile of 1,500 packages has about 100,000.
 const MOST_PACKAGES_ON_WAYS: usize = 1_000_000;
+/// Bytes that all ways together have when they are written out, each package by its label.
+const MOST_BYTES_ON_WAYS: usize = 64 << 20;
 
 /// For each node up to ten of the shortest ways from a root to it, both included, none of which meets a node twice.
 ///
 /// `edges[node]` are the nodes that it depends on. Roots are the nodes on which none depends. What those do not reach
 /// (members that depend on each other, as by dev-dependencies) is reached from `local` nodes, and at last from itself.
 /// Each node is taken up at most ten times, so the work grows with the edges and not with the number of ways. Where all
-/// ways together would be too many, the longest are left out.
-pub fn shortest_ways(edges: &[Vec<usize>], local: &[bool]) -> Vec<Vec<Vec<usize>>> {
+/// ways together would be too many, or too long when each node takes as many bytes as `label_bytes` says, the longest
+/// are left out.
+pub fn shortest_ways(edges: &[Vec<usize>], local: &[bool], label_bytes: &[usize]) -> Vec<Vec<Vec<usize>>> {
     let mut has_dependents = vec![false; edges.len()];
     for dependency in edges.iter().flatten() {
         has_dependents[*dependency] = true;
@@ -26,15 +29,17 @@ pub fn shortest_ways(edges: &[Vec<usize>], local: &[bool]) -> Vec<Vec<Vec<usize>
         mark_reached(edges, &more, &mut reached);
         roots.extend(more);
     }
-    let mut walk = Walk { edges, steps: Vec::new(), found: vec![0; edges.len()] };
+    let mut walk = Walk { edges, label_bytes, steps: Vec::new(), found: vec![0; edges.len()] };
     walk.from(&roots);
     let mut ways = vec![Vec::new(); edges.len()];
-    let mut packages = 0;
+    let (mut packages, mut bytes) = (0, 0_usize);
     for (index, step) in walk.steps.iter().enumerate() {
         packages += step.length;
-        if packages <= MOST_PACKAGES_ON_WAYS {
-            ways[step.node].push(walk.way_to(index));
+        bytes = bytes.saturating_add(step.bytes);
+        if packages > MOST_PACKAGES_ON_WAYS || bytes > MOST_BYTES_ON_WAYS {
+            break;
         }
+        ways[step.node].push(walk.way_to(index));
     }
     ways
 }
@@ -50,6 +55,7 @@ fn mark_reached(edges: &[Vec<usize>], roots: &[usize], reached: &mut [bool]) {
 
 struct Walk<'a> {
     edges: &'a [Vec<usize>],
+    label_bytes: &'a [usize],
     /// In the order in which they were taken, so that shorter ways stand first.
     steps: Vec<Step>,
     found: Vec<usize>,
@@ -59,6 +65,7 @@ struct Step {
     node: usize,
     before: Option<usize>,
     length: usize,
+    bytes: usize,
 }
 
 impl Walk<'_> {
@@ -81,7 +88,9 @@ impl Walk<'_> {
 
     fn take(&mut self, node: usize, before: Option<usize>, length: usize) {
         self.found[node] += 1;
-        self.steps.push(Step { node, before, length });
+        let bytes =
+            before.map_or(0, |before| self.steps[before].bytes).saturating_add(self.label_bytes[node]);
+        self.steps.push(Step { node, before, length, bytes });
     }
 
     /// Whether the way that ends with this step meets the node.
@@ -107,7 +116,7 @@ mod tests {
 
     fn check(edges: &[&[usize]], local: &[bool], node: usize, then: &[&[usize]]) {
         let edges: Vec<Vec<usize>> = edges.iter().map(|list| list.to_vec()).collect();
-        assert_eq!(shortest_ways(&edges, local)[node], then);
+        assert_eq!(shortest_ways(&edges, local, &vec![1; local.len()])[node], then);
     }
 
     #[test]
@@ -137,7 +146,7 @@ mod tests {
         let layer = |index: usize| (3 * index..3 * index + 3).collect::<Vec<usize>>();
         let mut edges: Vec<Vec<usize>> = (0..180).map(|node| layer(node / 3 + 1)).collect();
         edges[177..].iter_mut().for_each(Vec::clear);
-        let ways = shortest_ways(&edges, &[false; 180]);
+        let ways = shortest_ways(&edges, &[false; 180], &[1; 180]);
         assert_eq!(ways[179].len(), 10);
         assert!(ways[179].iter().all(|way| way.len() == 60));
     }
@@ -146,7 +155,18 @@ mod tests {
     fn a_way_that_is_too_long_is_not_told() {
         let edges: Vec<Vec<usize>> =
             (0..200).map(|node| if node < 199 { vec![node + 1] } else { vec![] }).collect();
-        let ways = shortest_ways(&edges, &[false; 200]);
+        let ways = shortest_ways(&edges, &[false; 200], &[1; 200]);
         assert_eq!((ways[127].len(), ways[128].len()), (1, 0));
+    }
+
+    #[test]
+    fn long_labels_leave_the_longest_ways_out() {
+        // Each of a hundred has one way; all together would take five gigabytes.
+        let edges: Vec<Vec<usize>> =
+            (0..100).map(|node| if node < 99 { vec![node + 1] } else { vec![] }).collect();
+        let ways = shortest_ways(&edges, &[false; 100], &[1 << 20; 100]);
+        let told = ways.iter().filter(|ways| !ways.is_empty()).count();
+        // 1 + 2 + ... + 10 MiB are 55, with 11 they would be 66.
+        assert_eq!(told, 10);
     }
 }

@@ -1,12 +1,14 @@
 //! `scan`: find vulnerable dependencies, and say how urgent they are.
 
-use patchline_model::failure::in_full;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::SystemTime;
 
 use patchline_conductor::clock;
-use patchline_detect::{Advisories, Scan, scan};
+use patchline_detect::detector::{Relation, Scope};
+use patchline_detect::{Advisories, Installed, Scan, Unresolved, scan};
 use patchline_model::context::{Board, Context};
+use patchline_model::failure::in_full;
 use patchline_model::policy::Policy;
 use patchline_model::service::{Build, CommandLine, Service, Tier};
 use patchline_model::stage::detect::Finding;
@@ -91,26 +93,73 @@ fn table(all: &[Scanned], advisories: &Advisories) {
     for scanned in all {
         for (finding, priority) in scanned.scan.findings.iter().zip(&scanned.priorities) {
             count += 1;
-            show(finding, priority);
+            show(finding, priority, installed(&scanned.scan, finding));
         }
-        for unresolved in &scanned.scan.unresolved {
-            note(&format!("warning: {}: {}", unresolved.path, unresolved.what));
-        }
+        grouped(&scanned.scan.unresolved).iter().for_each(|line| note(&format!("warning: {line}")));
     }
     let packages: usize = all.iter().map(|scanned| scanned.scan.inventory.len()).sum();
     let noun = if count == 1 { "finding" } else { "findings" };
     say(&format!(
-        "{count} {noun} in {packages} packages, against {} advisories",
+        "{count} {noun} in {packages} packages{}, against {} advisories",
+        ecosystems(all),
         advisories.status().records
     ));
     warn_if_only_built_in(advisories);
     warn_if_stale(advisories, SystemTime::now());
 }
 
-fn show(finding: &Finding, priority: &Priority) {
+/// How many packages of which ecosystem, where there is more than one.
+fn ecosystems(all: &[Scanned]) -> String {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in all.iter().flat_map(|scanned| &scanned.scan.inventory) {
+        *counts.entry(&one.package.ecosystem.0).or_default() += 1;
+    }
+    if counts.len() < 2 {
+        return String::new();
+    }
+    let counts: Vec<String> = counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
+    format!(" ({})", counts.join(", "))
+}
+
+/// A line for each file with the first few packages, and one for each kind of lack with the first few places.
+fn grouped(unresolved: &[Unresolved]) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let first = |all: &[String]| match all.len() {
+        0..=SHOWN => all.join("; "),
+        many => format!("{}; and {} more", all[..SHOWN].join("; "), many - SHOWN),
+    };
+    let (mut files, mut lacks) = (BTreeMap::<&str, Vec<String>>::new(), BTreeMap::<&str, Vec<String>>::new());
+    for one in unresolved {
+        match &one.package {
+            Some(package) => files.entry(&one.path).or_default().push(format!("{package}: {}", one.what)),
+            None => lacks.entry(&one.what).or_default().push(one.path.clone()),
+        }
+    }
+    let lacks = lacks.iter().map(|(what, paths)| match paths.as_slice() {
+        [path] => format!("{path}: {what}"),
+        paths => format!("{} files: {what} ({})", paths.len(), first(paths)),
+    });
+    let files = files.iter().map(|(path, packages)| match packages.as_slice() {
+        [package] => format!("{path}: {package}"),
+        packages => format!("{path}: {} packages can't be judged: {}", packages.len(), first(packages)),
+    });
+    lacks.chain(files).collect()
+}
+
+/// The package that a finding is about, as the inventory has it.
+fn installed<'a>(scan: &'a Scan, finding: &Finding) -> Option<&'a Installed> {
+    let is_it =
+        |one: &&Installed| Some(&one.package) == finding.package.as_ref() && one.location == finding.location;
+    scan.inventory.iter().find(is_it)
+}
+
+fn show(finding: &Finding, priority: &Priority, installed: Option<&Installed>) {
     let package = finding.package.as_ref().map(ToString::to_string).unwrap_or_default();
+    let ecosystem = finding.package.as_ref().map(|package| format!(" of {}", package.ecosystem));
+    let use_of = installed.map(|one| format!(", {}", use_words(one.relation, one.scope)));
     let line = finding.location.line.map(|line| format!(":{line}")).unwrap_or_default();
-    say(&format!("{}  {}  {package}", priority.action.words(), finding.advisory));
+    let (ecosystem, use_of) = (ecosystem.unwrap_or_default(), use_of.unwrap_or_default());
+    say(&format!("{}  {}  {package}{ecosystem}{use_of}", priority.action.words(), finding.advisory));
     say(&format!("  {}", finding.summary));
     if !finding.aliases.is_empty() {
         say(&format!("  also known as {}", finding.aliases.join(", ")));
@@ -129,13 +178,35 @@ fn show(finding: &Finding, priority: &Priority) {
     say("");
 }
 
+/// How a package is used, in words; nothing of what the file doesn't tell.
+fn use_words(relation: Relation, scope: Scope) -> String {
+    let relation = match relation {
+        Relation::Own => "own",
+        Relation::Direct => "direct",
+        Relation::Transitive => "transitive",
+        Relation::Unknown => "direct or transitive",
+    };
+    match scope {
+        Scope::Normal => relation.to_owned(),
+        Scope::Optional => format!("{relation}, optional"),
+        Scope::Peer => format!("{relation}, as a peer"),
+        Scope::Build => format!("{relation}, for builds"),
+        Scope::Test => format!("{relation}, for tests"),
+        Scope::Dev => format!("{relation}, for development"),
+    }
+}
+
 fn to_json(all: &[Scanned]) -> serde_json::Value {
-    let findings = all.iter().flat_map(|scanned| scanned.scan.findings.iter().zip(&scanned.priorities));
+    let findings = all.iter().flat_map(|scanned| {
+        let ranked = scanned.scan.findings.iter().zip(&scanned.priorities);
+        ranked.map(|(finding, priority)| (finding, priority, installed(&scanned.scan, finding)))
+    });
     let findings: Vec<_> = findings
-        .map(|(finding, priority)| {
+        .map(|(finding, priority, installed)| {
             json!({
                 "id": finding.advisory, "aliases": finding.aliases, "summary": finding.summary,
                 "package": finding.package, "source": { "path": finding.location.path, "line": finding.location.line },
+                "relation": installed.map(|one| one.relation), "scope": installed.map(|one| one.scope),
                 "paths": finding.paths, "fixed": finding.fixed, "severity": finding.severity,
                 "informational": finding.informational, "priority": priority,
             })
@@ -144,7 +215,7 @@ fn to_json(all: &[Scanned]) -> serde_json::Value {
     let unresolved: Vec<_> = all
         .iter()
         .flat_map(|scanned| &scanned.scan.unresolved)
-        .map(|unresolved| json!({ "path": unresolved.path, "what": unresolved.what }))
+        .map(|unresolved| json!({ "path": unresolved.path, "line": unresolved.line, "package": unresolved.package, "what": unresolved.what }))
         .collect();
     let packages: usize = all.iter().map(|scanned| scanned.scan.inventory.len()).sum();
     let advisories = all.first().map(|scanned| json!(scanned.scan.advisories));
@@ -152,4 +223,32 @@ fn to_json(all: &[Scanned]) -> serde_json::Value {
         "summary": { "findings": findings.len(), "packages": packages, "advisories": advisories },
         "findings": findings, "unresolved": unresolved,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use patchline_detect::Unresolved;
+
+    use super::grouped;
+
+    #[test]
+    fn what_is_unresolved_is_grouped_and_short() {
+        let package =
+            |name: &str| Unresolved::package("requirements.txt", Some(1), name, "no version is pinned");
+        let manifest = |path: &str| Unresolved::of(path, "there is no lockfile");
+        let mut unresolved: Vec<Unresolved> = ["a", "b", "c", "d", "e"].map(package).into();
+        unresolved.extend(["x/package.json", "y/package.json"].map(manifest));
+        unresolved.push(Unresolved::of("z", "it could not be read"));
+        unresolved.push(Unresolved::package("go.mod", None, "stdlib", "it is not known"));
+        assert_eq!(
+            grouped(&unresolved),
+            [
+                "z: it could not be read",
+                "2 files: there is no lockfile (x/package.json; y/package.json)",
+                "go.mod: stdlib: it is not known",
+                "requirements.txt: 5 packages can't be judged: a: no version is pinned; b: no version is pinned; \
+                 c: no version is pinned; and 2 more",
+            ]
+        );
+    }
 }

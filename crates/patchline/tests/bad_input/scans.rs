@@ -47,6 +47,33 @@ fn a_vulnerable_package_scans_with_1_and_with_everything_that_a_script_needs() {
 }
 
 #[test]
+fn a_scan_counts_every_ecosystem_and_groups_what_it_cannot_judge() {
+    let folder = TempDir::new().unwrap();
+    let project = folder.path().join("project");
+    let lock = r#"{ "lockfileVersion": 3, "packages": { "": { "name": "web" }, "node_modules/a": { "version": "1.0.0" } } }"#;
+    let others = [("web/package-lock.json", lock), ("requirements.txt", "flask\nsix>=1\nurllib3==1.26.5\n")];
+    cargo_project(&project, VULNERABLE, &others);
+    let data = folder.path().join("data");
+    let scan = check(
+        &mut patchline(&["--data", text(&data), "scan", text(&project)]),
+        1,
+        &[
+            "warning: requirements.txt: 2 packages can't be judged: flask: no version is pinned; six: `>=1` is a range",
+        ],
+    );
+    assert!(scan.out.contains("in 5 packages (1 PyPI, 3 crates.io, 1 npm)"), "{}", scan.out);
+    assert!(scan.out.contains("yaml-rust 0.4.0 of crates.io, direct\n"), "{}", scan.out);
+    let scan = &mut patchline(&["--data", text(&data), "scan", "--format", "json", text(&project)]);
+    let value = json(&check(scan, 1, &[]));
+    assert_eq!(
+        (&value["findings"][0]["relation"], &value["findings"][0]["scope"]),
+        (&"direct".into(), &"normal".into())
+    );
+    let unresolved = &value["unresolved"][0];
+    assert_eq!((&unresolved["package"], &unresolved["line"]), (&"flask".into(), &1.into()), "{unresolved}");
+}
+
+#[test]
 fn what_makes_a_scan_fail_can_be_chosen() {
     let folder = TempDir::new().unwrap();
     let project = folder.path().join("project");

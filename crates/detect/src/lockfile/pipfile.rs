@@ -1,0 +1,43 @@
+//! `Pipfile.lock` (<https://pipenv.pypa.io/en/latest/pipfile.html>).
+
+use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope};
+use crate::lockfile::assembly::{Graph, Node};
+use crate::text::json::json;
+use crate::text::lines::Lines;
+
+/// Reads `Pipfile.lock`.
+pub struct PipfileLock;
+
+impl Detector for PipfileLock {
+    fn kind(&self) -> &'static Kind {
+        &Kind {
+            files: &["Pipfile.lock"],
+            manifest: Some("Pipfile"),
+            hint: "restore the file from version control, or make a new one with `pipenv lock`",
+            is_fixed: false,
+        }
+    }
+
+    fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
+        let lock = json(text)?;
+        let (mut graph, mut lines) = (Graph::of("PyPI"), Lines::of(text));
+        if lock.get("default").is_none() && lock.get("develop").is_none() {
+            return Err(Broken::at(text, lock.offset, "it has neither `default` nor `develop`"));
+        }
+        for (list, scope) in [("default", Scope::Normal), ("develop", Scope::Dev)] {
+            for entry in lock.entries_of(list) {
+                let version = entry.value.text_of("version").and_then(|version| version.strip_prefix("=="));
+                let unknown =
+                    version.is_none().then(|| "it is pinned to no version of a registry".to_owned());
+                let line = lines.line_of(entry.offset);
+                let node = Node {
+                    scope: Some(scope),
+                    unknown,
+                    ..Node::registered(&entry.key, version.unwrap_or_default(), line)
+                };
+                graph.add(node);
+            }
+        }
+        Ok(graph.inventory(path))
+    }
+}

@@ -1,0 +1,138 @@
+//! `pnpm-lock.yaml`, formats 5 to 9 (<https://github.com/pnpm/spec/tree/master/lockfile>).
+
+use std::collections::HashMap;
+
+use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope};
+use crate::lockfile::assembly::{Graph, Node};
+use crate::text::lines::Lines;
+use crate::text::value::{Entry, Value};
+use crate::text::yaml::yaml;
+
+/// Reads `pnpm-lock.yaml`.
+pub struct PnpmLock;
+
+const LISTS: [(&str, Scope); 3] = [
+    ("dependencies", Scope::Normal),
+    ("optionalDependencies", Scope::Optional),
+    ("devDependencies", Scope::Dev),
+];
+
+impl Detector for PnpmLock {
+    fn kind(&self) -> &'static Kind {
+        &Kind {
+            files: &["pnpm-lock.yaml"],
+            manifest: Some("package.json"),
+            hint: "restore the file from version control, or make a new one with `pnpm install --lockfile-only`",
+            is_fixed: false,
+        }
+    }
+
+    fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
+        let lock = yaml(text)?;
+        let Some(format) = lock.text_of("lockfileVersion") else {
+            return Err(Broken::at(text, 0, "it does not state the version of its format"));
+        };
+        let major = format.split('.').next().and_then(|major| major.parse::<u32>().ok());
+        let Some(major @ 5..=9) = major else {
+            return Err(Broken::at(text, 0, format!("its format, version {format:?}, is not one of 5 to 9")));
+        };
+        let mut reader =
+            Reader { major, graph: Graph::of("npm"), keys: HashMap::new(), lines: Lines::of(text) };
+        reader.read(&lock);
+        Ok(reader.graph.inventory(path))
+    }
+}
+
+struct Reader<'a> {
+    major: u32,
+    graph: Graph,
+    /// The packages by their keys, without what they say of peers.
+    keys: HashMap<String, usize>,
+    lines: Lines<'a>,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, lock: &Value<'_>) {
+        let packages = lock.entries_of("packages");
+        for entry in packages {
+            let key = self.bare(&entry.key);
+            if !self.keys.contains_key(&key) {
+                let node = self.node(&key, entry);
+                let node = self.graph.add(node);
+                self.keys.insert(key, node);
+            }
+        }
+        // From format 9 on, who needs whom stands apart.
+        for entry in packages.iter().chain(lock.entries_of("snapshots")) {
+            let Some(node) = self.keys.get(&self.bare(&entry.key)).copied() else { continue };
+            for (list, _) in &LISTS[..2] {
+                let found = entry.value.entries_of(list).iter().filter_map(|wanted| self.find(wanted));
+                let found: Vec<usize> = found.collect();
+                self.graph.edges[node].extend(found);
+            }
+        }
+        let importers = lock.entries_of("importers").iter().map(|entry| &entry.value);
+        for importer in importers.chain([lock]) {
+            for (list, scope) in LISTS {
+                let found = importer.entries_of(list).iter().filter_map(|wanted| self.find(wanted));
+                let found: Vec<(usize, Scope)> = found.map(|node| (node, scope)).collect();
+                self.graph.direct.extend(found);
+            }
+        }
+    }
+
+    /// The key without the peers that it was put together with: `_` and what follows in format 5, brackets later.
+    fn bare(&self, key: &str) -> String {
+        let key = match self.major {
+            5 => {
+                let name_end = key.rfind('/').unwrap_or(0);
+                let end = key[name_end..].find('_').map_or(key.len(), |at| name_end + at);
+                // A peer may have a scope, so its slash is written as `+`; an old one may not.
+                let scoped = key.find('_').filter(|at| key[*at..].contains('@')).unwrap_or(key.len());
+                &key[..end.min(scoped)]
+            }
+            _ => key.split('(').next().unwrap_or(key),
+        };
+        if self.major < 9 { key.trim_start_matches('/').to_owned() } else { key.to_owned() }
+    }
+
+    fn node(&mut self, key: &str, entry: &Entry<'_>) -> Node {
+        let sign = if self.major == 5 { '/' } else { '@' };
+        let at = key.char_indices().skip(1).filter(|(_, found)| *found == sign).map(|(at, _)| at);
+        // A name with a scope has one slash itself; what follows the `@` may be an address.
+        let at = if self.major == 5 { at.last() } else { at.take(1).last() };
+        let (name, version) = at.map_or((key, ""), |at| (&key[..at], &key[at + 1..]));
+        let resolution = entry.value.get("resolution");
+        let of = |name: &str| resolution.and_then(|map| map.text_of(name)).map(str::to_owned);
+        let is_address =
+            version.contains(['/', ':']) || entry.value.get("name").is_some() || of("repo").is_some();
+        let line = self.lines.line_of(entry.offset);
+        let (name, version) =
+            (entry.value.text_of("name").unwrap_or(name), entry.value.text_of("version").unwrap_or(version));
+        let is_dev = entry.value.is_true("dev");
+        let is_optional = entry.value.is_true("optional");
+        Node {
+            registered: !is_address,
+            checksum: of("integrity"),
+            source: of("tarball").or_else(|| of("repo")),
+            scope: match (is_dev, is_optional) {
+                (true, _) => Some(Scope::Dev),
+                (false, true) => Some(Scope::Optional),
+                (false, false) => None,
+            },
+            ..Node::registered(name, version, line)
+        }
+    }
+
+    /// The package that a name and a reference mean.
+    fn find(&self, wanted: &Entry<'_>) -> Option<usize> {
+        let reference = wanted.value.text().or_else(|| wanted.value.text_of("version"))?;
+        if reference.starts_with("link:") {
+            return None;
+        }
+        let sign = if self.major == 5 { '/' } else { '@' };
+        let joined = self.bare(&format!("{}{sign}{reference}", wanted.key));
+        let found = self.keys.get(&joined).or_else(|| self.keys.get(&self.bare(reference)));
+        found.copied()
+    }
+}

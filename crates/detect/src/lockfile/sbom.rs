@@ -1,0 +1,222 @@
+//! Bills of materials: CycloneDX 1.4 to 1.6 (<https://cyclonedx.org/docs/1.6/json/>) and SPDX 2.3
+//! (<https://spdx.github.io/spdx-spec/v2.3/>), both as JSON. A package is what its purl says
+//! (<https://github.com/package-url/purl-spec>); what has none is not matched by name.
+
+use std::collections::HashMap;
+
+use patchline_model::package::Ecosystem;
+
+use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, ecosystem};
+use crate::lockfile::assembly::{Graph, Node};
+use crate::text::json::json;
+use crate::text::lines::Lines;
+use crate::text::value::Value;
+
+/// Reads bills of materials.
+pub struct Sbom;
+
+impl Detector for Sbom {
+    fn kind(&self) -> &'static Kind {
+        &Kind {
+            files: &["bom.json", "sbom.json", "*.cdx.json", "*.spdx.json"],
+            manifest: None,
+            hint: "make it anew with the tool that wrote it",
+            is_fixed: false,
+        }
+    }
+
+    fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
+        let bill = json(text)?;
+        let mut reader =
+            Reader { graph: Graph::default(), references: HashMap::new(), lines: Lines::of(text) };
+        match (bill.text_of("bomFormat"), bill.text_of("spdxVersion")) {
+            (Some("CycloneDX"), _) => reader.read_cyclonedx(&bill),
+            (_, Some(version)) if version.starts_with("SPDX-2.") => reader.read_spdx(&bill),
+            (_, _) => {
+                return Err(Broken::at(text, bill.offset, "it is neither CycloneDX nor SPDX 2"));
+            }
+        }
+        Ok(reader.graph.inventory(path))
+    }
+}
+
+struct Reader<'a> {
+    graph: Graph,
+    references: HashMap<String, usize>,
+    lines: Lines<'a>,
+}
+
+impl Reader<'_> {
+    fn read_cyclonedx(&mut self, bill: &Value<'_>) {
+        if let Some(root) = bill.get("metadata").and_then(|metadata| metadata.get("component")) {
+            self.component(root, true);
+        }
+        let mut open: Vec<&Value<'_>> = bill.items_of("components").iter().rev().collect();
+        while let Some(component) = open.pop() {
+            open.extend(component.items_of("components").iter().rev());
+            if component.text_of("type") != Some("file") {
+                self.component(component, false);
+            }
+        }
+        for dependency in bill.items_of("dependencies") {
+            let from = dependency.text_of("ref").and_then(|from| self.references.get(from)).copied();
+            let needs = dependency.items_of("dependsOn").iter().filter_map(Value::text);
+            let needs: Vec<usize> = needs.filter_map(|need| self.references.get(need)).copied().collect();
+            if let Some(from) = from {
+                self.graph.edges[from].extend(needs);
+            }
+        }
+    }
+
+    fn component(&mut self, component: &Value<'_>, is_own: bool) {
+        let scope = match component.text_of("scope") {
+            Some("optional") => Scope::Optional,
+            Some("excluded") => Scope::Dev,
+            Some(_) | None => Scope::Normal,
+        };
+        let name = match component.text_of("group") {
+            Some(group) if !group.is_empty() => {
+                format!("{group}/{}", component.text_of("name").unwrap_or_default())
+            }
+            Some(_) | None => component.text_of("name").unwrap_or_default().to_owned(),
+        };
+        let version = component.text_of("version").unwrap_or_default();
+        let node = self.node(component, &name, version, component.text_of("purl"));
+        let node = self.graph.add(Node { scope: Some(scope), ..own_or(node, is_own) });
+        let reference = component.text_of("bom-ref").or_else(|| component.text_of("purl"));
+        self.references.extend(reference.map(|reference| (reference.to_owned(), node)));
+    }
+
+    fn read_spdx(&mut self, bill: &Value<'_>) {
+        let described = bill.items_of("documentDescribes").iter().filter_map(Value::text);
+        let mut own: Vec<&str> = described.collect();
+        let relations = bill.items_of("relationships");
+        let of = |relation: &'_ Value<'_>, key: &str| relation.text_of(key).unwrap_or_default().to_owned();
+        let describes = relations.iter().filter(|one| one.text_of("relationshipType") == Some("DESCRIBES"));
+        own.extend(describes.filter_map(|one| one.text_of("relatedSpdxElement")));
+        for package in bill.items_of("packages") {
+            let purls = package.items_of("externalRefs").iter();
+            let purl = purls.filter(|one| one.text_of("referenceType") == Some("purl"));
+            let purl = purl.filter_map(|one| one.text_of("referenceLocator")).next();
+            let (name, id) = (of(package, "name"), of(package, "SPDXID"));
+            let node = self.node(package, &name, package.text_of("versionInfo").unwrap_or_default(), purl);
+            // A bill that describes each of its packages has no root among them.
+            let is_own = own.len() < 2 && own.contains(&id.as_str());
+            let node = self.graph.add(own_or(node, is_own));
+            self.references.insert(id, node);
+        }
+        for relation in relations {
+            let (from, to) = (of(relation, "spdxElementId"), of(relation, "relatedSpdxElement"));
+            let (from, to) = match of(relation, "relationshipType").as_str() {
+                "DEPENDS_ON" => (from, to),
+                "DEPENDENCY_OF"
+                | "DEV_DEPENDENCY_OF"
+                | "BUILD_DEPENDENCY_OF"
+                | "OPTIONAL_DEPENDENCY_OF"
+                | "RUNTIME_DEPENDENCY_OF"
+                | "TEST_DEPENDENCY_OF"
+                | "PROVIDED_DEPENDENCY_OF" => (to, from),
+                _ => continue,
+            };
+            if let (Some(from), Some(to)) = (self.references.get(&from), self.references.get(&to)) {
+                self.graph.edges[*from].push(*to);
+            }
+        }
+    }
+
+    fn node(&mut self, value: &Value<'_>, name: &str, version: &str, purl: Option<&str>) -> Node {
+        let line = self.lines.line_of(value.offset);
+        match purl.and_then(Purl::of) {
+            Some(purl) => Node {
+                registered: purl.registered,
+                ecosystem: Some(purl.ecosystem),
+                unknown: purl.version.is_empty().then(|| "its purl has no version".to_owned()),
+                ..Node::registered(&purl.name, &purl.version, line)
+            },
+            None => Node {
+                registered: false,
+                ecosystem: Some(ecosystem("generic")),
+                unknown: Some("it has no purl, so it is not known which registry it is of".to_owned()),
+                ..Node::registered(name, version, line)
+            },
+        }
+    }
+}
+
+/// What the bill is about needs no registry.
+fn own_or(node: Node, is_own: bool) -> Node {
+    match is_own {
+        true => Node { is_own, unknown: None, ..node },
+        false => node,
+    }
+}
+
+/// A package URL, in the terms of OSV.
+struct Purl {
+    ecosystem: Ecosystem,
+    name: String,
+    version: String,
+    registered: bool,
+}
+
+impl Purl {
+    fn of(text: &str) -> Option<Self> {
+        let text = text.strip_prefix("pkg:")?.trim_start_matches('/');
+        let (text, _subpath) = text.split_once('#').unwrap_or((text, ""));
+        let (text, qualifiers) = text.split_once('?').unwrap_or((text, ""));
+        let (kind, path) = text.split_once('/')?;
+        let (path, version) = path.rsplit_once('@').unwrap_or((path, ""));
+        let path = decoded(path.trim_matches('/'));
+        // Go's versions are written without `v` by OSV; an address is somebody's own registry.
+        let elsewhere = ["repository_url=", "vcs_url=", "download_url="];
+        let is_elsewhere = qualifiers.split('&').any(|one| elsewhere.iter().any(|key| one.starts_with(key)));
+        let mut version = decoded(version);
+        let (ecosystem_name, name) = match kind.to_ascii_lowercase().as_str() {
+            "cargo" => ("crates.io", path),
+            "npm" => ("npm", path),
+            "pypi" => ("PyPI", path),
+            "golang" => {
+                version = version.strip_prefix('v').map(str::to_owned).unwrap_or(version);
+                ("Go", path)
+            }
+            "maven" => ("Maven", path.replace('/', ":")),
+            "gem" => ("RubyGems", path),
+            "nuget" => ("NuGet", path),
+            "composer" => ("Packagist", path),
+            "hex" => ("Hex", path),
+            "pub" => ("Pub", path),
+            "swift" => ("SwiftURL", path),
+            "cran" => ("CRAN", path),
+            "conan" => ("ConanCenter", path),
+            "hackage" => ("Hackage", path),
+            "githubactions" => ("GitHub Actions", path),
+            kind => {
+                // A distribution's packages can't be judged without its release.
+                return Some(Self { ecosystem: ecosystem(kind), name: path, version, registered: false });
+            }
+        };
+        Some(Self { ecosystem: ecosystem(ecosystem_name), name, version, registered: !is_elsewhere })
+    }
+}
+
+/// With `%41` and its like undone; what is no such thing stays as it is.
+fn decoded(text: &str) -> String {
+    if !text.contains('%') {
+        return text.to_owned();
+    }
+    let (bytes, mut plain, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
+    while at < bytes.len() {
+        let digits = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                plain.push(byte);
+                at += 3;
+            }
+            None => {
+                plain.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}

@@ -1,0 +1,64 @@
+//! XML without a document type: entities that a text defines itself are refused, so none can unfold.
+
+use roxmltree::{Document, Node, ParsingOptions};
+
+use crate::detector::Broken;
+
+/// More elements, texts and comments than this are refused.
+const MOST_NODES: u32 = 1_000_000;
+/// Deeper elements are refused before the parser, which goes down by recursion, meets them.
+const DEEPEST: usize = 256;
+
+/// Reads XML.
+pub fn xml(text: &str) -> Result<Document<'_>, Broken> {
+    let text = text.trim_start_matches('\u{feff}');
+    if let Some(offset) = too_deep(text) {
+        return Err(Broken::at(text, offset, format!("it is nested more than {DEEPEST} deep")));
+    }
+    let options = ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES, ..ParsingOptions::default() };
+    Document::parse_with_options(text, options).map_err(|error| {
+        let at = error.pos();
+        Broken { line: at.row, column: at.col, what: plain(&error.to_string()) }
+    })
+}
+
+/// The line of an element.
+pub fn line_of(document: &Document<'_>, element: &Node<'_, '_>) -> u32 {
+    document.text_pos_at(element.range().start).row
+}
+
+/// The trimmed text of the first child of this name.
+pub fn child_text<'a>(element: &Node<'a, '_>, name: &str) -> Option<&'a str> {
+    child(element, name).and_then(|child| child.text()).map(str::trim)
+}
+
+/// The first child of this name, in whatever namespace.
+pub fn child<'a, 'input>(element: &Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
+    element.children().find(|child| child.tag_name().name() == name)
+}
+
+/// Where tags are open that no lockfile would open. Counts from below: what looks like a tag in a comment counts, too.
+fn too_deep(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    let mut open = 0_usize;
+    for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'<') {
+        match bytes.get(at + 1) {
+            Some(b'/') => open = open.saturating_sub(1),
+            Some(b'!' | b'?') | None => {}
+            Some(_) => {
+                let rest = &bytes[at..];
+                let end = rest.iter().position(|byte| *byte == b'>').unwrap_or(0);
+                open += usize::from(end == 0 || rest[end - 1] != b'/');
+            }
+        }
+        if open > DEEPEST {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Without the place, which is told apart.
+fn plain(message: &str) -> String {
+    message.split(" at ").next().unwrap_or(message).to_owned()
+}
