@@ -44,6 +44,7 @@ pub mod spec;
 mod stalled;
 mod strays;
 mod supervise;
+mod taking_over;
 pub mod target;
 mod upload;
 mod upstream;

@@ -8,7 +8,7 @@ use patchline_model::id::PatchId;
 use patchline_model::line;
 use patchline_model::window::Offsets;
 
-use crate::faults::Fault;
+use crate::fault::Fault;
 
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {

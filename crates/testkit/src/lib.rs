@@ -4,6 +4,7 @@
 pub mod breach;
 pub mod chance;
 pub mod driver;
+pub mod fault;
 pub mod faults;
 pub mod hands;
 pub mod invariants;

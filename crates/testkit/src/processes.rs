@@ -4,7 +4,7 @@ use patchline_model::digest::Digest;
 use patchline_model::stage::plan::Process;
 
 use crate::chance::Chance;
-use crate::faults::Fault;
+use crate::fault::Fault;
 
 /// One instance. It stays the same process whatever it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]

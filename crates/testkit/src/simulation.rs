@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::world::{self, Told};
 
 /// What many worlds came to.

@@ -10,7 +10,7 @@ use patchline_model::stage::traffic::{Met, Mirrored, Others, Traffic};
 use patchline_model::strategy::station::part;
 
 use crate::chance::Chance;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::processes::Processes;
 
 /// The part of the requests that belong to a cohort.

@@ -1,6 +1,6 @@
 //! Ten thousand worlds hold; every planted fault is noticed; a seed tells one story.
 
-use patchline_testkit::faults::Fault;
+use patchline_testkit::fault::Fault;
 use patchline_testkit::simulation::{hunt_all, many};
 use patchline_testkit::world::{self, Told};
 

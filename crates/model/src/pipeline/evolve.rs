@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::event::{Event, Fact};
 use crate::id::Stage;
 use crate::patch::{Faltering, Patch};
-use crate::stage::{approve, build, detect, generate, review, rollout, triage, verify};
+use crate::stage::{approve, build, detect, folding, generate, review, rollout, triage, verify};
 
 /// The patch after this event.
 pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
@@ -30,7 +30,7 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
         Fact::Verify(fact) => patch.verify = verify::evolve(patch.verify, fact),
         Fact::Approve(fact) => patch.approve = approve::evolve(patch.approve, fact),
         Fact::Rollout(fact) => {
-            patch.rollout = rollout::evolve(patch.rollout, event.at, fact);
+            patch.rollout = folding::evolve(patch.rollout, event.at, fact);
             patch.returns = patch.returns.saturating_add(u32::from(takes_back(fact)));
             if reopens(fact) {
                 patch.review = review::reopened(patch.review);

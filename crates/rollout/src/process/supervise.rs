@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
 use patchline_model::stage::traffic::Traffic;
 use rustix::process::Signal;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -14,10 +13,10 @@ use tokio::time::sleep_until;
 use crate::process::arm::{Arm, PROBATION};
 use crate::process::counters::Tally;
 use crate::process::headers::told_of;
-use crate::process::history::{Keeper, Minutes, store, this_minute};
-use crate::process::identity::{Found, Held, boot_id, find_instances, marker};
+use crate::process::history::{Keeper, store, this_minute};
+use crate::process::identity::{boot_id, marker};
 use crate::process::in_place;
-use crate::process::instance::{Health, check_health, free_port, signal_of, start};
+use crate::process::instance::{Health, free_port, signal_of, start};
 use crate::process::links::Links;
 use crate::process::log::{Log, append, instance_log, tidy};
 use crate::process::observe::{Given, confirmed, observed_arm};
@@ -25,7 +24,7 @@ use crate::process::order::{Applied, Order};
 use crate::process::plan::{Action, Limits, Stage, Standing, Wanted, plan};
 use crate::process::routes::{Route, Routes};
 use crate::process::running::{Event, Running};
-use crate::process::saved::{Files, Saved, SavedInstance, read_json};
+use crate::process::saved::{Files, Saved, SavedInstance};
 use crate::process::saving::Saving;
 use crate::process::spec::{DesiredArm, DesiredArms, HostSpec, ObservedArms};
 use crate::process::strays::Strays;
@@ -49,17 +48,17 @@ pub struct Host {
 
 #[derive(Debug)]
 pub struct Supervisor {
-    host: Host,
-    log: Arc<Log>,
+    pub host: Host,
+    pub log: Arc<Log>,
     routes: Arc<Routes>,
-    saved: Saved,
+    pub saved: Saved,
     saving: Saving,
     order_of_versions: Vec<String>,
-    arms: HashMap<String, Arm>,
-    running: Vec<Running>,
+    pub arms: HashMap<String, Arm>,
+    pub running: Vec<Running>,
     strays: Strays,
     links: Links,
-    events: (UnboundedSender<Event>, UnboundedReceiver<Event>),
+    pub events: (UnboundedSender<Event>, UnboundedReceiver<Event>),
     is_ending: bool,
     housekeeping_due: Instant,
     stray_hunt_due: Instant,
@@ -261,7 +260,7 @@ impl Supervisor {
     }
 
     /// What an instance says is believed while versions are taken over in place, and of one that was told to do so.
-    fn probed(&mut self, instance: u64, health: Health) {
+    pub fn probed(&mut self, instance: u64, health: Health) {
         let in_place = self.is_in_place();
         let Some(running) = self.running.iter_mut().find(|running| running.saved.instance == instance) else {
             return;
@@ -457,62 +456,6 @@ impl Supervisor {
         }
     }
 
-    fn adopt(&mut self) {
-        // An earlier version of this program kept no fence.
-        if let (true, Some(attempt)) =
-            (self.saved.fence.is_empty(), self.saved.desired.as_ref().and_then(|desired| desired.attempt))
-        {
-            self.saved.fence.obey(attempt);
-        }
-        self.get_to_know();
-        let is_same_boot = self.saved.boot_id == boot_id();
-        for saved in std::mem::take(&mut self.saved.instances) {
-            self.saved.next_instance = self.saved.next_instance.max(saved.instance + 1);
-            self.learn(&saved.version, &saved.label);
-            match Held::open(saved.identity) {
-                Ok(held) if is_same_boot => {
-                    self.log
-                        .line(&format!("instance {} adopted: pid {}", saved.instance, saved.identity.pid));
-                    self.running.push(Running::watch(saved, held, None, self.events.0.clone()));
-                }
-                Ok(_) | Err(_) => {
-                    self.log.line(&format!("instance {} is gone", saved.instance));
-                    let is_wanted = self.desired_arms().iter().any(|arm| arm.version == saved.version);
-                    if let Some(arm) = self.arms.get_mut(&saved.version) {
-                        arm.restarts += u64::from(is_wanted && is_same_boot);
-                    }
-                }
-            }
-        }
-    }
-
-    /// What carries the marker of an instance of a version that is wanted, though the state that knew it is lost.
-    fn adopt_marked(&mut self) {
-        for found in find_instances(&self.host.name) {
-            self.saved.next_instance = self.saved.next_instance.max(found.instance + 1);
-            let label =
-                self.desired_arms().iter().find(|arm| arm.version == found.version).map(|arm| &arm.label);
-            let (Some(label), Ok(held)) = (label.cloned(), Held::open(found.identity)) else { continue };
-            let Found { identity, marker, instance, version, port } = found;
-            self.log.line(&format!("instance {instance} found again: pid {}", identity.pid));
-            let saved = SavedInstance { instance, marker, version, label, port, identity };
-            self.running.push(Running::watch(saved, held, None, self.events.0.clone()));
-        }
-    }
-
-    /// Checks all that was adopted at the same time, so that the proxy opens with every arm in its place.
-    async fn probe_all(&mut self) {
-        let deadline = Duration::from_millis(self.host.spec.health_deadline_ms);
-        let path = self.host.spec.health_path.clone();
-        let probes = self.running.iter().map(|running| async {
-            let health = check_health(running.upstream.address, &path, deadline).await;
-            (running.saved.instance, health)
-        });
-        for (instance, health) in join_all(probes).await {
-            self.probed(instance, health);
-        }
-    }
-
     fn hunt_strays(&mut self) {
         let kept: HashSet<&str> = self.running.iter().map(|running| running.saved.marker.as_str()).collect();
         let before = self.strays.len();
@@ -540,17 +483,6 @@ impl Supervisor {
         }
     }
 
-    /// What an earlier host has counted. A damaged file is no history, which holds up nothing.
-    fn read_history(&self) -> Keeper {
-        let path = self.host.files.history();
-        let read = read_json::<Minutes>(&path).map(|read| read.filter(Minutes::are_sound));
-        let minutes = read.unwrap_or_else(|error| {
-            self.log.line(&format!("could not read the history, which begins anew: {error}"));
-            None
-        });
-        Keeper::new(minutes.unwrap_or_default())
-    }
-
     fn keep_history(&mut self) {
         let (unrouted, now) = (self.routes.unrouted(), this_minute());
         let tallies = self.arms.values().map(|arm| arm.counters.tallies().met);
@@ -571,7 +503,7 @@ impl Supervisor {
         }
     }
 
-    fn get_to_know(&mut self) {
+    pub fn get_to_know(&mut self) {
         let versions: Vec<(String, String)> =
             self.desired_arms().iter().map(|arm| (arm.version.clone(), arm.label.clone())).collect();
         for (version, label) in versions {
@@ -579,7 +511,7 @@ impl Supervisor {
         }
     }
 
-    fn learn(&mut self, version: &str, label: &str) {
+    pub fn learn(&mut self, version: &str, label: &str) {
         if self.arms.contains_key(version) {
             return;
         }
@@ -638,7 +570,7 @@ impl Supervisor {
     }
 
     /// Nothing is desired any more once the host is ending.
-    fn desired_arms(&self) -> &[DesiredArm] {
+    pub fn desired_arms(&self) -> &[DesiredArm] {
         match &self.saved.desired {
             Some(desired) if !self.is_ending => &desired.arms,
             Some(_) | None => &[],

@@ -9,13 +9,14 @@ use patchline_model::id::{JobId, PatchId, Stage};
 use patchline_model::policy::Policy;
 use patchline_model::service::{Build, CommandLine, Run, Service, Tier};
 use patchline_model::share::Share;
+use patchline_model::stage::folding;
 use patchline_model::stage::footing::Footing;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{
     Arm, BlueGreen, Desired, Exit, Flag, Guards, Observed, Plan, Rolling, Shadow, Step, Strategy, Version,
     WatchedEnd,
 };
-use patchline_model::stage::rollout::{self, Event, JudgeAnswer, Judgement, Outcome, State};
+use patchline_model::stage::rollout::{Event, JudgeAnswer, Judgement, Outcome, State};
 use patchline_model::stage::traffic::{Mirror, Traffic};
 use patchline_model::stage::walk;
 use patchline_model::time::{Seconds, Timestamp};
@@ -73,7 +74,7 @@ impl Walk {
             before: None,
             note: None,
         };
-        let state = rollout::evolve(State::default(), now, &started);
+        let state = folding::evolve(State::default(), now, &started);
         let mut walk = Walk {
             _hosts: hosts,
             target,
@@ -130,7 +131,7 @@ impl Walk {
         let cx = Context { now: self.now, policy: &policy, board: &board };
         let events = walk::report(cx, &self.state, None, outcome);
         for event in events.expect("it is owed") {
-            self.state = rollout::evolve(std::mem::take(&mut self.state), self.now, &event);
+            self.state = folding::evolve(std::mem::take(&mut self.state), self.now, &event);
         }
     }
 

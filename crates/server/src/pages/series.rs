@@ -1,6 +1,7 @@
 //! What a rollout's charts show, read from its events: shares, looks, marks. Bounded, and free of odd numbers.
 
 use patchline_model::event::{Event, Fact};
+use patchline_model::stage::folding;
 use patchline_model::stage::rollout::{self, Judgement, Reading, Tick};
 use patchline_model::time::Timestamp;
 use patchline_model::view::story::Mood;
@@ -169,7 +170,7 @@ impl Gathering {
         self.series.seconds = second;
         let is_look = matches!(fact, Event::Looked { .. } | Event::Counted { .. });
         if !is_look {
-            self.state = rollout::evolve(std::mem::take(&mut self.state), at, fact);
+            self.state = folding::evolve(std::mem::take(&mut self.state), at, fact);
             self.share(second, self.state.allowed_share().fraction());
         }
         match fact {
