@@ -1,12 +1,13 @@
 //! Walk, read, match, report: every lockfile of a tree against the advisories.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use patchline_model::failure::in_full;
 use patchline_model::id::FindingId;
+use patchline_model::package::Ecosystem;
 use patchline_model::stage::detect::{Finding, Source};
 use serde::{Deserialize, Serialize};
 
@@ -81,8 +82,25 @@ pub fn scan(root: &Path, advisories: &Advisories) -> Result<Scan, DetectError> {
     if let Some(error) = first_error.filter(|_| !has_read) {
         return Err(error);
     }
+    let unjudged = unjudged(&scan.inventory, advisories);
+    scan.unresolved.extend(unjudged);
     tidy(&mut scan);
     Ok(scan)
+}
+
+/// Ecosystems of which there are packages and no advisories.
+fn unjudged(inventory: &[Installed], advisories: &Advisories) -> Vec<Unresolved> {
+    let mut counts: BTreeMap<&Ecosystem, usize> = BTreeMap::new();
+    let unknown = |one: &&Installed| one.registered && !advisories.knows(&one.package.ecosystem);
+    for one in inventory.iter().filter(unknown) {
+        *counts.entry(&one.package.ecosystem).or_default() += 1;
+    }
+    let say = |(ecosystem, count): (&Ecosystem, usize)| {
+        let what =
+            format!("{count} packages of {ecosystem} were not judged: there are no advisories of it here");
+        Unresolved::of(".", what)
+    };
+    counts.into_iter().map(say).collect()
 }
 
 /// Reads all files on a few threads; the answers stand in the order of the files.

@@ -9,8 +9,9 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use patchline_model::digest::Digest;
@@ -25,14 +26,18 @@ const LONGEST_LINE: u64 = 16 * 1024;
 /// Longest body.
 const LONGEST_BODY: u64 = 1024 * 1024;
 
+/// Set for a program whose standard input is the port that it listens on.
+const HANDED_OVER: &str = "TINY_SERVICE_LISTENS_ON";
+
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> io::Result<()> {
     let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(8080);
     let fail_permille = fail_permille(&tail_of_own_executable()?);
     let artifact = Digest::of(&std::fs::read("/proc/self/exe")?);
-    become_another_when_told()?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    let listener = listener(port)?;
+    // Before the first answer: whoever has heard of this program may tell it to become another.
+    become_another_when_told(listener.try_clone()?)?;
     for stream in listener.incoming() {
         let (stream, artifact) = (stream?, artifact.clone());
         std::thread::spawn(move || drop(serve(&stream, fail_permille, &artifact)));
@@ -40,14 +45,28 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// The listener closes with the old program, and the new one opens it again; the host sees to it that nobody waits for it.
-fn become_another_when_told() -> io::Result<()> {
+/// The port of the program before, as its standard input; a port that was closed meanwhile might be somebody else's.
+fn listener(port: u16) -> io::Result<TcpListener> {
+    match std::env::var_os(HANDED_OVER) {
+        Some(_) => Ok(TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?)),
+        None => TcpListener::bind((Ipv4Addr::LOCALHOST, port)),
+    }
+}
+
+/// The listener goes on to the next program, so that nobody is turned away meanwhile.
+fn become_another_when_told(listener: TcpListener) -> io::Result<()> {
     let Some(artifact) = std::env::var_os("PATCHLINE_ARTIFACT") else { return Ok(()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut told = runtime.block_on(async { signal(SignalKind::hangup()) })?;
     std::thread::spawn(move || {
         while runtime.block_on(told.recv()).is_some() {
-            let error = Command::new(&artifact).exec();
+            let error = match listener.try_clone() {
+                Ok(handed) => {
+                    let handed = Stdio::from(OwnedFd::from(handed));
+                    Command::new(&artifact).env(HANDED_OVER, "stdin").stdin(handed).exec()
+                }
+                Err(error) => error,
+            };
             eprintln!("could not become {}: {error}", artifact.to_string_lossy());
         }
     });

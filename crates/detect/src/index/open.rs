@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use patchline_model::package::Package;
+use patchline_model::package::{Ecosystem, Package};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DetectError;
@@ -114,6 +114,11 @@ impl Advisories {
             }
         }
         Ok(answer)
+    }
+
+    /// Whether there is any advisory of the ecosystem. Where there is none, to find nothing means nothing.
+    pub fn knows(&self, ecosystem: &Ecosystem) -> bool {
+        self.images.contains_key(base(&ecosystem.0))
     }
 
     fn of_images(images: BTreeMap<String, Image>, from: Vec<String>, only_built_in: bool) -> Self {

@@ -1,7 +1,13 @@
 //! Instances that change their version and stay: whom to convert next, and which share each version carries. Pure.
 
+use std::time::Duration;
+
 use crate::process::plan::{Action, Limits, Stage, Standing, Wanted, one_action_each, upkeep};
 use crate::process::spec::WHOLE_PPM;
+
+/// Who was told something a moment ago may be about to become its successor, which does not listen yet: another signal would
+/// end it. It answers by then, or it is told all the same.
+const TAKING_OVER: Duration = Duration::from_secs(1);
 
 /// What to do next where the first version wanted is the one to fall back to.
 ///
@@ -43,7 +49,8 @@ fn exchange(wanted: &[Wanted<'_>], fallback: &Wanted<'_>, timely: &[&Standing<'_
             let surplus = heading(from.version).saturating_sub(from.instances as usize);
             let may_go = |one: &&&Standing<'_>| {
                 let is_free = one.stage == Stage::Healthy && one.converting.is_none();
-                one.heads_for() == from.version && (goes_back || is_free)
+                let is_quiet = one.converting.is_none_or(|converting| converting.since >= TAKING_OVER);
+                one.heads_for() == from.version && (is_free || (goes_back && is_quiet))
             };
             let mut candidates: Vec<&&Standing<'_>> = timely.iter().filter(may_go).collect();
             // Whose link points there already was chosen before this host began; then those that serve nobody.
