@@ -128,8 +128,10 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
     if let Event::Started { .. } = event {
         says(is_urgent(seen) || !overdrawn(seen), "no routine rollout begins while the error budget burns")?;
     }
-    let grows = matches!(event, Event::StepPrepared { .. } | Event::StepEntered { .. })
-        || (matches!(event, Event::PromotionDecided) && !seen.before.rollout.hurried);
+    // A person who hurries a rollout overrules its own burn, in the middle of a step as well; what people hold, nobody.
+    let by_itself = !seen.before.rollout.hurried;
+    let grows = by_itself
+        && matches!(event, Event::StepPrepared { .. } | Event::StepEntered { .. } | Event::PromotionDecided);
     says(!(grows && canary_burns(seen)), "nothing grows while the canary's own requests burn the budget")?;
     match event {
         Event::RollbackDecided { cause: Cause::Inconclusive { .. } } => {
