@@ -2,6 +2,8 @@
 //! a person promotes where nothing is held back, a gate waits for a person, and what was promoted is taken back.
 #![allow(dead_code, reason = "the modules serve several test files, and each uses its part")]
 
+#[path = "binary/driven.rs"]
+mod driven;
 #[path = "binary/processes.rs"]
 mod processes;
 #[path = "binary/project.rs"]
@@ -13,12 +15,11 @@ mod site;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{JoinHandle, sleep};
-use std::time::{Duration, Instant};
 
+use driven::{LOOK_EVERY, Served, open, until};
 use patchline_model::digest::Digest;
 use patchline_model::event::{Event, Fact};
 use patchline_model::id::PatchId;
@@ -30,45 +31,8 @@ use patchline_model::stage::review::End;
 use patchline_model::stage::rollout;
 use patchline_model::time::Seconds;
 use processes::{Guard, wait_until_gone};
-use project::Change;
 use run::{check, patchline, text};
 use site::{Site, belongs_to_the_service};
-
-/// Far more than anything here takes, for a slow and busy machine.
-const LONG: Duration = Duration::from_secs(180);
-
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// Ends the conductor with the test, however that goes.
-struct Served(Child);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn open(site: &Site, change: &Change, strategy: Strategy) -> PatchId {
-    let mut service = site.project.service(change);
-    service.run.as_mut().expect("it runs").plan.strategy = strategy;
-    site.open_as(change, service)
-}
-
-/// Approves what is asked for until the patch is as it should be.
-#[track_caller]
-fn until(site: &Site, id: PatchId, is_there: impl Fn(&Patch) -> bool) -> Patch {
-    let deadline = Instant::now() + LONG;
-    loop {
-        site.look_after(id);
-        let patch = site.patch(id);
-        if is_there(&patch) {
-            return patch;
-        }
-        assert!(Instant::now() < deadline, "{id} stands in {:?}\n{}", patch.rollout.phase, site.notices());
-        sleep(LOOK_EVERY);
-    }
-}
 
 /// A person asks by command line.
 #[track_caller]

@@ -1,6 +1,8 @@
 //! The real binary, real processes and real users: a shadow that no user meets, and a flag about which the proxy and OFREP agree.
 #![allow(dead_code, reason = "the modules serve several test files, and each uses its part")]
 
+#[path = "binary/driven.rs"]
+mod driven;
 #[path = "binary/processes.rs"]
 mod processes;
 #[path = "binary/project.rs"]
@@ -14,10 +16,10 @@ mod users;
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::Child;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use driven::{LONG, LOOK_EVERY, Served, open, until};
 use patchline_model::cohort::{Cohort, Field};
 use patchline_model::event::Fact;
 use patchline_model::id::PatchId;
@@ -30,46 +32,9 @@ use patchline_model::stage::rollout;
 use patchline_model::stage::traffic::Mirror;
 use patchline_model::time::Seconds;
 use processes::{Guard, wait_until_gone};
-use project::Change;
 use run::{check, patchline, run, text};
 use site::{Site, belongs_to_the_service};
 use users::Users;
-
-/// Far more than anything here takes, for a slow and busy machine.
-const LONG: Duration = Duration::from_secs(240);
-
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-
-/// Ends the conductor with the test, however that goes.
-struct Served(Child);
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn open(site: &Site, change: &Change, strategy: Strategy) -> PatchId {
-    let mut service = site.project.service(change);
-    service.run.as_mut().expect("it runs").plan.strategy = strategy;
-    site.open_as(change, service)
-}
-
-/// Approves what is asked for until the patch is as it should be.
-#[track_caller]
-fn until(site: &Site, id: PatchId, is_there: impl Fn(&Patch) -> bool) -> Patch {
-    let deadline = Instant::now() + LONG;
-    loop {
-        site.look_after(id);
-        let patch = site.patch(id);
-        if is_there(&patch) {
-            return patch;
-        }
-        assert!(Instant::now() < deadline, "{id} stands in {:?}\n{}", patch.rollout.phase, site.notices());
-        sleep(LOOK_EVERY);
-    }
-}
 
 fn share(fraction: f64) -> Share {
     Share::from_fraction(fraction).expect("a share")
