@@ -78,7 +78,15 @@ pub fn compare_padded(left: &[u8], right: &[u8]) -> Ordering {
 
 /// Orders numbers, the first most important. A missing number stands before every number.
 pub fn compare_by_length(left: &[u8], right: &[u8]) -> Ordering {
-    let (mut left, mut right) = (Numbers(left), Numbers(right));
+    in_turn(Numbers(left), Numbers(right), compare)
+}
+
+/// By the first parts that differ; what has ended first stands first.
+pub fn in_turn<T>(
+    mut left: impl Iterator<Item = T>,
+    mut right: impl Iterator<Item = T>,
+    compare: impl Fn(T, T) -> Ordering,
+) -> Ordering {
     loop {
         let order = match (left.next(), right.next()) {
             (None, None) => return Ordering::Equal,

@@ -23,24 +23,13 @@ pub fn compare_any_case(left: &[u8], right: &[u8]) -> Ordering {
 }
 
 fn compare_by(left: &[u8], right: &[u8], words: impl Fn(&[u8], &[u8]) -> Ordering) -> Ordering {
-    let mut parts = [left, right].map(|text| text.split(|byte| *byte == b'.'));
-    loop {
-        let [left, right] = parts.each_mut().map(Iterator::next);
-        let order = match (left, right) {
-            (None, None) => return Ordering::Equal,
-            (None, Some(_)) => Ordering::Less,
-            (Some(_), None) => Ordering::Greater,
-            (Some(left), Some(right)) => match (digits::are_digits(left), digits::are_digits(right)) {
-                (true, true) => digits::compare(left, right),
-                (true, false) => Ordering::Less,
-                (false, true) => Ordering::Greater,
-                (false, false) => words(left, right),
-            },
-        };
-        if order.is_ne() {
-            return order;
-        }
-    }
+    let [left, right] = [left, right].map(|text| text.split(|byte| *byte == b'.'));
+    digits::in_turn(left, right, |left, right| match (digits::are_digits(left), digits::are_digits(right)) {
+        (true, true) => digits::compare(left, right),
+        (true, false) => Ordering::Less,
+        (false, true) => Ordering::Greater,
+        (false, false) => words(left, right),
+    })
 }
 
 #[cfg(test)]

@@ -181,24 +181,13 @@ fn compare_options(left: Option<&[u8]>, right: Option<&[u8]>) -> Ordering {
 
 /// By part: words before numbers, and what has ended first stands first.
 fn compare_local(left: &[u8], right: &[u8]) -> Ordering {
-    let mut parts = [left, right].map(|text| text.split(is_local_separator));
-    loop {
-        let [left, right] = parts.each_mut().map(Iterator::next);
-        let order = match (left, right) {
-            (None, None) => return Ordering::Equal,
-            (None, Some(_)) => Ordering::Less,
-            (Some(_), None) => Ordering::Greater,
-            (Some(left), Some(right)) => match (digits::are_digits(left), digits::are_digits(right)) {
-                (true, true) => digits::compare(left, right),
-                (true, false) => Ordering::Greater,
-                (false, true) => Ordering::Less,
-                (false, false) => {
-                    left.iter().map(u8::to_ascii_lowercase).cmp(right.iter().map(u8::to_ascii_lowercase))
-                }
-            },
-        };
-        if order.is_ne() {
-            return order;
+    let [left, right] = [left, right].map(|text| text.split(is_local_separator));
+    digits::in_turn(left, right, |left, right| match (digits::are_digits(left), digits::are_digits(right)) {
+        (true, true) => digits::compare(left, right),
+        (true, false) => Ordering::Greater,
+        (false, true) => Ordering::Less,
+        (false, false) => {
+            left.iter().map(u8::to_ascii_lowercase).cmp(right.iter().map(u8::to_ascii_lowercase))
         }
-    }
+    })
 }

@@ -160,20 +160,7 @@ impl Mirrored {
     }
 
     fn numbers(&self) -> [u64; 10] {
-        let Mirrored {
-            pairs,
-            unanswered,
-            class,
-            status,
-            header,
-            body,
-            controlled,
-            worse,
-            noise,
-            over_limit,
-            ..
-        } = self;
-        [*pairs, *unanswered, *class, *status, *header, *body, *controlled, *worse, *noise, *over_limit]
+        self.clone().numbers_mut().map(|number| *number)
     }
 
     fn numbers_mut(&mut self) -> [&mut u64; 10] {

@@ -2,30 +2,17 @@
 //!
 //! Who has it on is served by the new version and who has it off by the stable one, so turning it off waits for nothing.
 
-use crate::share::Share;
-use crate::stage::plan::{Flag, Plan};
-use crate::strategy::station::{Course, Station};
+use crate::stage::plan::{Canary, Flag, Plan};
+use crate::strategy::canary;
+use crate::strategy::station::Course;
 
-/// One station a step, each with every instance of both versions.
+/// A canary of as many instances as the stable version has.
 pub fn course(plan: &Plan, flag: &Flag) -> Course {
-    let mut share_before = Share::NONE;
-    let stations = flag.steps.iter().map(|step| Station {
-        stable: plan.instances,
-        new: plan.instances,
-        share_before: std::mem::replace(&mut share_before, step.share),
-        share: step.share,
-        bake: step.bake,
-        gate: step.gate,
-        smoke: None,
-        mirror: None,
-    });
-    Course {
+    let whole = Canary {
         instances: plan.instances,
-        whole: plan.instances,
-        stations: stations.collect(),
+        steps: flag.steps.clone(),
         end: flag.end.clone(),
         cohort: Some(flag.cohort.clone()),
-        flag: Some(flag.flag.clone()),
-        in_place: false,
-    }
+    };
+    Course { flag: Some(flag.flag.clone()), ..canary::course(plan, &whole) }
 }

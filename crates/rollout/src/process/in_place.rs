@@ -207,6 +207,12 @@ mod tests {
     }
 
     #[test]
+    fn who_was_told_a_moment_ago_is_left_to_answer_first() {
+        let given = [serves(1, "new"), converts(2, "old", "new", 0), serves(3, "old")];
+        check(&given, wanted(3, 0), &[apply(1, "old")]);
+    }
+
+    #[test]
     fn who_died_is_started_again_with_the_version_to_fall_back_to() {
         let start = Action::Start { version: "old".to_owned() };
         check(&[serves(1, "new")], wanted(1, 1), std::slice::from_ref(&start));
