@@ -345,10 +345,25 @@ fn people_hold_go_on_hurry_and_take_back() {
         check(&given, by("ann", promote()), Err("does not apply"));
         check(&given, by("ann", resume()), Err("does not apply"));
     }
-    for given in [Given::growing(), Given::switching(), Given::finishing()] {
+    // Decided is not done: until the old version goes, a person can make it stand.
+    for given in [Given::growing(), Given::switching()] {
         check(&given, by("ann", promote()), Ok(&[]));
-        check(&given, by("ann", pause()), Err("does not apply"));
+        let paused = given.clone().asked("ann", pause());
+        let look = |given: &Given| {
+            given::words(
+                &given
+                    .decide(given.answer(given.followed(0, rollout::JudgeAnswer::Continue)))
+                    .expect("taken"),
+            )
+        };
+        assert!(look(&given).iter().any(|word| word.contains("switched") || word.contains("old_retired")));
+        assert!(!look(&paused).iter().any(|word| word.contains("switched") || word.contains("old_retired")));
+        check(&paused, by("ann", pause()), Ok(&[]));
+        check(&paused, by("bob", promote()), Ok(&["rollout resumed"]));
+        check(&paused, by("bob", resume()), Ok(&["rollout resumed"]));
     }
+    check(&Given::finishing(), by("ann", promote()), Ok(&[]));
+    check(&Given::finishing(), by("ann", pause()), Err("does not apply"));
     check(&Given::finishing(), by("ann", rollback()), Err("does not apply"));
     check(&Given::needs_owner(), by("ann", rollback()), Err("stage `approve`"));
     check(&Given::promoted(), by("ann", rollback()), Err("does not run any more"));

@@ -58,8 +58,8 @@ pub fn follows(
         Phase::Preparing => told.into_iter().collect(),
         Phase::Switching if is_dead(state, observed) => vec![unhealthy(DEAD.to_owned())],
         Phase::Switching if stranger.is_some() => stranger.map(unhealthy).into_iter().collect(),
-        // Until the old version goes, there is a way back: what is held keeps it.
-        Phase::Switching if met && !is_kept(hold) => {
+        // Until the old version goes, there is a way back: what is held or paused keeps it.
+        Phase::Switching if met && !is_kept(hold) && state.paused.is_none() => {
             told.into_iter().chain([counted(state, observed), Event::OldRetired]).collect()
         }
         Phase::Switching if !met && late => {
@@ -200,7 +200,7 @@ impl<'a> Look<'a> {
             Phase::Growing if !self.met && self.late => Some(
                 self.unhealthy(format!("full capacity was not healthy within {}", self.plan.start_deadline)),
             ),
-            Phase::Growing if !self.met || is_kept(self.hold) => None,
+            Phase::Growing if !self.met || is_kept(self.hold) || self.state.paused.is_some() => None,
             Phase::Growing if course.end.is_some() => Some(Event::BakeBegun),
             Phase::Growing => Some(Event::Switched),
             Phase::Filling { step } => self.held(None).unwrap_or_else(|| self.filled(*step)),

@@ -62,8 +62,13 @@ impl Phase {
         }
     }
 
-    /// Whether a person can hold it here, or hurry it.
-    pub fn can_be_held(&self) -> bool {
+    /// Whether a person can make it stand here: everywhere forward, until the old version goes.
+    pub fn can_be_paused(&self) -> bool {
+        self.can_be_hurried() || matches!(self, Phase::Growing | Phase::Switching)
+    }
+
+    /// Whether a person can hurry it here, or the machine pause it: its promotion is not decided, or it bakes.
+    pub fn can_be_hurried(&self) -> bool {
         match self {
             Phase::Preparing | Phase::Filling { .. } | Phase::Watching { .. } | Phase::Baking => true,
             Phase::Idle

@@ -32,24 +32,31 @@ pub fn decide(
             .map_or(Ok(()), |hold| Err(Rejection::Held { patch, asked, hold: hold.clone() }))
     };
     let not_now = |asked: &str| Rejection::NotNow { patch, stage: Stage::Rollout, asked: asked.to_owned() };
-    let (phase, can_be_held) = (&state.phase, state.phase.can_be_held());
+    let (phase, can_be_hurried) = (&state.phase, state.phase.can_be_hurried());
     match command {
         Command::Promote { .. } | Command::RollbackWithLoss { .. } if *by == Actor::Machine => {
             Err(Rejection::NotAPerson)
         }
-        Command::Pause { .. } if !can_be_held => Err(not_now("pause")),
+        Command::Pause { .. } if !phase.can_be_paused() => Err(not_now("pause")),
         Command::Pause { .. } if state.paused.is_some() => Ok(Vec::new()),
         Command::Pause { reason } => Ok(vec![Event::Paused { reason, by_machine: false }]),
-        Command::Resume if !can_be_held => Err(not_now("resume")),
+        Command::Resume if !phase.can_be_paused() => Err(not_now("resume")),
         Command::Resume if state.paused.is_none() && state.gate == Gate::Waits => {
             held("open its gate")?;
             resume(patch, by, state)
         }
         Command::Resume => resume(patch, by, state),
-        Command::Promote { .. } if can_be_held && state.hurried && state.paused.is_none() => Ok(Vec::new()),
-        Command::Promote { reason } if can_be_held => {
+        Command::Promote { .. } if can_be_hurried && state.hurried && state.paused.is_none() => {
+            Ok(Vec::new())
+        }
+        Command::Promote { reason } if can_be_hurried => {
             held("promote")?;
             Ok(vec![Event::Hurried { reason }])
+        }
+        // The promotion is decided; what a person paused of it goes on.
+        Command::Promote { .. } if phase.can_be_paused() && state.paused.is_some() => {
+            held("promote")?;
+            Ok(vec![Event::Resumed])
         }
         // Nothing has moved yet, so a person may still leave it as it is.
         Command::Promote { reason } if *phase == Phase::Recalling => {

@@ -94,7 +94,9 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
         // What is held is looked at in `control.rs`.
         Event::Deferred { .. } | Event::Held { .. } | Event::Released => Ok(()),
         Event::Paused { .. } | Event::Resumed => {
-            says(is_undecided(&before.phase), "only what is still watched can be held")
+            let forward = is_undecided(&before.phase);
+            let forward = forward || matches!(before.phase, Phase::Growing | Phase::Switching);
+            says(forward, "only what goes forward, and could go back, can be paused")
         }
         Event::Hurried { .. } => {
             says(is_undecided(&before.phase), "only what is still watched can be hurried")?;
@@ -122,6 +124,7 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             says(before.hurried || answers_alike(seen), "a shadow is promoted by answers that agree")
         }
         Event::BakeBegun => {
+            says(before.paused.is_none(), "nothing goes forward while paused")?;
             says(before.phase == Phase::Growing && met(), "all traffic only with all of the capacity")
         }
         Event::Switched => {
@@ -133,10 +136,10 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
                 _ => false,
             };
             says(from, "all traffic only with all of the capacity, and after the last bake")?;
-            let paused = before.phase == Phase::Baking && before.paused.is_some();
-            says(!paused, "nothing goes forward while paused")
+            says(before.paused.is_none(), "nothing goes forward while paused")
         }
         Event::OldRetired => {
+            says(before.paused.is_none(), "nothing goes forward while paused")?;
             says(
                 before.phase == Phase::Switching && met(),
                 "the old version goes after the switch is confirmed",
