@@ -1,13 +1,15 @@
 //! What dies comes back: instances, and the host itself, which takes over what the one before has left.
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use hyper::Method;
 use patchline_rollout::process::spec::ObservedArms;
 use rustix::process::Signal;
 
 use crate::load::{Load, ask, failures};
-use crate::setting::{LONG, Setting, arm, arm_with, http_client, is_alive, kill, marked_processes, of};
+use crate::setting::{
+    LONG, Setting, arm, arm_with, http_client, is_alive, kill, marked_processes, of, start_time,
+};
 
 fn pids(observed: &ObservedArms) -> Vec<u32> {
     let mut pids: Vec<u32> = observed.arms.iter().flat_map(|arm| &arm.instances).map(|one| one.pid).collect();
@@ -116,8 +118,15 @@ async fn a_pid_that_means_another_process_now_is_left_alone_and_what_is_not_in_t
     let mut setting = Setting::new().await;
     let before = setting.settle(&[arm("v1", 1, 1_000_000)]).await;
     let old = pids(&before)[0];
+    let started = of(&before, "v1").instances[0].start_time;
     setting.kill_host().await;
-    let bystander = Command::new("sleep").arg("100000").spawn().expect("it starts");
+    let mut bystander = sleeper();
+    // The start times of processes count hundredths of a second, and this one must be told from the old one by it.
+    while start_time(bystander.id()) == started {
+        bystander.kill().expect("it can be ended");
+        bystander.wait().expect("it ends");
+        bystander = sleeper();
+    }
     let stray = Command::new("sleep")
         .arg("100000")
         .env("PATCHLINE_INSTANCE", format!("{}#earlier-99", setting.name()))
@@ -152,6 +161,10 @@ async fn a_pid_that_means_another_process_now_is_left_alone_and_what_is_not_in_t
         process.wait().expect("it ends");
     }
     setting.stop().await;
+}
+
+fn sleeper() -> Child {
+    Command::new("sleep").arg("100000").spawn().expect("it starts")
 }
 
 #[tokio::test(flavor = "multi_thread")]

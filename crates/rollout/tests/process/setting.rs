@@ -196,6 +196,13 @@ pub fn is_alive(pid: u32) -> bool {
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
+/// Field 22 of `/proc/<pid>/stat`, in clock ticks since boot.
+pub fn start_time(pid: u32) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
+    let (_, rest) = stat.rsplit_once(')').expect("the name is in brackets");
+    rest.split_ascii_whitespace().nth(19).and_then(|ticks| ticks.parse().ok()).expect("it has a start time")
+}
+
 fn pids() -> Vec<u32> {
     let entries = fs::read_dir("/proc").expect("there is /proc").flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
