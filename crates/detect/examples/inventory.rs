@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use patchline_detect::detector::Relation;
 use patchline_detect::{Advisories, scan};
+use patchline_inventory::detector::Relation;
 
 fn main() {
     let advisories = Advisories::built_in();

@@ -1,19 +1,12 @@
-//! Detect: reads lockfiles, matches them against advisories, and says what needs a fix, where, and by which way it
+//! Detect: walks trees for lockfiles, matches them against advisories, and says what needs a fix, where, and by which way it
 //! came in. Nothing here touches the network: advisories come from files that somebody brought.
 
-pub mod detector;
-pub mod detectors;
 pub mod error;
 pub mod index;
-pub mod lockfile;
-pub mod name;
 pub mod osv;
 pub mod scan;
-pub mod text;
-pub mod version;
 pub mod walk;
 
-pub use detector::{Detector, Installed, Inventory, Neighbours, Unresolved};
 pub use error::DetectError;
 pub use index::build::{Imported, import};
 pub use index::image::Image;

@@ -11,12 +11,12 @@ use patchline_model::package::Ecosystem;
 use patchline_model::stage::detect::{Finding, Source};
 use serde::{Deserialize, Serialize};
 
-use crate::detector::{Installed, Inventory, Unresolved};
-use crate::detectors::DETECTORS;
 use crate::error::DetectError;
 use crate::index::open::{Advisories, AdvisoryStatus, Problem};
-use crate::version::Scheme;
 use crate::walk::{self, Found};
+use patchline_inventory::detector::{Installed, Inventory, Unresolved};
+use patchline_inventory::detectors::DETECTORS;
+use patchline_inventory::version::Scheme;
 
 const MOST_PATHS: usize = 10;
 const MOST_THREADS: usize = 4;

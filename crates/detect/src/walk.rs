@@ -16,8 +16,8 @@ use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustix::fs::OFlags;
 
-use crate::detector::{Broken, Detector, Neighbours, Unresolved};
 use crate::error::DetectError;
+use patchline_inventory::detector::{Broken, Detector, Neighbours, Unresolved};
 
 const LARGEST_LOCKFILE: u64 = 64 << 20;
 const MOST_NEIGHBOURS: usize = 100;

@@ -7,8 +7,9 @@ use crate::tidy::manifest::{Dependency, Kind};
 use crate::tidy::sources::{Crate, Sources};
 
 /// The house, from the ground up.
-const FLOORS: [&[&str]; 5] = [
+const FLOORS: [&[&str]; 6] = [
     &["model", "judge", "evidence", "sandbox", "connect"],
+    &["inventory"],
     &["ledger", "detect", "generate", "build", "verify", "approve", "rollout", "review"],
     &["conductor"],
     &["server"],
@@ -16,7 +17,7 @@ const FLOORS: [&[&str]; 5] = [
 ];
 
 /// The highest floor that the test kit may build upon.
-const HIGHEST_FOR_TESTKIT: usize = 3;
+const HIGHEST_FOR_TESTKIT: usize = 4;
 
 const RULE: &str = "floors";
 
@@ -156,7 +157,7 @@ mod tests {
         check_tables(
             "verify",
             "[dependencies]\npatchline-detect.workspace = true\n",
-            &[(place, "(floor 2)")],
+            &[(place, "(floor 3)")],
         );
     }
 
@@ -166,14 +167,14 @@ mod tests {
             ["dependencies", "build-dependencies", "dev-dependencies", "target.'cfg(unix)'.dependencies"]
         {
             let tables = format!("[{table}]\npatchline-server.workspace = true\n");
-            check_tables("ledger", &tables, &[("crates/ledger/Cargo.toml:5", "`server` (floor 4)")]);
+            check_tables("ledger", &tables, &[("crates/ledger/Cargo.toml:5", "`server` (floor 5)")]);
         }
     }
 
     #[test]
     fn an_import_under_another_name_is_caught() {
         let tables = "[dependencies]\nshort = { package = \"patchline-conductor\", path = \"..\" }\n";
-        check_tables("detect", tables, &[("crates/detect/Cargo.toml:5", "`conductor` (floor 3)")]);
+        check_tables("detect", tables, &[("crates/detect/Cargo.toml:5", "`conductor` (floor 4)")]);
     }
 
     #[test]
@@ -188,13 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn the_test_kit_builds_on_three_floors_and_no_more() {
+    fn the_test_kit_builds_on_four_floors_and_no_more() {
         check_tables("testkit", "[dependencies]\npatchline-conductor.workspace = true\n", &[]);
         let place = "crates/testkit/Cargo.toml:5";
         check_tables(
             "testkit",
             "[dependencies]\npatchline-server.workspace = true\n",
-            &[(place, "(floor 4)")],
+            &[(place, "(floor 5)")],
         );
     }
 

@@ -13,7 +13,7 @@ use crate::index::gather::Parcels;
 use crate::index::intake::{Intake, Item, Limits};
 use crate::index::write::Chosen;
 use crate::osv::record::Record;
-use crate::version::{ECOSYSTEMS, Scheme};
+use patchline_inventory::version::{ECOSYSTEMS, Scheme};
 
 const NOT_OSV: &str = "give OSV records only (https://ossf.github.io/osv-schema/), one JSON object each";
 

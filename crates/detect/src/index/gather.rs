@@ -6,7 +6,7 @@ use std::collections::hash_map::Entry;
 use crate::index::codec::{Damaged, Reader, put_number};
 use crate::index::parcel::{affected, head, put_head, put_part};
 use crate::osv::record::{Affected, Moment, Record};
-use crate::version::ECOSYSTEMS;
+use patchline_inventory::version::ECOSYSTEMS;
 
 /// Records by id.
 #[derive(Debug, Default)]

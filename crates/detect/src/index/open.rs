@@ -15,11 +15,11 @@ use crate::index::gather::Parcels;
 use crate::index::image::Image;
 use crate::index::posting::{Posting, Standing};
 use crate::index::write::base;
-use crate::name::normal;
 use crate::osv::affected::{Details, Verdict, judge};
 use crate::osv::alias::rank;
 use crate::osv::record::Record;
-use crate::version::{ECOSYSTEMS, Scheme, Version};
+use patchline_inventory::name::normal;
+use patchline_inventory::version::{ECOSYSTEMS, Scheme, Version};
 
 /// Every advisory that a scan is matched against.
 #[derive(Clone, Debug)]

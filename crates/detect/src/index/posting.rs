@@ -12,7 +12,7 @@ use crate::index::parcel::{
 };
 use crate::osv::affected::{no_version, unknown_kind};
 use crate::osv::record::{Affected, Event, Named, Range, RangeKind};
-use crate::version::{Scheme, Version};
+use patchline_inventory::version::{Scheme, Version};
 
 /// Bytes of all versions of a package, written out.
 const MOST_TEXT: usize = 64 << 20;

@@ -4,9 +4,9 @@ use std::cmp::Ordering;
 
 use patchline_model::package::Package;
 
-use crate::name::normal;
 use crate::osv::record::{Affected, Event, Range, RangeKind, Record, Severity};
-use crate::version::{Scheme, Version};
+use patchline_inventory::name::normal;
+use patchline_inventory::version::{Scheme, Version};
 
 /// More fixed versions of one record are not looked at; the record with the most in public data has 23.
 const MOST_FIXES: usize = 100;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use thiserror::Error;
 
-use crate::name::normal_in;
 use crate::osv::text::Text;
+use patchline_inventory::name::normal_in;
 
 /// A record with more bytes is refused; the largest seen in public data has a few hundred thousand.
 pub const LARGEST_RECORD: usize = 4 << 20;

@@ -3,8 +3,8 @@
 
 use std::cmp::Ordering;
 
-use patchline_detect::name::normal;
-use patchline_detect::version::Scheme;
+use patchline_inventory::name::normal;
+use patchline_inventory::version::Scheme;
 use patchline_model::package::{Ecosystem, Package};
 use serde_json::Value;
 

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use patchline_conductor::clock;
-use patchline_detect::detector::{Relation, Scope};
-use patchline_detect::{Advisories, Installed, Scan, Unresolved, scan};
+use patchline_detect::{Advisories, Scan, scan};
+use patchline_inventory::detector::{Relation, Scope};
+use patchline_inventory::{Installed, Unresolved};
 use patchline_model::context::{Board, Context};
 use patchline_model::failure::in_full;
 use patchline_model::policy::Policy;
@@ -227,7 +228,7 @@ fn to_json(all: &[Scanned]) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use patchline_detect::Unresolved;
+    use patchline_inventory::Unresolved;
 
     use super::grouped;
 

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read as _, Write};
 
-use patchline_detect::version::{ECOSYSTEMS, Scheme};
+use patchline_inventory::version::{ECOSYSTEMS, Scheme};
 use patchline_model::package::Ecosystem;
 
 use crate::cli::CompareArguments;

@@ -1,8 +1,8 @@
 //! Given a file and its neighbours, what is read of it, a line for each package.
 
-use patchline_detect::detector::Kind;
-use patchline_detect::detectors::DETECTORS;
-use patchline_detect::{Detector, Inventory, Neighbours};
+use patchline_inventory::detector::Kind;
+use patchline_inventory::detectors::DETECTORS;
+use patchline_inventory::{Detector, Inventory, Neighbours};
 
 /// Reads the file with the detector that claims it.
 pub fn read(path: &str, text: &str, neighbours: &[(&str, &str)]) -> Result<Inventory, String> {

@@ -1,11 +1,11 @@
 //! What it costs to read two usual versions and compare them, by scheme:
-//! `cargo run --release -p patchline-detect --example compare_time`.
+//! `cargo run --release -p patchline-inventory --example compare_time`.
 #![allow(clippy::print_stdout, reason = "an example that is run for what it prints")]
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use patchline_detect::version::Scheme;
+use patchline_inventory::version::Scheme;
 use patchline_model::package::Ecosystem;
 
 const ROUNDS: u32 = 20_000;

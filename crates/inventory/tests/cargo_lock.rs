@@ -1,7 +1,7 @@
 //! `Cargo.lock` in all its formats, whole and broken.
 
-use patchline_detect::lockfile::cargo::CargoLock;
-use patchline_detect::{Detector, Installed, Neighbours};
+use patchline_inventory::lockfile::cargo::CargoLock;
+use patchline_inventory::{Detector, Installed, Neighbours};
 use proptest::prelude::{any, prop, proptest};
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";

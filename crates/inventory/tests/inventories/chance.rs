@@ -1,7 +1,7 @@
 //! Whatever the bytes, a reader answers or refuses, within bounds.
 
-use patchline_detect::detectors::DETECTORS;
-use patchline_detect::{Inventory, Neighbours};
+use patchline_inventory::detectors::DETECTORS;
+use patchline_inventory::{Inventory, Neighbours};
 use proptest::prelude::{any, prop, proptest};
 
 use crate::{javascript, languages, others, python};

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use patchline_detect::version::{ECOSYSTEMS, Scheme, Version};
+use patchline_inventory::version::{ECOSYSTEMS, Scheme, Version};
 
 /// Every scheme once.
 pub fn schemes() -> Vec<Scheme> {

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use patchline_detect::version::Scheme;
+use patchline_inventory::version::Scheme;
 use patchline_model::package::Ecosystem;
 
 pub fn scheme(ecosystem: &str) -> Scheme {
