@@ -23,7 +23,7 @@ import rego.v1
 # --- What an organisation may want to change -------------------------------------------------------------------------
 
 # Fixers whose changes are known to be what they say.
-fixers := {"cargo", "person"}
+fixers := {"cargo", "npm", "person"}
 
 # Checks without which nothing is verified.
 required_checks := ["before-after", "suite", "re-scan"]
@@ -32,7 +32,7 @@ required_checks := ["before-after", "suite", "re-scan"]
 required_roles := {"owner"}
 
 # Files that a change of low risk may touch, by name.
-low_risk_files := {"Cargo.lock", "Cargo.toml"}
+low_risk_files := {"Cargo.lock", "Cargo.toml", "npm-shrinkwrap.json", "package-lock.json"}
 
 # Packages that a change of low risk may move.
 low_risk_moves := 5
@@ -105,7 +105,8 @@ generated := [item.digest |
 	item.predicate_type == "https://patchline.dev/attestation/generation/v0.1"
 	commit in item.subjects
 	item.predicate.fixer == input.patch.fixer
-	item.predicate.fixer in fixers
+	# Several fixers that built one upon the other are joined by a plus sign.
+	every name in split(item.predicate.fixer, "+") { name in fixers }
 ]
 
 provenances := [item |

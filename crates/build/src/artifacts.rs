@@ -12,6 +12,8 @@ use thiserror::Error;
 
 /// The list of everything that was made, in the tree's top folder.
 pub(crate) const LIST: &str = "patchline-artifacts.json";
+/// The archive of the source, in the tree's top folder.
+pub(crate) const SOURCE: &str = "patchline-source.tar";
 const CHUNK_BYTES: usize = 128 * 1024;
 const MAX_NAMES: usize = 20;
 const MAX_FILES: usize = 10_000;
@@ -154,7 +156,7 @@ pub(crate) fn is_inside(path: &Path) -> bool {
     path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
-fn measured(path: PathBuf) -> Result<Left, NoArtifact> {
+pub(crate) fn measured(path: PathBuf) -> Result<Left, NoArtifact> {
     let (digest, bytes) =
         digest_of(&path).map_err(|source| NoArtifact::Disk { path: path.clone(), source })?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

@@ -60,6 +60,9 @@ impl SandboxBuilder {
         self.lay_out(request, place).await?;
         let kit = self.kit(request, place).await?;
         self.prepare(request, place, &kit, log).await?;
+        if request.service.build.is_source() {
+            return self.archive(request, place, kit, log, started_epoch_ms).await;
+        }
         let command = command::build(&request.service.build);
         let build = |tree: PathBuf| self.compile(request, &kit, &command, tree);
         let (first, second) = if request.twice {
@@ -90,6 +93,47 @@ impl SandboxBuilder {
             command,
             isolation: isolation(&self.sandbox),
             toolchain: kit.toolchain.clone(),
+            started_epoch_ms,
+            finished_epoch_ms: now(),
+            epoch_seconds: request.epoch_seconds,
+            environment: kit.for_build(&place.first, request.epoch_seconds),
+            packages: kit.packages,
+            lockfile: kit.lockfile,
+        })
+    }
+
+    /// What is shipped is the source: one archive, made by git and therefore the same each time it is made.
+    async fn archive(
+        &self,
+        request: &Request,
+        place: &Place,
+        kit: Kit,
+        log: &mut Log,
+        started_epoch_ms: i64,
+    ) -> Result<Made, Stop> {
+        let git = Git::at(&request.repository);
+        let mut made = Vec::with_capacity(2);
+        for _ in 0..if request.twice { 2 } else { 1 } {
+            let path = place.first.join(artifacts::SOURCE);
+            let archived = git.archive(request.commit.as_str(), &request.service.folder, &path).await;
+            archived.map_err(|error| not_exported(&error))?;
+            let left = blocking(move || artifacts::measured(path)).await?;
+            made.push(left.map_err(|error| Stop::Broken(error.to_string()))?);
+        }
+        let second = made.get(1).map(|second| second.digest.clone());
+        let first = made.swap_remove(0);
+        log.line(&format!("== archived the source: {} bytes, {}", first.bytes, first.digest));
+        Ok(Made {
+            artifact: first.path,
+            name: format!("{}.tar", request.service.name),
+            digest: first.digest,
+            bytes: first.bytes,
+            second,
+            tree: place.first.clone(),
+            log: String::new(),
+            command: CommandLine(["git", "archive", request.commit.as_str()].map(str::to_owned).to_vec()),
+            isolation: isolation(&self.sandbox),
+            toolchain: "git archive".to_owned(),
             started_epoch_ms,
             finished_epoch_ms: now(),
             epoch_seconds: request.epoch_seconds,
@@ -266,11 +310,7 @@ fn check(request: &Request) -> Result<(), Failure> {
         let text = format!("the service's folder `{}` leads out of the repository", request.service.folder);
         return Err(Failure::permanent(text));
     }
-    if build.command.0.is_empty() {
-        return Err(Failure::permanent("there is no build command")
-            .with_hint("name it in `patchline.toml`: `command` in `[build]`"));
-    }
-    if command::discovers(build) && !command::can_discover(build) {
+    if !build.is_source() && command::discovers(build) && !command::can_discover(build) {
         let text = format!("which artifact `{}` leaves is not known", build.command);
         return Err(
             Failure::permanent(text).with_hint("name it in `patchline.toml`: `artifact` in `[build]`")

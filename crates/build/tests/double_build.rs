@@ -221,6 +221,20 @@ async fn a_build_of_another_kind_prepares_once_and_builds_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_is_compiled_the_source_of_the_folder_is_the_artifact() {
+    let files = [("app/main.py", "print(1)\n"), ("other/x", "x")];
+    let source = Build { prepare: None, command: CommandLine(Vec::new()), artifact: String::new() };
+    let mut world = World::new(&files, source);
+    world.request.service.folder = "app".to_owned();
+    let made = world.made().await;
+    assert_eq!(made.second.as_ref(), Some(&made.digest));
+    let output = Command::new("tar").arg("tf").arg(&made.artifact).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "app/\napp/main.py\n");
+    fs::remove_dir_all(&world.request.work).unwrap();
+    assert_eq!(world.made().await.digest, made.digest, "made again it is the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_world_is_told_apart_from_the_commit() {
     let command = |text: &str, artifact: &str| Build {
         prepare: None,

@@ -42,6 +42,11 @@ impl Home {
         self.root.join("key.pem")
     }
 
+    /// What was fetched and can be fetched again.
+    pub fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
     pub fn advisories(&self) -> PathBuf {
         self.root.join("advisories")
     }

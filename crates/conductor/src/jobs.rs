@@ -1,9 +1,11 @@
 //! One file a stage: how its job is carried out with the hands.
 
+pub mod advised;
 pub mod approve;
 pub mod build;
 pub mod detect;
 pub mod generate;
+mod joint;
 pub mod review;
 pub mod rollout;
 pub mod smoke;

@@ -2,6 +2,12 @@
 
 mod aim;
 pub mod cargo;
+mod choose;
+mod graph;
+mod handover;
 mod lockfile;
+mod market;
+pub mod npm;
+mod place;
 mod reason;
 mod updating;

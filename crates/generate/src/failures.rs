@@ -2,6 +2,7 @@
 
 use std::io;
 
+use patchline_connect::{FetchError, Kind};
 use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_sandbox::foreign::SandboxError;
 use patchline_sandbox::git_error::GitError;
@@ -33,4 +34,15 @@ pub(crate) fn of_sandbox(error: SandboxError) -> Failure {
 
 pub(crate) fn of_file(what: &str, error: io::Error) -> Failure {
     Failure::transient(format!("could not {what}: {error}")).of(FailureClass::Storage)
+}
+
+pub(crate) fn of_fetch(error: &FetchError) -> Failure {
+    let text = in_full(error);
+    let failure = match error.kind {
+        Kind::Unreachable | Kind::TooSlow | Kind::Nonsense => Failure::transient(text),
+        Kind::Usage | Kind::Missing | Kind::Forbidden | Kind::TooLarge => Failure::permanent(text),
+        Kind::Storage => Failure::transient(text).of(FailureClass::Storage),
+    };
+    let failure = if error.kind == Kind::Storage { failure } else { failure.of(FailureClass::Network) };
+    failure.with_hint(error.hint())
 }

@@ -1,11 +1,14 @@
 //! The trait of everything that proposes a change, with what it is asked and what it answers.
 
+use std::fmt::Debug;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use patchline_model::digest::Commit;
 use patchline_model::failure::Failure;
 use patchline_model::id::PatchId;
+use patchline_model::package::Package;
 use patchline_model::stage::detect::Finding;
 use patchline_model::stage::generate::Candidate;
 
@@ -21,8 +24,17 @@ pub trait Fixer: Send + Sync {
     /// Whether findings of this kind are its trade; not whether there is a fix.
     fn can(&self, finding: &Finding) -> bool;
 
+    /// Whether it changes a file of this name: where one lies, there lies what a service is made of.
+    fn changes(&self, file: &str) -> bool;
+
     /// The change, or the reasons why there is none. What the world denies (the network, a tool) is a failure.
     async fn propose(&self, request: &Request) -> Result<Proposal, Failure>;
+}
+
+/// What the advisories at hand say.
+pub trait Known: Debug + Send + Sync {
+    /// The advisories of this package at this version, those that are merely worth knowing apart.
+    fn problems(&self, package: &Package) -> Result<Vec<String>, Failure>;
 }
 
 /// What a fixer is asked.
@@ -40,10 +52,14 @@ pub struct Request {
     pub refused: Vec<Candidate>,
     /// A folder of our own for worktrees.
     pub work: PathBuf,
+    /// A folder of our own for what registries said and tools fetched; what lies there may go at any time.
+    pub cache: PathBuf,
     /// Seconds since 1970 that the commit carries, so that a second run gives the same commit.
     pub committed_at: i64,
     /// `Name <mail>`.
     pub author: String,
+    /// No version is chosen that has a problem of its own.
+    pub known: Arc<dyn Known>,
 }
 
 /// What a fixer answers.

@@ -8,6 +8,7 @@ pub mod message;
 pub mod person;
 
 pub use dependency::cargo::CargoFixer;
+pub use dependency::npm::fixer::NpmFixer;
 pub use fixer::{Fixer, Proposal, Request};
 pub use fixers::fixers;
 pub use person::proposed;

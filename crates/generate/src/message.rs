@@ -29,13 +29,18 @@ pub fn branch(patch: PatchId, number: u32) -> String {
 /// As in `Update yaml-rust from 0.4.0 to 0.4.1 (RUSTSEC-2018-0006)`.
 pub fn title(updates: &[Update<'_>]) -> String {
     let advisories = advisories(updates);
-    let what = match updates {
-        [one] => format!("Update {} from {} to {}", one.package, one.from, one.to),
-        [first, second] => format!("Update {} and {}", first.package, second.package),
-        [first, second, rest @ ..] => {
-            format!("Update {}, {} and {} more", first.package, second.package, rest.len())
+    let mut names: Vec<&str> = Vec::new();
+    for update in updates {
+        if !names.contains(&update.package) {
+            names.push(update.package);
         }
-        [] => "Update nothing".to_owned(),
+    }
+    let what = match (updates, names.as_slice()) {
+        ([one], _) => format!("Update {} from {} to {}", one.package, one.from, one.to),
+        (_, [one]) => format!("Update {one}"),
+        (_, [first, second]) => format!("Update {first} and {second}"),
+        (_, [first, second, rest @ ..]) => format!("Update {first}, {second} and {} more", rest.len()),
+        (_, []) => "Update nothing".to_owned(),
     };
     let named = format!("{what} ({})", advisories.join(", "));
     let counted = format!("{what} ({} advisories)", advisories.len());

@@ -4,7 +4,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
+use patchline_generate::fixer::Known;
 use patchline_generate::{CargoFixer, Fixer, Proposal, Request, proposed};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::{Failure, FailureKind};
@@ -29,6 +31,15 @@ const REGISTRY: [Published<'_>; 9] = [
     ("outer", "1.0.0", &[("parent", "=1.0.0")]),
     ("other", "1.0.0", &[]),
 ];
+
+#[derive(Debug)]
+struct NothingKnown;
+
+impl Known for NothingKnown {
+    fn problems(&self, _: &Package) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+}
 
 struct Project {
     folder: TempDir,
@@ -121,6 +132,8 @@ impl Project {
             work: self.work.path().join("worktrees"),
             committed_at: 1_700_000_000,
             author: "Patchline <patchline@example.org>".to_owned(),
+            cache: self.work.path().join("cache"),
+            known: Arc::new(NothingKnown),
         }
     }
 

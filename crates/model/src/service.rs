@@ -59,9 +59,17 @@ pub struct CommandLine(pub Vec<String>);
 pub struct Build {
     /// Fetches what the build needs; may use the network. Everything after it may not.
     pub prepare: Option<CommandLine>,
+    /// Empty where nothing is compiled: then the artifact is an archive of the service's folder.
     pub command: CommandLine,
     /// The file that the build leaves, relative to the service's folder.
     pub artifact: String,
+}
+
+impl Build {
+    /// Whether the source itself is what is shipped.
+    pub fn is_source(&self) -> bool {
+        self.command.0.is_empty()
+    }
 }
 
 /// Shows one problem: exits with 0 if it is absent, with 1 if it is there.

@@ -42,7 +42,10 @@ pub async fn service(folder: &Path) -> Result<Service, Trouble> {
     if folder.join("Cargo.toml").exists() {
         return guess::cargo_service(&folder, &top, within);
     }
-    let message = format!("{} has neither a {FILE} nor a Cargo.toml", folder.display());
+    if let Some(manifest) = guess::source_manifest(&folder) {
+        return guess::source_service(&folder, &top, within, manifest);
+    }
+    let message = format!("{} has neither a {FILE} nor a manifest that Patchline knows", folder.display());
     Err(Trouble::input(message).hint("`patchline init` writes a patchline.toml"))
 }
 

@@ -81,6 +81,15 @@ impl Git {
         Ok(())
     }
 
+    /// Writes what a folder of a commit holds into a tar file, the same bytes each time; empty for the whole tree.
+    pub async fn archive(&self, commit: &str, folder: &str, file: &Path) -> Result<(), GitError> {
+        let purpose = format!("archive the commit `{}`", shown(commit));
+        let mut ask = self.ask(&purpose, &["-c", "tar.umask=0022", "archive", "--format=tar"]);
+        ask.arguments.extend(["--output".into(), file.into(), commit.into(), "--".into()]);
+        ask.arguments.extend((!folder.is_empty()).then(|| format!(":(top,literal){folder}").into()));
+        ask.bytes().await.map(drop)
+    }
+
     /// Checks a commit out into a folder of its own. A leftover at the same place is replaced.
     pub async fn worktree_add(&self, folder: &Path, commit: &str) -> Result<(), GitError> {
         self.worktree_remove(folder).await?;

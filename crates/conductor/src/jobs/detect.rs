@@ -46,7 +46,7 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
 /// Scans the service in an exported tree, on a thread that may block. A member of a workspace is scanned where the
 /// workspace's lockfile lies.
 async fn scan_service(hands: &Hands, service: &Service, tree: &Path) -> Result<Scan, Failure> {
-    let folder = lockfile_folder(tree, &service.folder);
+    let folder = lockfile_folder(hands, tree, &service.folder);
     let directory = hands.home.advisories();
     let scanned = tokio::task::spawn_blocking(move || {
         let advisories = Advisories::open(&directory)?;
@@ -67,17 +67,27 @@ fn known(scan: Scan) -> Result<Scan, Failure> {
     if has_crates || !scan.inventory.is_empty() && !wants_crates {
         return Ok(scan);
     }
-    let hint =
-        "commit `Cargo.lock` (`cargo generate-lockfile` writes one); only what is committed is looked at";
+    let hint = match wants_crates {
+        true => {
+            "commit `Cargo.lock` (`cargo generate-lockfile` writes one); only what is committed is looked at"
+        }
+        false => "commit the lockfile; only what is committed is looked at",
+    };
     let failure = Failure::permanent("no lockfile could be read in the commit, so nothing is known");
     Err(failure.of(FailureClass::Input).with_hint(hint))
 }
 
-/// The service's own folder, or the nearest above it, inside the tree, that has a lockfile.
-fn lockfile_folder(tree: &Path, folder: &str) -> PathBuf {
+/// The service's own folder, or the nearest above it, inside the tree, that has a lockfile which a fixer changes.
+fn lockfile_folder(hands: &Hands, tree: &Path, folder: &str) -> PathBuf {
     let own = tree.join(folder);
+    let has_lockfile = |place: &PathBuf| {
+        let names = std::fs::read_dir(place).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        names
+            .filter_map(|name| name.into_string().ok())
+            .any(|name| hands.fixers.iter().any(|fixer| fixer.changes(&name)))
+    };
     let above = own.ancestors().take_while(|place| place.starts_with(tree));
-    above.map(Path::to_owned).find(|place| place.join("Cargo.lock").exists()).unwrap_or(own)
+    above.map(Path::to_owned).find(has_lockfile).unwrap_or(own)
 }
 
 /// The findings of the service in an exported tree that must have a lockfile.
@@ -90,10 +100,10 @@ pub async fn findings_in(hands: &Hands, service: &Service, tree: &Path) -> Resul
     Ok(scan_service(hands, service, tree).await?.findings)
 }
 
-/// Whether the finding stands in the lockfile that a fix of this service changes, or in none. Others in the tree, as a
-/// `fuzz/Cargo.lock`, are services of their own.
+/// Whether the finding stands in a file beside the lockfile that a fix of this service changes, or in none. Others in the
+/// tree, as a `fuzz/Cargo.lock`, are services of their own.
 pub fn is_own(finding: &Finding) -> bool {
-    finding.source == Source::Report || finding.location.path == "Cargo.lock"
+    finding.source == Source::Report || !finding.location.path.contains('/')
 }
 
 /// A name that nothing bears is more likely a slip of the hand than good news.

@@ -9,7 +9,7 @@ use patchline_generate::proposed;
 use patchline_model::failure::Failure;
 use patchline_model::id::FindingId;
 use patchline_model::patch::Patch;
-use patchline_model::stage::detect::{Finding, Opening, Source, Subject};
+use patchline_model::stage::detect::{Finding, Opening, Subject};
 use patchline_model::stage::generate::{Candidate, Job, Outcome};
 use patchline_sandbox::Git;
 use serde_json::json;
@@ -17,7 +17,9 @@ use serde_json::json;
 use crate::attest::{commit_subject, digest_subject};
 use crate::failures::git_failure;
 use crate::hands::Hands;
+use crate::jobs::advised::advised;
 use crate::jobs::detect::is_own;
+use crate::jobs::joint::Joint;
 
 /// The author of what Patchline commits.
 const AUTHOR: &str = "Patchline <patchline@localhost>";
@@ -59,13 +61,15 @@ async fn request(hands: &Hands, opening: &Opening, patch: &Patch, number: u32) -
         findings: patch.findings().to_vec(),
         refused: patch.generate.refused.iter().map(|(candidate, _)| candidate.clone()).collect(),
         work: hands.home.work(patch.id),
+        cache: hands.home.cache(),
         // A second run makes the same commit, to the bit: its time is that of the patch, and never before its base.
         committed_at: base_time.max(patch.opened_at.0.div_euclid(1000)),
         author: AUTHOR.to_owned(),
+        known: Arc::new(advised(hands)?),
     })
 }
 
-/// The first fixer that can do something about any finding; the others' findings stay with the reason.
+/// Each fixer does what it can, one on top of the other; what none can do stays with the reason.
 async fn from_fixers(hands: &Hands, mut request: Request) -> Result<Proposal, Failure> {
     let (own, left) = apart(std::mem::take(&mut request.findings), &hands.fixers);
     request.findings = own;
@@ -75,26 +79,34 @@ async fn from_fixers(hands: &Hands, mut request: Request) -> Result<Proposal, Fa
             reasons.push(why.clone());
         }
     }
+    let mut joint = Joint::default();
     for fixer in &hands.fixers {
         let able = request.findings.iter().filter(|finding| fixer.can(finding)).cloned().collect::<Vec<_>>();
         if able.is_empty() {
             continue;
         }
-        match fixer.propose(&Request { findings: able, ..request.clone() }).await? {
-            Proposal::NoFix { reasons: why, .. } => reasons.extend(why),
-            Proposal::Candidate { mut candidate, diff, log } => {
-                candidate.leaves.extend(left);
-                return Ok(Proposal::Candidate { candidate, diff, log });
+        let base = joint.candidate.as_ref().map_or(&request.base, |candidate| &candidate.commit).clone();
+        let ids: Vec<FindingId> = able.iter().map(|finding| finding.id.clone()).collect();
+        match fixer.propose(&Request { findings: able, base, ..request.clone() }).await? {
+            Proposal::NoFix { reasons: why, log } => {
+                joint.note(&log);
+                let sentence = why.join("; ");
+                joint.leaves.extend(ids.into_iter().map(|id| (id, sentence.clone())));
+                reasons.extend(why);
+            }
+            Proposal::Candidate { candidate, log, .. } => {
+                joint.note(&log);
+                joint.take(*candidate);
             }
         }
     }
-    Ok(Proposal::NoFix { reasons, log: String::new() })
+    joint.leaves.extend(left);
+    joint.proposal(&request, reasons).await
 }
 
-/// Whether any fixer's trade is such a finding, and the file where it stands. A bill of materials may name crates, too.
+/// Whether any fixer's trade is such a finding, in such a file.
 pub fn has_fixer(finding: &Finding, fixers: &[Arc<dyn Fixer>]) -> bool {
-    let is_lockfile = Path::new(&finding.location.path).file_name().is_some_and(|name| name == "Cargo.lock");
-    (is_lockfile || finding.source == Source::Report) && fixers.iter().any(|fixer| fixer.can(finding))
+    fixers.iter().any(|fixer| fixer.can(finding))
 }
 
 /// What can be fixed here, and what is left with the reason: it stands in another lockfile, or there is no fixer for it.
@@ -173,7 +185,13 @@ mod tests {
         }
 
         fn can(&self, finding: &Finding) -> bool {
-            finding.package.as_ref().is_some_and(|package| package.ecosystem == Ecosystem::crates_io())
+            let package = finding.package.as_ref();
+            finding.location.path.ends_with("Cargo.lock")
+                && package.is_some_and(|package| package.ecosystem == Ecosystem::crates_io())
+        }
+
+        fn changes(&self, file: &str) -> bool {
+            file == "Cargo.lock"
         }
 
         async fn propose(&self, _: &Request) -> Result<Proposal, Failure> {

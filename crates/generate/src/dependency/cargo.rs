@@ -2,23 +2,23 @@
 //! of the ladder after the other, each only if the one before fails.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
 use async_trait::async_trait;
-use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::{Failure, FailureClass};
 use patchline_model::id::FindingId;
 use patchline_model::package::Ecosystem;
 use patchline_model::stage::detect::{Finding, Source};
-use patchline_model::stage::generate::{Candidate, Kind, Move};
+use patchline_model::stage::generate::Move;
 use patchline_sandbox::git::Git;
 use patchline_sandbox::sandbox::Sandbox;
 
 use crate::dependency::aim::{Aim, aims};
+use crate::dependency::handover::{Handover, Made};
 use crate::dependency::lockfile::{Comparison, Lockfile, compare};
+use crate::dependency::place::{Worktree, folder_of};
 use crate::dependency::updating::{Answer, Look, Updating};
-use crate::failures::{of_file, of_git};
+use crate::failures::of_git;
 use crate::fixer::{Fixer, Proposal, Request};
 use crate::message::{self, Update};
 
@@ -48,19 +48,23 @@ impl Fixer for CargoFixer {
 
     fn can(&self, finding: &Finding) -> bool {
         let package = finding.package.as_ref();
+        let is_lockfile =
+            Path::new(&finding.location.path).file_name().is_some_and(|name| name == "Cargo.lock");
         finding.source == Source::Lockfile
+            && is_lockfile
             && package.is_some_and(|package| package.ecosystem == Ecosystem::crates_io())
     }
 
+    fn changes(&self, file: &str) -> bool {
+        file == "Cargo.lock"
+    }
+
     async fn propose(&self, request: &Request) -> Result<Proposal, Failure> {
-        let git = Git::at(&request.repository);
-        let folder = lockfile_folder(&git, &request.base, &request.folder).await?;
-        fs::create_dir_all(&request.work).map_err(|error| of_file("make the folder for worktrees", error))?;
-        let worktree = request.work.join(format!("{}-{}", request.patch, request.number));
-        git.worktree_add(&worktree, request.base.as_str()).await.map_err(of_git)?;
-        let outcome = self.propose_in(request, &git, &worktree, &folder).await;
-        // What could not be removed is replaced by the next run, and is no reason to lose this one's answer.
-        drop(git.worktree_remove(&worktree).await);
+        let hint = "run `cargo generate-lockfile` and commit `Cargo.lock`";
+        let (folder, _) = folder_of(request, &["Cargo.lock"], hint).await?;
+        let tree = Worktree::add(request).await?;
+        let outcome = self.propose_in(request, &tree.git, &tree.path, &folder).await;
+        tree.remove().await;
         outcome
     }
 }
@@ -91,18 +95,26 @@ impl CargoFixer {
         if cleared.is_empty() {
             return no_fix(&sorted.leaves, unreachable, log);
         }
-        let change = Change {
-            request,
-            git,
-            worktree,
-            folder,
-            unchanged,
-            cleared,
-            leaves: sorted.leaves,
+        let Comparison { moves, violations } = compare(&before, &after);
+        if !violations.is_empty() {
+            return Ok(Proposal::NoFix { reasons: violations, log });
+        }
+        let updates: Vec<Update<'_>> = cleared.iter().map(|aim| update(aim, &moves, &after)).collect();
+        let formats = (before.format, after.format);
+        let made = Made {
+            fixer: "cargo",
+            rationale: rationale(&cleared, &updates, &moves, &sorted.leaves, formats),
+            updates,
+            moves,
+            removes: cleared
+                .iter()
+                .flat_map(|aim| aim.findings())
+                .map(|finding| finding.id.clone())
+                .collect(),
+            leaves: sorted.leaves.clone(),
             log,
-            format: before.format,
         };
-        change.candidate(compare(&before, &after), &after).await
+        Handover { request, git, worktree, may_change: &["Cargo.lock"], unchanged }.proposal(made).await
     }
 }
 
@@ -199,109 +211,45 @@ impl Ladder<'_, '_> {
     }
 }
 
-/// A lockfile that was changed, on its way to becoming a candidate.
-struct Change<'a> {
-    request: &'a Request,
-    git: &'a Git,
-    worktree: &'a Path,
-    folder: &'a str,
-    /// What git took for changed before anything was.
-    unchanged: Vec<String>,
-    cleared: Vec<&'a Aim<'a>>,
-    leaves: Vec<(FindingId, String)>,
-    log: String,
-    /// The lockfile's format before.
-    format: u32,
+/// Why these versions, and what else moves. `formats` are those of the lockfile before and after.
+fn rationale(
+    cleared: &[&Aim<'_>],
+    updates: &[Update<'_>],
+    moves: &[Move],
+    leaves: &[(FindingId, String)],
+    formats: (u32, u32),
+) -> String {
+    let versions = cleared.iter().zip(updates).map(|(aim, update)| {
+        let (name, to) = (aim.name, &update.to);
+        if *to == aim.smallest().to_string() {
+            format!("{name} {to} is the smallest fixed version above {}.", aim.installed)
+        } else if to == "none" {
+            format!("{name} {} is no longer needed.", aim.installed)
+        } else {
+            format!("{name} {to} is fixed, and the newest that the packages above it allow.")
+        }
+    });
+    let aimed = |step: &&Move| cleared.iter().any(|aim| aim.name == step.package);
+    let others: Vec<String> = moves.iter().filter(|step| !aimed(step)).map(shown).collect();
+    let moved = match others.len() {
+        0 => "Nothing else moves.".to_owned(),
+        1 => format!("One other package moves with it: {}.", others[0]),
+        count if count <= MOST_NAMED => {
+            format!("{count} other packages move with it: {}.", others.join(", "))
+        }
+        count => {
+            format!("{count} other packages move with it: {} and more.", others[..MOST_NAMED].join(", "))
+        }
+    };
+    let left = leaves.iter().map(|(id, why)| format!("Left open: {id}, for {}.", message::clean(why, 300)));
+    let reformatted = (formats.0 != formats.1).then(|| reformatted(formats));
+    versions.chain([moved]).chain(reformatted).chain(left).collect::<Vec<_>>().join(" ")
 }
 
-impl Change<'_> {
-    async fn candidate(self, comparison: Comparison, after: &Lockfile) -> Result<Proposal, Failure> {
-        let Comparison { moves, violations } = comparison;
-        if !violations.is_empty() {
-            return Ok(Proposal::NoFix { reasons: violations, log: self.log });
-        }
-        let Request { patch, number, base, .. } = self.request;
-        let updates: Vec<Update<'_>> = self.cleared.iter().map(|aim| update(aim, &moves, after)).collect();
-        let title = message::title(&updates);
-        let rationale = self.rationale(&updates, &moves, after.format);
-        let text = message::message(*patch, &title, &rationale, &updates);
-
-        let lockfile = Path::new(self.folder).join("Cargo.lock").to_string_lossy().into_owned();
-        let mut changed = self.git.changes(self.worktree).await.map_err(of_git)?;
-        changed.retain(|file| *file != lockfile && !self.unchanged.contains(file));
-        if !changed.is_empty() {
-            let reason = format!("cargo would change more than its lockfile: {}", changed.join(", "));
-            return Ok(Proposal::NoFix { reasons: vec![reason], log: self.log });
-        }
-        let (author, at) = (&self.request.author, self.request.committed_at);
-        let commit =
-            self.git.commit_files(self.worktree, &[&lockfile], &text, author, at).await.map_err(of_git)?;
-        let files = self.git.changed_files(base.as_str(), &commit).await.map_err(of_git)?;
-        if self.request.refused.iter().any(|refused| refused.commit.as_str() == commit) {
-            let reason = "there is no other version to try than the one that was refused".to_owned();
-            return Ok(Proposal::NoFix { reasons: vec![reason], log: self.log });
-        }
-        let diff = self.git.diff(base.as_str(), &commit).await.map_err(of_git)?;
-        let branch = message::branch(*patch, *number);
-        self.git.branch_set(&branch, &commit).await.map_err(of_git)?;
-        let commit: Commit =
-            commit.parse().map_err(|_| Failure::permanent("could not read the commit that git made"))?;
-        let removes =
-            self.cleared.iter().flat_map(|aim| aim.findings()).map(|finding| finding.id.clone()).collect();
-        let candidate = Candidate {
-            number: *number,
-            fixer: "cargo".to_owned(),
-            kind: Kind::Dependency,
-            title,
-            rationale,
-            author: author.clone(),
-            branch,
-            base: base.clone(),
-            commit,
-            diff: Digest::of(diff.as_bytes()),
-            files,
-            moves,
-            removes,
-            leaves: self.leaves,
-        };
-        Ok(Proposal::Candidate { candidate: Box::new(candidate), diff, log: self.log })
-    }
-
-    /// Why these versions, and what else moves.
-    fn rationale(&self, updates: &[Update<'_>], moves: &[Move], format: u32) -> String {
-        let versions = self.cleared.iter().zip(updates).map(|(aim, update)| {
-            let (name, to) = (aim.name, &update.to);
-            if *to == aim.smallest().to_string() {
-                format!("{name} {to} is the smallest fixed version above {}.", aim.installed)
-            } else if to == "none" {
-                format!("{name} {} is no longer needed.", aim.installed)
-            } else {
-                format!("{name} {to} is fixed, and the newest that the packages above it allow.")
-            }
-        });
-        let aimed = |step: &&Move| self.cleared.iter().any(|aim| aim.name == step.package);
-        let others: Vec<String> = moves.iter().filter(|step| !aimed(step)).map(shown).collect();
-        let moved = match others.len() {
-            0 => "Nothing else moves.".to_owned(),
-            1 => format!("One other package moves with it: {}.", others[0]),
-            count if count <= MOST_NAMED => {
-                format!("{count} other packages move with it: {}.", others.join(", "))
-            }
-            count => {
-                format!("{count} other packages move with it: {} and more.", others[..MOST_NAMED].join(", "))
-            }
-        };
-        let left =
-            self.leaves.iter().map(|(id, why)| format!("Left open: {id}, for {}.", message::clean(why, 300)));
-        let reformatted = (format != self.format).then(|| self.reformatted(format));
-        versions.chain([moved]).chain(reformatted).chain(left).collect::<Vec<_>>().join(" ")
-    }
-
-    /// Cargo writes its newest format, which an older cargo can't read (the cargo changelog: format 4 since 1.78).
-    fn reformatted(&self, format: u32) -> String {
-        let older = if format >= 4 { "; cargo before 1.78 can't read it" } else { "" };
-        format!("Cargo.lock moves from format {} to {format}{older}.", self.format)
-    }
+/// Cargo writes its newest format, which an older cargo can't read (the cargo changelog: format 4 since 1.78).
+fn reformatted((from, to): (u32, u32)) -> String {
+    let older = if to >= 4 { "; cargo before 1.78 can't read it" } else { "" };
+    format!("Cargo.lock moves from format {from} to {to}{older}.")
 }
 
 fn no_fix(leaves: &[(FindingId, String)], unreachable: bool, log: String) -> Result<Proposal, Failure> {
@@ -340,24 +288,4 @@ fn shown(step: &Move) -> String {
         (Some(from), None) => format!("{} {from} goes", step.package),
         (None, None) => step.package.clone(),
     }
-}
-
-/// The folder of the lockfile at this commit: the service's own, or the nearest above it, as in a workspace.
-async fn lockfile_folder(git: &Git, base: &Commit, folder: &str) -> Result<String, Failure> {
-    let plain =
-        Path::new(folder).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
-    if !plain {
-        return Err(Failure::permanent(format!(
-            "could not use the folder `{folder}`: it leads out of the repository"
-        )));
-    }
-    let clean: PathBuf = Path::new(folder).components().filter(|part| *part != Component::CurDir).collect();
-    for folder in clean.ancestors() {
-        let path = folder.join("Cargo.lock");
-        if git.show(base.as_str(), &path.to_string_lossy()).await.map_err(of_git)?.is_some() {
-            return Ok(folder.to_string_lossy().into_owned());
-        }
-    }
-    let message = format!("could not find a `Cargo.lock` for `{folder}` in the commit {}", base.short());
-    Err(Failure::permanent(message).with_hint("run `cargo generate-lockfile` and commit `Cargo.lock`"))
 }

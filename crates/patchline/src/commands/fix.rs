@@ -31,8 +31,10 @@ use crate::wire::{self, Works};
 
 pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
     need("git", "install it with your package manager, as in `apt-get install git`")?;
-    need("cargo", "install Rust; its installer is at the Rust project's site")?;
     let service = settings::service(&arguments.path).await?;
+    if service.build.command.0.first().is_some_and(|program| program == "cargo") {
+        need("cargo", "install Rust; its installer is at the Rust project's site")?;
+    }
     let base = head(&service).await.map_err(no_commit)?;
     say_what_is_left_out(&service, base.short());
     let works = wire::works(wire::home(data.as_deref())?)?;

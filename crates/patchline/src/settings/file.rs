@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use patchline_model::service::{Build, Name, Reproducer, Run, Service, Tier};
+use patchline_model::service::{Build, CommandLine, Name, Reproducer, Run, Service, Tier};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -16,7 +16,7 @@ use crate::settings::value::{command, inside, parsed, text};
 #[serde(deny_unknown_fields)]
 struct File {
     service: ServiceSection,
-    build: BuildSection,
+    build: Option<BuildSection>,
     test: Option<TestSection>,
     #[serde(default)]
     reproducer: Vec<ReproducerSection>,
@@ -38,8 +38,8 @@ struct ServiceSection {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BuildSection {
-    command: Spanned<Vec<String>>,
-    artifact: Spanned<String>,
+    command: Option<Spanned<Vec<String>>>,
+    artifact: Option<Spanned<String>>,
     prepare: Option<Spanned<Vec<String>>>,
 }
 
@@ -95,15 +95,34 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
             .map_err(|error| Problem::at(file.service.tier.span(), error.to_string()))?,
         repository: top.display().to_string(),
         folder: folder.to_owned(),
-        build: Build {
-            prepare: file.build.prepare.as_ref().map(command).transpose()?,
-            command: command(&file.build.command)?,
-            artifact: inside(&file.build.artifact)?,
-        },
+        build: file.build.as_ref().map_or(Ok(source_build()), build)?,
         test: file.test.as_ref().map(|test| command(&test.command)).transpose()?,
         reproducers: file.reproducer.iter().map(reproducer).collect::<Result<_, _>>()?,
         run,
     })
+}
+
+/// Without a command nothing is compiled, and the source is the artifact.
+fn source_build() -> Build {
+    Build { prepare: None, command: CommandLine(Vec::new()), artifact: String::new() }
+}
+
+fn build(section: &BuildSection) -> Result<Build, Problem> {
+    let prepare = section.prepare.as_ref().map(command).transpose()?;
+    match (&section.command, &section.artifact) {
+        (Some(written), Some(artifact)) => {
+            Ok(Build { prepare, command: command(written)?, artifact: inside(artifact)? })
+        }
+        (None, None) => Ok(Build { prepare, ..source_build() }),
+        (Some(written), None) => {
+            let problem = Problem::at(written.span(), "a build with a `command` needs an `artifact`");
+            Err(problem.hint("name the file that the command leaves"))
+        }
+        (None, Some(artifact)) => {
+            let problem = Problem::at(artifact.span(), "an `artifact` needs the `command` that makes it");
+            Err(problem.hint("without both, the artifact is an archive of the folder's source"))
+        }
+    }
 }
 
 fn unreadable(error: &toml::de::Error) -> Problem {

@@ -44,6 +44,38 @@ pub fn cargo_service(folder: &Path, top: &Path, within: String) -> Result<Servic
     })
 }
 
+/// A project that is shipped as its source, as far as anybody said: the first of these files that is there.
+pub fn source_manifest(folder: &Path) -> Option<&'static str> {
+    ["package.json"].into_iter().find(|name| folder.join(name).is_file())
+}
+
+/// The service that a manifest of an interpreted language suggests: nothing is built, and nothing is tested.
+pub fn source_service(folder: &Path, top: &Path, within: String, manifest: &str) -> Result<Service, Trouble> {
+    #[derive(Deserialize)]
+    struct Named {
+        name: Option<String>,
+    }
+    let named = match manifest.ends_with(".json") {
+        true => {
+            serde_json::from_str::<Named>(&read(&folder.join(manifest))?).ok().and_then(|named| named.name)
+        }
+        false => None,
+    };
+    let folder_name = || folder.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = named.or_else(folder_name).unwrap_or_default();
+    Ok(Service {
+        name: plain_name(name.rsplit('/').next().unwrap_or_default()),
+        owner: "unowned".to_owned(),
+        tier: Tier::try_from(3).map_err(|error| Trouble::input(error.to_string()))?,
+        repository: top.display().to_string(),
+        folder: within,
+        build: Build { prepare: None, command: words(&[]), artifact: String::new() },
+        test: None,
+        reproducers: Vec::new(),
+        run: None,
+    })
+}
+
 fn words(words: &[&str]) -> CommandLine {
     CommandLine(words.iter().map(|word| (*word).to_owned()).collect())
 }

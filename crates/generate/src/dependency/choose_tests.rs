@@ -1,0 +1,259 @@
+//! Small worlds of packages, and which versions are chosen in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::{ProptestConfig, Strategy, any, prop, proptest};
+
+use super::choose;
+use crate::dependency::graph::{Graph, Node};
+use crate::dependency::market::{Kind, Market, Release, Requirement};
+use crate::dependency::npm::range;
+
+/// A registry that is known as a whole.
+#[derive(Debug, Default)]
+struct Shop {
+    releases: BTreeMap<String, Vec<Release>>,
+    bad: BTreeSet<(String, String)>,
+}
+
+impl Shop {
+    /// Lines as in `a 1.2.0: b ^1, c ~2.0`, the lowest version of each first; a leading `!` says that it is vulnerable.
+    fn of(lines: &[&str]) -> Self {
+        let mut shop = Self::default();
+        for line in lines {
+            let (head, required) = line.split_once(':').unwrap_or((line, ""));
+            let (bad, head) = head.strip_prefix('!').map_or((false, head), |head| (true, head));
+            let (name, version) = head.split_once(' ').expect("a name and a version");
+            let requirements = required.split(',').filter(|one| !one.trim().is_empty()).map(|one| {
+                let (called, range) = one.trim().split_once(' ').expect("a name and a range");
+                Requirement { called: called.to_owned(), range: range.to_owned(), kind: Kind::Normal }
+            });
+            if bad {
+                shop.bad.insert((name.to_owned(), version.to_owned()));
+            }
+            shop.releases.entry(name.to_owned()).or_default().push(Release {
+                version: version.to_owned(),
+                usable: true,
+                requirements: requirements.collect(),
+            });
+        }
+        shop
+    }
+
+    fn requirements(&self, name: &str, version: &str) -> Vec<Requirement> {
+        let releases = self.releases.get(name).into_iter().flatten();
+        releases.filter(|one| one.version == version).flat_map(|one| one.requirements.clone()).collect()
+    }
+}
+
+impl Market for Shop {
+    fn releases(&self, name: &str) -> Option<&[Release]> {
+        self.releases.get(name).map(Vec::as_slice)
+    }
+
+    fn admits(&self, range: &str, version: &str) -> bool {
+        range::admits(range, version)
+    }
+
+    fn is_above(&self, version: &str, other: &str) -> bool {
+        range::is_above(version, other)
+    }
+
+    fn relaxed(&self, range: &str, version: &str) -> Option<String> {
+        range::relaxed(range, version)
+    }
+
+    fn is_major(&self, from: &str, to: &str) -> bool {
+        range::is_major(from, to)
+    }
+
+    fn is_vulnerable(&self, name: &str, version: &str) -> bool {
+        self.bad.contains(&(name.to_owned(), version.to_owned()))
+    }
+}
+
+/// Everything installed once and at the top; `root` is what the project itself asks for.
+fn installed(shop: &Shop, root: &[(&str, &str)], installed: &[(&str, &str)]) -> Graph {
+    let mut graph = Graph::default();
+    let top = graph.add(Node { called: String::new(), own: true, ..Node::default() });
+    for (name, version) in installed {
+        graph.add(Node {
+            name: (*name).to_owned(),
+            called: (*name).to_owned(),
+            version: (*version).to_owned(),
+            movable: true,
+            within: Some(top),
+            ..Node::default()
+        });
+    }
+    for (name, range) in root {
+        let to = graph.visible(top, name).expect("it is installed");
+        graph.connect(top, to, range);
+    }
+    for (name, version) in installed {
+        let from = graph.visible(top, name).expect("it is installed");
+        for required in shop.requirements(name, version) {
+            if let Some(to) = graph.visible(from, &required.called) {
+                graph.connect(from, to, &required.range);
+            }
+        }
+    }
+    graph
+}
+
+/// Steps as `name version rung`, then ranges as `name range`, then what is left as `! why`.
+#[track_caller]
+fn check(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
+    let shop = Shop::of(shop);
+    let graph = installed(&shop, root, there);
+    let bad = |node: &Node| shop.is_vulnerable(&node.name, &node.version);
+    let vulnerable: Vec<usize> = (0..graph.nodes.len()).filter(|at| bad(&graph.nodes[*at])).collect();
+    let plan = choose(&graph, &shop, &vulnerable);
+    let steps =
+        plan.steps.iter().map(|step| format!("{} {} {:?}", graph.nodes[step.node].name, step.to, step.rung));
+    let ranges = plan.relaxed.iter().map(|one| format!("{} {}", one.called, one.range));
+    let left = plan.unsolved.iter().flat_map(|(_, why)| why.iter().map(|why| format!("! {why}")));
+    assert_eq!(steps.chain(ranges).chain(left).collect::<Vec<_>>(), then);
+}
+
+#[test]
+fn the_lowest_good_version_in_range_is_taken() {
+    let shop = ["!a 1.0.0", "!a 1.0.1", "a 1.0.2", "a 1.1.0", "a 2.0.0"];
+    check(&shop, &[("a", "^1.0.0")], &[("a", "1.0.0")], &["a 1.0.2 InRange"]);
+    check(&shop, &[("a", "^1.0.0")], &[("a", "1.1.0")], &[]);
+}
+
+#[test]
+fn of_two_good_versions_the_one_that_moves_fewer_others_is_taken() {
+    let shop = ["!a 1.0.0: b 1", "a 1.0.1: b 2", "a 1.0.2: b 1", "b 1.0.0", "b 2.0.0"];
+    check(&shop, &[("a", "^1.0.0")], &[("a", "1.0.0"), ("b", "1.0.0")], &["a 1.0.2 InRange"]);
+}
+
+#[test]
+fn what_pins_a_bad_version_is_lifted_as_little_as_will_do() {
+    let shop = [
+        "top 1.0.0: a ~1.0.0",
+        "top 1.1.0: a ~1.0.0",
+        "top 1.2.0: a ~1.1.0",
+        "top 1.3.0: a ~1.1.0",
+        "!a 1.0.0",
+        "a 1.1.0",
+    ];
+    check(
+        &shop,
+        &[("top", "^1.0.0")],
+        &[("top", "1.0.0"), ("a", "1.0.0")],
+        &["top 1.2.0 Lift", "a 1.1.0 Lift"],
+    );
+}
+
+#[test]
+fn what_is_not_needed_any_more_does_not_move() {
+    let shop = ["top 1.0.0: a 1.0.0", "top 1.1.0", "!a 1.0.0", "a 2.0.0"];
+    check(&shop, &[("top", "^1.0.0")], &[("top", "1.0.0"), ("a", "1.0.0")], &["top 1.1.0 Lift"]);
+}
+
+#[test]
+fn a_chain_of_pins_is_lifted_as_a_whole() {
+    let shop = [
+        "one 1.0.0: two 1.0.0",
+        "one 1.1.0: two 1.1.0",
+        "two 1.0.0: a 1.0.0",
+        "two 1.1.0: a ^1.0.1",
+        "!a 1.0.0",
+        "a 1.0.1",
+    ];
+    check(
+        &shop,
+        &[("one", "^1.0.0")],
+        &[("one", "1.0.0"), ("two", "1.0.0"), ("a", "1.0.0")],
+        &["one 1.1.0 Lift", "two 1.1.0 Lift", "a 1.0.1 Lift"],
+    );
+}
+
+#[test]
+fn the_projects_own_range_is_widened_only_where_nothing_less_will_do() {
+    let shop = ["!a 1.0.0", "a 2.0.1"];
+    check(&shop, &[("a", "^1.0.0")], &[("a", "1.0.0")], &["a 2.0.1 Relax", "a ^2.0.1"]);
+    let shop = ["top 1.0.0: a 1.0.0", "top 2.0.0: a 1.0.1", "!a 1.0.0", "a 1.0.1"];
+    check(
+        &shop,
+        &[("top", "~1.0.0")],
+        &[("top", "1.0.0"), ("a", "1.0.0")],
+        &["top 2.0.0 Lift", "a 1.0.1 Lift", "top ~2.0.0"],
+    );
+}
+
+#[test]
+fn an_override_is_the_last_resort_and_stays_near() {
+    let shop = ["top 1.0.0: a 1.0.0", "!a 1.0.0", "a 1.0.1", "a 2.0.0"];
+    check(&shop, &[("top", "^1.0.0")], &[("top", "1.0.0"), ("a", "1.0.0")], &["a 1.0.1 Override"]);
+}
+
+#[test]
+fn without_any_good_version_it_is_said() {
+    let shop = ["top 1.0.0: a 1.0.0", "!a 1.0.0", "!a 1.0.1"];
+    check(
+        &shop,
+        &[("top", "^1.0.0")],
+        &[("top", "1.0.0"), ("a", "1.0.0")],
+        &["! no version of `a` above 1.0.0 is free of known problems"],
+    );
+}
+
+#[test]
+fn a_market_that_does_not_know_is_asked_before_anything_counts() {
+    let shop = Shop::of(&["!a 1.0.0"]);
+    let graph = installed(&shop, &[("a", "^1.0.0")], &[("a", "1.0.0")]);
+    let plan = choose(&graph, &Shop { releases: BTreeMap::new(), ..shop }, &[1]);
+    assert_eq!(plan.unknown.into_iter().collect::<Vec<_>>(), ["a"]);
+}
+
+/// Whether a release is vulnerable, and what it requires by number.
+type Drawn = (bool, Vec<(u8, u8)>);
+
+/// Any small world: up to six packages of up to four versions, each requiring some of the others.
+fn worlds() -> impl Strategy<Value = Vec<Vec<Drawn>>> {
+    let release = (any::<bool>(), prop::collection::vec((0_u8..6, 0_u8..5), 0..3));
+    prop::collection::vec(prop::collection::vec(release, 1..5), 1..7)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn a_plan_never_goes_down_and_never_chooses_what_is_vulnerable(world in worlds(), wanted in prop::collection::vec(0_u8..5, 6)) {
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let range = |kind: u8| ["*", "^1.0.0", "1.0.0", "~1.1.0", ">=1.1.0"][usize::from(kind)];
+        let mut shop = Shop::default();
+        for (name, releases) in names.iter().zip(&world) {
+            for (at, (bad, required)) in releases.iter().enumerate() {
+                let version = format!("1.{at}.0");
+                if *bad || at == 0 {
+                    shop.bad.insert(((*name).to_owned(), version.clone()));
+                }
+                let requirements = required.iter().map(|(other, kind)| Requirement {
+                    called: names[usize::from(*other)].to_owned(),
+                    range: range(*kind).to_owned(),
+                    kind: Kind::Normal,
+                });
+                shop.releases.entry((*name).to_owned()).or_default().push(Release {
+                    version, usable: true, requirements: requirements.collect(),
+                });
+            }
+        }
+        let there: Vec<(&str, &str)> = names[..world.len()].iter().map(|name| (*name, "1.0.0")).collect();
+        let root: Vec<(&str, &str)> = there.iter().zip(&wanted).map(|((name, _), kind)| (*name, range(*kind))).collect();
+        let graph = installed(&shop, &root, &there);
+        let all: Vec<usize> = (1..graph.nodes.len()).collect();
+        let plan = choose(&graph, &shop, &all);
+        for step in &plan.steps {
+            let node = &graph.nodes[step.node];
+            assert!(shop.is_above(&step.to, &node.version));
+            assert!(!shop.is_vulnerable(&node.name, &step.to));
+        }
+        // Each copy moves, goes, or is named with a reason.
+        assert!(plan.unsolved.iter().all(|(_, why)| !why.is_empty()));
+        let again = choose(&graph, &shop, &all);
+        assert_eq!(plan, again);
+    }
+}

@@ -1,0 +1,46 @@
+//! What a registry has: the releases of a package, and what each of them requires.
+
+/// One published version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Release {
+    pub(crate) version: String,
+    /// Neither withdrawn nor deprecated, and no preview.
+    pub(crate) usable: bool,
+    pub(crate) requirements: Vec<Requirement>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Requirement {
+    /// The name that it is required by.
+    pub(crate) called: String,
+    pub(crate) range: String,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Normal,
+    Optional,
+    /// Whoever uses the package must bring it.
+    Peer,
+}
+
+/// Answers about what is published; where it does not know a package yet, nothing can be said.
+pub(crate) trait Market {
+    /// All releases, the lowest version first; none when they are not known yet.
+    fn releases(&self, name: &str) -> Option<&[Release]>;
+
+    /// Whether the range takes the version.
+    fn admits(&self, range: &str, version: &str) -> bool;
+
+    fn is_above(&self, version: &str, other: &str) -> bool;
+
+    /// Whether the range may be another one, once the package moves to this version: the manifest's own words with
+    /// another number. None where it is no range of versions.
+    fn relaxed(&self, range: &str, version: &str) -> Option<String>;
+
+    /// Whether a step between them may break what uses the package.
+    fn is_major(&self, from: &str, to: &str) -> bool;
+
+    fn is_vulnerable(&self, name: &str, version: &str) -> bool;
+}

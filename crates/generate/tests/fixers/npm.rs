@@ -1,0 +1,209 @@
+//! The npm fixer, with the real npm and a registry on loopback.
+
+use std::collections::BTreeMap;
+
+use crate::scene::{Bad, Scene, Server, candidate, has, moves, no_fix};
+use patchline_generate::{Fixer as _, NpmFixer, Proposal};
+use patchline_sandbox::Sandbox;
+use serde_json::{Value, json};
+
+/// A registry with lines as in `a 1.2.0: b ^1, c ~2.0`.
+fn registry(lines: &[&str]) -> Server {
+    let mut versions: BTreeMap<String, serde_json::Map<String, Value>> = BTreeMap::new();
+    for line in lines {
+        let (head, required) = line.split_once(':').unwrap_or((line, ""));
+        let (name, version) = head.split_once(' ').unwrap();
+        let required = required.split(',').filter(|one| !one.trim().is_empty());
+        let required: serde_json::Map<String, Value> = required
+            .map(|one| one.trim().split_once(' ').unwrap())
+            .map(|(called, range)| (called.to_owned(), json!(range)))
+            .collect();
+        let manifest = json!({
+            "name": name, "version": version, "dependencies": required,
+            "dist": { "tarball": format!("http://packages.example/{name}-{version}.tgz"), "integrity": format!("sha512-{name}{version}") },
+        });
+        versions.entry(name.to_owned()).or_default().insert(version.to_owned(), manifest);
+    }
+    let mut pages = BTreeMap::new();
+    for (name, versions) in versions {
+        let newest =
+            versions.keys().max_by_key(|text| semver::Version::parse(text).unwrap()).unwrap().clone();
+        for (version, manifest) in &versions {
+            pages.insert(format!("/{name}/{version}"), manifest.to_string());
+        }
+        let document = json!({ "name": name, "dist-tags": { "latest": newest }, "versions": versions });
+        pages.insert(format!("/{name}"), document.to_string());
+    }
+    Server::of(pages)
+}
+
+/// A lockfile of format 3 with what lines like `a 1.2.0: b ^1` say, each at the top or, as in `b>a 1.0.0`, within another.
+fn lock(root: &Value, lines: &[&str]) -> String {
+    let mut packages = serde_json::Map::new();
+    packages.insert(String::new(), json!({ "name": "app", "dependencies": root }));
+    for line in lines {
+        let (head, required) = line.split_once(':').unwrap_or((line, ""));
+        let (way, version) = head.split_once(' ').unwrap();
+        let name = way.rsplit('>').next().unwrap();
+        let place: Vec<String> = way.split('>').map(|name| format!("node_modules/{name}")).collect();
+        let required = required.split(',').filter(|one| !one.trim().is_empty());
+        let required: serde_json::Map<String, Value> = required
+            .map(|one| one.trim().split_once(' ').unwrap())
+            .map(|(called, range)| (called.to_owned(), json!(range)))
+            .collect();
+        let mut entry = json!({
+            "version": version, "resolved": format!("http://packages.example/{name}-{version}.tgz"),
+            "integrity": format!("sha512-{name}{version}"),
+        });
+        if !required.is_empty() {
+            entry["dependencies"] = Value::Object(required);
+        }
+        packages.insert(place.join("/"), entry);
+    }
+    let lock = json!({ "name": "app", "lockfileVersion": 3, "requires": true, "packages": packages });
+    serde_json::to_string_pretty(&lock).unwrap() + "\n"
+}
+
+fn project(server: &Server, root: &Value, lines: &[&str]) -> Scene {
+    let manifest =
+        serde_json::to_string_pretty(&json!({ "name": "app", "dependencies": root })).unwrap() + "\n";
+    let settings = format!("registry={}\n", server.url());
+    Scene::of(&[
+        ("package.json", &manifest),
+        ("package-lock.json", &lock(root, lines)),
+        (".npmrc", &settings),
+    ])
+}
+
+fn fixer() -> NpmFixer {
+    NpmFixer::new(Sandbox::probe())
+}
+
+#[tokio::test]
+async fn one_copy_moves_within_its_range_and_nothing_else_changes() {
+    if !has("npm") {
+        return;
+    }
+    let shop = registry(&["a 1.0.0", "a 1.0.1", "a 1.0.2", "top 1.0.0: a ^1.0.0", "top 1.1.0: a ^1.0.0"]);
+    let root = json!({ "top": "^1.0.0" });
+    let scene = project(&shop, &root, &["a 1.0.0", "top 1.0.0: a ^1.0.0"]);
+    let bad = Bad::of(&[("a", "1.0.0")]);
+    let made = candidate(&fixer(), &scene.request("npm", "package-lock.json", &[("a", "1.0.0")], &bad)).await;
+    assert_eq!(moves(&made), ["a 1.0.0 -> 1.0.1"]);
+    assert_eq!(made.files, ["package-lock.json"]);
+    let read =
+        |commit: &str| -> Value { serde_json::from_str(&scene.show(commit, "package-lock.json")).unwrap() };
+    let mut expected = read("main");
+    expected["packages"]["node_modules/a"] = json!({
+        "version": "1.0.1", "resolved": "http://packages.example/a-1.0.1.tgz", "integrity": "sha512-a1.0.1",
+    });
+    assert_eq!(read(made.commit.as_str()), expected);
+    scene.assert_untouched();
+    let asked = shop.asked.lock().unwrap();
+    assert!(!asked.iter().any(|path| path == "/top"), "what need not move is not asked about: {asked:?}");
+}
+
+#[tokio::test]
+async fn what_pins_it_is_lifted_and_what_nothing_pins_any_more_is_overridden() {
+    if !has("npm") {
+        return;
+    }
+    let shop = registry(&[
+        "a 1.0.0",
+        "a 1.0.1",
+        "b 1.0.0",
+        "b 1.0.1",
+        "b 3.0.0",
+        "top 1.0.0: a 1.0.0",
+        "top 1.1.0: a ~1.0.1",
+        "old 1.0.0: b 1.0.0",
+    ]);
+    let root = json!({ "top": "^1.0.0", "old": "^1.0.0", "b": "^3.0.0" });
+    let scene = project(
+        &shop,
+        &root,
+        &["a 1.0.0", "b 3.0.0", "old 1.0.0: b 1.0.0", "old>b 1.0.0", "top 1.0.0: a 1.0.0"],
+    );
+    let bad = Bad::of(&[("a", "1.0.0"), ("b", "1.0.0")]);
+    let request = scene.request("npm", "package-lock.json", &[("a", "1.0.0"), ("b", "1.0.0")], &bad);
+    let made = candidate(&fixer(), &request).await;
+    assert_eq!(moves(&made), ["a 1.0.0 -> 1.0.1", "b 1.0.0 -> 1.0.1", "top 1.0.0 -> 1.1.0"]);
+    assert_eq!(made.removes.len(), 2);
+    let manifest: Value = serde_json::from_str(&scene.show(made.commit.as_str(), "package.json")).unwrap();
+    assert_eq!(manifest["overrides"], json!({ "b@1.0.0": "1.0.1" }));
+    assert_eq!(manifest["dependencies"], root, "the range for the good copy stays");
+    scene.assert_untouched();
+}
+
+#[tokio::test]
+async fn the_manifest_is_widened_only_where_it_must_be_and_a_second_run_finds_nothing_to_do() {
+    if !has("npm") {
+        return;
+    }
+    let shop = registry(&["a 1.0.0", "a 2.0.1", "c 1.0.0"]);
+    let root = json!({ "a": "~1.0.0", "c": "^1.0.0" });
+    let scene = project(&shop, &root, &["a 1.0.0", "c 1.0.0"]);
+    let bad = Bad::of(&[("a", "1.0.0")]);
+    let request = scene.request("npm", "package-lock.json", &[("a", "1.0.0")], &bad);
+    let made = candidate(&fixer(), &request).await;
+    assert_eq!(made.files, ["package-lock.json", "package.json"]);
+    assert!(made.rationale.contains("a major upgrade"), "{}", made.rationale);
+    let (before, after) =
+        (scene.show("main", "package.json"), scene.show(made.commit.as_str(), "package.json"));
+    assert_eq!(after, before.replace("~1.0.0", "~2.0.1"));
+    let again = candidate(&fixer(), &request).await;
+    assert_eq!(again.commit, made.commit, "asked again it answers the same");
+}
+
+#[tokio::test]
+async fn without_a_good_version_the_way_to_it_is_named() {
+    if !has("npm") {
+        return;
+    }
+    let shop = registry(&["a 1.0.0", "a 1.0.1", "top 1.0.0: a 1.0.0"]);
+    let scene = project(&shop, &json!({ "top": "^1.0.0" }), &["a 1.0.0", "top 1.0.0: a 1.0.0"]);
+    let bad = Bad::of(&[("a", "1.0.0"), ("a", "1.0.1")]);
+    let request = scene.request("npm", "package-lock.json", &[("a", "1.0.0")], &bad);
+    let why = no_fix(&fixer(), &request).await;
+    assert_eq!(why, ["no version of `a` above 1.0.0 is free of known problems"]);
+    scene.assert_untouched();
+}
+
+#[tokio::test]
+async fn a_registry_that_answers_nonsense_or_nothing_is_an_error_that_names_it() {
+    if !has("npm") {
+        return;
+    }
+    let nonsense = Server::of(BTreeMap::from([("/a".to_owned(), "<html>sign in</html>".to_owned())]));
+    let scene = project(&nonsense, &json!({ "a": "^1.0.0" }), &["a 1.0.0"]);
+    let bad = Bad::of(&[("a", "1.0.0")]);
+    let request = scene.request("npm", "package-lock.json", &[("a", "1.0.0")], &bad);
+    let failure = fixer().propose(&request).await.expect_err("it is no registry");
+    assert!(failure.message.contains(&format!("{}/a", nonsense.url())), "{}", failure.message);
+    assert!(failure.hint.is_some());
+    scene.assert_untouched();
+}
+
+#[tokio::test]
+async fn no_script_of_a_project_or_a_package_runs() {
+    if !has("npm") {
+        return;
+    }
+    let shop = registry(&["a 1.0.0", "a 1.0.1"]);
+    let flag = tempfile::tempdir().unwrap();
+    let touch = format!("touch {}", flag.path().join("ran").display());
+    let root = json!({ "a": "^1.0.0" });
+    let manifest = json!({ "name": "app", "dependencies": root, "scripts": { "preinstall": touch, "postinstall": touch, "prepare": touch } });
+    let settings = format!("registry={}\nignore-scripts=false\n", shop.url());
+    let scene = Scene::of(&[
+        ("package.json", &(manifest.to_string() + "\n")),
+        ("package-lock.json", &lock(&root, &["a 1.0.0"])),
+        (".npmrc", &settings),
+    ]);
+    let bad = Bad::of(&[("a", "1.0.0")]);
+    let request = scene.request("npm", "package-lock.json", &[("a", "1.0.0")], &bad);
+    // Without namespaces nothing but npm's own word would keep the script from the folder.
+    let proposal = NpmFixer::new(Sandbox::plain()).propose(&request).await.unwrap();
+    assert!(matches!(proposal, Proposal::Candidate { .. }));
+    assert!(!flag.path().join("ran").exists());
+}
