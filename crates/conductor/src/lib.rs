@@ -14,6 +14,7 @@ pub mod home;
 pub mod jobs;
 pub mod lease;
 pub mod projection;
+pub mod rehearse;
 pub mod schedule;
 pub mod turn;
 pub mod zones;

@@ -15,7 +15,7 @@ use patchline_model::stage::generate::Candidate;
 /// Proposes a change that removes findings.
 ///
 /// A call is idempotent by `patch` and `number`: asked again, it gives the same commit and the same branch. It never
-/// touches the user's checkout, index or branches; it makes the one branch that the candidate names.
+/// touches the user's checkout, index or branches; it makes the one branch that is asked for.
 #[async_trait]
 pub trait Fixer: Send + Sync {
     /// As it stands in the candidate.
@@ -50,6 +50,8 @@ pub struct Request {
     /// Only those to remove.
     pub findings: Vec<Finding>,
     pub refused: Vec<Candidate>,
+    /// The branch that the candidate gets; none for a rehearsal, which leaves nothing behind.
+    pub branch: Option<String>,
     /// A folder of our own for worktrees.
     pub work: PathBuf,
     /// A folder of our own for what registries said and tools fetched; what lies there may go at any time.

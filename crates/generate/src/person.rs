@@ -41,8 +41,9 @@ pub async fn proposed(
         return Err(Failure::permanent(message));
     }
     let diff = git.diff(base, head).await.map_err(of_git)?;
-    let branch = message::branch(request.patch, request.number);
-    git.branch_set(&branch, head).await.map_err(of_git)?;
+    if let Some(branch) = &request.branch {
+        git.branch_set(branch, head).await.map_err(of_git)?;
+    }
     let candidate = Candidate {
         number: request.number,
         fixer: "person".to_owned(),
@@ -54,7 +55,7 @@ pub async fn proposed(
             message::clean(report, 400)
         ),
         author: author.to_owned(),
-        branch,
+        branch: request.branch.clone().unwrap_or_default(),
         base: request.base.clone(),
         commit: commit.clone(),
         diff: Digest::of(diff.as_bytes()),

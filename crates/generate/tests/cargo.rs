@@ -129,6 +129,7 @@ impl Project {
             base: self.git(&["rev-parse", "HEAD"]).parse().unwrap(),
             findings,
             refused: Vec::new(),
+            branch: Some("patchline/P-7".to_owned()),
             work: self.work.path().join("worktrees"),
             committed_at: 1_700_000_000,
             author: "Patchline <patchline@example.org>".to_owned(),

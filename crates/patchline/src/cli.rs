@@ -101,6 +101,9 @@ pub struct FixArguments {
     /// Only these advisories or packages
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
+    /// Say what would be changed, and leave no branch and no record
+    #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only"])]
+    pub dry_run: bool,
     /// Take the fix all the way onto every instance, and not only to a proven branch
     #[arg(long)]
     pub rollout: bool,

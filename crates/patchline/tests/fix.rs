@@ -40,7 +40,7 @@ fn a_fix_is_a_branch_with_one_line_moved_and_a_second_run_changes_nothing() {
     let Some(first) = fix(&data, &project, 0) else { return };
     assert!(first.err.contains("changes that are not committed"), "{}", first.err);
     let value = json(&first);
-    assert_eq!(value["outcome"], "handed_over", "{value}");
+    assert_eq!(value["patches"][0]["outcome"], "handed_over", "{value}");
     assert_eq!(git(&project, &["diff", "--name-only", "main", "patchline/P-1"]), "Cargo.lock\n");
     let message = git(&project, &["log", "-1", "--format=%B", "patchline/P-1"]);
     for trailer in ["Patchline-Patch: P-1", "Fixes: RUSTSEC-2018-0006"] {
@@ -61,11 +61,34 @@ fn a_fix_is_a_branch_with_one_line_moved_and_a_second_run_changes_nothing() {
 }
 
 #[test]
+fn a_dry_run_says_what_would_move_and_leaves_nothing() {
+    let (_folder, project, data) = project(VULNERABLE, &[]);
+    let refs = git(&project, &["for-each-ref"]);
+    let arguments = ["--data", text(&data), "fix", "--dry-run", "--format", "json", text(&project)];
+    let ran = run(&mut patchline(&arguments));
+    if ran.code == 5 {
+        eprintln!("skipped: cargo can't get the crates: {}", ran.err);
+        return;
+    }
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let told = &json(&ran)["patches"][0];
+    assert_eq!(
+        told["changes"],
+        serde_json::json!([{ "package": "yaml-rust", "from": "0.4.0", "to": "0.4.1", "rung": "in_range" }])
+    );
+    assert_eq!(told["diff"]["files"], 1);
+    assert_eq!(git(&project, &["for-each-ref"]), refs);
+    assert_eq!(git(&project, &["worktree", "list"]).lines().count(), 1);
+    let status = run(&mut patchline(&["--data", text(&data), "status", "--format", "json"]));
+    assert_eq!(json(&status)["patches"], serde_json::json!([]), "{}", status.out);
+}
+
+#[test]
 fn a_lockfile_that_lies_elsewhere_is_left_by_name_while_the_own_one_is_fixed() {
     let fuzz = [("fuzz/Cargo.lock", VULNERABLE)];
     let (_folder, project, data) = project(VULNERABLE, &fuzz);
     let Some(ran) = fix(&data, &project, 0) else { return };
-    assert_eq!(json(&ran)["outcome"], "handed_over");
+    assert_eq!(json(&ran)["patches"][0]["outcome"], "handed_over");
     assert_eq!(git(&project, &["diff", "--name-only", "main", "patchline/P-1"]), "Cargo.lock\n");
     let report = fs::read_to_string(data.join("reports/P-1.md")).unwrap();
     assert!(report.contains("fuzz"), "{report}");
@@ -76,7 +99,7 @@ fn lockfiles_without_a_fixer_are_no_obstacle_even_when_they_are_broken() {
     let others = [("package-lock.json", "{ broken"), ("requirements.txt", "flask\n"), ("package.json", "{}")];
     let (_folder, project, data) = project(VULNERABLE, &others);
     let Some(ran) = fix(&data, &project, 0) else { return };
-    assert_eq!(json(&ran)["outcome"], "handed_over");
+    assert_eq!(json(&ran)["patches"][0]["outcome"], "handed_over");
     assert_eq!(git(&project, &["diff", "--name-only", "main", "patchline/P-1"]), "Cargo.lock\n");
 }
 
@@ -132,8 +155,8 @@ fn nothing_to_fix_is_0_and_is_asked_once() {
     let (_folder, project, data) = project(CLEAN, &[]);
     for _ in 0..2 {
         let ran = fix(&data, &project, 0).expect("it asks cargo for nothing");
-        assert_eq!(json(&ran)["outcome"], "nothing_to_do");
-        assert_eq!(json(&ran)["id"], "P-1");
+        assert_eq!(json(&ran)["patches"][0]["outcome"], "nothing_to_do");
+        assert_eq!(json(&ran)["patches"][0]["id"], "P-1");
         assert!(ran.err.contains("only the built-in advisories"), "{}", ran.err);
     }
 }

@@ -132,6 +132,7 @@ pub fn good() -> Case {
                 package: "yaml".to_owned(),
                 from: Some("0.4.0".to_owned()),
                 to: Some("0.4.1".to_owned()),
+                rung: None,
             }],
             files: vec!["Cargo.lock".to_owned(), "app/Cargo.toml".to_owned()],
             reproducible: "identical",

@@ -32,7 +32,8 @@ fn code(case: &mut Case) {
 }
 
 fn moves(from: &str, to: &str) -> impl FnOnce(&mut Case) {
-    let only = Move { package: "yaml".to_owned(), from: Some(from.to_owned()), to: Some(to.to_owned()) };
+    let only =
+        Move { package: "yaml".to_owned(), from: Some(from.to_owned()), to: Some(to.to_owned()), rung: None };
     move |case| case.patch.moves = vec![only]
 }
 

@@ -107,7 +107,7 @@ pub fn is_own(finding: &Finding) -> bool {
 }
 
 /// A name that nothing bears is more likely a slip of the hand than good news.
-fn refuse_unknown(only: &[String], findings: &[Finding]) -> Result<(), Failure> {
+pub fn refuse_unknown(only: &[String], findings: &[Finding]) -> Result<(), Failure> {
     match only.iter().find(|name| !findings.iter().any(|finding| bears(finding, name))) {
         None => Ok(()),
         Some(name) => Err(Failure::permanent(format!("`{name}` names no finding here"))
@@ -129,7 +129,7 @@ async fn export(hands: &Hands, opening: &Opening, patch: PatchId) -> Result<Path
 }
 
 /// A patch is made for vulnerabilities, and for what was asked for by name; what is only worth knowing is `scan`'s to show.
-fn wanted(finding: &Finding, only: &[String]) -> bool {
+pub fn wanted(finding: &Finding, only: &[String]) -> bool {
     if only.is_empty() {
         finding.informational.is_none()
     } else {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use patchline_evidence::statement::PATCHLINE_GENERATION;
 use patchline_generate::fixer::{Fixer, Proposal, Request};
+use patchline_generate::message::branch;
 use patchline_generate::proposed;
 use patchline_model::failure::Failure;
 use patchline_model::id::FindingId;
@@ -22,7 +23,7 @@ use crate::jobs::detect::is_own;
 use crate::jobs::joint::Joint;
 
 /// The author of what Patchline commits.
-const AUTHOR: &str = "Patchline <patchline@localhost>";
+pub const AUTHOR: &str = "Patchline <patchline@localhost>";
 
 /// Asks for candidate `number` and leaves a signed statement of where it comes from.
 pub async fn carry_out(
@@ -59,6 +60,7 @@ async fn request(hands: &Hands, opening: &Opening, patch: &Patch, number: u32) -
         folder: opening.service.folder.clone(),
         base: opening.base.clone(),
         findings: patch.findings().to_vec(),
+        branch: Some(branch(patch.id, number)),
         refused: patch.generate.refused.iter().map(|(candidate, _)| candidate.clone()).collect(),
         work: hands.home.work(patch.id),
         cache: hands.home.cache(),
@@ -70,7 +72,7 @@ async fn request(hands: &Hands, opening: &Opening, patch: &Patch, number: u32) -
 }
 
 /// Each fixer does what it can, one on top of the other; what none can do stays with the reason.
-async fn from_fixers(hands: &Hands, mut request: Request) -> Result<Proposal, Failure> {
+pub async fn from_fixers(hands: &Hands, mut request: Request) -> Result<Proposal, Failure> {
     let (own, left) = apart(std::mem::take(&mut request.findings), &hands.fixers);
     request.findings = own;
     let mut reasons: Vec<String> = Vec::new();

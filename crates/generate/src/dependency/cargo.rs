@@ -1,7 +1,7 @@
 //! Moves crates to versions without the problem, by `Cargo.lock` alone: the smallest step first, and then one rung
 //! of the ladder after the other, each only if the one before fails.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -9,7 +9,7 @@ use patchline_model::failure::{Failure, FailureClass};
 use patchline_model::id::FindingId;
 use patchline_model::package::Ecosystem;
 use patchline_model::stage::detect::{Finding, Source};
-use patchline_model::stage::generate::Move;
+use patchline_model::stage::generate::{Move, Rung};
 use patchline_sandbox::git::Git;
 use patchline_sandbox::sandbox::Sandbox;
 
@@ -81,11 +81,19 @@ impl CargoFixer {
         let (before, unchanged) = (updating.parsed()?, git.changes(worktree).await.map_err(of_git)?);
         let mut sorted = aims(&request.findings);
         let look = if request.number == 1 { Look::HereFirst } else { Look::OutFirst };
+        let mut rungs: BTreeMap<&str, Rung> = BTreeMap::new();
         for aim in &sorted.aims {
             let mut ladder = Ladder { before: &before, updating: &mut updating, aim, look };
-            if let Err(reasons) = ladder.climb().await? {
-                let why = reasons.join("; ");
-                sorted.leaves.extend(aim.findings().iter().map(|finding| (finding.id.clone(), why.clone())));
+            match ladder.climb().await? {
+                Ok(rung) => {
+                    rungs.insert(aim.name, rung);
+                }
+                Err(reasons) => {
+                    let why = reasons.join("; ");
+                    sorted
+                        .leaves
+                        .extend(aim.findings().iter().map(|finding| (finding.id.clone(), why.clone())));
+                }
             }
         }
         let (after, unreachable) = (updating.parsed()?, updating.unreachable);
@@ -95,7 +103,8 @@ impl CargoFixer {
         if cleared.is_empty() {
             return no_fix(&sorted.leaves, unreachable, log);
         }
-        let Comparison { moves, violations } = compare(&before, &after);
+        let Comparison { mut moves, violations } = compare(&before, &after);
+        moves.iter_mut().for_each(|step| step.rung = rungs.get(step.package.as_str()).copied());
         if !violations.is_empty() {
             return Ok(Proposal::NoFix { reasons: violations, log });
         }
@@ -128,14 +137,17 @@ struct Ladder<'a, 'b> {
 
 impl Ladder<'_, '_> {
     /// Leaves the lockfile as it found it if no rung holds.
-    async fn climb(&mut self) -> Result<Result<(), Vec<String>>, Failure> {
+    async fn climb(&mut self) -> Result<Result<Rung, Vec<String>>, Failure> {
         let start = self.updating.text()?;
         if is_cleared(self.aim, self.before, &self.updating.parsed()?) {
-            return Ok(Ok(()));
+            return Ok(Ok(Rung::InRange));
         }
         let mut reasons = Vec::new();
-        if self.reach(&mut reasons).await? || self.lift(&start, &mut reasons).await? {
-            return Ok(Ok(()));
+        if self.reach(&mut reasons).await? {
+            return Ok(Ok(Rung::InRange));
+        }
+        if self.lift(&start, &mut reasons).await? {
+            return Ok(Ok(Rung::Lift));
         }
         self.updating.restore(&start)?;
         let mut seen = BTreeSet::new();

@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use patchline_model::stage::generate::Rung;
+
 use crate::dependency::graph::{Edge, Graph};
 use crate::dependency::market::{Kind, Market, Release};
 
@@ -11,15 +13,6 @@ use crate::dependency::market::{Kind, Market, Release};
 const DEEPEST: usize = 12;
 /// Most steps that are looked at before the search for one package is given up.
 const MOST_TRIED: usize = 20_000;
-
-/// How a version came to be chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Rung {
-    InRange,
-    Lift,
-    Relax,
-    Override,
-}
 
 /// One copy that goes to another version.
 #[derive(Clone, Debug, PartialEq, Eq)]

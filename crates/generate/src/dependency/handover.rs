@@ -63,8 +63,9 @@ impl Handover<'_> {
             return no_fix("there is no other version to try than the one that was refused".to_owned(), log);
         }
         let diff = self.git.diff(base.as_str(), &commit).await.map_err(of_git)?;
-        let branch = message::branch(*patch, *number);
-        self.git.branch_set(&branch, &commit).await.map_err(of_git)?;
+        if let Some(branch) = &self.request.branch {
+            self.git.branch_set(branch, &commit).await.map_err(of_git)?;
+        }
         let commit: Commit =
             commit.parse().map_err(|_| Failure::permanent("could not read the commit that git made"))?;
         let candidate = Candidate {
@@ -74,7 +75,7 @@ impl Handover<'_> {
             title,
             rationale,
             author: author.clone(),
-            branch,
+            branch: self.request.branch.clone().unwrap_or_default(),
             base: base.clone(),
             commit,
             diff: Digest::of(diff.as_bytes()),

@@ -198,7 +198,7 @@ fn place(package: &Locked) -> Option<&str> {
 
 fn step(name: &str, from: Option<&Locked>, to: Option<&Locked>) -> Move {
     let version = |package: &Locked| package.version.to_string();
-    Move { package: name.to_owned(), from: from.map(version), to: to.map(version) }
+    Move { package: name.to_owned(), from: from.map(version), to: to.map(version), rung: None }
 }
 
 fn label(package: &Locked) -> String {

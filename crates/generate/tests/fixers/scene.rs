@@ -109,6 +109,7 @@ impl Scene {
             base: self.git(&["rev-parse", "HEAD"]).parse().expect("a commit"),
             findings: findings.collect(),
             refused: Vec::new(),
+            branch: Some("patchline/P-7".to_owned()),
             work: self.work.path().join("worktrees"),
             cache: self.work.path().join("cache"),
             committed_at: 1_700_000_000,

@@ -49,6 +49,23 @@ pub struct Move {
     pub package: String,
     pub from: Option<String>,
     pub to: Option<String>,
+    /// How the version came to be chosen; none for what only moves along.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<Rung>,
+}
+
+/// The rungs of the ladder by which a fixer chooses versions: each only where the one before does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rung {
+    /// Another version within what is required of the package.
+    InRange,
+    /// What requires too little goes to a newer version.
+    Lift,
+    /// The repository's own manifest asks for more.
+    Relax,
+    /// A version that what requires the package does not allow.
+    Override,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

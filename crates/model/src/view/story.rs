@@ -131,6 +131,7 @@ fn generate_line(fact: &generate::Event) -> Told {
         generate::Event::Proposed { candidate, .. } => {
             let mut details = vec![format!("branch {} at {}", candidate.branch, candidate.commit.short())];
             details.push(format!("changes {}", candidate.files.join(", ")));
+            details.extend(moves_line(&candidate.moves));
             details.push(candidate.rationale.clone());
             details.extend(candidate.leaves.iter().map(|(finding, why)| format!("leaves {finding}: {why}")));
             (Mood::Good, candidate.title.clone(), details)
@@ -140,6 +141,30 @@ fn generate_line(fact: &generate::Event) -> Told {
             (Mood::Warn, format!("the candidate is refused: {why}"), Vec::new())
         }
     }
+}
+
+/// How many packages move, by the rung of the ladder that moves them.
+fn moves_line(moves: &[generate::Move]) -> Option<String> {
+    let words = |rung: Option<generate::Rung>| match rung {
+        Some(generate::Rung::InRange) => "within range",
+        Some(generate::Rung::Lift) => "lifted",
+        Some(generate::Rung::Relax) => "by another range in the manifest",
+        Some(generate::Rung::Override) => "by an override",
+        None => "along with them",
+    };
+    let rungs = [
+        Some(generate::Rung::InRange),
+        Some(generate::Rung::Lift),
+        Some(generate::Rung::Relax),
+        Some(generate::Rung::Override),
+        None,
+    ];
+    let count = |rung: Option<generate::Rung>| {
+        let count = moves.iter().filter(|step| step.rung == rung).count();
+        (count > 0).then(|| format!("{count} {}", words(rung)))
+    };
+    let counted: Vec<String> = rungs.into_iter().filter_map(count).collect();
+    (!counted.is_empty()).then(|| format!("{} packages move: {}", moves.len(), counted.join(", ")))
 }
 
 fn build_line(fact: &build::Event) -> Told {

@@ -1,5 +1,7 @@
 //! `fix`: makes the smallest fix, proves it, and leaves a branch and a report. Never pushes, never touches the checkout.
 
+mod told;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -7,14 +9,17 @@ use std::sync::Arc;
 
 use patchline_conductor::failures::git_failure;
 use patchline_conductor::projection::Known;
+use patchline_conductor::rehearse::{Rehearsed, rehearse};
 use patchline_conductor::schedule::head;
 use patchline_detect::Advisories;
-use patchline_model::digest::Digest;
+use patchline_generate::Proposal;
+use patchline_model::digest::{Commit, Digest};
 use patchline_model::event::Fact;
 use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::id::PatchId;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Opening, Subject, Until};
+use patchline_model::stage::generate::Candidate;
 use patchline_model::stage::review::End;
 use patchline_model::stage::terms::{Membership, Terms};
 use patchline_sandbox::{Git, GitError};
@@ -38,10 +43,13 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     let base = head(&service).await.map_err(no_commit)?;
     say_what_is_left_out(&service, base.short());
     let works = wire::works(wire::home(data.as_deref())?)?;
+    if arguments.dry_run {
+        warn_if_only_built_in(&advisories_of(&works)?);
+        return rehearsal(&works, &service, &base, &arguments).await;
+    }
     let by = person(None).unwrap_or(patchline_model::actor::Actor::Machine);
     let only = arguments.only.clone();
-    let advisories =
-        Advisories::open(&works.home.advisories()).map_err(|error| Trouble::input(in_full(&error)))?;
+    let advisories = advisories_of(&works)?;
     warn_if_only_built_in(&advisories);
     let after = arguments.after.clone();
     let set = arguments.set.clone().map(|name| Membership { name, after });
@@ -91,6 +99,10 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     let _ = driven.await;
     bring_branch_back(&repository, &known).await?;
     report(&works, &known, arguments.format)
+}
+
+fn advisories_of(works: &Works) -> Result<Advisories, Trouble> {
+    Advisories::open(&works.home.advisories()).map_err(|error| Trouble::input(in_full(&error)))
 }
 
 async fn stage_of(works: &Works, id: PatchId) -> String {
@@ -170,19 +182,16 @@ fn report(works: &Works, known: &Known, format: Format) -> Result<Exit, Trouble>
     let end = patch.review.end.clone();
     let report = write_report(works, known)?;
     let candidate = patch.candidate();
+    let diff = candidate.map(|candidate| diff_of(works, candidate)).transpose()?.unwrap_or_default();
     if format == Format::Json {
-        let value = json!({
-            "id": patch.id.to_string(), "title": patch.title(), "outcome": end.as_ref().map(End::word),
-            "branch": candidate.map(|candidate| &candidate.branch), "commit": candidate.map(|candidate| &candidate.commit),
-            "findings": patch.findings(), "verdict": patch.verify.verdict, "report": report,
-        });
-        say(&value.to_string());
+        say(&told::of_patch(known, &diff, &report).to_string());
     }
     match (end, candidate) {
         (Some(End::HandedOver), Some(candidate)) => {
             if format == Format::Table {
                 say("");
                 say(&format!("branch  {}", candidate.branch));
+                say(&format!("diff    {}", told::size(candidate, &diff)));
                 say(&format!("look    git diff {}..{}", candidate.base.short(), candidate.branch));
                 say(&format!("report  {}", report.display()));
             }
@@ -195,6 +204,45 @@ fn report(works: &Works, known: &Known, format: Format) -> Result<Exit, Trouble>
         }
         (Some(End::Abandoned(why)), _) => Err(abandoned(known, why, &report)),
         (_, _) => Err(Trouble::new(Exit::Found, format!("{} did not come to an end", patch.id))),
+    }
+}
+
+fn diff_of(works: &Works, candidate: &Candidate) -> Result<String, Trouble> {
+    const LARGEST: u64 = 64 * 1024 * 1024;
+    let blobs = works.hands.attestor.blobs();
+    let bytes = blobs.get(candidate.diff.as_str(), LARGEST);
+    let bytes = bytes.map_err(|error| Trouble::storage(format!("could not read the diff: {error}")))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// What would be done, and nothing of it.
+async fn rehearsal(
+    works: &Works,
+    service: &Service,
+    base: &Commit,
+    arguments: &FixArguments,
+) -> Result<Exit, Trouble> {
+    let Rehearsed { findings, proposal } = rehearse(&works.hands, service, base, &arguments.only).await?;
+    if arguments.format == Format::Json {
+        say(&told::of_proposal(&findings, proposal.as_ref()).to_string());
+    }
+    let is_table = arguments.format == Format::Table;
+    match proposal {
+        None => {
+            if is_table {
+                say("nothing needs a fix");
+            }
+            Ok(Exit::Done)
+        }
+        Some(Proposal::Candidate { candidate, diff, .. }) => {
+            if is_table {
+                told::lines(&findings, &candidate, &diff).iter().for_each(|line| say(line));
+            }
+            Ok(Exit::Done)
+        }
+        Some(Proposal::NoFix { reasons, .. }) => {
+            Err(Trouble::new(Exit::Found, format!("no fix could be made: {}", reasons.join("; "))))
+        }
     }
 }
 

@@ -95,6 +95,7 @@ fn candidate() -> Candidate {
             package: "yaml-rust".to_owned(),
             from: Some("0.4.0".to_owned()),
             to: Some("0.4.1".to_owned()),
+            rung: None,
         }],
         removes: vec![FindingId("RUSTSEC-2018-0006/yaml-rust".to_owned())],
         leaves: Vec::new(),

@@ -132,6 +132,7 @@ impl Story {
                 package: "yaml-rust".to_owned(),
                 from: Some("0.4.0".to_owned()),
                 to: Some("0.4.1".to_owned()),
+                rung: None,
             }],
             removes: vec![FindingId("f-1".to_owned())],
             leaves: Vec::new(),

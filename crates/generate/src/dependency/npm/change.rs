@@ -8,8 +8,9 @@ use std::sync::{Mutex, PoisonError};
 
 use patchline_model::failure::Failure;
 use patchline_model::package::{Ecosystem, Package};
+use patchline_model::stage::generate::{Move, Rung};
 
-use crate::dependency::choose::{Plan, Rung, Step, choose};
+use crate::dependency::choose::{Plan, Step, choose};
 use crate::dependency::market::{Market, Release};
 use crate::dependency::npm::lock::{LARGEST, Lock, Placed};
 use crate::dependency::npm::registry::Registry;
@@ -170,7 +171,8 @@ pub(crate) async fn carry_out(
             Ok(()) => {
                 let planned = plan.steps.iter().map(|step| placed.graph.nodes[step.node].name.clone());
                 let after = files.lock_now()?;
-                let comparison = compare(before, &after, &planned.collect(), shelves.known)?;
+                let mut comparison = compare(before, &after, &planned.collect(), shelves.known)?;
+                comparison.moves = told(plan, placed, &after, comparison.moves);
                 if comparison.violations.is_empty() {
                     return Ok(Ok(comparison));
                 }
@@ -231,6 +233,35 @@ async fn write(
         fs::write(&path, text).map_err(|error| of_file("write a file of the worktree", error))?;
     }
     Ok(Ok(()))
+}
+
+/// The moves with those first that were planned, each from the version that it left to the one that was chosen for it.
+fn told(plan: &Plan, placed: &Placed, after: &Lock, counted: Vec<Move>) -> Vec<Move> {
+    let installed = after.installed().into_values().map(|copy| (copy.name, copy.version));
+    let there: BTreeSet<(String, String)> = installed.collect();
+    let mut planned: BTreeMap<(&str, &str, &str), Rung> = BTreeMap::new();
+    for Step { node, to, rung } in &plan.steps {
+        let node = &placed.graph.nodes[*node];
+        if there.contains(&(node.name.clone(), to.clone())) {
+            let step = planned.entry((&node.name, &node.version, to)).or_insert(*rung);
+            *step = (*step).max(*rung);
+        }
+    }
+    let left = |name: &str, version: &str| planned.keys().any(|key| (key.0, key.1) == (name, version));
+    let chosen = |name: &str, version: &str| planned.keys().any(|key| (key.0, key.2) == (name, version));
+    let along = counted.into_iter().filter_map(|Move { package, from, to, .. }| {
+        let from = from.filter(|from| !left(&package, from));
+        let to = to.filter(|to| !chosen(&package, to));
+        (from.is_some() || to.is_some()).then_some(Move { package, from, to, rung: None })
+    });
+    let along: Vec<Move> = along.collect();
+    let moved = planned.iter().map(|((package, from, to), rung)| Move {
+        package: (*package).to_owned(),
+        from: Some((*from).to_owned()),
+        to: Some((*to).to_owned()),
+        rung: Some(*rung),
+    });
+    moved.chain(along).collect()
 }
 
 /// What an override speaks of: the package as far as these ranges ask for it, and no other copy of it.

@@ -9,11 +9,11 @@ use patchline_connect::{Client, Settings};
 use patchline_model::failure::{Failure, FailureClass};
 use patchline_model::id::FindingId;
 use patchline_model::stage::detect::{Finding, Source};
-use patchline_model::stage::generate::Move;
+use patchline_model::stage::generate::{Move, Rung};
 use patchline_sandbox::git::Git;
 use patchline_sandbox::sandbox::Sandbox;
 
-use crate::dependency::choose::{Plan, Rung};
+use crate::dependency::choose::Plan;
 use crate::dependency::handover::{Handover, Made};
 use crate::dependency::npm::change::{Files, Shelves, carry_out, nodes_of};
 use crate::dependency::npm::lock::{Lock, Placed};

@@ -48,7 +48,7 @@ pub(crate) fn compare(
             if to.is_some() {
                 moved.insert(name.clone());
             }
-            comparison.moves.push(Move { package: name.clone(), from, to });
+            comparison.moves.push(Move { package: name.clone(), from, to, rung: None });
         }
         new_problems(name, &versions(&old, name), &come, known, &mut comparison.violations)?;
     }

@@ -1,0 +1,78 @@
+//! What a fix would be, without a patch, a branch or a fact: a scan and a proposal, and nothing left behind.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use patchline_generate::fixer::{Proposal, Request};
+use patchline_model::digest::Commit;
+use patchline_model::failure::Failure;
+use patchline_model::id::PatchId;
+use patchline_model::service::Service;
+use patchline_model::stage::detect::Finding;
+use patchline_sandbox::Git;
+
+use crate::failures::git_failure;
+use crate::hands::Hands;
+use crate::jobs::advised::advised;
+use crate::jobs::detect::{findings_to_fix, refuse_unknown, wanted};
+use crate::jobs::generate::{AUTHOR, from_fixers};
+
+/// What was found, and what would be proposed against it.
+#[derive(Debug)]
+pub struct Rehearsed {
+    pub findings: Vec<Finding>,
+    /// None where nothing needs a fix.
+    pub proposal: Option<Proposal>,
+}
+
+/// Looks at the commit and asks the fixers once.
+pub async fn rehearse(
+    hands: &Hands,
+    service: &Service,
+    base: &Commit,
+    only: &[String],
+) -> Result<Rehearsed, Failure> {
+    let storage =
+        |error: std::io::Error| Failure::transient(format!("could not make a scratch folder: {error}"));
+    let scratch = hands.home.root().join("work").join(format!("rehearsal-{}", std::process::id()));
+    std::fs::create_dir_all(&scratch).map_err(storage)?;
+    let rehearsed = within(hands, service, base, only, &scratch).await;
+    // What could not be removed holds nothing up.
+    drop(std::fs::remove_dir_all(&scratch));
+    rehearsed
+}
+
+async fn within(
+    hands: &Hands,
+    service: &Service,
+    base: &Commit,
+    only: &[String],
+    scratch: &Path,
+) -> Result<Rehearsed, Failure> {
+    let repository = Path::new(&service.repository).to_owned();
+    let (git, tree) = (Git::at(&repository), scratch.join("base"));
+    git.export(base.as_str(), &tree).await.map_err(|error| git_failure(&error))?;
+    let found = findings_to_fix(hands, service, &tree).await?;
+    refuse_unknown(only, &found)?;
+    let findings: Vec<Finding> = found.into_iter().filter(|finding| wanted(finding, only)).collect();
+    if findings.is_empty() {
+        return Ok(Rehearsed { findings, proposal: None });
+    }
+    let request = Request {
+        patch: PatchId(0),
+        number: 1,
+        folder: service.folder.clone(),
+        base: base.clone(),
+        findings: findings.clone(),
+        refused: Vec::new(),
+        branch: None,
+        work: scratch.join("worktrees"),
+        cache: hands.home.cache(),
+        committed_at: git.commit_time(base.as_str()).await.map_err(|error| git_failure(&error))?,
+        author: AUTHOR.to_owned(),
+        known: Arc::new(advised(hands)?),
+        repository,
+    };
+    let proposal = from_fixers(hands, request).await?;
+    Ok(Rehearsed { findings, proposal: Some(proposal) })
+}
