@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -24,6 +25,8 @@ const MOST_NEIGHBOURS: usize = 100;
 const LARGEST_IGNORE_FILE: u64 = 1 << 20;
 const DEEPEST: usize = 64;
 const MOST_ENTRIES: usize = 5_000_000;
+/// Looking into the binaries of a system; a server's take seconds.
+const LONGEST_LOOK: Duration = Duration::from_secs(300);
 
 /// What a running system's kernel shows in its root is not on any disk.
 const KERNEL: [&str; 3] = ["proc", "sys", "dev"];
@@ -163,6 +166,7 @@ fn walk_tree(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectE
     let real_root = Arc::new(fs::canonicalize(root).map_err(DetectError::read(root))?);
     let files = container::folder::Folder { path: real_root.to_path_buf() };
     let mut walked = Walked::default();
+    let (started, mut unseen) = (Instant::now(), None);
     let mut entries_left = MOST_ENTRIES;
     let top = Folder {
         path: root.to_owned(),
@@ -198,11 +202,13 @@ fn walk_tree(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectE
         let is_system = system.is_some();
         folder.in_system |= is_system;
         walked.systems.extend(system);
-        if folder.in_system {
+        if folder.in_system && started.elapsed() < LONGEST_LOOK {
             let ordinary = entries.iter().filter(|(_, kind)| kind.is_file());
             walked.systems.extend(ordinary.filter_map(|(name, _)| {
                 programs::inventory(&folder.path.join(name), &join(&folder.relative, &name.to_string_lossy()))
             }));
+        } else if folder.in_system {
+            unseen.get_or_insert_with(|| folder.relative.clone());
         }
         for (name, _) in entries.iter().rev().filter(|(_, kind)| kind.is_dir()) {
             let (relative, depth) = (join(&folder.relative, &name.to_string_lossy()), folder.depth + 1);
@@ -221,6 +227,11 @@ fn walk_tree(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectE
                 (folder.covered.clone(), folder.ignores.clone(), folder.in_system);
             open.push(Folder { path, relative, depth, covered, ignores, in_system });
         }
+    }
+    if let Some(folder) = unseen {
+        let what =
+            "looking for binaries took five minutes; those in it and in what follows were not looked at";
+        walked.unresolved.push(Unresolved::of(&folder, what));
     }
     walked.lockfiles.sort_by(|left, right| left.relative.cmp(&right.relative));
     walked.unresolved.sort();
