@@ -249,10 +249,10 @@ fn ignore_file(folder: &Path) -> Option<Arc<Gitignore>> {
     builder.build().ok().filter(|rules| !rules.is_empty()).map(Arc::new)
 }
 
-/// Whether a system may live here: one has each of these, be it as a link.
+/// Whether a system may live here: one has such folders, be it as links.
 fn is_like_a_system(entries: &Entries) -> bool {
     let has = |wanted: &str| entries.iter().any(|(name, kind)| name == wanted && !kind.is_file());
-    has("etc") && (has("var") || has("lib") || has("usr"))
+    has("usr") || has("etc") && (has("var") || has("lib"))
 }
 
 type Entries = Vec<(std::ffi::OsString, fs::FileType)>;

@@ -30,6 +30,12 @@ fn a_root_may_be_the_folder_or_lie_below_it() {
 }
 
 #[test]
+fn a_root_without_etc_is_one_and_its_usr_is_none() {
+    let folder = written(&files(&[("usr/lib/os-release", ALPINE), ("usr/lib/apk/db/installed", INSTALLED)]));
+    check_path(folder.path(), &["Alpine:v3.20 busybox 1.36.1-r29 at usr/lib/apk/db/installed"]);
+}
+
+#[test]
 fn links_of_a_root_lead_within_it_and_never_out() {
     let outside = written(&files(&[("status", STATUS), ("os-release", DEBIAN)]));
     let folder = written(&files(&[("usr/lib/os-release", ALPINE), ("usr/lib/apk/db/installed", INSTALLED)]));
