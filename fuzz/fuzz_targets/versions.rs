@@ -5,7 +5,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
-#[path = "../../crates/detect/tests/versions/laws.rs"]
+#[path = "../../crates/inventory/tests/versions/laws.rs"]
 mod laws;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -1,8 +1,10 @@
-//! Detect: walks trees for lockfiles, matches them against advisories, and says what needs a fix, where, and by which way it
-//! came in. Nothing here touches the network: advisories come from files that somebody brought.
+//! Detect: walks trees, images and archives for lockfiles, package databases and binaries, matches what they say is in use
+//! against advisories, and says what needs a fix, where, and by which way it came in. Nothing here touches the network: advisories come from files that somebody brought.
 
+pub mod container;
 pub mod error;
 pub mod index;
+pub mod ordinary;
 pub mod osv;
 pub mod scan;
 pub mod walk;

@@ -1,4 +1,4 @@
-//! Walk, read, match, report: every lockfile of a tree against the advisories.
+//! Walk, read, match, report: all that a tree, an image or a binary says is in use against the advisories.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,6 +11,7 @@ use patchline_model::package::Ecosystem;
 use patchline_model::stage::detect::{Finding, Source};
 use serde::{Deserialize, Serialize};
 
+use crate::container::open;
 use crate::error::DetectError;
 use crate::index::open::{Advisories, AdvisoryStatus, Problem};
 use crate::walk::{self, Found};
@@ -36,56 +37,79 @@ pub struct Scan {
     pub advisories: AdvisoryStatus,
 }
 
-/// Scans the tree at `root`, or the one lockfile that it is. A lockfile on top that Patchline fixes and cannot read is an
-/// error that names it: half an answer would look like a whole one. So is a tree of which nothing could be read. Other
-/// files that cannot be read, as fixtures and templates, are unresolved by name.
+/// Scans what `root` is: a tree, a lockfile, an image, an archive of a root, a binary. A lockfile on top that Patchline fixes
+/// and cannot read is an error that names it: half an answer would look like a whole one. So is a tree of which nothing could
+/// be read, and an image of which a layer could not. Other files that cannot be read, as fixtures and templates, are
+/// unresolved by name.
 pub fn scan(root: &Path, advisories: &Advisories) -> Result<Scan, DetectError> {
-    let walked = walk::walk(root, DETECTORS)?;
+    let inventory = match held(root)? {
+        Some(inventory) => inventory,
+        None => tree(root)?,
+    };
     let mut scan = Scan {
         findings: Vec::new(),
         inventory: Vec::new(),
-        unresolved: walked.unresolved,
+        unresolved: inventory.unresolved,
         advisories: advisories.status().clone(),
     };
-    if walked.lockfiles.is_empty() && scan.unresolved.is_empty() {
-        let names = DETECTORS.iter().take(4).map(|detector| format!("`{}`", detector.kind().files[0]));
-        let names: Vec<String> = names.collect();
-        let what = format!("there is no lockfile here; Patchline reads {} and others", names.join(", "));
-        scan.unresolved.push(Unresolved::of(".", what));
-    }
-    let is_fixed = |found: &Found| DETECTORS[found.detector].kind().is_fixed;
-    let has_top = walked.lockfiles.iter().any(|found| is_fixed(found) && !found.relative.contains('/'));
-    let claimed: BTreeSet<&str> = walked.lockfiles.iter().map(|found| found.relative.as_str()).collect();
-    let (mut has_read, mut first_error) = (false, None);
-    for (found, read) in walked.lockfiles.iter().zip(read_all(&walked.lockfiles)) {
-        match read {
-            Ok(inventory) => {
-                has_read = true;
-                scan.unresolved.extend(inventory.unresolved);
-                // What stands in a neighbour that is read by itself is told there.
-                let is_elsewhere = |path: &str| path != found.relative && claimed.contains(path);
-                let installed = inventory.installed.into_iter();
-                for installed in installed.filter(|one| !is_elsewhere(&one.location.path)) {
-                    if installed.registered {
-                        judge(&installed, advisories, &mut scan)?;
-                    }
-                    scan.inventory.push(installed);
-                }
-            }
-            Err(error) if is_fixed(found) && !(has_top && found.relative.contains('/')) => return Err(error),
-            Err(error) => {
-                scan.unresolved.push(Unresolved::of(&found.relative, in_full(&error)));
-                first_error.get_or_insert(error);
-            }
+    for installed in inventory.installed {
+        if installed.registered {
+            judge(&installed, advisories, &mut scan)?;
         }
-    }
-    if let Some(error) = first_error.filter(|_| !has_read) {
-        return Err(error);
+        scan.inventory.push(installed);
     }
     let unjudged = unjudged(&scan.inventory, advisories);
     scan.unresolved.extend(unjudged);
     tidy(&mut scan);
     Ok(scan)
+}
+
+/// What an image, an archive or a binary holds. A file that a detector reads by its name is a lockfile, whatever is in it.
+fn held(root: &Path) -> Result<Option<Inventory>, DetectError> {
+    match root.is_file() && walk::is_claimed(root, DETECTORS) {
+        true => Ok(None),
+        false => open::inventory(root),
+    }
+}
+
+fn tree(root: &Path) -> Result<Inventory, DetectError> {
+    let walked = walk::walk(root, DETECTORS)?;
+    let mut all = Inventory { installed: Vec::new(), unresolved: walked.unresolved };
+    if walked.lockfiles.is_empty() && all.unresolved.is_empty() && walked.systems.is_empty() {
+        let names = DETECTORS.iter().take(4).map(|detector| format!("`{}`", detector.kind().files[0]));
+        let names: Vec<String> = names.collect();
+        let what = format!("there is no lockfile here; Patchline reads {} and others", names.join(", "));
+        all.unresolved.push(Unresolved::of(".", what));
+    }
+    let is_fixed = |found: &Found| DETECTORS[found.detector].kind().is_fixed;
+    let has_top = walked.lockfiles.iter().any(|found| is_fixed(found) && !found.relative.contains('/'));
+    let claimed: BTreeSet<&str> = walked.lockfiles.iter().map(|found| found.relative.as_str()).collect();
+    let (mut has_read, mut first_error) = (!walked.systems.is_empty(), None);
+    for (found, read) in walked.lockfiles.iter().zip(read_all(&walked.lockfiles)) {
+        match read {
+            Ok(inventory) => {
+                has_read = true;
+                all.unresolved.extend(inventory.unresolved);
+                // What stands in a neighbour that is read by itself is told there.
+                let is_elsewhere = |path: &str| path != found.relative && claimed.contains(path);
+                let installed = inventory.installed.into_iter();
+                all.installed.extend(installed.filter(|one| !is_elsewhere(&one.location.path)));
+            }
+            Err(error) if is_fixed(found) && !(has_top && found.relative.contains('/')) => return Err(error),
+            Err(error) => {
+                all.unresolved.push(Unresolved::of(&found.relative, in_full(&error)));
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    for system in walked.systems {
+        all.installed.extend(system.installed);
+        all.unresolved.extend(system.unresolved);
+    }
+    match first_error.filter(|_| !has_read) {
+        Some(error) => Err(error),
+        None => Ok(all),
+    }
 }
 
 /// Ecosystems of which there are packages and no advisories.
@@ -148,7 +172,16 @@ fn read(found: &Found, started: Instant) -> Result<Inventory, DetectError> {
 fn judge(installed: &Installed, advisories: &Advisories, scan: &mut Scan) -> Result<(), DetectError> {
     let package = &installed.package;
     let path = &installed.location.path;
-    let answer = advisories.of(package)?;
+    let mut answer = advisories.of(package)?;
+    for other in &installed.also {
+        // One advisory may be filed in several places.
+        let more = advisories.of(other)?;
+        let is_known =
+            |problem: &Problem| answer.problems.iter().any(|known| known.advisory == problem.advisory);
+        let news: Vec<Problem> = more.problems.into_iter().filter(|problem| !is_known(problem)).collect();
+        answer.problems.extend(news);
+        answer.unresolved.extend(more.unresolved);
+    }
     scan.findings.extend(answer.problems.into_iter().map(|problem| finding(problem, installed)));
     let understood =
         Scheme::of(&package.ecosystem).and_then(|scheme| scheme.parse(&package.version)).is_some();

@@ -6,28 +6,30 @@
 //! if it is ignored, for many projects keep theirs beside the code and not in it.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use rustix::fs::OFlags;
 
+use crate::container::wanted::LEFT_OUT;
+use crate::container::{self, programs, system};
 use crate::error::DetectError;
-use patchline_inventory::detector::{Broken, Detector, Neighbours, Unresolved};
+use crate::ordinary;
+use patchline_inventory::detector::{Broken, Detector, Inventory, Neighbours, Unresolved};
 
 const LARGEST_LOCKFILE: u64 = 64 << 20;
 const MOST_NEIGHBOURS: usize = 100;
 const LARGEST_IGNORE_FILE: u64 = 1 << 20;
 const DEEPEST: usize = 64;
 const MOST_ENTRIES: usize = 5_000_000;
+/// Looking into the binaries of a system; a server's take seconds.
+const LONGEST_LOOK: Duration = Duration::from_secs(300);
 
-/// What is built or fetched is not what the repository says it needs.
-const LEFT_OUT: [&str; 7] =
-    [".git", "node_modules", "target", "bower_components", "site-packages", ".venv", ".tox"];
+/// What a running system's kernel shows in its root is not on any disk.
+const KERNEL: [&str; 3] = ["proc", "sys", "dev"];
 
 /// `cargo vendor` leaves this in each folder that it makes; the lockfiles in there say nothing about this repository.
 const VENDORED: &str = ".cargo-checksum.json";
@@ -37,6 +39,8 @@ const VENDORED: &str = ".cargo-checksum.json";
 pub struct Walked {
     /// In the order of their paths.
     pub lockfiles: Vec<Found>,
+    /// What the operating systems say that live in folders of the tree, and the binaries in those.
+    pub systems: Vec<Inventory>,
     pub unresolved: Vec<Unresolved>,
 }
 
@@ -62,7 +66,7 @@ pub fn walk(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectEr
 /// The text of a lockfile.
 pub fn read_text(found: &Found, hint: &'static str) -> Result<String, DetectError> {
     let path = &found.path;
-    let bytes = read_bytes(path, LARGEST_LOCKFILE)?;
+    let bytes = ordinary::read(path, LARGEST_LOCKFILE)?;
     let bytes = bytes.ok_or_else(|| DetectError::Scan {
         path: path.clone(),
         what: "it is larger than 64 MiB".to_owned(),
@@ -88,7 +92,7 @@ pub fn read_neighbours(found: &Found, detector: &dyn Detector, text: &str) -> Ne
             continue;
         }
         let real = fs::canonicalize(root.join(&relative)).ok().filter(|real| real.starts_with(&**root));
-        let read = real.and_then(|real| read_bytes(&real, bytes_left).ok().flatten());
+        let read = real.and_then(|real| ordinary::read(&real, bytes_left).ok().flatten());
         let Some(text) = read.and_then(|bytes| String::from_utf8(bytes).ok()) else { continue };
         bytes_left -= text.len() as u64;
         let more = detector.neighbours(&relative, &text);
@@ -98,28 +102,6 @@ pub fn read_neighbours(found: &Found, detector: &dyn Detector, text: &str) -> Ne
     neighbours
 }
 
-/// All bytes of an ordinary file; none when it has more than may be.
-fn read_bytes(path: &Path, most: u64) -> Result<Option<Vec<u8>>, DetectError> {
-    let file = open_ordinary(path)?;
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).map_err(DetectError::read(path))?;
-    Ok((bytes.len() as u64 <= most).then_some(bytes))
-}
-
-/// Opens a file that can be read to an end. A pipe or a device is refused, and never blocks: what was opened is asked
-/// what it is, so nothing can be put in its place in between.
-fn open_ordinary(path: &Path) -> Result<File, DetectError> {
-    let flags =
-        i32::try_from((OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY).bits()).unwrap_or_default();
-    let file =
-        OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(DetectError::read(path))?;
-    if !file.metadata().map_err(DetectError::read(path))?.is_file() {
-        let what = "it is not an ordinary file".to_owned();
-        return Err(DetectError::Scan { path: path.to_owned(), what });
-    }
-    Ok(file)
-}
-
 /// The error for a lockfile at this path.
 pub fn broken(path: &Path, broken: Broken, hint: &'static str) -> DetectError {
     let Broken { line, column, what } = broken;
@@ -127,18 +109,31 @@ pub fn broken(path: &Path, broken: Broken, hint: &'static str) -> DetectError {
 }
 
 fn single(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectError> {
-    let name = root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let whole = detectors.iter().position(|detector| detector.kind().claims(&name));
-    let detector = whole.or_else(|| detectors.iter().position(|one| one.kind().claims_copy(&name)));
+    let (name, whole, copy) = claimed(root, detectors);
+    let detector = whole.or(copy);
     let what = || DetectError::Scan {
         path: root.to_owned(),
-        what: "it is no lockfile that Patchline reads".to_owned(),
+        what: "it is no lockfile, image, archive of a root or binary that Patchline reads".to_owned(),
     };
     let detector = detector.ok_or_else(what)?;
     let folder = root.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let own = whole.and_then(|_| fs::canonicalize(folder).ok()).map(Arc::new);
     let found = Found { detector, path: root.to_owned(), relative: name, root: own };
-    Ok(Walked { lockfiles: vec![found], unresolved: Vec::new() })
+    Ok(Walked { lockfiles: vec![found], ..Walked::default() })
+}
+
+/// Whether a detector reads the file at this path by its name.
+pub fn is_claimed(path: &Path, detectors: &[&dyn Detector]) -> bool {
+    let (_, whole, copy) = claimed(path, detectors);
+    whole.or(copy).is_some()
+}
+
+/// The file's name, and who reads it, by the whole of it or as a copy.
+fn claimed(path: &Path, detectors: &[&dyn Detector]) -> (String, Option<usize>, Option<usize>) {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let whole = detectors.iter().position(|detector| detector.kind().claims(&name));
+    let copy = detectors.iter().position(|detector| detector.kind().claims_copy(&name));
+    (name, whole, copy)
 }
 
 struct Folder {
@@ -149,6 +144,8 @@ struct Folder {
     covered: Vec<&'static str>,
     /// What `.gitignore` files from the root down to this folder say.
     ignores: Vec<Arc<Gitignore>>,
+    /// Whether it is of an operating system.
+    in_system: bool,
 }
 
 impl Folder {
@@ -167,7 +164,9 @@ impl Folder {
 
 fn walk_tree(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectError> {
     let real_root = Arc::new(fs::canonicalize(root).map_err(DetectError::read(root))?);
+    let files = container::folder::Folder { path: real_root.to_path_buf() };
     let mut walked = Walked::default();
+    let (started, mut unseen) = (Instant::now(), None);
     let mut entries_left = MOST_ENTRIES;
     let top = Folder {
         path: root.to_owned(),
@@ -175,6 +174,7 @@ fn walk_tree(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectE
         depth: 0,
         covered: Vec::new(),
         ignores: Vec::new(),
+        in_system: false,
     };
     let mut open = vec![top];
     while let Some(mut folder) = open.pop() {
@@ -198,10 +198,24 @@ fn walk_tree(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectE
             folder.ignores.extend(ignore_file(&folder.path));
         }
         look_at(&mut folder, &entries, detectors, &real_root, &mut walked);
+        let system = is_like_a_system(&entries).then(|| system::read(&files, &folder.relative)).flatten();
+        let is_system = system.is_some();
+        folder.in_system |= is_system;
+        walked.systems.extend(system);
+        if folder.in_system && started.elapsed() < LONGEST_LOOK {
+            let ordinary = entries.iter().filter(|(_, kind)| kind.is_file());
+            walked.systems.extend(ordinary.filter_map(|(name, _)| {
+                programs::inventory(&folder.path.join(name), &join(&folder.relative, &name.to_string_lossy()))
+            }));
+        } else if folder.in_system {
+            unseen.get_or_insert_with(|| folder.relative.clone());
+        }
         for (name, _) in entries.iter().rev().filter(|(_, kind)| kind.is_dir()) {
             let (relative, depth) = (join(&folder.relative, &name.to_string_lossy()), folder.depth + 1);
             let path = folder.path.join(name);
-            if LEFT_OUT.iter().any(|left_out| name == left_out) || folder.ignores(&path) {
+            let is_left_out = LEFT_OUT.iter().any(|left_out| name == left_out)
+                || is_system && KERNEL.iter().any(|kernel| name == kernel);
+            if is_left_out || folder.ignores(&path) {
                 continue;
             }
             if depth > DEEPEST {
@@ -209,9 +223,15 @@ fn walk_tree(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectE
                 walked.unresolved.push(Unresolved::of(&relative, what));
                 continue;
             }
-            let (covered, ignores) = (folder.covered.clone(), folder.ignores.clone());
-            open.push(Folder { path, relative, depth, covered, ignores });
+            let (covered, ignores, in_system) =
+                (folder.covered.clone(), folder.ignores.clone(), folder.in_system);
+            open.push(Folder { path, relative, depth, covered, ignores, in_system });
         }
+    }
+    if let Some(folder) = unseen {
+        let what =
+            "looking for binaries took five minutes; those in it and in what follows were not looked at";
+        walked.unresolved.push(Unresolved::of(&folder, what));
     }
     walked.lockfiles.sort_by(|left, right| left.relative.cmp(&right.relative));
     walked.unresolved.sort();
@@ -221,12 +241,18 @@ fn walk_tree(root: &Path, detectors: &[&dyn Detector]) -> Result<Walked, DetectE
 /// The rules of the folder's `.gitignore`; none when it can't be read. Lines that are no patterns are passed over, as
 /// git does.
 fn ignore_file(folder: &Path) -> Option<Arc<Gitignore>> {
-    let bytes = read_bytes(&folder.join(".gitignore"), LARGEST_IGNORE_FILE).ok().flatten()?;
+    let bytes = ordinary::read(&folder.join(".gitignore"), LARGEST_IGNORE_FILE).ok().flatten()?;
     let mut builder = GitignoreBuilder::new(folder);
     for line in String::from_utf8_lossy(&bytes).lines() {
         let _ = builder.add_line(None, line);
     }
     builder.build().ok().filter(|rules| !rules.is_empty()).map(Arc::new)
+}
+
+/// Whether a system may live here: one has such folders, be it as links.
+fn is_like_a_system(entries: &Entries) -> bool {
+    let has = |wanted: &str| entries.iter().any(|(name, kind)| name == wanted && !kind.is_file());
+    has("usr") || has("etc") && (has("var") || has("lib"))
 }
 
 type Entries = Vec<(std::ffi::OsString, fs::FileType)>;

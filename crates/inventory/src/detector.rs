@@ -86,6 +86,9 @@ pub struct Inventory {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Installed {
     pub package: Package,
+    /// What else advisories may file it under: other streams of its distribution, another of its names.
+    #[serde(default)]
+    pub also: Vec<Package>,
     pub location: Location,
     pub relation: Relation,
     pub scope: Scope,

@@ -80,7 +80,7 @@ pub struct InitArguments {
 
 #[derive(Debug, Args)]
 pub struct ScanArguments {
-    /// Folders or lockfiles
+    /// Folders, lockfiles, images, archives of a root, binaries
     #[arg(default_value = ".")]
     pub paths: Vec<PathBuf>,
     /// Folder of imported advisories [default: `advisories` in the data folder]

@@ -146,6 +146,7 @@ impl Graph {
             let labelled = |way: Vec<usize>| way.iter().map(|step| Arc::clone(&labels[*step])).collect();
             inventory.installed.push(Installed {
                 package: packages[index].clone(),
+                also: Vec::new(),
                 location: Location { path: path.to_owned(), line: node.line },
                 relation: relations[index],
                 scope: scopes[index],
