@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod index;
+pub mod origin;
 pub mod osv;
 pub mod scan;
 pub mod walk;
@@ -11,4 +12,5 @@ pub use error::DetectError;
 pub use index::build::{Imported, import};
 pub use index::image::Image;
 pub use index::open::{Advisories, AdvisoryStatus, Answer, Problem};
-pub use scan::{Scan, scan};
+pub use origin::Sources;
+pub use scan::{Scan, scan, scan_from};

@@ -9,6 +9,7 @@ pub mod graph;
 pub mod listed;
 pub mod maven;
 pub mod npm;
+pub mod npmrc;
 pub mod nuget;
 pub mod package_json;
 pub mod pipfile;

@@ -169,7 +169,8 @@ impl Graph {
     }
 
     fn package(&self, node: &Node) -> Package {
-        Package { ecosystem: self.ecosystem.clone(), name: node.name.clone(), version: node.version.clone() }
+        let ecosystem = node.ecosystem.as_ref().unwrap_or(&self.ecosystem).clone();
+        Package { ecosystem, name: node.name.clone(), version: node.version.clone() }
     }
 
     fn relations(&self) -> Vec<Relation> {

@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 
-use patchline_model::package::Ecosystem;
+use patchline_model::purl::Purl;
 
-use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, ecosystem};
+use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, Unresolved, ecosystem};
 use crate::lockfile::assembly::{Graph, Node};
 use crate::text::json::json;
 use crate::text::lines::Lines;
@@ -28,7 +28,7 @@ impl Detector for Sbom {
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
         let bill = json(text)?;
         let mut reader =
-            Reader { graph: Graph::default(), references: HashMap::new(), lines: Lines::of(text) };
+            Reader { path, graph: Graph::default(), references: HashMap::new(), lines: Lines::of(text) };
         match (bill.text_of("bomFormat"), bill.text_of("spdxVersion")) {
             (Some("CycloneDX"), _) => reader.read_cyclonedx(&bill),
             (_, Some(version)) if version.starts_with("SPDX-2.") => reader.read_spdx(&bill),
@@ -41,6 +41,7 @@ impl Detector for Sbom {
 }
 
 struct Reader<'a> {
+    path: &'a str,
     graph: Graph,
     references: HashMap<String, usize>,
     lines: Lines<'a>,
@@ -57,6 +58,11 @@ impl Reader<'_> {
             if component.text_of("type") != Some("file") {
                 self.component(component, false);
             }
+        }
+        let mut aggregates = bill.items_of("compositions").iter().filter_map(|one| one.text_of("aggregate"));
+        if aggregates.any(|aggregate| aggregate.starts_with("incomplete")) {
+            let what = "it says of itself that it is incomplete";
+            self.graph.unresolved.push(Unresolved::of(self.path, what));
         }
         for dependency in bill.items_of("dependencies") {
             let from = dependency.text_of("ref").and_then(|from| self.references.get(from)).copied();
@@ -127,11 +133,11 @@ impl Reader<'_> {
     fn node(&mut self, value: &Value<'_>, name: &str, version: &str, purl: Option<&str>) -> Node {
         let line = self.lines.line_of(value.offset);
         match purl.and_then(Purl::of) {
-            Some(purl) => Node {
-                registered: purl.registered,
-                ecosystem: Some(purl.ecosystem),
-                unknown: purl.version.is_empty().then(|| "its purl has no version".to_owned()),
-                ..Node::registered(&purl.name, &purl.version, line)
+            Some(Purl { package, is_public }) => Node {
+                registered: is_public,
+                unknown: package.version.is_empty().then(|| "its purl has no version".to_owned()),
+                ecosystem: Some(package.ecosystem),
+                ..Node::registered(&package.name, &package.version, line)
             },
             None => Node {
                 registered: false,
@@ -149,74 +155,4 @@ fn own_or(node: Node, is_own: bool) -> Node {
         true => Node { is_own, unknown: None, ..node },
         false => node,
     }
-}
-
-/// A package URL, in the terms of OSV.
-struct Purl {
-    ecosystem: Ecosystem,
-    name: String,
-    version: String,
-    registered: bool,
-}
-
-impl Purl {
-    fn of(text: &str) -> Option<Self> {
-        let text = text.strip_prefix("pkg:")?.trim_start_matches('/');
-        let (text, _subpath) = text.split_once('#').unwrap_or((text, ""));
-        let (text, qualifiers) = text.split_once('?').unwrap_or((text, ""));
-        let (kind, path) = text.split_once('/')?;
-        let (path, version) = path.rsplit_once('@').unwrap_or((path, ""));
-        let path = decoded(path.trim_matches('/'));
-        // Go's versions are written without `v` by OSV; an address is somebody's own registry.
-        let elsewhere = ["repository_url=", "vcs_url=", "download_url="];
-        let is_elsewhere = qualifiers.split('&').any(|one| elsewhere.iter().any(|key| one.starts_with(key)));
-        let mut version = decoded(version);
-        let (ecosystem_name, name) = match kind.to_ascii_lowercase().as_str() {
-            "cargo" => ("crates.io", path),
-            "npm" => ("npm", path),
-            "pypi" => ("PyPI", path),
-            "golang" => {
-                version = version.strip_prefix('v').map(str::to_owned).unwrap_or(version);
-                ("Go", path)
-            }
-            "maven" => ("Maven", path.replace('/', ":")),
-            "gem" => ("RubyGems", path),
-            "nuget" => ("NuGet", path),
-            "composer" => ("Packagist", path),
-            "hex" => ("Hex", path),
-            "pub" => ("Pub", path),
-            "swift" => ("SwiftURL", path),
-            "cran" => ("CRAN", path),
-            "conan" => ("ConanCenter", path),
-            "hackage" => ("Hackage", path),
-            "githubactions" => ("GitHub Actions", path),
-            kind => {
-                // A distribution's packages can't be judged without its release.
-                return Some(Self { ecosystem: ecosystem(kind), name: path, version, registered: false });
-            }
-        };
-        Some(Self { ecosystem: ecosystem(ecosystem_name), name, version, registered: !is_elsewhere })
-    }
-}
-
-/// With `%41` and its like undone; what is no such thing stays as it is.
-fn decoded(text: &str) -> String {
-    if !text.contains('%') {
-        return text.to_owned();
-    }
-    let (bytes, mut plain, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while at < bytes.len() {
-        let digits = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                plain.push(byte);
-                at += 3;
-            }
-            None => {
-                plain.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&plain).into_owned()
 }
