@@ -62,8 +62,6 @@ fn show(scanned: &Scanned, face: Face, advisories: &Advisories) {
         Face::Table => {
             words::grouped(&scanned.unresolved).iter().for_each(|line| note(&format!("warning: {line}")));
             say(&table::text(scanned));
-            warn_if_only_built_in(advisories);
-            warn_if_stale(advisories, SystemTime::now());
         }
         Face::Json => say(&json::text(scanned)),
         Face::Sarif => say(&sarif::text(scanned)),
@@ -71,6 +69,8 @@ fn show(scanned: &Scanned, face: Face, advisories: &Advisories) {
         Face::Spdx => say(&spdx::text(scanned)),
         Face::Markdown => say(&markdown::text(scanned)),
     }
+    warn_if_only_built_in(advisories);
+    warn_if_stale(advisories, SystemTime::now());
 }
 
 /// Ranks by the tier that the project's settings state, or as an internal service where there are none.

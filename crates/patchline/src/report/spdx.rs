@@ -17,7 +17,14 @@ pub fn text(scanned: &Scanned) -> String {
     let bill = Bill::of(scanned);
     let ids: Vec<String> = bill.parts.iter().map(|part| id(&part.purl)).collect();
     let mut problems: Vec<Vec<&Row>> = vec![Vec::new(); bill.parts.len()];
-    bill.problems.values().flatten().for_each(|(row, part)| problems[*part].push(row));
+    for rows in bill.problems.values() {
+        for (row, part) in rows {
+            // Of several places of a package one is enough: they differ in nothing that is told here.
+            let is_new =
+                problems[*part].last().is_none_or(|last| last.finding.advisory != row.finding.advisory);
+            problems[*part].extend(is_new.then_some(*row));
+        }
+    }
     let whole = json!({
         "SPDXID": WHOLE,
         "name": scanned.name,
