@@ -136,7 +136,17 @@ fn host(source: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{any, proptest};
+
     use super::host;
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            let _ = host(&text);
+            let _ = host(&format!("a://{text}@{text}"));
+        }
+    }
 
     #[test]
     fn the_host_is_what_an_address_is_of() {

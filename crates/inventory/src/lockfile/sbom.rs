@@ -75,11 +75,15 @@ impl Reader<'_> {
     }
 
     fn component(&mut self, component: &Value<'_>, is_own: bool) {
-        let scope = match component.text_of("scope") {
-            Some("optional") => Scope::Optional,
-            Some("excluded") => Scope::Dev,
-            Some(_) | None => Scope::Normal,
+        let scope = match (stated(component, "patchline:scope"), component.text_of("scope")) {
+            (Some("build"), _) => Scope::Build,
+            (Some("test"), _) => Scope::Test,
+            (Some("peer"), _) => Scope::Peer,
+            (_, Some("optional")) => Scope::Optional,
+            (_, Some("excluded")) => Scope::Dev,
+            (_, Some(_) | None) => Scope::Normal,
         };
+        let is_own = is_own || stated(component, "patchline:relation") == Some("own");
         let name = match component.text_of("group") {
             Some(group) if !group.is_empty() => {
                 format!("{group}/{}", component.text_of("name").unwrap_or_default())
@@ -147,6 +151,12 @@ impl Reader<'_> {
             },
         }
     }
+}
+
+/// What Patchline's own bills say beyond the format.
+fn stated<'a>(component: &'a Value<'_>, name: &str) -> Option<&'a str> {
+    let properties = component.items_of("properties").iter();
+    properties.filter(|one| one.text_of("name") == Some(name)).find_map(|one| one.text_of("value"))
 }
 
 /// What the bill is about needs no registry.

@@ -4,12 +4,14 @@ mod changed;
 mod place;
 mod whole;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::SystemTime;
 
 use patchline_conductor::clock;
 use patchline_detect::Advisories;
 use patchline_model::context::{Board, Context};
+use patchline_model::id::FindingId;
 use patchline_model::policy::Policy;
 use patchline_model::service::{Build, CommandLine, Service, Tier};
 use patchline_model::stage::detect::Finding;
@@ -80,7 +82,9 @@ fn priorities(path: &Path, findings: &[Finding]) -> Result<Vec<Priority>, Troubl
     let cx = Context { now: clock::now(), policy: &policy, board: &board };
     let service = service_at(path)?;
     let ranked = prioritise(cx, &service, findings);
-    let of = |finding: &Finding| ranked.iter().find(|priority| priority.finding == finding.id).cloned();
+    let known: HashMap<&FindingId, &Priority> =
+        ranked.iter().map(|priority| (&priority.finding, priority)).collect();
+    let of = |finding: &Finding| known.get(&finding.id).map(|priority| (*priority).clone());
     Ok(findings.iter().filter_map(of).collect())
 }
 

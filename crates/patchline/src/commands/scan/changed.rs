@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use patchline_detect::{Advisories, Scan};
-use patchline_inventory::Unresolved;
 use patchline_inventory::detector::{Relation, Scope};
+use patchline_inventory::{Installed, Unresolved};
 use patchline_model::failure::in_full;
 use patchline_model::package::Package;
 use patchline_sandbox::{Git, GitError};
@@ -58,7 +58,14 @@ impl Ranges {
         let within = below(&real, &range.top);
         let now = match &range.after {
             After::Checkout(_) => whole(path, path, advisories)?,
-            After::Commit(folder) => whole(&folder.path().join(&within), path, advisories)?,
+            After::Commit(folder) => {
+                let root = folder.path().join(&within);
+                if !root.exists() {
+                    let path = path.display();
+                    return Err(Trouble::input(format!("`{path}` is not there at the end of the range")));
+                }
+                whole(&root, path, advisories)?
+            }
         };
         let before = before(&range.before.path().join(&within), path, advisories);
         let folder = below(folder_of(&real), &range.top);
@@ -147,10 +154,21 @@ fn git_trouble(error: GitError) -> Trouble {
     Trouble::new(exit, in_full(&error)).hint(hint)
 }
 
+type Uses = BTreeMap<(String, Package), Vec<(Relation, Scope)>>;
+
+fn uses(inventory: &[Installed]) -> Uses {
+    let mut uses = Uses::new();
+    for one in inventory {
+        let key = (one.location.path.clone(), one.package.clone());
+        uses.entry(key).or_default().push((one.relation, one.scope));
+    }
+    uses
+}
+
 /// What there was: packages by file, each with its uses there, and what was unresolved; without lines, for these move.
 #[derive(Default)]
 struct Before {
-    packages: BTreeMap<(String, Package), Vec<(Relation, Scope)>>,
+    packages: Uses,
     unresolved: BTreeSet<(String, Option<String>, String)>,
 }
 
@@ -162,10 +180,7 @@ fn before(root: &Path, path: &Path, advisories: &Advisories) -> Before {
     }
     match whole(root, path, advisories) {
         Ok(scan) => {
-            for one in scan.inventory {
-                let uses = before.packages.entry((one.location.path, one.package)).or_default();
-                uses.push((one.relation, one.scope));
-            }
+            before.packages = uses(&scan.inventory);
             before.unresolved = scan.unresolved.into_iter().map(lack).collect();
         }
         Err(trouble) => {
@@ -186,10 +201,11 @@ fn lack(unresolved: Unresolved) -> (String, Option<String>, String) {
 /// The findings of packages that were not there, or not for this use, and what was not unresolved. The inventory stays whole.
 fn narrowed(scan: Scan, before: &Before, counts: impl Fn(&str) -> bool) -> Scan {
     let Scan { mut findings, inventory, mut unresolved, advisories } = scan;
+    let now = uses(&inventory);
     let is_new = |path: &str, package: &Package| {
-        let uses = before.packages.get(&(path.to_owned(), package.clone()));
-        let mut now = inventory.iter().filter(|one| one.location.path == path && one.package == *package);
-        uses.is_none_or(|uses| now.any(|one| !uses.contains(&(one.relation, one.scope))))
+        let key = (path.to_owned(), package.clone());
+        let (before, mut now) = (before.packages.get(&key), now.get(&key).into_iter().flatten());
+        before.is_none_or(|before| now.any(|used| !before.contains(used)))
     };
     findings.retain(|finding| {
         let path = &finding.location.path;
