@@ -3,6 +3,7 @@
 pub mod assembly;
 pub mod bun;
 pub mod cargo;
+pub mod cargo_toml;
 pub mod composer;
 pub mod go;
 pub mod graph;

@@ -196,6 +196,10 @@ impl Graph {
             while let Some(node) = open.pop() {
                 if reached[node].is_none() {
                     reached[node] = Some(scope);
+                    // What own code needs, and for what, is said by itself.
+                    if self.nodes[node].is_own {
+                        continue;
+                    }
                     open.extend(self.edges[node].iter().filter(|needed| reached[**needed].is_none()));
                 }
             }

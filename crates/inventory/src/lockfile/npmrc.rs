@@ -31,7 +31,17 @@ pub fn registries(text: &str) -> BTreeMap<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::{any, proptest};
+
     use super::{of, registries};
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in any::<String>()) {
+            let _ = registries(&text);
+            let _ = registries(&format!("@{text}:registry={text}"));
+        }
+    }
 
     #[test]
     fn a_scope_has_the_registry_that_is_stated_for_it() {
