@@ -24,9 +24,10 @@ pub fn others(path: &str, text: &str) -> Vec<String> {
     }
     let Ok(manifest) = text.parse::<Table>() else { return Vec::new() };
     let workspace = manifest.get("workspace").and_then(Value::as_table);
-    let members = workspace.and_then(|workspace| workspace.get("members")).and_then(Value::as_array);
     let members =
-        members.into_iter().flatten().filter_map(Value::as_str).filter(|member| !member.contains('*'));
+        ["members", "default-members"].into_iter().filter_map(|list| workspace?.get(list)?.as_array());
+    let is_plain = |member: &&str| !member.contains(['*', '?', '[']);
+    let members = members.flatten().filter_map(Value::as_str).filter(is_plain);
     let lists =
         lists(&manifest).chain(workspace.and_then(|workspace| dependencies(workspace, "dependencies")));
     let places = lists.flatten().filter_map(|(_, wanted)| wanted.get("path")?.as_str());
