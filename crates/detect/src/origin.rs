@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_inventory::Installed;
 use patchline_inventory::Unresolved;
+use patchline_inventory::lockfile::cargo::is_crates_io;
 use patchline_inventory::lockfile::npmrc;
 
 /// Whose lockfiles say for each package where it was fetched from.
@@ -121,7 +122,8 @@ fn host_of(installed: &Installed) -> Option<String> {
 fn other_cargo_registry(installed: &Installed) -> Option<String> {
     let source = installed.source.as_deref().filter(|_| installed.package.ecosystem.0 == "crates.io")?;
     let is_registry = source.starts_with("registry+") || source.starts_with("sparse+");
-    is_registry.then(|| host(source).unwrap_or_else(|| source.to_owned()))
+    // What is replaced is of crates.io, and not in use.
+    (is_registry && !is_crates_io(source)).then(|| host(source).unwrap_or_else(|| source.to_owned()))
 }
 
 /// The host of the first address in what a lockfile says of a source. Yarn writes addresses encoded.

@@ -74,8 +74,10 @@ pub fn scan_from(root: &Path, advisories: &Advisories, sources: &Sources) -> Res
                 // What stands in a neighbour that is read by itself is told there.
                 let is_elsewhere = |path: &str| path != found.relative && claimed.contains(path);
                 let installed = inventory.installed.into_iter();
-                for installed in installed.filter(|one| !is_elsewhere(&one.location.path)) {
-                    match origins.origin(&installed) {
+                for mut installed in installed.filter(|one| !is_elsewhere(&one.location.path)) {
+                    let origin = origins.origin(&installed);
+                    installed.registered = origin == Origin::Registry;
+                    match origin {
                         Origin::Private(host) => scan.unresolved.push(unmatched(&installed, &host)),
                         Origin::Registry => judge(&installed, advisories, &mut scan)?,
                         Origin::Elsewhere => {}

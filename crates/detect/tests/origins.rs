@@ -31,6 +31,14 @@ fn check(files: &[(&str, &str)], mirrors: &[&str], private: &[&str], found: &[&s
     let advisories = Advisories::open(&folder.path().join("database")).expect("a database");
     let sources = Sources { mirrors: known(mirrors), private: known(private) };
     let scan = scan_from(&tree, &advisories, &sources).unwrap_or_else(|error| panic!("{error}"));
+    let is_matched = |one: &patchline_inventory::Installed| {
+        one.registered && one.package.version == "1.0.0" && one.package.name.ends_with("tool")
+    };
+    assert_eq!(
+        scan.inventory.iter().filter(|one| is_matched(one)).count(),
+        found.len(),
+        "what is of a registry is matched"
+    );
     let names: Vec<&str> = scan
         .findings
         .iter()
@@ -156,4 +164,10 @@ fn a_crate_of_another_registry_is_unresolved_unless_that_is_a_mirror() {
         &["tool 1.0.0: it comes from a private registry (`crates.corp.invalid`)"],
     );
     check(&[("Cargo.lock", lock)], &["crates.corp.invalid"], &[], &["tool"], &[]);
+    let index = "registry+https://github.com/rust-lang/crates.io-index";
+    let replaced = format!(
+        "version = 4\n[[package]]\nname = \"tool\"\nversion = \"1.0.0\"\nsource = \"{index}\"\nreplace = \"tool 1.0.0\"\n\n\
+         [[package]]\nname = \"tool\"\nversion = \"1.0.0\"\n"
+    );
+    check(&[("Cargo.lock", &replaced)], &[], &[], &[], &[]);
 }

@@ -186,7 +186,8 @@ impl Raw {
     }
 }
 
-fn is_crates_io(source: &str) -> bool {
+/// Whether a source is that of crates.io, by whichever of its two protocols.
+pub fn is_crates_io(source: &str) -> bool {
     if let Some(index) = source.strip_prefix("registry+") {
         return index.trim_end_matches('/').ends_with("://github.com/rust-lang/crates.io-index");
     }
