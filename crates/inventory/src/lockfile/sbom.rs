@@ -6,7 +6,9 @@ use std::collections::HashMap;
 
 use patchline_model::purl::Purl;
 
-use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, Unresolved, ecosystem};
+use crate::detector::{
+    Broken, Detector, Inventory, Kind, Neighbours, Relation, Scope, Unresolved, ecosystem,
+};
 use crate::lockfile::assembly::{Graph, Node};
 use crate::text::json::json;
 use crate::text::lines::Lines;
@@ -36,6 +38,9 @@ impl Detector for Sbom {
                 return Err(Broken::at(text, bill.offset, "it is neither CycloneDX nor SPDX 2"));
             }
         }
+        reader.graph.nodes_that_nobody_needs().for_each(|node| {
+            node.relation.get_or_insert(Relation::Unknown);
+        });
         Ok(reader.graph.inventory(path))
     }
 }
@@ -83,7 +88,14 @@ impl Reader<'_> {
             (_, Some("excluded")) => Scope::Dev,
             (_, Some(_) | None) => Scope::Normal,
         };
-        let is_own = is_own || stated(component, "patchline:relation") == Some("own");
+        let relation = match stated(component, "patchline:relation") {
+            Some("own") => Some(Relation::Own),
+            Some("direct") => Some(Relation::Direct),
+            Some("transitive") => Some(Relation::Transitive),
+            Some("unknown") => Some(Relation::Unknown),
+            Some(_) | None => None,
+        };
+        let is_own = is_own || relation == Some(Relation::Own);
         let name = match component.text_of("group") {
             Some(group) if !group.is_empty() => {
                 format!("{group}/{}", component.text_of("name").unwrap_or_default())
@@ -92,7 +104,7 @@ impl Reader<'_> {
         };
         let version = component.text_of("version").unwrap_or_default();
         let node = self.node(component, &name, version, component.text_of("purl"));
-        let node = self.graph.add(Node { scope: Some(scope), ..own_or(node, is_own) });
+        let node = self.graph.add(Node { scope: Some(scope), relation, ..own_or(node, is_own) });
         let reference = component.text_of("bom-ref").or_else(|| component.text_of("purl"));
         self.references.extend(reference.map(|reference| (reference.to_owned(), node)));
     }
@@ -111,25 +123,30 @@ impl Reader<'_> {
             let (name, id) = (of(package, "name"), of(package, "SPDXID"));
             let node = self.node(package, &name, package.text_of("versionInfo").unwrap_or_default(), purl);
             // A bill that describes each of its packages has no root among them.
-            let is_own = own.len() < 2 && own.contains(&id.as_str());
+            let is_root = own.len() < 2 && own.contains(&id.as_str());
+            // A program of no registry is none that anybody needs, but one that was made here.
+            let is_program = package.text_of("primaryPackagePurpose") == Some("APPLICATION");
+            let is_own = is_root || is_program && !node.registered && node.unknown.is_none();
             let node = self.graph.add(own_or(node, is_own));
             self.references.insert(id, node);
         }
         for relation in relations {
             let (from, to) = (of(relation, "spdxElementId"), of(relation, "relatedSpdxElement"));
-            let (from, to) = match of(relation, "relationshipType").as_str() {
-                "DEPENDS_ON" => (from, to),
-                "DEPENDENCY_OF"
-                | "DEV_DEPENDENCY_OF"
-                | "BUILD_DEPENDENCY_OF"
-                | "OPTIONAL_DEPENDENCY_OF"
-                | "RUNTIME_DEPENDENCY_OF"
-                | "TEST_DEPENDENCY_OF"
-                | "PROVIDED_DEPENDENCY_OF" => (to, from),
+            let (from, to, scope) = match of(relation, "relationshipType").as_str() {
+                "DEPENDS_ON" => (from, to, Scope::Normal),
+                "DEPENDENCY_OF" | "RUNTIME_DEPENDENCY_OF" => (to, from, Scope::Normal),
+                "OPTIONAL_DEPENDENCY_OF" => (to, from, Scope::Optional),
+                "PROVIDED_DEPENDENCY_OF" => (to, from, Scope::Peer),
+                "BUILD_DEPENDENCY_OF" => (to, from, Scope::Build),
+                "TEST_DEPENDENCY_OF" => (to, from, Scope::Test),
+                "DEV_DEPENDENCY_OF" => (to, from, Scope::Dev),
                 _ => continue,
             };
             if let (Some(from), Some(to)) = (self.references.get(&from), self.references.get(&to)) {
                 self.graph.edges[*from].push(*to);
+                if self.graph.nodes[*from].is_own {
+                    self.graph.direct.push((*to, scope));
+                }
             }
         }
     }

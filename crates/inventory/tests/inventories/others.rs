@@ -287,7 +287,7 @@ fn bills_of_materials_speak_by_purl() {
             "4 shop 1.0.0 own normal elsewhere",
             "6 @s/tool 1.1.0 direct normal",
             "7 com.google.guava:guava 31.0 transitive normal",
-            "8 debian/openssl 3.0.1-1 transitive normal elsewhere",
+            "8 debian/openssl 3.0.1-1 unknown normal elsewhere",
             &format!("9 plain: {no_purl}"),
         ],
     );

@@ -78,6 +78,9 @@ fn package(part: &Part<'_>, id: &str, problems: &[&Row]) -> Value {
         "sourceInfo": plain(&format!("stated in {}", places.join(", "))),
         "externalRefs": references,
     });
+    if part.relation == Relation::Own {
+        package["primaryPackagePurpose"] = json!("APPLICATION");
+    }
     if let Some(sum) = part.sha256() {
         package["checksums"] = json!([{ "algorithm": "SHA256", "checksumValue": sum }]);
     }
