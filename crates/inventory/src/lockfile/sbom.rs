@@ -66,8 +66,7 @@ impl Reader<'_> {
         }
         let mut aggregates = bill.items_of("compositions").iter().filter_map(|one| one.text_of("aggregate"));
         if aggregates.any(|aggregate| aggregate.starts_with("incomplete")) {
-            let what = "it says of itself that it is incomplete";
-            self.graph.unresolved.push(Unresolved::of(self.path, what));
+            self.is_incomplete();
         }
         for dependency in bill.items_of("dependencies") {
             let from = dependency.text_of("ref").and_then(|from| self.references.get(from)).copied();
@@ -130,6 +129,10 @@ impl Reader<'_> {
             let node = self.graph.add(own_or(node, is_own));
             self.references.insert(id, node);
         }
+        let is_open = |one: &Value<'_>| one.text_of("relatedSpdxElement") == Some("NOASSERTION");
+        if relations.iter().any(is_open) {
+            self.is_incomplete();
+        }
         for relation in relations {
             let (from, to) = (of(relation, "spdxElementId"), of(relation, "relatedSpdxElement"));
             let (from, to, scope) = match of(relation, "relationshipType").as_str() {
@@ -149,6 +152,10 @@ impl Reader<'_> {
                 }
             }
         }
+    }
+
+    fn is_incomplete(&mut self) {
+        self.graph.unresolved.push(Unresolved::of(self.path, "it says of itself that it is incomplete"));
     }
 
     fn node(&mut self, value: &Value<'_>, name: &str, version: &str, purl: Option<&str>) -> Node {

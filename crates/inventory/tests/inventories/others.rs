@@ -300,6 +300,12 @@ fn bills_of_materials_speak_by_purl() {
         inventory.installed.iter().map(|one| one.package.ecosystem.0.as_str()).collect();
     assert_eq!(ecosystems, ["generic", "npm", "Maven", "deb"]);
     assert_eq!(inventory.unresolved[0].what, "it says of itself that it is incomplete");
+    let open = SPDX.replace(
+        "\"relationships\": [",
+        "\"relationships\": [ { \"spdxElementId\": \"SPDXRef-a\", \"relationshipType\": \"DEPENDS_ON\", \"relatedSpdxElement\": \"NOASSERTION\" },",
+    );
+    let inventory = read("x.spdx.json", &open, &[]).expect("it is read");
+    assert_eq!(inventory.unresolved[0].what, "it says of itself that it is incomplete");
     check("x.spdx.json", SPDX, &[], &["5 golang.org/x/text 0.3.0 direct normal"]);
     check_broken("sbom.json", "{}", "line 1, column 1: it is neither CycloneDX nor SPDX 2");
 }

@@ -35,7 +35,11 @@ pub fn text(scanned: &Scanned) -> String {
     let parts = bill.parts.iter().zip(&ids).zip(&problems);
     let parts = parts.map(|((part, id), problems)| package(part, id, problems));
     let packages: Vec<Value> = [whole].into_iter().chain(parts).collect();
-    let relationships = relationships(&bill, &ids);
+    let mut relationships = relationships(&bill, &ids);
+    if !scanned.unresolved.is_empty() {
+        // The format's way to say that there may be more.
+        relationships.push(relation(WHOLE, "DEPENDS_ON", "NOASSERTION"));
+    }
     // Seconds are as fine as the format takes.
     let created: String = scanned.at.to_string().chars().take(19).chain(['Z']).collect();
     let content = json!([packages, relationships, created]).to_string();
@@ -108,7 +112,6 @@ fn advisory(row: &Row) -> Value {
 }
 
 fn relationships(bill: &Bill<'_>, ids: &[String]) -> Vec<Value> {
-    let relation = |from: &str, kind: &str, to: &str| json!({ "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to });
     let needs = |from: &str, is_own: bool, to: usize| match (is_own, of_scope(bill.parts[to].scope)) {
         // Only for what own code needs is it known what for.
         (true, Some(kind)) => relation(&ids[to], kind, from),
@@ -121,6 +124,10 @@ fn relationships(bill: &Bill<'_>, ids: &[String]) -> Vec<Value> {
         all.extend(part.needs.iter().map(|need| needs(id, is_own, *need)));
     }
     all
+}
+
+fn relation(from: &str, kind: &str, to: &str) -> Value {
+    json!({ "spdxElementId": from, "relationshipType": kind, "relatedSpdxElement": to })
 }
 
 fn of_scope(scope: Scope) -> Option<&'static str> {
