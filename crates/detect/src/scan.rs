@@ -14,9 +14,11 @@ use serde::{Deserialize, Serialize};
 use crate::container::open;
 use crate::error::DetectError;
 use crate::index::open::{Advisories, AdvisoryStatus, Problem};
+use crate::origin::{Origin, Origins, Sources};
 use crate::walk::{self, Found};
 use patchline_inventory::detector::{Installed, Inventory, Unresolved};
 use patchline_inventory::detectors::DETECTORS;
+use patchline_inventory::lockfile::npmrc;
 use patchline_inventory::version::Scheme;
 
 const MOST_PATHS: usize = 10;
@@ -42,9 +44,14 @@ pub struct Scan {
 /// be read, and an image of which a layer could not. Other files that cannot be read, as fixtures and templates, are
 /// unresolved by name.
 pub fn scan(root: &Path, advisories: &Advisories) -> Result<Scan, DetectError> {
+    scan_from(root, advisories, &Sources::default())
+}
+
+/// As [`scan`], where it is known which hosts are mirrors and which are private.
+pub fn scan_from(root: &Path, advisories: &Advisories, sources: &Sources) -> Result<Scan, DetectError> {
     let inventory = match held(root)? {
         Some(inventory) => inventory,
-        None => tree(root)?,
+        None => tree(root, sources)?,
     };
     let mut scan = Scan {
         findings: Vec::new(),
@@ -72,7 +79,7 @@ fn held(root: &Path) -> Result<Option<Inventory>, DetectError> {
     }
 }
 
-fn tree(root: &Path) -> Result<Inventory, DetectError> {
+fn tree(root: &Path, sources: &Sources) -> Result<Inventory, DetectError> {
     let walked = walk::walk(root, DETECTORS)?;
     let mut all = Inventory { installed: Vec::new(), unresolved: walked.unresolved };
     if walked.lockfiles.is_empty() && all.unresolved.is_empty() && walked.systems.is_empty() {
@@ -87,13 +94,22 @@ fn tree(root: &Path) -> Result<Inventory, DetectError> {
     let (mut has_read, mut first_error) = (!walked.systems.is_empty(), None);
     for (found, read) in walked.lockfiles.iter().zip(read_all(&walked.lockfiles)) {
         match read {
-            Ok(inventory) => {
+            Ok((inventory, npmrc)) => {
                 has_read = true;
+                let origins = Origins::of(&inventory.installed, npmrc.as_deref(), sources);
+                all.unresolved.extend(origins.doubts(&found.relative));
                 all.unresolved.extend(inventory.unresolved);
                 // What stands in a neighbour that is read by itself is told there.
                 let is_elsewhere = |path: &str| path != found.relative && claimed.contains(path);
                 let installed = inventory.installed.into_iter();
-                all.installed.extend(installed.filter(|one| !is_elsewhere(&one.location.path)));
+                for mut installed in installed.filter(|one| !is_elsewhere(&one.location.path)) {
+                    let origin = origins.origin(&installed);
+                    installed.registered = origin == Origin::Registry;
+                    if let Origin::Private(host) = origin {
+                        all.unresolved.push(unmatched(&installed, &host));
+                    }
+                    all.installed.push(installed);
+                }
             }
             Err(error) if is_fixed(found) && !(has_top && found.relative.contains('/')) => return Err(error),
             Err(error) => {
@@ -128,7 +144,7 @@ fn unjudged(inventory: &[Installed], advisories: &Advisories) -> Vec<Unresolved>
 }
 
 /// Reads all files on a few threads; the answers stand in the order of the files.
-fn read_all(files: &[Found]) -> Vec<Result<Inventory, DetectError>> {
+fn read_all(files: &[Found]) -> Vec<Result<Read, DetectError>> {
     let (started, next) = (Instant::now(), AtomicUsize::new(0));
     let work = || {
         let mut done = Vec::new();
@@ -139,7 +155,7 @@ fn read_all(files: &[Found]) -> Vec<Result<Inventory, DetectError>> {
         }
     };
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get().min(MOST_THREADS));
-    let mut answers: Vec<(usize, Result<Inventory, DetectError>)> = if threads.min(files.len()) < 2 {
+    let mut answers: Vec<(usize, Result<Read, DetectError>)> = if threads.min(files.len()) < 2 {
         work()
     } else {
         std::thread::scope(|scope| {
@@ -152,7 +168,10 @@ fn read_all(files: &[Found]) -> Vec<Result<Inventory, DetectError>> {
     answers.into_iter().map(|(_, answer)| answer).collect()
 }
 
-fn read(found: &Found, started: Instant) -> Result<Inventory, DetectError> {
+/// What a file says, and the `.npmrc` that holds for it.
+type Read = (Inventory, Option<String>);
+
+fn read(found: &Found, started: Instant) -> Result<Read, DetectError> {
     if started.elapsed() > LONGEST_READING {
         let what = "reading the files before it took five minutes, and this one was not looked at".to_owned();
         return Err(DetectError::Scan { path: found.path.clone(), what });
@@ -164,9 +183,20 @@ fn read(found: &Found, started: Instant) -> Result<Inventory, DetectError> {
         let what = format!("it has more than {MOST_LINES} lines");
         return Err(DetectError::Scan { path: found.path.clone(), what });
     }
-    let neighbours = walk::read_neighbours(found, detector, &text);
+    let mut neighbours = walk::read_neighbours(found, detector, &text);
     let parsed = detector.parse(&found.relative, &text, &neighbours);
-    parsed.map_err(|broken| walk::broken(&found.path, broken, hint))
+    let npmrc = npmrc::of(&found.relative).and_then(|path| neighbours.remove(&path));
+    parsed.map(|inventory| (inventory, npmrc)).map_err(|broken| walk::broken(&found.path, broken, hint))
+}
+
+/// A private registry's package shares no more than the name with the one that public advisories speak of.
+fn unmatched(installed: &Installed, host: &str) -> Unresolved {
+    let what = format!(
+        "{}: it comes from a private registry (`{host}`), of which public advisories say nothing; a mirror is named \
+         under `[scan] mirrors` in patchline.toml",
+        installed.package
+    );
+    Unresolved::package(&installed.location.path, installed.location.line, &installed.package.name, what)
 }
 
 fn judge(installed: &Installed, advisories: &Advisories, scan: &mut Scan) -> Result<(), DetectError> {

@@ -3,12 +3,14 @@
 pub mod assembly;
 pub mod bun;
 pub mod cargo;
+pub mod cargo_toml;
 pub mod composer;
 pub mod go;
 pub mod graph;
 pub mod listed;
 pub mod maven;
 pub mod npm;
+pub mod npmrc;
 pub mod nuget;
 pub mod package_json;
 pub mod pipfile;

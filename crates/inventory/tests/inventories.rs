@@ -1,4 +1,4 @@
-//! Every kind of file beside `Cargo.lock`: what is read from it, and that nothing that is thrown at it does harm.
+//! Every kind of file beside `Cargo.lock`, and what stands beside that: what is read from it, and that nothing that is thrown at it does harm.
 
 #[path = "inventories/chance.rs"]
 mod chance;
@@ -8,6 +8,8 @@ mod check;
 mod javascript;
 #[path = "inventories/languages.rs"]
 mod languages;
+#[path = "inventories/manifests.rs"]
+mod manifests;
 #[path = "inventories/others.rs"]
 mod others;
 #[path = "inventories/python.rs"]

@@ -16,6 +16,7 @@ pub mod package;
 pub mod patch;
 pub mod pipeline;
 pub mod policy;
+pub mod purl;
 pub mod rejection;
 pub mod service;
 pub mod share;

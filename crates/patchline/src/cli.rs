@@ -79,19 +79,38 @@ pub struct InitArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = SCAN_HELP)]
 pub struct ScanArguments {
-    /// Folders, lockfiles, images, archives of a root, binaries
-    #[arg(default_value = ".")]
+    /// Folders, lockfiles, images, archives of a root, binaries; of several, places are told from the nearest folder above
+    /// all of them
+    #[arg(default_value = ".", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Folder of imported advisories [default: `advisories` in the data folder]
     #[arg(long, value_name = "FOLDER")]
     pub db: Option<PathBuf>,
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub format: Format,
+    #[arg(long, value_enum, default_value_t = Face::Table)]
+    pub format: Face,
     /// Least action that makes the exit code 1
     #[arg(long, value_enum, default_value_t = FailOn::Schedule)]
     pub fail_on: FailOn,
+    /// Only what this revision or range brought in or changed, as in `main` or `v1.0..v1.1`; a revision alone counts what is
+    /// not committed, too
+    #[arg(long, value_name = "REV")]
+    pub changed: Option<String>,
+    /// Use no network. It is always so: a scan goes by the advisories at hand, and where none were imported by the built-in
+    /// ones, with a warning
+    #[arg(long)]
+    pub offline: bool,
 }
+
+const SCAN_HELP: &str = "\
+Exit codes:
+  0  nothing at or above `--fail-on`
+  1  something at or above `--fail-on`
+  2  the command line is wrong
+  3  a PATH, a lockfile, `patchline.toml`, the advisories or a revision can't be read
+  4  `--changed` needs git, and it is not installed
+  6  the data folder or the disk does not work";
 
 #[derive(Debug, Args)]
 pub struct FixArguments {
@@ -371,6 +390,23 @@ pub struct ProcessHostArguments {
 pub enum Format {
     Table,
     Json,
+}
+
+/// How a scan is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Face {
+    /// For a person
+    Table,
+    /// For a script
+    Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// CycloneDX 1.6: packages, dependencies and vulnerabilities
+    Cyclonedx,
+    /// SPDX 2.3: packages and dependencies, findings as references
+    Spdx,
+    /// For a pull request
+    Markdown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod exit;
 mod nearest;
+mod report;
 mod settings;
 mod terminal;
 mod wire;

@@ -5,13 +5,16 @@ mod file;
 mod guess;
 mod rollout;
 mod slo;
+mod sources;
 pub mod text;
+mod unreadable;
 mod value;
 mod ways;
 mod window;
 
 use std::path::{Path, PathBuf};
 
+use patchline_detect::Sources;
 use patchline_model::service::Service;
 use patchline_sandbox::Git;
 
@@ -34,8 +37,8 @@ pub async fn service(folder: &Path) -> Result<Service, Trouble> {
     let top = top_of(&folder).await?;
     let within = folder.strip_prefix(&top).unwrap_or(Path::new("")).to_string_lossy().into_owned();
     let path = folder.join(FILE);
-    if path.exists() {
-        let text = read(&path)?;
+    let text = if path.exists() { Some(read(&path)?) } else { None };
+    if let Some(text) = text.filter(|text| !sources::are_all(text)) {
         let source = Source { path: path.display().to_string(), text: &text };
         return file::service(&source, &top, &within).map_err(|problem| problem.trouble(&source));
     }
@@ -56,8 +59,22 @@ pub fn described(folder: &Path) -> Result<Option<Service>, Trouble> {
         return Ok(None);
     }
     let text = read(&path)?;
+    if sources::are_all(&text) {
+        return Ok(None);
+    }
     let source = Source { path: path.display().to_string(), text: &text };
     file::service(&source, folder, "").map(Some).map_err(|problem| problem.trouble(&source))
+}
+
+/// What the folder's `patchline.toml` says of registries; nothing where there is none.
+pub fn sources(folder: &Path) -> Result<Sources, Trouble> {
+    let path = folder.join(FILE);
+    if !path.exists() {
+        return Ok(Sources::default());
+    }
+    let text = read(&path)?;
+    let source = Source { path: path.display().to_string(), text: &text };
+    sources::sources(&source).map_err(|problem| problem.trouble(&source))
 }
 
 fn canonical(folder: &Path) -> Result<PathBuf, Trouble> {

@@ -68,6 +68,30 @@ impl Git {
         }
     }
 
+    /// The newest commit that both come from; nothing when they share no history, as far as it is here.
+    pub async fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, GitError> {
+        let purpose = "find where two commits part";
+        match self.ask(purpose, &["merge-base", one, other]).finish().await? {
+            (Exit::Code(0), stdout, _) => Ok(Some(String::from_utf8_lossy(&stdout).trim().to_owned())),
+            (Exit::Code(1), ..) => Ok(None),
+            (_, _, reason) => Err(refused(purpose, &reason)),
+        }
+    }
+
+    /// Whether older commits were left out when this repository was cloned.
+    pub async fn is_shallow(&self) -> Result<bool, GitError> {
+        let ask = self.ask("look for a shallow clone", &["rev-parse", "--is-shallow-repository"]);
+        Ok(ask.line().await? == "true")
+    }
+
+    /// The files of the checkout that would be part of a commit of everything: known to git, or new and not ignored.
+    pub async fn files(&self) -> Result<Vec<String>, GitError> {
+        let arguments = ["ls-files", "-z", "--full-name", "--cached", "--others", "--exclude-standard"];
+        let bytes = self.ask("list the files of the checkout", &arguments).bytes().await?;
+        let names = bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+        Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+    }
+
     /// Writes the tree of a commit into a folder, which is made if need be.
     pub async fn export(&self, commit: &str, folder: &Path) -> Result<(), GitError> {
         let purpose = format!("write out the commit `{}`", shown(commit));

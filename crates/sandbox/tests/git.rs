@@ -76,6 +76,44 @@ impl Repository {
 }
 
 #[tokio::test]
+async fn where_two_commits_part_is_their_newest_common_one() {
+    let repository = Repository::new();
+    let plain = |words: &[&str]| {
+        let settings =
+            ["-c", "core.hooksPath=/dev/null", "-c", "user.name=Ada", "-c", "user.email=ada@example.org"];
+        repository.run(&[&settings, words].concat())
+    };
+    let first = repository.git.head().await.unwrap();
+    plain(&["commit", "--quiet", "--allow-empty", "-m", "Second"]);
+    let second = repository.git.head().await.unwrap();
+    plain(&["checkout", "--quiet", "-b", "side", &first]);
+    plain(&["commit", "--quiet", "--allow-empty", "-m", "Side"]);
+    let side = repository.git.head().await.unwrap();
+    plain(&["checkout", "--quiet", "--orphan", "other"]);
+    plain(&["commit", "--quiet", "--allow-empty", "-m", "Other"]);
+    let other = repository.git.head().await.unwrap();
+    let part = async |one: &str, two: &str| repository.git.merge_base(one, two).await.unwrap();
+    assert_eq!(part(&second, &side).await, Some(first.clone()));
+    assert_eq!(part(&second, &first).await, Some(first.clone()));
+    assert_eq!(part(&second, &other).await, None);
+    assert!(repository.git.merge_base(&first, "nowhere").await.is_err());
+    assert!(!repository.git.is_shallow().await.unwrap());
+    fs::write(repository.path(".git/shallow"), format!("{second}\n")).unwrap();
+    assert!(repository.git.is_shallow().await.unwrap());
+}
+
+#[tokio::test]
+async fn the_files_of_the_checkout_are_those_that_could_be_committed() {
+    let repository = Repository::new();
+    fs::write(repository.path(".gitignore"), "*.log\n").unwrap();
+    fs::write(repository.path("folder/é new"), "").unwrap();
+    fs::write(repository.path("some.log"), "").unwrap();
+    let mut files = repository.git.files().await.unwrap();
+    files.sort();
+    assert_eq!(files, [".gitignore", "a", "folder/b", "folder/é new"]);
+}
+
+#[tokio::test]
 async fn a_repository_is_found_and_read() {
     let repository = Repository::new();
     let git = &repository.git;

@@ -1,6 +1,7 @@
 //! From what a lockfile says of its packages to an inventory: who is direct, what each is there for, and by which ways it
 //! comes in. Every format that tells who needs whom goes through here.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use patchline_model::package::{Ecosystem, Package};
@@ -53,6 +54,8 @@ pub struct Node {
     pub is_own: bool,
     /// As the file states it; where it doesn't, it follows from who needs it.
     pub scope: Option<Scope>,
+    /// The same.
+    pub relation: Option<Relation>,
     pub checksum: Option<String>,
     pub source: Option<String>,
     pub registered: bool,
@@ -94,6 +97,17 @@ impl Graph {
         if let Some(needs) = self.edges.get_mut(node) {
             needs.extend(needed);
         }
+    }
+
+    /// Those of which the file says no more than that they are there.
+    pub fn nodes_that_nobody_needs(&mut self) -> impl Iterator<Item = &mut Node> {
+        let direct = self.direct.iter().map(|(node, _)| *node);
+        let needed: HashSet<usize> = self.edges.iter().flatten().copied().chain(direct).collect();
+        self.nodes
+            .iter_mut()
+            .enumerate()
+            .filter(move |(node, _)| !needed.contains(node))
+            .map(|(_, node)| node)
     }
 
     /// The inventory of the file at this path.
@@ -170,7 +184,8 @@ impl Graph {
     }
 
     fn package(&self, node: &Node) -> Package {
-        Package { ecosystem: self.ecosystem.clone(), name: node.name.clone(), version: node.version.clone() }
+        let ecosystem = node.ecosystem.as_ref().unwrap_or(&self.ecosystem).clone();
+        Package { ecosystem, name: node.name.clone(), version: node.version.clone() }
     }
 
     fn relations(&self) -> Vec<Relation> {
@@ -181,8 +196,9 @@ impl Graph {
         for (_, needs) in self.nodes.iter().zip(&self.edges).filter(|(node, _)| node.is_own) {
             needs.iter().for_each(|needed| relations[*needed] = Relation::Direct);
         }
-        let own = self.nodes.iter().enumerate().filter(|(_, node)| node.is_own);
-        own.for_each(|(index, _)| relations[index] = Relation::Own);
+        for (node, relation) in self.nodes.iter().zip(&mut relations) {
+            *relation = if node.is_own { Relation::Own } else { node.relation.unwrap_or(*relation) };
+        }
         relations
     }
 
@@ -196,6 +212,10 @@ impl Graph {
             while let Some(node) = open.pop() {
                 if reached[node].is_none() {
                     reached[node] = Some(scope);
+                    // What own code needs, and for what, is said by itself.
+                    if self.nodes[node].is_own {
+                        continue;
+                    }
                     open.extend(self.edges[node].iter().filter(|needed| reached[**needed].is_none()));
                 }
             }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope};
 use crate::lockfile::assembly::{Graph, Node};
+use crate::lockfile::npmrc;
 use crate::lockfile::package_json::{name_and_rest, wanted_by};
 use crate::text::json::jsonc;
 use crate::text::lines::Lines;
@@ -19,6 +20,10 @@ impl Detector for BunLock {
             hint: "restore the file from version control, or make a new one with `bun install --lockfile-only`",
             is_fixed: false,
         }
+    }
+
+    fn neighbours(&self, path: &str, _: &str) -> Vec<String> {
+        npmrc::of(path).into_iter().collect()
     }
 
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
@@ -39,7 +44,11 @@ impl Detector for BunLock {
                 is_own,
                 version: if is_own { String::new() } else { version.to_owned() },
                 registered: !is_address,
-                source: is_address.then(|| version.to_owned()),
+                // The second item is the registry, and empty for the usual one.
+                source: match is_address {
+                    true => Some(version.to_owned()),
+                    false => items.get(1).and_then(|item| item.text()).map(str::to_owned),
+                },
                 unknown: (is_address && !is_own)
                     .then(|| format!("it comes from {version:?}, so its version is not known")),
                 checksum: items

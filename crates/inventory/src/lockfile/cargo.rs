@@ -9,6 +9,7 @@ use toml::{Spanned, Value};
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope};
 use crate::lockfile::assembly::{Graph, Node};
+use crate::lockfile::cargo_toml::{self, Wants};
 use crate::text::lines::Lines;
 
 const MOST_PACKAGES: usize = 100_000;
@@ -31,24 +32,28 @@ impl Detector for CargoLock {
         }
     }
 
-    fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
+    fn neighbours(&self, path: &str, text: &str) -> Vec<String> {
+        cargo_toml::others(path, text)
+    }
+
+    fn parse(&self, path: &str, text: &str, neighbours: &Neighbours) -> Result<Inventory, Broken> {
         let lock = Lock::parse(text)?;
         let edges = lock.edges(text)?;
+        let direct = lock.direct(&edges, &cargo_toml::wants(path, neighbours));
         let mut lines = Lines::of(text);
         let node = |raw: &Raw| Node {
             name: raw.name.get_ref().clone(),
             version: raw.version.get_ref().clone(),
             line: Some(lines.line_of(raw.name.span().start)),
             is_own: raw.source.is_none(),
-            // What is only built for tests or by build scripts is not told apart in this file.
-            scope: Some(Scope::Normal),
             checksum: raw.checksum.clone().or_else(|| lock.old_checksum(raw)),
             source: raw.source.clone(),
             registered: raw.is_registered(),
             ..Node::default()
         };
         let nodes = lock.packages.iter().map(node).collect();
-        Ok(Graph { ecosystem: Ecosystem::crates_io(), nodes, edges, ..Graph::default() }.inventory(path))
+        let ecosystem = Ecosystem::crates_io();
+        Ok(Graph { ecosystem, nodes, edges, direct, ..Graph::default() }.inventory(path))
     }
 }
 
@@ -152,6 +157,19 @@ impl Lock {
         Ok(edges)
     }
 
+    /// What the repository's own packages need, and what for: where no manifest tells, without any limit.
+    fn direct(&self, edges: &[Vec<usize>], wants: &Wants) -> Vec<(usize, Scope)> {
+        let mut direct = Vec::new();
+        let own = self.packages.iter().zip(edges).filter(|(package, _)| package.source.is_none());
+        for (package, needs) in own {
+            let wanted = wants.get(package.name.get_ref());
+            let scope =
+                |need: &usize| wanted.and_then(|wanted| wanted.get(self.packages[*need].name.get_ref()));
+            direct.extend(needs.iter().map(|need| (*need, scope(need).copied().unwrap_or(Scope::Normal))));
+        }
+        direct
+    }
+
     /// The checksum as format 1 keeps it, apart from the package.
     fn old_checksum(&self, package: &Raw) -> Option<String> {
         let source = package.source.as_ref()?;
@@ -168,7 +186,8 @@ impl Raw {
     }
 }
 
-fn is_crates_io(source: &str) -> bool {
+/// Whether a source is that of crates.io, by whichever of its two protocols.
+pub fn is_crates_io(source: &str) -> bool {
     if let Some(index) = source.strip_prefix("registry+") {
         return index.trim_end_matches('/').ends_with("://github.com/rust-lang/crates.io-index");
     }

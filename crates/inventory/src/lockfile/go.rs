@@ -1,10 +1,11 @@
-//! `go.mod` (<https://go.dev/ref/mod#go-mod-file>). From Go 1.17 on it lists everything that is built. `go.sum` is no
-//! help: it keeps checksums of what was only looked at, too.
+//! `go.mod` (<https://go.dev/ref/mod#go-mod-file>). From Go 1.17 on it lists everything that is built, and `go.sum` adds
+//! nothing: it keeps checksums of what was only looked at, too. Before, what only others need stands in `go.sum` alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, Unresolved};
+use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, Unresolved, beside, ecosystem};
 use crate::lockfile::assembly::{Graph, Node};
+use crate::version::Scheme;
 
 /// Reads `go.mod`.
 pub struct GoMod;
@@ -19,7 +20,12 @@ impl Detector for GoMod {
         }
     }
 
-    fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
+    fn neighbours(&self, path: &str, text: &str) -> Vec<String> {
+        let is_old = path.ends_with("go.mod") && File::of(text).is_ok_and(|file| !file.lists_all());
+        is_old.then(|| beside(path, "go.sum")).flatten().into_iter().collect()
+    }
+
+    fn parse(&self, path: &str, text: &str, neighbours: &Neighbours) -> Result<Inventory, Broken> {
         let file = File::of(text)?;
         let mut graph = Graph::of("Go");
         if let Some((module, line)) = file.module {
@@ -47,13 +53,53 @@ impl Detector for GoMod {
                 }
             }
         }
+        if !file.lists_all() && !file.requires.is_empty() {
+            let sums = beside(path, "go.sum").and_then(|sums| neighbours.get(&sums));
+            file.rest(path, sums.map(String::as_str), &mut graph);
+        }
         Ok(graph.inventory(path))
     }
+}
+
+/// The modules that `go.sum` has whole, and not only the `go.mod` of, each at its highest version. It is the one that is
+/// built, where the module is built at all.
+fn fetched(sums: &str) -> BTreeMap<&str, &str> {
+    let mut modules: BTreeMap<&str, &str> = BTreeMap::new();
+    let order = Scheme::of(&ecosystem("Go"));
+    let higher = |new: &str, old: &str| {
+        order.is_some_and(|scheme| {
+            scheme.parse(bare(new)).zip(scheme.parse(bare(old))).is_some_and(|(new, old)| new > old)
+        })
+    };
+    for line in sums.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(version), Some(_)) = (words.next(), words.next(), words.next()) else {
+            continue;
+        };
+        if version.ends_with("/go.mod") {
+            continue;
+        }
+        let kept = modules.entry(name).or_insert(version);
+        if higher(version, kept) {
+            *kept = version;
+        }
+    }
+    modules
 }
 
 /// OSV writes versions of Go without the `v`.
 fn bare(version: &str) -> &str {
     version.strip_prefix('v').unwrap_or(version)
+}
+
+/// Go's own releases as OSV numbers them: `1.21rc2` is `1.21.0-rc.2`.
+fn numbered(version: &str) -> String {
+    let Some(at) = version.find(|sign: char| sign.is_ascii_alphabetic()) else { return version.to_owned() };
+    let (numbers, tag) = version.split_at(at);
+    let digit = tag.find(|sign: char| sign.is_ascii_digit()).unwrap_or(tag.len());
+    let (word, number) = tag.split_at(digit);
+    let zero = if numbers.matches('.').count() < 2 { ".0" } else { "" };
+    format!("{numbers}{zero}-{word}.{number}")
 }
 
 /// A path, and a version where one is stated.
@@ -146,9 +192,12 @@ impl<'a> File<'a> {
         let toolchain = self.toolchain.and_then(|(name, line)| Some((name.strip_prefix("go")?, line)));
         match (toolchain, self.go) {
             (Some((version, line)), _) => {
-                let version = version.split('-').next().unwrap_or(version);
-                let node = graph.add(Node::registered("stdlib", version, line));
-                graph.direct.push((node, Scope::Normal));
+                let version = numbered(version.split('-').next().unwrap_or(version));
+                // As OSV knows it: what is linked in, and what builds.
+                for (name, scope) in [("stdlib", Scope::Normal), ("toolchain", Scope::Build)] {
+                    let node = graph.add(Node::registered(name, &version, line));
+                    graph.direct.push((node, scope));
+                }
             }
             (None, Some((version, line))) => {
                 let what =
@@ -157,11 +206,37 @@ impl<'a> File<'a> {
             }
             (None, None) => {}
         }
+    }
+
+    /// Whether it names what is only needed by others, too.
+    fn lists_all(&self) -> bool {
         let minor = self
             .go
             .and_then(|(version, _)| version.strip_prefix("1.")?.split('.').next()?.parse::<u32>().ok());
-        if minor.is_none_or(|minor| minor < 17) && !self.requires.is_empty() {
+        minor.is_some_and(|minor| minor >= 17)
+    }
+
+    /// What `go.mod` doesn't list, as `go.sum` has it.
+    fn rest(&self, path: &str, sums: Option<&str>, graph: &mut Graph) {
+        let Some(sums) = sums else {
             let what = "before Go 1.17 it doesn't list what is only needed by others; `go mod tidy -go=1.17` makes it";
+            graph.unresolved.push(Unresolved::of(path, what));
+            return;
+        };
+        let listed: HashSet<&str> = self.requires.iter().map(|(name, ..)| *name).collect();
+        let replaced: HashSet<&str> = self.replaces.values().map(|(name, _)| *name).collect();
+        let mut count = 0;
+        for (name, version) in fetched(sums) {
+            if !listed.contains(name) && !replaced.contains(name) {
+                graph.add(Node { line: None, ..Node::registered(name, bare(version), 0) });
+                count += 1;
+            }
+        }
+        if count > 0 {
+            let what = format!(
+                "before Go 1.17 it doesn't list what is only needed by others: {count} modules are taken from `go.sum`, each \
+                 at its highest version, and some may not be built; `go mod tidy -go=1.17` lists those that are"
+            );
             graph.unresolved.push(Unresolved::of(path, what));
         }
     }

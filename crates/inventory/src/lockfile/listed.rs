@@ -89,10 +89,11 @@ impl Detector for PubLock {
         for entry in lock.entries_of("packages") {
             let of = |key: &str| entry.value.text_of(key).unwrap_or_default();
             let line = lines.line_of(entry.offset);
+            let address = entry.value.get("description").and_then(|about| about.text_of("url"));
             let node = graph.add(Node {
                 // Flutter's own packages (`sdk`) are none of the registry.
                 registered: of("source") == "hosted",
-                source: Some(of("source").to_owned()),
+                source: Some(address.unwrap_or(of("source")).to_owned()),
                 ..Node::registered(&entry.key, of("version"), line)
             });
             match of("dependency") {

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, beside};
 use crate::lockfile::assembly::{Graph, Node};
+use crate::lockfile::npmrc;
 use crate::lockfile::package_json::{Wanted, is_registry, wanted, wanted_by};
 use crate::text::json::json;
 use crate::text::lines::Lines;
@@ -30,11 +31,8 @@ impl Detector for PackageLock {
     fn neighbours(&self, path: &str, text: &str) -> Vec<String> {
         // Only format 1 doesn't repeat what the manifest says.
         let is_old = path.ends_with(".json") && !text.contains("\"packages\"");
-        if is_old && !path.ends_with("package.json") {
-            beside(path, "package.json").into_iter().collect()
-        } else {
-            Vec::new()
-        }
+        let manifest = (is_old && !path.ends_with("package.json")).then(|| beside(path, "package.json"));
+        manifest.flatten().into_iter().chain(npmrc::of(path)).collect()
     }
 
     fn parse(&self, path: &str, text: &str, neighbours: &Neighbours) -> Result<Inventory, Broken> {

@@ -46,6 +46,7 @@ pub fn is_registry(resolved: &str) -> bool {
     let is_web = resolved.starts_with("https://") || resolved.starts_with("http://");
     is_web
         && !resolved.contains("codeload.github.com")
+        && !resolved.contains("://github.com/")
         && !resolved.contains(".git#")
         && !resolved.ends_with(".git")
 }

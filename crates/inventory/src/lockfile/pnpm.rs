@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope};
 use crate::lockfile::assembly::{Graph, Node};
+use crate::lockfile::npmrc;
 use crate::text::lines::Lines;
 use crate::text::value::{Entry, Value};
 use crate::text::yaml::yaml;
@@ -25,6 +26,10 @@ impl Detector for PnpmLock {
             hint: "restore the file from version control, or make a new one with `pnpm install --lockfile-only`",
             is_fixed: false,
         }
+    }
+
+    fn neighbours(&self, path: &str, _: &str) -> Vec<String> {
+        npmrc::of(path).into_iter().collect()
     }
 
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {

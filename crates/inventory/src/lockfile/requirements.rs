@@ -113,6 +113,11 @@ impl Reader<'_> {
             }
             let mut graph = Graph::of("PyPI");
             for (line, words) in lines(text) {
+                if words.starts_with("--extra-index-url") {
+                    let what = "it names a further index, and any package may come from there; all are matched as the \
+                                public ones of their names";
+                    graph.unresolved.push(Unresolved { line: Some(line), ..Unresolved::of(&path, what) });
+                }
                 match included(&words) {
                     Some((true, _)) => {}
                     Some((false, file)) => {

@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 
-use patchline_model::package::Ecosystem;
+use patchline_model::purl::Purl;
 
-use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, ecosystem};
+use crate::detector::{
+    Broken, Detector, Inventory, Kind, Neighbours, Relation, Scope, Unresolved, ecosystem,
+};
 use crate::lockfile::assembly::{Graph, Node};
 use crate::text::json::json;
 use crate::text::lines::Lines;
@@ -28,7 +30,7 @@ impl Detector for Sbom {
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
         let bill = json(text)?;
         let mut reader =
-            Reader { graph: Graph::default(), references: HashMap::new(), lines: Lines::of(text) };
+            Reader { path, graph: Graph::default(), references: HashMap::new(), lines: Lines::of(text) };
         match (bill.text_of("bomFormat"), bill.text_of("spdxVersion")) {
             (Some("CycloneDX"), _) => reader.read_cyclonedx(&bill),
             (_, Some(version)) if version.starts_with("SPDX-2.") => reader.read_spdx(&bill),
@@ -36,11 +38,15 @@ impl Detector for Sbom {
                 return Err(Broken::at(text, bill.offset, "it is neither CycloneDX nor SPDX 2"));
             }
         }
+        reader.graph.nodes_that_nobody_needs().for_each(|node| {
+            node.relation.get_or_insert(Relation::Unknown);
+        });
         Ok(reader.graph.inventory(path))
     }
 }
 
 struct Reader<'a> {
+    path: &'a str,
     graph: Graph,
     references: HashMap<String, usize>,
     lines: Lines<'a>,
@@ -58,6 +64,10 @@ impl Reader<'_> {
                 self.component(component, false);
             }
         }
+        let mut aggregates = bill.items_of("compositions").iter().filter_map(|one| one.text_of("aggregate"));
+        if aggregates.any(|aggregate| aggregate.starts_with("incomplete")) {
+            self.is_incomplete();
+        }
         for dependency in bill.items_of("dependencies") {
             let from = dependency.text_of("ref").and_then(|from| self.references.get(from)).copied();
             let needs = dependency.items_of("dependsOn").iter().filter_map(Value::text);
@@ -69,11 +79,22 @@ impl Reader<'_> {
     }
 
     fn component(&mut self, component: &Value<'_>, is_own: bool) {
-        let scope = match component.text_of("scope") {
-            Some("optional") => Scope::Optional,
-            Some("excluded") => Scope::Dev,
-            Some(_) | None => Scope::Normal,
+        let scope = match (stated(component, "patchline:scope"), component.text_of("scope")) {
+            (Some("build"), _) => Scope::Build,
+            (Some("test"), _) => Scope::Test,
+            (Some("peer"), _) => Scope::Peer,
+            (_, Some("optional")) => Scope::Optional,
+            (_, Some("excluded")) => Scope::Dev,
+            (_, Some(_) | None) => Scope::Normal,
         };
+        let relation = match stated(component, "patchline:relation") {
+            Some("own") => Some(Relation::Own),
+            Some("direct") => Some(Relation::Direct),
+            Some("transitive") => Some(Relation::Transitive),
+            Some("unknown") => Some(Relation::Unknown),
+            Some(_) | None => None,
+        };
+        let is_own = is_own || relation == Some(Relation::Own);
         let name = match component.text_of("group") {
             Some(group) if !group.is_empty() => {
                 format!("{group}/{}", component.text_of("name").unwrap_or_default())
@@ -82,7 +103,7 @@ impl Reader<'_> {
         };
         let version = component.text_of("version").unwrap_or_default();
         let node = self.node(component, &name, version, component.text_of("purl"));
-        let node = self.graph.add(Node { scope: Some(scope), ..own_or(node, is_own) });
+        let node = self.graph.add(Node { scope: Some(scope), relation, ..own_or(node, is_own) });
         let reference = component.text_of("bom-ref").or_else(|| component.text_of("purl"));
         self.references.extend(reference.map(|reference| (reference.to_owned(), node)));
     }
@@ -101,37 +122,50 @@ impl Reader<'_> {
             let (name, id) = (of(package, "name"), of(package, "SPDXID"));
             let node = self.node(package, &name, package.text_of("versionInfo").unwrap_or_default(), purl);
             // A bill that describes each of its packages has no root among them.
-            let is_own = own.len() < 2 && own.contains(&id.as_str());
+            let is_root = own.len() < 2 && own.contains(&id.as_str());
+            // A program of no registry is none that anybody needs, but one that was made here.
+            let is_program = package.text_of("primaryPackagePurpose") == Some("APPLICATION");
+            let is_own = is_root || is_program && !node.registered && node.unknown.is_none();
             let node = self.graph.add(own_or(node, is_own));
             self.references.insert(id, node);
         }
+        let is_open = |one: &Value<'_>| one.text_of("relatedSpdxElement") == Some("NOASSERTION");
+        if relations.iter().any(is_open) {
+            self.is_incomplete();
+        }
         for relation in relations {
             let (from, to) = (of(relation, "spdxElementId"), of(relation, "relatedSpdxElement"));
-            let (from, to) = match of(relation, "relationshipType").as_str() {
-                "DEPENDS_ON" => (from, to),
-                "DEPENDENCY_OF"
-                | "DEV_DEPENDENCY_OF"
-                | "BUILD_DEPENDENCY_OF"
-                | "OPTIONAL_DEPENDENCY_OF"
-                | "RUNTIME_DEPENDENCY_OF"
-                | "TEST_DEPENDENCY_OF"
-                | "PROVIDED_DEPENDENCY_OF" => (to, from),
+            let (from, to, scope) = match of(relation, "relationshipType").as_str() {
+                "DEPENDS_ON" => (from, to, Scope::Normal),
+                "DEPENDENCY_OF" | "RUNTIME_DEPENDENCY_OF" => (to, from, Scope::Normal),
+                "OPTIONAL_DEPENDENCY_OF" => (to, from, Scope::Optional),
+                "PROVIDED_DEPENDENCY_OF" => (to, from, Scope::Peer),
+                "BUILD_DEPENDENCY_OF" => (to, from, Scope::Build),
+                "TEST_DEPENDENCY_OF" => (to, from, Scope::Test),
+                "DEV_DEPENDENCY_OF" => (to, from, Scope::Dev),
                 _ => continue,
             };
             if let (Some(from), Some(to)) = (self.references.get(&from), self.references.get(&to)) {
                 self.graph.edges[*from].push(*to);
+                if self.graph.nodes[*from].is_own {
+                    self.graph.direct.push((*to, scope));
+                }
             }
         }
+    }
+
+    fn is_incomplete(&mut self) {
+        self.graph.unresolved.push(Unresolved::of(self.path, "it says of itself that it is incomplete"));
     }
 
     fn node(&mut self, value: &Value<'_>, name: &str, version: &str, purl: Option<&str>) -> Node {
         let line = self.lines.line_of(value.offset);
         match purl.and_then(Purl::of) {
-            Some(purl) => Node {
-                registered: purl.registered,
-                ecosystem: Some(purl.ecosystem),
-                unknown: purl.version.is_empty().then(|| "its purl has no version".to_owned()),
-                ..Node::registered(&purl.name, &purl.version, line)
+            Some(Purl { package, is_public }) => Node {
+                registered: is_public,
+                unknown: package.version.is_empty().then(|| "its purl has no version".to_owned()),
+                ecosystem: Some(package.ecosystem),
+                ..Node::registered(&package.name, &package.version, line)
             },
             None => Node {
                 registered: false,
@@ -143,80 +177,16 @@ impl Reader<'_> {
     }
 }
 
+/// What Patchline's own bills say beyond the format.
+fn stated<'a>(component: &'a Value<'_>, name: &str) -> Option<&'a str> {
+    let properties = component.items_of("properties").iter();
+    properties.filter(|one| one.text_of("name") == Some(name)).find_map(|one| one.text_of("value"))
+}
+
 /// What the bill is about needs no registry.
 fn own_or(node: Node, is_own: bool) -> Node {
     match is_own {
         true => Node { is_own, unknown: None, ..node },
         false => node,
     }
-}
-
-/// A package URL, in the terms of OSV.
-struct Purl {
-    ecosystem: Ecosystem,
-    name: String,
-    version: String,
-    registered: bool,
-}
-
-impl Purl {
-    fn of(text: &str) -> Option<Self> {
-        let text = text.strip_prefix("pkg:")?.trim_start_matches('/');
-        let (text, _subpath) = text.split_once('#').unwrap_or((text, ""));
-        let (text, qualifiers) = text.split_once('?').unwrap_or((text, ""));
-        let (kind, path) = text.split_once('/')?;
-        let (path, version) = path.rsplit_once('@').unwrap_or((path, ""));
-        let path = decoded(path.trim_matches('/'));
-        // Go's versions are written without `v` by OSV; an address is somebody's own registry.
-        let elsewhere = ["repository_url=", "vcs_url=", "download_url="];
-        let is_elsewhere = qualifiers.split('&').any(|one| elsewhere.iter().any(|key| one.starts_with(key)));
-        let mut version = decoded(version);
-        let (ecosystem_name, name) = match kind.to_ascii_lowercase().as_str() {
-            "cargo" => ("crates.io", path),
-            "npm" => ("npm", path),
-            "pypi" => ("PyPI", path),
-            "golang" => {
-                version = version.strip_prefix('v').map(str::to_owned).unwrap_or(version);
-                ("Go", path)
-            }
-            "maven" => ("Maven", path.replace('/', ":")),
-            "gem" => ("RubyGems", path),
-            "nuget" => ("NuGet", path),
-            "composer" => ("Packagist", path),
-            "hex" => ("Hex", path),
-            "pub" => ("Pub", path),
-            "swift" => ("SwiftURL", path),
-            "cran" => ("CRAN", path),
-            "conan" => ("ConanCenter", path),
-            "hackage" => ("Hackage", path),
-            "githubactions" => ("GitHub Actions", path),
-            kind => {
-                // A distribution's packages can't be judged without its release.
-                return Some(Self { ecosystem: ecosystem(kind), name: path, version, registered: false });
-            }
-        };
-        Some(Self { ecosystem: ecosystem(ecosystem_name), name, version, registered: !is_elsewhere })
-    }
-}
-
-/// With `%41` and its like undone; what is no such thing stays as it is.
-fn decoded(text: &str) -> String {
-    if !text.contains('%') {
-        return text.to_owned();
-    }
-    let (bytes, mut plain, mut at) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
-    while at < bytes.len() {
-        let digits = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                plain.push(byte);
-                at += 3;
-            }
-            None => {
-                plain.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&plain).into_owned()
 }

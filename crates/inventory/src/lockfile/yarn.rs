@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, beside};
 use crate::lockfile::assembly::{Graph, Node};
+use crate::lockfile::npmrc;
 use crate::lockfile::package_json::{is_registry, name_and_rest, wanted};
 use crate::text::lines::Lines;
 use crate::text::yaml::yaml;
@@ -24,7 +25,8 @@ impl Detector for YarnLock {
 
     fn neighbours(&self, path: &str, text: &str) -> Vec<String> {
         let is_classic = path.ends_with("yarn.lock") && !text.contains("\n__metadata:");
-        if is_classic { beside(path, "package.json").into_iter().collect() } else { Vec::new() }
+        let manifest = is_classic.then(|| beside(path, "package.json")).flatten();
+        manifest.into_iter().chain(npmrc::of(path)).collect()
     }
 
     fn parse(&self, path: &str, text: &str, neighbours: &Neighbours) -> Result<Inventory, Broken> {

@@ -33,6 +33,7 @@ fn go_replaces_excludes_and_tells_what_is_indirect() {
         &[],
         &[
             "5 stdlib 1.22.3 direct normal",
+            "5 toolchain 1.22.3 direct build",
             "8 golang.org/x/text 0.3.0 direct normal",
             "9 github.com/new/thing 1.5.0 transitive normal",
             "10 ../part: it is replaced by the folder `../part`",
@@ -57,6 +58,39 @@ fn the_least_go_that_will_do_is_no_version() {
     check_broken("go.mod", "module m\nrequire (\n", "line 3, column 1: it ends within brackets");
     check_broken("go.mod", "module m\n  require a\n", "line 2, column 3: this is no line of `require`");
     check_broken("go.mod", "", "line 1, column 1: it names no module");
+}
+
+#[test]
+fn a_toolchain_is_numbered_as_advisories_number_it() {
+    for (line, then) in [("go1.21rc2", "1.21.0-rc.2"), ("go1.21.3-custom", "1.21.3"), ("go1.22.0", "1.22.0")]
+    {
+        let text = format!("module m\ngo 1.21\ntoolchain {line}\n");
+        let then = [format!("3 stdlib {then} direct normal"), format!("3 toolchain {then} direct build")];
+        check("go.mod", &text, &[], &[&then[0], &then[1]]);
+    }
+    let least = "2 stdlib: `go 1.21` is the least that will do; which Go builds it is not known here";
+    check("go.mod", "module m\ngo 1.21\ntoolchain default\n", &[], &[least]);
+}
+
+#[test]
+fn what_an_old_go_mod_does_not_list_is_taken_from_go_sum() {
+    let sums = "a.invalid/b v1.0.0 h1:x=\na.invalid/b v1.0.0/go.mod h1:x=\nc.invalid/d v1.9.0 h1:x=\n\
+                c.invalid/d v1.10.0 h1:x=\nonly.invalid/looked v1.0.0/go.mod h1:x=\nnonsense\n";
+    let least = "- stdlib: `go 1.16` is the least that will do; which Go builds it is not known here";
+    let more = "- -: before Go 1.17 it doesn't list what is only needed by others: 1 modules are taken from `go.sum`, each \
+                at its highest version, and some may not be built; `go mod tidy -go=1.17` lists those that are";
+    let old = "module m\ngo 1.16\nrequire a.invalid/b v1.0.0\n";
+    check(
+        "x/go.mod",
+        old,
+        &[("x/go.sum", sums)],
+        &[
+            "3 a.invalid/b 1.0.0 direct normal",
+            "- c.invalid/d 1.10.0 transitive normal",
+            &least.replacen('-', "2", 1),
+            more,
+        ],
+    );
 }
 
 pub const GEMFILE: &str = "GIT

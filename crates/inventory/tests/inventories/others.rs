@@ -1,6 +1,6 @@
 //! Maven, Gradle, NuGet, Hex, Pub, Swift, R, Conan, Haskell, bills of materials, workflows and images.
 
-use crate::check::{check, check_broken, check_ways};
+use crate::check::{check, check_broken, check_ways, read};
 
 pub const POM: &str = r#"<?xml version="1.0"?>
 <project xmlns="http://maven.apache.org/POM/4.0.0">
@@ -47,7 +47,7 @@ fn a_pom_is_read_with_the_parents_of_its_tree() {
         ],
     );
     let alone = POM.replace("<profiles>", "<!--").replace("</profiles>", "-->");
-    let said = crate::check::read("pom.xml", &alone, &[]).expect("it is read").unresolved;
+    let said = read("pom.xml", &alone, &[]).expect("it is read").unresolved;
     assert!(said[0].what.starts_with("a parent is no file of this tree"), "{said:?}");
     assert!(said[1].what.contains("its version stands in no file"), "{said:?}");
 }
@@ -287,10 +287,25 @@ fn bills_of_materials_speak_by_purl() {
             "4 shop 1.0.0 own normal elsewhere",
             "6 @s/tool 1.1.0 direct normal",
             "7 com.google.guava:guava 31.0 transitive normal",
-            "8 debian/openssl 3.0.1-1 transitive normal elsewhere",
+            "8 debian/openssl 3.0.1-1 unknown normal elsewhere",
             &format!("9 plain: {no_purl}"),
         ],
     );
+    let incomplete = CYCLONEDX.replace(
+        "\"dependencies\"",
+        "\"compositions\": [ { \"aggregate\": \"incomplete\" } ], \"dependencies\"",
+    );
+    let inventory = read("bom.json", &incomplete, &[]).expect("it is read");
+    let ecosystems: Vec<&str> =
+        inventory.installed.iter().map(|one| one.package.ecosystem.0.as_str()).collect();
+    assert_eq!(ecosystems, ["generic", "npm", "Maven", "deb"]);
+    assert_eq!(inventory.unresolved[0].what, "it says of itself that it is incomplete");
+    let open = SPDX.replace(
+        "\"relationships\": [",
+        "\"relationships\": [ { \"spdxElementId\": \"SPDXRef-a\", \"relationshipType\": \"DEPENDS_ON\", \"relatedSpdxElement\": \"NOASSERTION\" },",
+    );
+    let inventory = read("x.spdx.json", &open, &[]).expect("it is read");
+    assert_eq!(inventory.unresolved[0].what, "it says of itself that it is incomplete");
     check("x.spdx.json", SPDX, &[], &["5 golang.org/x/text 0.3.0 direct normal"]);
     check_broken("sbom.json", "{}", "line 1, column 1: it is neither CycloneDX nor SPDX 2");
 }

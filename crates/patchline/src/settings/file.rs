@@ -6,10 +6,11 @@ use patchline_model::service::{Build, CommandLine, Name, Reproducer, Run, Servic
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::nearest::nearest;
 use crate::settings::caret::{Problem, Source};
 use crate::settings::rollout::{GuardsSection, RolloutSection, RunSection, run_of};
 use crate::settings::slo::{SloSection, slo_of};
+use crate::settings::sources::{ScanSection, sources_of};
+use crate::settings::unreadable::unreadable;
 use crate::settings::value::{command, inside, parsed, text};
 
 #[derive(Deserialize)]
@@ -24,6 +25,7 @@ struct File {
     rollout: Option<RolloutSection>,
     guards: Option<GuardsSection>,
     slo: Option<Spanned<SloSection>>,
+    scan: Option<ScanSection>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +66,9 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
     {
         let message = "`repository` can only be \".\": the file lies in the repository that it describes";
         return Err(Problem::at(repository.span(), message));
+    }
+    if let Some(scan) = &file.scan {
+        sources_of(scan)?;
     }
     let run = match (file.run, file.rollout) {
         (Some(run), Some(rollout)) => {
@@ -123,25 +128,6 @@ fn build(section: &BuildSection) -> Result<Build, Problem> {
             Err(problem.hint("without both, the artifact is an archive of the folder's source"))
         }
     }
-}
-
-fn unreadable(error: &toml::de::Error) -> Problem {
-    let problem = Problem { message: error.message().to_owned(), span: error.span(), hint: None };
-    let (Some(wrong), Some(rest)) = (quoted(error.message()), error.message().split_once("expected")) else {
-        return problem;
-    };
-    if !error.message().starts_with("unknown field") {
-        return problem;
-    }
-    let known: Vec<&str> = rest.1.split('`').skip(1).step_by(2).collect();
-    match nearest(wrong, &known) {
-        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-        None => problem.hint("take the key out, or look at the sections that `patchline init` writes"),
-    }
-}
-
-fn quoted(message: &str) -> Option<&str> {
-    message.split('`').nth(1)
 }
 
 fn reproducer(section: &ReproducerSection) -> Result<Reproducer, Problem> {
