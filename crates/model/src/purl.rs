@@ -1,6 +1,8 @@
 //! Package URLs, written and read (<https://github.com/package-url/purl-spec>): the one place that knows which purl type
 //! is which ecosystem.
 
+mod distribution;
+
 use std::fmt::Write as _;
 
 use crate::package::{Ecosystem, Package};
@@ -33,7 +35,8 @@ const GO_ITSELF: [&str; 2] = ["stdlib", "toolchain"];
 impl Ecosystem {
     /// The purl type of this ecosystem; `generic` where there is none.
     pub fn purl_type(&self) -> &'static str {
-        TYPES.iter().find(|(name, _)| *name == self.0).map_or("generic", |(_, kind)| kind)
+        let own = TYPES.iter().find(|(name, _)| *name == self.0).map(|(_, kind)| *kind);
+        own.or_else(|| distribution::written(&self.0).map(|(kind, _, _)| kind)).unwrap_or("generic")
     }
 }
 
@@ -53,7 +56,13 @@ impl Package {
             true => String::new(),
             false => format!("@{sign}{}", percent_encoded(&self.version)),
         };
-        format!("pkg:{kind}/{}{version}", name.join("/"))
+        match distribution::written(&self.ecosystem.0) {
+            None => format!("pkg:{kind}/{}{version}", name.join("/")),
+            Some((kind, namespace, distro)) => {
+                let distro = distro.map(|distro| format!("?distro={distro}")).unwrap_or_default();
+                format!("pkg:{kind}/{namespace}/{}{version}{distro}", name.join("/"))
+            }
+        }
     }
 }
 
@@ -83,12 +92,29 @@ impl Purl {
             // OSV writes versions of Go without it.
             version = version.strip_prefix('v').map(str::to_owned).unwrap_or(version);
         }
+        if let Some(package) = of_distribution(&kind, &name, &version, qualifiers) {
+            return Some(Self { package, is_public: true });
+        }
         // A distribution's packages can't be judged without its release.
         let ecosystem = Ecosystem(known.map_or(kind, |(ecosystem, _)| (*ecosystem).to_owned()));
         let is_elsewhere = qualifiers.split('&').any(|one| ELSEWHERE.iter().any(|key| one.starts_with(key)));
         let is_public = known.is_some() && !is_elsewhere;
         Some(Self { package: Package { ecosystem, name, version }, is_public })
     }
+}
+
+/// A package of a distribution whose release is told. Advisories go by what it was built from.
+fn of_distribution(kind: &str, path: &str, version: &str, qualifiers: &str) -> Option<Package> {
+    let qualifier = |key: &str| {
+        let mut all = qualifiers.split('&').filter_map(|one| one.split_once('='));
+        all.find(|(name, _)| *name == key).map(|(_, value)| decoded(value))
+    };
+    let (namespace, name) = path.split_once('/')?;
+    let ecosystem = distribution::read(kind, namespace, qualifier("distro").as_deref())?;
+    let upstream = qualifier("upstream");
+    let (name, other) = upstream.as_deref().and_then(distribution::upstream).unwrap_or((name, None));
+    let version = other.unwrap_or(version);
+    Some(Package { ecosystem: Ecosystem(ecosystem), name: name.to_owned(), version: version.to_owned() })
 }
 
 /// With all but letters, digits and `.-_~:` as `%41` and its like.
@@ -159,8 +185,40 @@ mod tests {
         check("Go", "stdlib", "1.21.3", "pkg:golang/stdlib@1.21.3");
         check("PyPI", "django", "1!2.0", "pkg:pypi/django@1%212.0");
         check("npm", "a", "", "pkg:npm/a");
+        check(
+            "Debian:12",
+            "openssl",
+            "3.0.11-1~deb12u2",
+            "pkg:deb/debian/openssl@3.0.11-1~deb12u2?distro=debian-12",
+        );
+        check("Ubuntu:22.04:LTS", "curl", "7.81.0-1", "pkg:deb/ubuntu/curl@7.81.0-1?distro=ubuntu-22.04");
+        check("Ubuntu:23.10", "curl", "8.2.1-1", "pkg:deb/ubuntu/curl@8.2.1-1?distro=ubuntu-23.10");
+        check("Alpine:v3.18", "busybox", "1.36.1-r2", "pkg:apk/alpine/busybox@1.36.1-r2?distro=alpine-3.18");
+        check("Rocky Linux:9", "bash", "5.1.8-6.el9", "pkg:rpm/rocky/bash@5.1.8-6.el9?distro=rocky-9");
+        check("Wolfi", "zlib", "1.3-r0", "pkg:apk/wolfi/zlib@1.3-r0");
         assert_eq!(package("PyPI", "Some_Package", "1").purl(), "pkg:pypi/some-package@1");
         assert_eq!(package("none", "x", "1").purl(), "pkg:generic/x@1");
+    }
+
+    #[test]
+    fn a_distributions_package_goes_by_its_release_and_by_what_it_was_built_from() {
+        let check = |text: &str, then: Option<(&str, &str, &str)>| {
+            let purl = Purl::of(text).expect("a purl");
+            let Package { ecosystem, name, version } = &purl.package;
+            let said = purl.is_public.then_some((ecosystem.0.as_str(), name.as_str(), version.as_str()));
+            assert_eq!(said, then, "{text}");
+        };
+        let libssl = "pkg:deb/debian/libssl3@3.0.11-1?arch=amd64&upstream=openssl&distro=debian-12.5";
+        check(libssl, Some(("Debian:12", "openssl", "3.0.11-1")));
+        let other = "pkg:deb/debian/libgcc-s1@12.2.0-14?upstream=gcc-12%4012.2.0-13&distro=debian-12";
+        check(other, Some(("Debian:12", "gcc-12", "12.2.0-13")));
+        check(
+            "pkg:apk/alpine/ssl_client@1.36.1-r2?distro=alpine-3.18.4&upstream=busybox",
+            Some(("Alpine:v3.18", "busybox", "1.36.1-r2")),
+        );
+        check("pkg:deb/debian/openssl@3", None);
+        check("pkg:rpm/fedora/bash@5?distro=fedora-39", None);
+        check("pkg:deb/debian/openssl@3?distro=sid", None);
     }
 
     #[test]
