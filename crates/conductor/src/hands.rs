@@ -8,6 +8,7 @@ use patchline_build::builder::Builder;
 use patchline_generate::fixer::Fixer;
 use patchline_judge::judge::Judge;
 use patchline_model::id::PatchId;
+use patchline_model::stage::rollout::Tick;
 use patchline_model::time::Timestamp;
 use patchline_rollout::target::Target;
 use patchline_sandbox::sandbox::Sandbox;
@@ -38,6 +39,8 @@ pub struct Seated {
     /// Looks that it has seen.
     pub seen: usize,
     pub judge: Judge,
+    /// The look that it was asked about last, and the judge that has seen that one too: nearly always it is stored next.
+    pub asked: Option<(Tick, Judge)>,
 }
 
 impl Hands {

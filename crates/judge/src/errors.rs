@@ -50,17 +50,29 @@ impl Table {
     /// The log of the e-value of "the canary's odds are `e^log_odds` times the baseline's" against "they are no
     /// higher": `θ^k / E[θ^J]` with `J` hypergeometric. Its mean is at most one when the odds are no higher.
     pub fn log_e(&self, log_odds: f64) -> f64 {
+        self.log_e_of(self.bet(log_odds))
+    }
+
+    fn log_e_of(&self, bet: Bet) -> f64 {
+        if self.says_nothing() { 0.0 } else { self.canary_events as f64 * bet.log_odds - bet.log_moment }
+    }
+
+    /// The bet on these odds in this look, however its events fall on the arms.
+    fn bet(&self, log_odds: f64) -> Bet {
         let events = self.canary_events + self.baseline_events;
-        if events == 0 || self.canary == 0 || self.baseline == 0 {
-            return 0.0;
-        }
-        self.canary_events as f64 * log_odds - log_moment(self.canary, self.baseline, events, log_odds)
+        let known = !self.says_nothing();
+        let log_moment = if known { log_moment(self.canary, self.baseline, events, log_odds) } else { 0.0 };
+        Bet { log_odds, log_moment }
+    }
+
+    fn says_nothing(&self) -> bool {
+        self.canary_events + self.baseline_events == 0 || self.canary == 0 || self.baseline == 0
     }
 
     /// As [`Table::log_e`], where what comes after an arm's first event may be of the same cluster as it. Never more than
     /// `log_e`, so its mean too is at most one; and where all events of an arm are one cluster, it says what one says.
-    fn log_e_of_clusters(&self, log_odds: f64, clusters: Clusters) -> f64 {
-        let log_e = self.log_e(log_odds);
+    fn log_e_of_clusters(&self, bet: Bet, clusters: Clusters) -> f64 {
+        let (log_e, log_odds) = (self.log_e_of(bet), bet.log_odds);
         if log_e == 0.0 {
             return log_e;
         }
@@ -70,6 +82,13 @@ impl Table {
         let all = canary + clusters.of(self.baseline_events);
         log_e.min(canary * log_odds - all / events * log_moment)
     }
+}
+
+/// A bet at one look: the log of its odds ratio, and the log of the mean of what it pays if both arms are alike.
+#[derive(Clone, Copy, Debug)]
+struct Bet {
+    log_odds: f64,
+    log_moment: f64,
 }
 
 /// How an arm's errors of a look may hang together.
@@ -114,8 +133,9 @@ impl ErrorGuard {
         let mut log_odds = [0.0; BETS];
         let all = margins.chain(ODDS.iter().map(|(odds, _)| *odds));
         log_odds.iter_mut().zip(all).for_each(|(log_odds, odds)| *log_odds = odds.ln());
-        let factor = self.endgame(table, &log_odds, clusters);
-        self.wealth.bet(&log_odds.map(|log_odds| table.log_e_of_clusters(log_odds, clusters)));
+        let bets = log_odds.map(|log_odds| table.bet(log_odds));
+        let factor = self.endgame(table, &bets, clusters);
+        self.wealth.bet(&bets.map(|bet| table.log_e_of_clusters(bet, clusters)));
         self.wealth.scale(factor);
     }
 
@@ -125,12 +145,12 @@ impl ErrorGuard {
     }
 
     /// By what the wealth is to be multiplied besides (`endgame.rs`).
-    fn endgame(&self, table: Table, log_odds: &[f64], clusters: Clusters) -> f64 {
+    fn endgame(&self, table: Table, bets: &[Bet], clusters: Clusters) -> f64 {
         let events = table.canary_events + table.baseline_events;
         // A little beyond the limit, so that what ends there is not below it by a rounding.
         let wealth = |errors: u64| {
             let fell = Table { canary_events: errors, baseline_events: events - errors, ..table };
-            let log_e = log_odds.iter().map(|log_odds| fell.log_e_of_clusters(*log_odds, clusters));
+            let log_e = bets.iter().map(|bet| fell.log_e_of_clusters(*bet, clusters));
             self.wealth.log_if(log_e) - self.limit - 1e-9
         };
         if events == 0 || self.log() >= self.limit || wealth(events.min(table.canary)) < FAR_FROM_LIMIT {

@@ -2,20 +2,21 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
-/// `sha256:` and 64 hex digits.
+/// `sha256:` and 64 hex digits. The text is shared: each state of a patch names the same few things.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Digest(String);
+pub struct Digest(Arc<str>);
 
 /// A git commit: 40 or 64 hex digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Commit(String);
+pub struct Commit(Arc<str>);
 
 /// Text that is not a digest of the kind that was asked for.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Digest {
             text.push(char::from(DIGITS[usize::from(byte >> 4)]));
             text.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
-        Self(text)
+        Self(text.into())
     }
 
     /// With the algorithm in front.
@@ -78,7 +79,7 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.strip_prefix("sha256:") {
-            Some(hex) if hex.len() == 64 && is_lower_hex(hex) => Ok(Self(text.to_owned())),
+            Some(hex) if hex.len() == 64 && is_lower_hex(hex) => Ok(Self(text.into())),
             _ => Err(not("sha256 digest", text)),
         }
     }
@@ -89,7 +90,7 @@ impl FromStr for Commit {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if matches!(text.len(), 40 | 64) && is_lower_hex(text) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(not("git commit", text))
         }
@@ -112,13 +113,13 @@ impl TryFrom<String> for Commit {
 
 impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
-        digest.0
+        digest.as_str().to_owned()
     }
 }
 
 impl From<Commit> for String {
     fn from(commit: Commit) -> Self {
-        commit.0
+        commit.as_str().to_owned()
     }
 }
 

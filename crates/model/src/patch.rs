@@ -12,24 +12,24 @@ use crate::stage::safety::ForwardOnly;
 use crate::stage::{approve, build, detect, generate, review, rollout, triage, verify};
 use crate::time::Timestamp;
 
-/// Everything that is known of one patch, folded from its events.
+/// Everything that is known of one patch, folded from its events. An event changes the state of its stage; all others are
+/// shared with the patch as it was, so that a copy is cheap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Patch {
     pub id: PatchId,
     /// How many events have been taken in: the version that an append expects.
     pub version: u64,
-    /// Shared, for it never changes and everybody wants a copy.
     pub opening: Option<Arc<Opening>>,
     pub opened_at: Timestamp,
     pub changed_at: Timestamp,
-    pub detect: detect::State,
-    pub triage: triage::State,
-    pub generate: generate::State,
-    pub build: build::State,
-    pub verify: verify::State,
-    pub approve: approve::State,
-    pub rollout: rollout::State,
-    pub review: review::State,
+    pub detect: Arc<detect::State>,
+    pub triage: Arc<triage::State>,
+    pub generate: Arc<generate::State>,
+    pub build: Arc<build::State>,
+    pub verify: Arc<verify::State>,
+    pub approve: Arc<approve::State>,
+    pub rollout: Arc<rollout::State>,
+    pub review: Arc<review::State>,
     /// Events by stage: what a job's id is derived from.
     pub attempts: BTreeMap<Stage, u32>,
     /// Times that it was taken back, in all of its tries.
@@ -56,14 +56,14 @@ impl Patch {
             opening: None,
             opened_at: Timestamp::default(),
             changed_at: Timestamp::default(),
-            detect: detect::State::default(),
-            triage: triage::State::default(),
-            generate: generate::State::default(),
-            build: build::State::default(),
-            verify: verify::State::default(),
-            approve: approve::State::default(),
-            rollout: rollout::State::default(),
-            review: review::State::default(),
+            detect: Arc::default(),
+            triage: Arc::default(),
+            generate: Arc::default(),
+            build: Arc::default(),
+            verify: Arc::default(),
+            approve: Arc::default(),
+            rollout: Arc::default(),
+            review: Arc::default(),
             attempts: BTreeMap::new(),
             returns: 0,
             faltering: None,
@@ -71,7 +71,7 @@ impl Patch {
     }
 
     pub fn findings(&self) -> &[Finding] {
-        match &self.detect {
+        match &*self.detect {
             detect::State::Found(findings) => findings,
             detect::State::Idle | detect::State::Scanning | detect::State::Clean => &[],
         }
@@ -91,7 +91,7 @@ impl Patch {
     /// The stage that the patch is in now.
     pub fn stage(&self) -> Stage {
         let verified = self.verify.verdict.is_some();
-        match (&self.review.end, &self.detect) {
+        match (&self.review.end, &*self.detect) {
             (Some(_), _) => Stage::Review,
             (None, detect::State::Idle | detect::State::Scanning | detect::State::Clean) => Stage::Detect,
             (None, detect::State::Found(_)) if self.generate.candidate.is_none() => Stage::Generate,

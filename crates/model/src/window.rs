@@ -62,22 +62,23 @@ pub struct Shut {
 
 /// What shuts a rollout out now; nothing: a window is open, or there are none.
 pub fn shut(windows: &[Window], zones: &BTreeMap<String, Offsets>, now: Timestamp) -> Option<Shut> {
-    if windows.is_empty() || is_open(windows, zones, now) {
+    if !is_shut(windows, zones, now) {
         return None;
     }
     let unknown = windows.iter().find(|window| !zones.contains_key(&window.zone));
     Some(Shut { until: opens(windows, zones, now), unknown: unknown.map(|window| window.zone.clone()) })
 }
 
-fn is_open(windows: &[Window], zones: &BTreeMap<String, Offsets>, at: Timestamp) -> bool {
+/// Whether there are windows, and none of them is open.
+pub fn is_shut(windows: &[Window], zones: &BTreeMap<String, Offsets>, at: Timestamp) -> bool {
     let open = |window: &Window| zones.get(&window.zone).is_some_and(|offsets| window.is_open(offsets, at));
-    windows.iter().any(open)
+    !windows.is_empty() && !windows.iter().any(open)
 }
 
 /// The first time after now at which a window is open. A window opens at its hour, by any offset that may be in force
 /// then, or when the clocks change.
 fn opens(windows: &[Window], zones: &BTreeMap<String, Offsets>, now: Timestamp) -> Option<Timestamp> {
-    let mut first = None;
+    let mut first: Option<Timestamp> = None;
     for window in windows {
         let Some(offsets) = zones.get(&window.zone) else { continue };
         let today = now.0.saturating_add(offsets.millis_at(now)).div_euclid(MILLIS_A_DAY);
@@ -86,8 +87,12 @@ fn opens(windows: &[Window], zones: &BTreeMap<String, Offsets>, now: Timestamp) 
             offsets.0.iter().map(move |(_, offset)| Timestamp(local - i64::from(*offset) * 1000))
         });
         let changes = offsets.0.iter().map(|(from, _)| *from);
-        let later = starts.chain(changes).filter(|at| *at > now && window.is_open(offsets, *at));
-        first = later.chain(first).min();
+        for at in starts.chain(changes) {
+            let is_sooner = at > now && first.is_none_or(|first| at < first);
+            if is_sooner && window.is_open(offsets, at) {
+                first = Some(at);
+            }
+        }
     }
     first
 }

@@ -146,8 +146,8 @@ fn a_flag_is_gone_with_the_version_that_had_it() {
     let flagged = promoted(given::flag_plan());
     let mut later = promoted(given::plan());
     later.patch.id = patchline_model::id::PatchId(8);
-    later.patch.rollout.started =
-        flagged.patch.rollout.started.map(|at| at.after(patchline_model::time::Seconds(60)));
+    let started = flagged.patch.rollout.started.map(|at| at.after(patchline_model::time::Seconds(60)));
+    std::sync::Arc::make_mut(&mut later.patch.rollout).started = started;
     assert_eq!(flags::standing([&flagged.patch].into_iter()).len(), 1);
     assert!(flags::standing([&flagged.patch, &later.patch].into_iter()).is_empty());
 }

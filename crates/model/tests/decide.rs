@@ -3,6 +3,8 @@
 #[path = "fixtures/given.rs"]
 mod given;
 
+use std::sync::Arc;
+
 use given::{
     Given, approve_as, by, candidate, check, decision, dossier, finding, job, looked, open, pair, proposal,
 };
@@ -308,8 +310,8 @@ fn past_the_deadline_the_plans_exit_is_taken() {
     let mut given = Given::baked().later(600);
     let command = given.answer(given.followed(200, Continue));
     check(&given, command.clone(), Ok(&["rollout looked", "rollout rollback_decided"]));
-    if let Some(plan) = &mut given.patch.rollout.plan {
-        plan.at_deadline = Exit::Hold;
+    if let Some(plan) = &mut Arc::make_mut(&mut given.patch.rollout).plan {
+        Arc::make_mut(plan).at_deadline = Exit::Hold;
     }
     check(&given, command, Ok(&["rollout looked", "rollout paused"]));
     let outcome = given.followed(200, Continue);

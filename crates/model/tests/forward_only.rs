@@ -3,6 +3,8 @@
 #[path = "fixtures/given.rs"]
 mod given;
 
+use std::sync::Arc;
+
 use given::{Given, by, check, steer};
 use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
@@ -19,7 +21,7 @@ use patchline_model::view::board;
 fn bound(given: Given, from: NoReturn) -> Given {
     let mut given = given;
     let reason = "it drops a column".to_owned();
-    given.patch.rollout.footing.forward_only = Some(ForwardOnly { reason, from });
+    Arc::make_mut(&mut given.patch.rollout).footing.forward_only = Some(ForwardOnly { reason, from });
     given
 }
 
@@ -134,7 +136,7 @@ fn the_service_s_rule_and_a_person_s_word_are_kept_with_the_start() {
             .answered(given::verdict(patchline_model::stage::verify::CheckResult::Passed))
             .answered(given::decision(patchline_model::stage::approve::Answer::Allow, 0))
             .answered(Outcome::Rollout(rollout::Outcome::Begun { stable: given::stable(), history: None }));
-        given.patch.rollout.footing.forward_only
+        given.patch.rollout.footing.forward_only.clone()
     };
     let ruled = starts(opening.clone()).expect("the candidate changes Cargo.lock");
     assert!(ruled.reason.contains("Cargo.lock"), "{}", ruled.reason);

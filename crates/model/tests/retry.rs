@@ -35,8 +35,8 @@ fn what_was_taken_back_goes_to_the_gate_again_with_nothing_of_the_first_try() {
     check(&before, by("ann", retry()), Ok(&["review retried"]));
     let again = before.clone().asked("ann", retry());
     assert_eq!(again.patch.stage(), Stage::Approve);
-    assert_eq!(again.patch.rollout, State::default());
-    assert_eq!(again.patch.approve, approve::State::default());
+    assert_eq!(*again.patch.rollout, State::default());
+    assert_eq!(*again.patch.approve, approve::State::default());
     assert_eq!(again.patch.new_version(), before.patch.new_version(), "it is the same artifact");
     assert!(matches!(again.due(), Due::Job(id, _) if id.stage == Stage::Approve));
     let begun = Outcome::Rollout(rollout::Outcome::Begun { stable: stable(), history: None });

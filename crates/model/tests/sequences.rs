@@ -160,7 +160,7 @@ fn the_sequences_reach_every_end() {
         };
         let commands: Vec<_> = (0..120).map(|_| (next() as u8, next() as u8, next() as u16)).collect();
         let (_, given) = go(plan, &commands);
-        ends.extend(given.patch.review.end.map(|end| end.word()));
+        ends.extend(given.patch.review.end.as_ref().map(|end| end.word()));
     }
     for end in ["promoted", "rolled_back", "abandoned", "nothing_to_do"] {
         assert!(ends.contains(end), "no sequence was {end}: {ends:?}");

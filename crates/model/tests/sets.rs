@@ -3,6 +3,8 @@
 #[path = "fixtures/given.rs"]
 mod given;
 
+use std::sync::Arc;
+
 use given::{Given, by, check, opening, reviewed, steer};
 use patchline_model::command::{Ask, Command};
 use patchline_model::id::PatchId;
@@ -103,7 +105,8 @@ fn a_person_s_recall_waits_for_what_comes_after() {
 fn what_can_t_be_undone_halts_the_way_back_there_and_a_person_ends_it() {
     let mut given = Given::promoted().answered(reviewed());
     let reason = "it drops a column".to_owned();
-    given.patch.rollout.footing.forward_only = Some(ForwardOnly { reason, from: NoReturn::Start });
+    Arc::make_mut(&mut given.patch.rollout).footing.forward_only =
+        Some(ForwardOnly { reason, from: NoReturn::Start });
     let given = beside(member(given, &[3]), 9, &[7], Standing::Ended, 1);
     let given = beside(given, 3, &[], Standing::Runs, 0);
     check(&given, follows(&given), Ok(&["rollout halted", "rollout paged"]));

@@ -3,6 +3,8 @@
 #[path = "fixtures/given.rs"]
 mod given;
 
+use std::sync::Arc;
+
 use given::{Given, finding, service, share};
 use patchline_model::service::Tier;
 use patchline_model::stage::phase::Phase;
@@ -94,7 +96,7 @@ fn a_canary_desires_in_each_phase_what_the_plan_says() {
         (Phase::Retiring, [Some((3, 100)), None]),
         (Phase::RolledBack, [Some((3, 100)), None]),
     ];
-    let mut state = Given::watching().patch.rollout;
+    let mut state = Arc::unwrap_or_clone(Given::watching().patch.rollout);
     for (phase, expected) in rows {
         state.phase = phase;
         let desired = state.desired().expect("the rollout has begun");
@@ -137,7 +139,7 @@ fn capacity_comes_before_weight_and_stable_stays_until_the_switch_is_confirmed()
 
 #[test]
 fn a_hurried_canary_keeps_its_share_while_it_grows() {
-    let state = Given::watching().patch.rollout;
+    let state = Arc::unwrap_or_clone(Given::watching().patch.rollout);
     let (plan, stable, new) = (given::plan(), state.stable.expect("begun"), state.new.expect("begun"));
     let progress = Progress { phase: &Phase::Growing, reached: 0, left: None, was_promoted: false };
     let growing = desired(&course(&plan), &stable, &new, progress);

@@ -12,7 +12,7 @@ const PATIENCE_MILLIS: u64 = 5_000;
 
 #[derive(Default)]
 pub struct Driver {
-    pub known: BTreeMap<PatchId, Box<Patch>>,
+    pub known: BTreeMap<PatchId, Patch>,
     flights: Vec<Flight>,
 }
 

@@ -55,7 +55,7 @@ impl Rules {
         if forgets && matches!(event.fact, Fact::Rollout(rollout::Event::Paused { .. })) {
             let paused = patch.rollout.paused.clone();
             let mut patch = evolve(patch, event);
-            patch.rollout.paused = paused;
+            Arc::make_mut(&mut patch.rollout).paused = paused;
             return patch;
         }
         evolve(patch, event)
@@ -133,7 +133,7 @@ fn redirect(fault: Fault, patch: &Patch, desired: &mut Desired) {
     match (fault, &patch.rollout.phase, &mut desired.arms[..]) {
         (Fault::StableShrinksEarly, Phase::Switching | Phase::Growing, [stable, _]) => stable.instances = 0,
         (Fault::WholeShareAtOnce, Phase::Watching { .. }, [stable, new]) => {
-            let last = patch.rollout.course().and_then(|course| course.stations.last().cloned());
+            let last = patch.rollout.course.as_ref().and_then(|course| course.stations.last().cloned());
             if let Some(last) = last {
                 (stable.share, new.share) = (last.share.rest(), last.share);
             }
@@ -175,7 +175,7 @@ fn redirect(fault: Fault, patch: &Patch, desired: &mut Desired) {
 }
 
 fn allow_early(mut patch: Patch) -> Patch {
-    let state = &mut patch.approve;
+    let state = Arc::make_mut(&mut patch.approve);
     if let Some(decision) = state.decision.as_mut().filter(|_| !state.approvals.is_empty()) {
         decision.answer = Answer::Allow;
         state.considered = state.approvals.len();
@@ -188,6 +188,8 @@ const STAND_IN: &str = "stand-in";
 
 /// Wrong inputs.
 fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command) -> (Patch, Command) {
+    let is_at_gate = waits_at_gate(&patch);
+    let rollout = Arc::make_mut(&mut patch.rollout);
     match (fault, &mut command.ask) {
         (Fault::LateAnswersCount, Ask::Report { job, .. }) => match due(cx, &patch) {
             Due::Job(owed, _) if owed.stage == job.stage => *job = owed,
@@ -197,7 +199,7 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
             job.attempt = patch.attempts.get(&job.stage).copied().unwrap_or(0);
         }
         (Fault::CursorIsStale, Ask::Report { .. }) => {
-            if let Some(cursor) = &mut patch.rollout.cursor {
+            if let Some(cursor) = &mut rollout.cursor {
                 cursor.canary = cursor.canary.take().map(|_| Default::default());
             }
         }
@@ -209,7 +211,7 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
         ) => fill_in(&patch, observed),
         (Fault::ApprovalsAreNotReconsidered, Ask::Report { .. }) => patch = allow_early(patch),
         (Fault::AuthorApproves, Ask::Approve(_)) => {
-            if let Some(candidate) = &mut patch.generate.candidate {
+            if let Some(candidate) = &mut Arc::make_mut(&mut patch.generate).candidate {
                 candidate.author = "somebody else".to_owned();
             }
         }
@@ -221,16 +223,18 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
                 *dossier = decision.dossier.clone();
             }
         }
-        (Fault::PauseIsIgnored, Ask::Report { .. }) => patch.rollout.paused = None,
+        (Fault::PauseIsIgnored, Ask::Report { .. }) => rollout.paused = None,
         (Fault::PromotedIsTriedAgain, Ask::Review(review::Command::Retry { .. })) => {
-            if let Some(end) = &mut patch.review.end {
+            if let Some(end) = &mut Arc::make_mut(&mut patch.review).end {
                 *end = review::End::RolledBack(String::new());
             }
         }
-        (Fault::EndedPatchMoves, Ask::Rollout(_) | Ask::Review(_)) => patch.review.end = None,
-        (Fault::GateIsSkipped, Ask::Report { .. }) => patch.rollout.gate = Gate::Opened,
-        (Fault::SmokeIsSkipped, Ask::Report { .. }) if patch.rollout.smoke == SmokeTest::Ahead => {
-            patch.rollout.smoke = SmokeTest::Passed;
+        (Fault::EndedPatchMoves, Ask::Rollout(_) | Ask::Review(_)) => {
+            Arc::make_mut(&mut patch.review).end = None
+        }
+        (Fault::GateIsSkipped, Ask::Report { .. }) => rollout.gate = Gate::Opened,
+        (Fault::SmokeIsSkipped, Ask::Report { .. }) if rollout.smoke == SmokeTest::Ahead => {
+            rollout.smoke = SmokeTest::Passed;
         }
         (
             Fault::SmokeIsIgnored,
@@ -252,10 +256,10 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
             let ours = patch.rollout.new.as_ref().map(|new| new.artifact.clone());
             (*runs, *lacking) = (ours.unwrap_or_else(|| runs.clone()), None);
         }
-        (Fault::HaltIsSkipped, Ask::Report { .. }) => patch.rollout.footing.forward_only = None,
+        (Fault::HaltIsSkipped, Ask::Report { .. }) => rollout.footing.forward_only = None,
         (Fault::HaltGoesOn, Ask::Report { .. }) => {
-            if let Phase::Halted { from } = &patch.rollout.phase {
-                patch.rollout.phase = (**from).clone();
+            if let Phase::Halted { from } = &rollout.phase {
+                rollout.phase = (**from).clone();
             }
         }
         (Fault::LossIsNotAsked, Ask::Rollout(asked)) => {
@@ -264,15 +268,15 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
             }
         }
         (Fault::NoReturnIsLate, _) => {
-            if let Some(bound) = &mut patch.rollout.footing.forward_only {
+            if let Some(bound) = &mut rollout.footing.forward_only {
                 bound.from = NoReturn::Share;
             }
         }
-        (Fault::GateOutlastsDeadline, Ask::Report { .. }) if waits_at_gate(&patch) => {
-            patch.rollout.started = None;
+        (Fault::GateOutlastsDeadline, Ask::Report { .. }) if is_at_gate => {
+            rollout.started = None;
         }
-        (Fault::LastBakeIsSkipped, Ask::Report { .. }) if patch.rollout.phase == Phase::Baking => {
-            patch.rollout.since = Timestamp(i64::MIN / 2);
+        (Fault::LastBakeIsSkipped, Ask::Report { .. }) if rollout.phase == Phase::Baking => {
+            rollout.since = Timestamp(i64::MIN / 2);
         }
         (
             Fault::CapacityIsAssumed,
@@ -309,7 +313,7 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
             Fault::BudgetIsIgnored,
             Ask::Report { answer: Ok(Outcome::Rollout(rollout::Outcome::Begun { history, .. })), .. },
         ) => *history = None,
-        (Fault::CanaryBurnIsIgnored, _) if patch.rollout.plan.is_some() => {
+        (Fault::CanaryBurnIsIgnored, _) if rollout.plan.is_some() => {
             if let Some(run) =
                 patch.opening.as_mut().and_then(|opening| Arc::make_mut(opening).service.run.as_mut())
             {
@@ -317,12 +321,12 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
             }
         }
         (Fault::StoppedTimeCounts, Ask::Report { .. }) => {
-            patch.rollout.stood_still_millis = 0;
-            if let Some((_, since)) = &mut patch.rollout.held {
+            rollout.stood_still_millis = 0;
+            if let Some((_, since)) = &mut rollout.held {
                 *since = cx.now;
             }
         }
-        (Fault::BakeIsSkipped, Ask::Report { .. }) => patch.rollout.since = Timestamp(i64::MIN / 2),
+        (Fault::BakeIsSkipped, Ask::Report { .. }) => rollout.since = Timestamp(i64::MIN / 2),
         _ => {}
     }
     (patch, command)

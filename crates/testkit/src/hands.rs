@@ -41,8 +41,17 @@ pub struct Errand {
 /// The hands of a world, with what they remember.
 #[derive(Default)]
 pub struct Hands {
-    /// When the try began, looks seen, and the judge.
-    judges: BTreeMap<PatchId, (Option<Timestamp>, usize, Box<Judge>)>,
+    judges: BTreeMap<PatchId, Seated>,
+}
+
+/// The judge of one try of a patch.
+struct Seated {
+    started: Option<Timestamp>,
+    /// Looks seen.
+    seen: usize,
+    judge: Box<Judge>,
+    /// The look that it was asked about last, and the judge that has seen that one too.
+    asked: Option<(Tick, Box<Judge>)>,
 }
 
 /// One question to the hands.
@@ -95,17 +104,18 @@ impl Hands {
             _ if needs_hand => manner,
             _ => Manner::Honest,
         };
-        let desired = match asked.job {
-            Job::Rollout(rollout::Job::Reconcile { desired, .. }) => Some(desired.clone()),
-            _ => None,
-        };
         let delay = if asked.is_calm { 0 } else { chance.below(400) };
         let answers = match manner {
             Manner::FailsOnce => vec![(delay, Err(Failure::transient("the network was down")))],
             Manner::FailsForGood => vec![(delay, Err(Failure::permanent("the tool is missing")))],
             Manner::Silent => Vec::new(),
             Manner::EffectLate => {
-                let late_order = desired.map(|desired| (chance.between(500, 15_000), desired));
+                let late_order = match asked.job {
+                    Job::Rollout(rollout::Job::Reconcile { desired, .. }) => {
+                        Some((chance.between(500, 15_000), desired.clone()))
+                    }
+                    _ => None,
+                };
                 return Errand { answers: Vec::new(), late_order };
             }
             Manner::Honest | Manner::Late | Manner::Twice | Manner::AnswerLost | Manner::Lies => {
@@ -213,17 +223,27 @@ impl Hands {
         let ticks = &patch.rollout.ticks;
         let started = patch.rollout.started;
         let known = self.judges.remove(&patch.id);
-        let known = known.filter(|(of, seen, _)| *of == started && *seen <= ticks.len());
-        let (seen, mut judge) = match known {
-            Some((_, seen, judge)) => (seen, judge),
-            None => (0, Box::new(Judge::new(settings(plan)).ok()?)),
+        let known = known.filter(|seated| seated.started == started && seated.seen <= ticks.len());
+        let mut seated = match known {
+            Some(seated) => seated,
+            None => {
+                Seated { started, seen: 0, judge: Box::new(Judge::new(settings(plan)).ok()?), asked: None }
+            }
         };
-        for tick in &ticks[seen..] {
-            look(&mut judge, tick);
+        if let Some((tick, judge)) = seated.asked.take()
+            && ticks.get(seated.seen).is_some_and(|stored| **stored == tick)
+        {
+            (seated.judge, seated.seen) = (judge, seated.seen + 1);
         }
-        let mut now = judge.clone();
-        self.judges.insert(patch.id, (started, ticks.len(), judge));
-        let verdict = look(&mut now, &patch.rollout.tick(observed).0);
+        for tick in &ticks[seated.seen..] {
+            look(&mut seated.judge, tick);
+        }
+        seated.seen = ticks.len();
+        let (tick, _) = patch.rollout.tick(observed);
+        let mut judge = seated.judge.clone();
+        let verdict = look(&mut judge, &tick);
+        seated.asked = Some((tick, judge));
+        self.judges.insert(patch.id, seated);
         let readings = verdict.guards.into_iter().chain([verdict.promotion]).map(|reading| Reading {
             guard: reading.name,
             log_evidence: reading.log_evidence,

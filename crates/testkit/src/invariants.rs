@@ -4,6 +4,7 @@ pub mod bound;
 pub mod control;
 pub mod order;
 pub mod paper;
+pub mod picture;
 pub mod place;
 pub mod road;
 pub mod seen;
@@ -22,7 +23,7 @@ use patchline_model::job::{Due, Job};
 use patchline_model::line;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::due::due;
-use patchline_model::pipeline::evolve::{evolve, replay};
+use patchline_model::pipeline::evolve::evolve;
 use patchline_model::pipeline::survey::survey;
 use patchline_model::service::Run;
 use patchline_model::share::Share;
@@ -34,7 +35,7 @@ use patchline_model::time::Timestamp;
 
 use crate::breach::{Breach, hold};
 use crate::invariants::bound::standing;
-use crate::invariants::control::Picture;
+use crate::invariants::picture::Picture;
 use crate::invariants::seen::Seen;
 use crate::scene::Scene;
 use crate::target::{Served, Target};
@@ -43,7 +44,7 @@ use crate::target::{Served, Target};
 const PATIENCE_MILLIS: u64 = 60_000;
 
 pub struct Watch {
-    patches: BTreeMap<PatchId, Box<Patch>>,
+    patches: BTreeMap<PatchId, Patch>,
     /// Every job that stored events ever asked for.
     owed: BTreeMap<JobId, (Job, Option<Commit>, usize)>,
     accounts: BTreeMap<PatchId, Account>,
@@ -94,15 +95,11 @@ pub struct Appended<'a> {
 impl Watch {
     pub fn new(scene: &Scene) -> Self {
         Self {
-            patches: scene
-                .patches
-                .iter()
-                .map(|planned| (planned.id, Box::new(Patch::new(planned.id))))
-                .collect(),
+            patches: scene.patches.iter().map(|planned| (planned.id, Patch::new(planned.id))).collect(),
             owed: BTreeMap::new(),
             accounts: BTreeMap::new(),
             rest: scene.services.iter().map(|place| place.stable.artifact.clone()).collect(),
-            board: Board::default(),
+            board: Board { zones: scene.zones.clone(), ..Board::default() },
             free: Board::default(),
             log: order::Log::default(),
             held: Picture::default(),
@@ -114,7 +111,7 @@ impl Watch {
     }
 
     pub fn patches(&self) -> impl Iterator<Item = &Patch> + Clone {
-        self.patches.values().map(AsRef::as_ref)
+        self.patches.values()
     }
 
     /// Takes in what somebody stopped, froze or let go.
@@ -125,22 +122,23 @@ impl Watch {
     /// Takes in what the ledger stored.
     pub fn appended(&mut self, entry: Appended<'_>) -> Result<(), Breach> {
         let id = entry.patch;
-        let mut patch = self.patches.remove(&id).unwrap_or_else(|| Box::new(Patch::new(id)));
+        let mut patch = self.patches.remove(&id).unwrap_or_else(|| Patch::new(id));
         let expected = patch.version + entry.events.len() as u64;
         hold(entry.stored == expected, "events only grow, and versions are dense", id, || {
             format!("{} events are stored, {expected} were acknowledged", entry.stored)
         })?;
         self.answered(&patch, entry.command)?;
         for (index, event) in entry.events.iter().enumerate() {
-            let after = Box::new(evolve((*patch).clone(), event));
+            let after = evolve(patch.clone(), event);
             let (planned, rest) = (entry.scene.planned(id), &entry.events[index + 1..]);
             let account = self.accounts.get(&id);
             let still_millis = account.map_or(0, |account| account.still_millis(event.at));
             let seen = Seen {
-                is_held: false,
                 follows_a_look: entry.events[..index].iter().any(is_look),
                 stands_still: account.is_some_and(|account| account.still_since.is_some()),
                 still_millis,
+                scene: entry.scene,
+                held: &self.held,
                 planned,
                 command: entry.command,
                 before: &patch,
@@ -149,14 +147,13 @@ impl Watch {
                 rest,
                 target: entry.target,
             };
-            let seen = Seen { is_held: self.held.holds(entry.scene, seen, event.at), ..seen };
             paper::check(seen)?;
             control::check(seen)?;
             if let Fact::Rollout(fact) = &event.fact {
                 walk::check(seen, fact)?;
                 self.recalled(&entry, &after, fact)?;
-                self.ordered(&entry, &after, fact)?;
                 bound::check(seen, fact, self.truth(entry.scene, id))?;
+                self.ordered(&entry, &after, fact)?;
                 self.account(&entry, &after, event.at, fact);
             }
             if let Fact::Review(review::Event::Retried { .. }) = &event.fact {
@@ -174,16 +171,18 @@ impl Watch {
             account.check(&patch, entry.target)?;
         }
         self.patches.insert(id, patch);
-        self.free = survey(BTreeMap::new(), self.patches());
-        self.free.fences.clear();
+        let Board { runs, sets, fences, .. } = survey(BTreeMap::new(), self.patches());
+        self.free = Board { runs: runs.clone(), sets: sets.clone(), ..Board::default() };
+        (self.board.runs, self.board.sets, self.board.fences) = (runs, sets, fences);
         self.remember_owed(id)
     }
 
-    /// The board as the loop sees it, with these locks.
-    /// What the ledger says of locks and holds, and the patches of the rest.
-    pub fn survey(&mut self, stored: &Board) {
-        let Board { locks, line, zones, .. } = stored.clone();
-        self.board = Board { line, zones, ..survey(locks, self.patches()) };
+    /// Takes in what the ledger says of locks and holds; of the rest the patches tell.
+    pub fn read(&mut self, stored: &Board) {
+        self.board.locks.clone_from(&stored.locks);
+        if self.board.line.version != stored.line.version {
+            self.board.line = stored.line.clone();
+        }
     }
 
     /// The end of the world: no set is left half taken back.
@@ -198,7 +197,7 @@ impl Watch {
             return Ok(());
         }
         let mut log = std::mem::take(&mut self.log);
-        let patches = |id: PatchId| if id == after.id { after } else { &*self.patches[&id] };
+        let patches = |id: PatchId| if id == after.id { after } else { &self.patches[&id] };
         let checked = log.check(&order::Others { scene, patches, rest: &self.rest }, after.id, fact);
         self.log = log;
         checked
@@ -256,14 +255,16 @@ impl Watch {
             rollout::Event::Switched => account.shared = true,
             rollout::Event::BakeBegun => {
                 account.shared = true;
-                let plan = after.rollout.plan.as_ref();
+                let plan = after.rollout.plan.as_deref();
                 account.greatest = plan.and_then(hold_back).map_or(account.greatest, Share::rest);
             }
             rollout::Event::LossAccepted { .. } => account.accepted = true,
             rollout::Event::Recalled { .. } => account.greatest = Share::ALL,
             rollout::Event::Halted { .. } if is_past_switch(after) => account.greatest = Share::ALL,
             // The last batch has no step of its own: to convert it is the promotion.
-            rollout::Event::PromotionDecided if after.rollout.course().is_some_and(|it| it.in_place) => {
+            rollout::Event::PromotionDecided
+                if after.rollout.course.as_ref().is_some_and(|it| it.in_place) =>
+            {
                 account.greatest = Share::ALL;
             }
             rollout::Event::RollbackDecided { .. }
@@ -292,7 +293,7 @@ impl Watch {
     }
 
     fn remember_owed(&mut self, patch: PatchId) -> Result<(), Breach> {
-        let patch = &*self.patches[&patch];
+        let patch = &self.patches[&patch];
         // What a set asks of its member follows from the others as well, and is asked of nobody. Who does not know of it
         // yet may ask for what the patch alone would owe.
         let follows = |(_, job): &(JobId, Job)| *job == Job::Rollout(rollout::Job::Follow);
@@ -309,9 +310,10 @@ impl Watch {
     /// An answer leads to events only if its job was owed by what is stored.
     fn answered(&self, patch: &Patch, command: &Command) -> Result<(), Breach> {
         let Ask::Report { job, .. } = &command.ask else { return Ok(()) };
-        let owed = [&self.free, &self.board].map(|board| owed(board, patch).map(|(id, _)| id));
-        hold(owed.contains(&Some(*job)), "an answer counts once, and only while it is owed", patch.id, || {
-            format!("the answer to {job} counted while {owed:?} was owed")
+        let owed = |board: &Board| owed(board, patch).map(|(id, _)| id);
+        let is_owed = [&self.free, &self.board].into_iter().any(|board| owed(board) == Some(*job));
+        hold(is_owed, "an answer counts once, and only while it is owed", patch.id, || {
+            format!("the answer to {job} counted while {:?} was owed", owed(&self.board))
         })
     }
 
@@ -570,9 +572,8 @@ fn at_any_time(mut patch: Patch) -> Patch {
 }
 
 /// The same events give the same patch.
-pub fn replays(watched: &Patch, events: &[Event]) -> Result<(), Breach> {
-    let replayed = replay(Patch::new(watched.id), events);
-    hold(replayed == *watched, "a patch read back is the patch as it was", watched.id, || {
+pub fn replays(watched: &Patch, replayed: &Patch) -> Result<(), Breach> {
+    hold(replayed == watched, "a patch read back is the patch as it was", watched.id, || {
         format!("version {} instead of {}", replayed.version, watched.version)
     })
 }

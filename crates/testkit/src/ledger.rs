@@ -6,6 +6,8 @@ use patchline_model::context::Board;
 use patchline_model::event::Event;
 use patchline_model::id::PatchId;
 use patchline_model::line;
+use patchline_model::patch::Patch;
+use patchline_model::pipeline::evolve::evolve;
 use patchline_model::window::Offsets;
 
 use crate::fault::Fault;
@@ -13,8 +15,8 @@ use crate::fault::Fault;
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
     events: BTreeMap<PatchId, Vec<Event>>,
-    /// The same events as they are read back, as far as anybody has read.
-    read: BTreeMap<PatchId, Vec<Event>>,
+    /// The patches of the same events as they are read back, as far as anybody has read.
+    read: BTreeMap<PatchId, Patch>,
     board: Board,
     fault: Option<Fault>,
 }
@@ -89,16 +91,20 @@ impl Ledger {
         self.events.get(&patch).map_or(&[], Vec::as_slice)
     }
 
-    /// What a process reads that begins anew: every event through its stored form.
-    pub fn read_back(&mut self, patch: PatchId) -> &[Event] {
-        let through_json = |event: &Event| {
-            let stored = serde_json::to_string(event).expect("events hold nothing that JSON can't");
-            serde_json::from_str(&stored).expect("what was written can be read")
+    /// What a process knows that begins anew: every event through its stored form. To go on from what was read before is
+    /// the same as to read it all again, for a patch is a fold of its events.
+    pub fn read_back(&mut self, id: PatchId) -> &Patch {
+        let mut stored = Vec::new();
+        let through_json = |event: &Event| -> Event {
+            stored.clear();
+            serde_json::to_writer(&mut stored, event).expect("events hold nothing that JSON can't");
+            serde_json::from_slice(&stored).expect("what was written can be read")
         };
-        let events = self.events.get(&patch).map_or(&[][..], Vec::as_slice);
-        let read = self.read.entry(patch).or_default();
-        read.extend(events[read.len()..].iter().map(through_json));
-        read
+        let events = self.events.get(&id).map_or(&[][..], Vec::as_slice);
+        let known = self.read.remove(&id).unwrap_or_else(|| Patch::new(id));
+        let from = usize::try_from(known.version).expect("no more events than memory holds");
+        let newer = events[from..].iter().map(through_json);
+        self.read.entry(id).or_insert(newer.fold(known, |patch, event| evolve(patch, &event)))
     }
 
     /// For a planted fault: the process dies and the newest event goes with it.

@@ -54,19 +54,19 @@ impl Processes {
 
     /// As many processes of a version as it has instances: what is missing starts, what is too much ends.
     pub fn fit(&mut self, artifact: &Digest, instances: u32) {
-        while self.serving(artifact) < instances {
+        let mut there = 0;
+        self.living.retain_mut(|one| {
+            if one.serves != *artifact {
+                return true;
+            }
+            there += 1;
+            // Who was told to convert and did not is told to stay.
+            one.linked = one.serves.clone();
+            there <= instances
+        });
+        for _ in there..instances {
             self.start(artifact);
         }
-        let mut kept = 0;
-        self.living.retain(|one| {
-            kept += u32::from(one.serves == *artifact);
-            one.serves != *artifact || kept <= instances
-        });
-        // Who was told to convert and did not is told to stay.
-        self.living
-            .iter_mut()
-            .filter(|one| one.serves == *artifact)
-            .for_each(|one| one.linked = one.serves.clone());
     }
 
     /// A new host, which knows only what it is told from now on.

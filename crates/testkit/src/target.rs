@@ -1,5 +1,6 @@
 //! A fake target: applies what is desired bit by bit, flaps, forgets its counters, and serves traffic meanwhile.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_model::digest::Digest;
@@ -15,6 +16,9 @@ use crate::processes::Processes;
 
 /// The part of the requests that belong to a cohort.
 const COHORT_PERCENT: u64 = 40;
+
+/// Where instances say that they listen.
+const ADDRESSES: [&str; 4] = ["127.0.0.1:4000", "127.0.0.1:4001", "127.0.0.1:4002", "127.0.0.1:4003"];
 
 /// One version as it runs.
 #[derive(Clone, Debug)]
@@ -42,17 +46,32 @@ pub struct Served {
     pub errors: u64,
 }
 
+/// What is true of one version, whatever the target tells.
+#[derive(Clone, Copy, Debug, Default)]
+struct Truth {
+    error_rate: f64,
+    /// How often its answers differ from the stable version's.
+    differs: f64,
+    served: Served,
+    /// Requests that are truly comparable, since the world began.
+    compared: u64,
+    /// Times that it came back after its last instance had gone, with counters that begin anew.
+    returns: u64,
+}
+
+impl Truth {
+    fn has_served(&self) -> bool {
+        self.served.requests > 0
+    }
+}
+
 #[derive(Clone, Debug)]
 pub struct Target {
     running: BTreeMap<Digest, Running>,
     /// Every instance as a process, in step with the numbers above.
     processes: Processes,
-    served: BTreeMap<Digest, Served>,
-    rates: BTreeMap<Digest, f64>,
-    /// How often a version's answers differ from the stable version's.
-    differs: BTreeMap<Digest, f64>,
-    /// Requests that are truly comparable, since the world began.
-    compared: BTreeMap<Digest, Served>,
+    /// Every version that ever ran here, or may.
+    versions: BTreeMap<Digest, Truth>,
     desired: Option<Desired>,
     /// How requests find their version, and which is the stable and which the new one.
     traffic: Traffic,
@@ -66,8 +85,6 @@ pub struct Target {
     unrouted: u64,
     /// Times that counters were lost or could not be read; what was served then may be missing from the totals.
     pub losses: u64,
-    /// Times that a version came back after its last instance had gone, with counters that begin anew.
-    returns: BTreeMap<Digest, u64>,
     /// Takes orders and does nothing.
     pub is_stuck: bool,
     /// Gives the minor version thrice the share that it tells of.
@@ -89,10 +106,7 @@ impl Target {
         let mut target = Self {
             running: BTreeMap::new(),
             processes: Processes::default(),
-            served: BTreeMap::new(),
-            rates: BTreeMap::from([(stable.artifact.clone(), rate)]),
-            differs: BTreeMap::new(),
-            compared: BTreeMap::new(),
+            versions: BTreeMap::new(),
             desired: None,
             traffic: Traffic::ByTurns,
             pair: None,
@@ -102,13 +116,13 @@ impl Target {
             epoch: 1,
             unrouted: 0,
             losses: 0,
-            returns: BTreeMap::new(),
             is_stuck: false,
             lies: false,
             excess: 0,
             requests_per_second,
             fault,
         };
+        target.teach(&stable.artifact, rate, 0.0);
         let mut arm = Running::none(stable.clone());
         (arm.instances, arm.healthy, arm.share) = (instances, instances, Share::ALL);
         target.processes.fit(&stable.artifact, instances);
@@ -118,8 +132,7 @@ impl Target {
 
     /// Error rate with which this version will serve.
     pub fn teach(&mut self, artifact: &Digest, rate: f64, differs: f64) {
-        self.rates.insert(artifact.clone(), rate);
-        self.differs.insert(artifact.clone(), differs);
+        self.versions.insert(artifact.clone(), Truth { error_rate: rate, differs, ..Truth::default() });
     }
 
     /// The version that serves most.
@@ -162,7 +175,7 @@ impl Target {
     }
 
     pub fn returned(&self, artifact: &Digest) -> u64 {
-        self.returns.get(artifact).copied().unwrap_or(0)
+        self.truth(artifact).returns
     }
 
     pub fn processes(&self) -> &Processes {
@@ -170,12 +183,16 @@ impl Target {
     }
 
     pub fn served(&self, artifact: &Digest) -> Served {
-        self.served.get(artifact).copied().unwrap_or_default()
+        self.truth(artifact).served
     }
 
     /// Requests to this version that can be compared with the other one.
     pub fn compared(&self, artifact: &Digest) -> u64 {
-        self.compared.get(artifact).map_or(0, |compared| compared.requests)
+        self.truth(artifact).compared
+    }
+
+    fn truth(&self, artifact: &Digest) -> Truth {
+        self.versions.get(artifact).copied().unwrap_or_default()
     }
 
     /// Moves towards what is desired: capacity first, then shares, then what is not wanted any more goes.
@@ -185,21 +202,19 @@ impl Target {
             return self.convert(chance, calm, &desired);
         }
         self.approach(chance, calm, &desired);
-        let known: Vec<Digest> = self.running.keys().chain(self.served.keys()).cloned().collect();
-        for artifact in known {
-            let instances = self.running.get(&artifact).map_or(0, |there| there.instances);
-            self.processes.fit(&artifact, instances);
+        for (artifact, there) in &self.running {
+            self.processes.fit(artifact, there.instances);
+        }
+        for (artifact, truth) in &self.versions {
+            if truth.has_served() && !self.running.contains_key(artifact) {
+                self.processes.fit(artifact, 0);
+            }
         }
     }
 
     fn approach(&mut self, chance: &mut Chance, calm: bool, desired: &Desired) {
         for arm in &desired.arms {
-            let fresh = Running::none(arm.version.clone());
-            let is_new = !self.running.contains_key(&arm.version.artifact);
-            if is_new && self.served.contains_key(&arm.version.artifact) {
-                *self.returns.entry(arm.version.artifact.clone()).or_default() += 1;
-            }
-            let there = self.running.entry(arm.version.artifact.clone()).or_insert(fresh);
+            let there = self.start(&arm.version);
             let lacking = arm.instances.saturating_sub(there.instances);
             let grows = if calm { lacking } else { lacking.min(u32::from(!chance.one_in(3))) };
             there.instances += grows;
@@ -239,6 +254,18 @@ impl Target {
         }
     }
 
+    /// The version's arm; a new one, where it did not run.
+    fn start(&mut self, version: &Version) -> &mut Running {
+        match self.running.entry(version.artifact.clone()) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(place) => {
+                let truth = self.versions.entry(version.artifact.clone()).or_default();
+                truth.returns += u64::from(truth.has_served());
+                place.insert(Running::none(version.clone()))
+            }
+        }
+    }
+
     fn shrink(&mut self, desired: &Desired) {
         for there in self.running.values_mut() {
             let wanted = desired.arms.iter().find(|arm| arm.version.artifact == there.version.artifact);
@@ -251,12 +278,7 @@ impl Target {
     /// Converts processes; the shares follow what they have confirmed, both ways.
     fn convert(&mut self, chance: &mut Chance, calm: bool, desired: &Desired) {
         for arm in &desired.arms {
-            let fresh = Running::none(arm.version.clone());
-            let is_new = !self.running.contains_key(&arm.version.artifact);
-            if is_new && self.served.contains_key(&arm.version.artifact) {
-                *self.returns.entry(arm.version.artifact.clone()).or_default() += 1;
-            }
-            self.running.entry(arm.version.artifact.clone()).or_insert(fresh);
+            self.start(&arm.version);
         }
         let wanted: Vec<(Digest, u32)> =
             desired.arms.iter().map(|arm| (arm.version.artifact.clone(), arm.instances)).collect();
@@ -293,12 +315,15 @@ impl Target {
         let lie = minor.filter(|share| {
             self.traffic == Traffic::ByTurns && self.lies && share.ppm() <= Share::ALL.ppm() / 4
         });
-        let is_ill = |(artifact, _): &(&Digest, &Part)| {
-            self.running.get(*artifact).is_none_or(|there| there.healthy == 0)
+        let is_ill = |(artifact, _): &&(Digest, Part)| {
+            self.running.get(artifact).is_none_or(|there| there.healthy == 0)
         };
         let homeless: u64 = parts.iter().filter(is_ill).map(|(_, part)| part.users).sum();
+        let part_of = |artifact: &Digest| {
+            parts.iter().find(|(other, _)| other == artifact).map_or(Part::default(), |(_, part)| *part)
+        };
         for (artifact, there) in &mut self.running {
-            let Part { users: fair, compared } = parts.get(artifact).copied().unwrap_or_default();
+            let Part { users: fair, compared } = part_of(artifact);
             let shifts = self.fault == Some(Fault::MinorArmTakesAll) && there.healthy > 0;
             let part = if shifts && fair > 0 { fair + homeless } else { fair };
             self.excess += part - fair;
@@ -314,8 +339,8 @@ impl Target {
                 self.unrouted += part;
                 continue;
             }
-            let rate = self.rates.get(artifact).copied().unwrap_or(0.0);
-            let errors = chance.failures(part, rate);
+            let truth = self.versions.entry(artifact.clone()).or_default();
+            let errors = chance.failures(part, truth.error_rate);
             let compared = if compared >= fair { part } else { compared.min(part) };
             let told = if self.fault == Some(Fault::OutsidersAreCompared) { part } else { compared };
             let (seen, failed) = (told, errors * told / part);
@@ -323,24 +348,24 @@ impl Target {
             there.counts.errors += failed;
             there.met.requests += part;
             there.met.errors += errors;
-            let served = self.served.entry(artifact.clone()).or_default();
-            served.requests += part;
-            served.errors += errors;
-            self.compared.entry(artifact.clone()).or_default().requests += compared;
+            truth.served.requests += part;
+            truth.served.errors += errors;
+            truth.compared += compared;
         }
         self.mirror(chance, requests);
     }
 
     /// How many users come to each version, and how many of them chance alone has led there.
-    fn parts(&self, requests: u64) -> BTreeMap<Digest, Part> {
+    fn parts(&self, requests: u64) -> Vec<(Digest, Part)> {
         let share =
             |artifact: &Digest| self.running.get(artifact).map_or(0, |there| u64::from(there.share.ppm()));
-        let mut parts = BTreeMap::new();
-        for artifact in self.running.keys() {
-            let users = requests * share(artifact) / 1_000_000;
+        let by_share = |there: &Running| {
+            let users = requests * u64::from(there.share.ppm()) / 1_000_000;
             let compared = if matches!(self.traffic, Traffic::Mirrored(_)) { 0 } else { users };
-            parts.insert(artifact.clone(), Part { users, compared });
-        }
+            Part { users, compared }
+        };
+        let mut parts: Vec<(Digest, Part)> =
+            self.running.iter().map(|(artifact, there)| (artifact.clone(), by_share(there))).collect();
         if let (Traffic::ByKey { others: Others::Stable, .. }, Some((stable, new))) =
             (&self.traffic, &self.pair)
         {
@@ -349,8 +374,9 @@ impl Target {
             // Who belongs to a version that is ill is served by the stable one, and not compared.
             let there = self.running.get(new).map_or(0, |there| there.healthy);
             let to_new = if there > 0 { wanted } else { 0 };
-            parts.insert(new.clone(), Part { users: to_new, compared: to_new });
-            parts.insert(stable.clone(), Part { users: requests - to_new, compared: cohort - wanted });
+            parts.retain(|(artifact, _)| artifact != new && artifact != stable);
+            parts.push((stable.clone(), Part { users: requests - to_new, compared: cohort - wanted }));
+            parts.push((new.clone(), Part { users: to_new, compared: to_new }));
         }
         parts
     }
@@ -360,9 +386,9 @@ impl Target {
         let (Traffic::Mirrored(mirror), Some((stable, new))) = (&self.traffic, &self.pair) else { return };
         let answered = self.running.get(stable).is_some_and(|there| there.healthy > 0);
         let pairs = requests * u64::from(mirror.share.ppm()) / 1_000_000;
-        let rate = |artifact: &Digest| self.rates.get(artifact).copied().unwrap_or(0.0);
+        let rate = |artifact: &Digest| self.truth(artifact).error_rate;
         let (of_stable, of_new) = (chance.failures(pairs, rate(stable)), chance.failures(pairs, rate(new)));
-        let body = chance.failures(pairs, self.differs.get(new).copied().unwrap_or(0.0));
+        let body = chance.failures(pairs, self.truth(new).differs);
         let hides = self.fault == Some(Fault::DifferencesAreHidden);
         let body = if hides { 0 } else { body };
         let both = [(stable.clone(), of_stable), (new.clone(), of_new)];
@@ -377,7 +403,7 @@ impl Target {
                 let example = (body > 0).then(|| "GET /: the body".to_owned());
                 there.mirrored.add(&Mirrored { pairs, body, example, ..Mirrored::default() });
             }
-            self.compared.entry(artifact).or_default().requests += pairs;
+            self.versions.entry(artifact).or_default().compared += pairs;
         }
     }
 
@@ -404,7 +430,7 @@ impl Target {
             counts: (blind != Some(&there.version.artifact)).then(|| there.counts.clone()),
             met: (blind != Some(&there.version.artifact)).then_some(there.met),
             mirrored: (blind != Some(&there.version.artifact)).then(|| there.mirrored.clone()),
-            addresses: (0..there.healthy).map(|number| format!("127.0.0.1:{}", 4000 + number)).collect(),
+            addresses: ADDRESSES.iter().take(there.healthy as usize).map(|it| (*it).to_owned()).collect(),
             usage: Vec::new(),
         });
         Observed {

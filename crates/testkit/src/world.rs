@@ -302,7 +302,7 @@ impl World {
                 }
                 self.ledger.append_line(&events);
                 self.watch.held(&events);
-                self.watch.survey(self.ledger.board());
+                self.watch.read(self.ledger.board());
             }
             Err(rejection) => {
                 self.story.add(|| format!("{:>7} ms  the line refuses: {rejection}", self.elapsed));
@@ -446,7 +446,7 @@ impl World {
                 return self.crash(driver);
             }
             self.take_in(driver, id, &events);
-            let patch = &*self.drivers[driver].known[&id];
+            let patch = &self.drivers[driver].known[&id];
             let differs = patch.version.is_multiple_of(8) && patch != self.watch.patch(id);
             return hold(!differs, "a patch in memory is the patch that is stored", id, || self.state_of(id));
         }
@@ -454,9 +454,9 @@ impl World {
     }
 
     fn take_in(&mut self, driver: usize, id: PatchId, events: &[Event]) {
-        let known = self.drivers[driver].known.entry(id).or_insert_with(|| Box::new(Patch::new(id)));
-        let patch = std::mem::replace(&mut **known, Patch::new(id));
-        **known = events.iter().fold(patch, |patch, event| self.rules.evolve(patch, event));
+        let known = &mut self.drivers[driver].known;
+        let patch = known.remove(&id).unwrap_or_else(|| Patch::new(id));
+        known.insert(id, events.iter().fold(patch, |patch, event| self.rules.evolve(patch, event)));
     }
 
     fn dies(&mut self) -> bool {
@@ -486,20 +486,22 @@ impl World {
             stored: self.ledger.version(id),
             elapsed: self.elapsed,
         })?;
-        self.watch.survey(self.ledger.board());
+        self.watch.read(self.ledger.board());
         Ok(())
     }
 
     /// Reads what others have stored meanwhile.
     fn catch_up(&mut self, driver: usize, id: PatchId) {
-        let known = self.drivers[driver].known.entry(id).or_insert_with(|| Box::new(Patch::new(id)));
-        let from = usize::try_from(known.version).unwrap_or(usize::MAX);
+        let known = &mut self.drivers[driver].known;
+        let version = known.entry(id).or_insert_with(|| Patch::new(id)).version;
+        let from = usize::try_from(version).unwrap_or(usize::MAX);
         let newer = self.ledger.events(id).get(from..).unwrap_or(&[]);
         if newer.is_empty() {
             return;
         }
-        let patch = std::mem::replace(&mut **known, Patch::new(id));
-        **known = newer.iter().fold(patch, |patch, event| self.rules.evolve(patch, event));
+        if let Some(patch) = known.remove(&id) {
+            known.insert(id, newer.iter().fold(patch, |patch, event| self.rules.evolve(patch, event)));
+        }
     }
 
     /// The process dies and another begins, from what is stored and nothing else.

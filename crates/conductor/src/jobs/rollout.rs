@@ -245,17 +245,26 @@ fn judge(hands: &Hands, patch: &Patch, observed: &Observed) -> Result<Judgement,
     let (started, ticks) = (patch.rollout.started, &patch.rollout.ticks);
     let known = judges.remove(&patch.id);
     let known = known.filter(|seated| seated.started == started && seated.seen <= ticks.len());
-    let (seen, mut judge) = match known {
-        Some(seated) => (seated.seen, seated.judge),
-        None => (0, new_judge(plan)?),
+    let mut seated = match known {
+        Some(seated) => seated,
+        None => Seated { started, seen: 0, judge: new_judge(plan)?, asked: None },
     };
-    let limits = answer_limits(plan);
-    for tick in &ticks[seen..] {
-        look(&mut judge, limits, tick);
+    if let Some((tick, judge)) = seated.asked.take()
+        && ticks.get(seated.seen).is_some_and(|stored| **stored == tick)
+    {
+        (seated.judge, seated.seen) = (judge, seated.seen + 1);
     }
-    judges.insert(patch.id, Seated { started, seen: ticks.len(), judge: judge.clone() });
+    let limits = answer_limits(plan);
+    for tick in &ticks[seated.seen..] {
+        look(&mut seated.judge, limits, tick);
+    }
+    seated.seen = ticks.len();
     let (tick, _) = patch.rollout.tick(observed);
-    Ok(judgement(look(&mut judge, limits, &tick)))
+    let mut judge = seated.judge.clone();
+    let verdict = look(&mut judge, limits, &tick);
+    seated.asked = Some((tick, judge));
+    judges.insert(patch.id, seated);
+    Ok(judgement(verdict))
 }
 
 /// One look of the judge: first what was mirrored, then both arms.

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::id::{JobId, Stage};
 use crate::job::{Due, Job};
 use crate::patch::Patch;
-use crate::pipeline::held::hold;
+use crate::pipeline::held::is_held;
 use crate::pipeline::joint::{self, Owed};
 use crate::stage::{approve, build, detect, generate, review, rollout, verify, walk};
 use crate::time::Seconds;
@@ -20,7 +20,8 @@ const HOLD_WAIT: Seconds = Seconds(1);
 
 /// The next job, the time to look again, or nothing.
 pub fn due(cx: Context<'_>, patch: &Patch) -> Due {
-    let Some(job) = job(cx, patch) else { return Due::Nothing };
+    let of_set = joint::owed(cx.board, patch);
+    let Some(job) = job(patch, of_set.as_ref()) else { return Due::Nothing };
     let stage = job.stage();
     if let Some(faltering) = patch.faltering.as_ref().filter(|faltering| faltering.stage == stage) {
         match faltering.retry_at {
@@ -32,7 +33,7 @@ pub fn due(cx: Context<'_>, patch: &Patch) -> Due {
             Some(_) => {}
         }
     }
-    if begins(patch, stage) && hold(cx, patch).is_some() {
+    if begins(patch, stage) && is_held(cx, patch) {
         return Due::Wake(cx.now.after(HOLD_WAIT));
     }
     // No wait is longer than the longest: what lies further ahead was written before the clock was set back.
@@ -43,7 +44,7 @@ pub fn due(cx: Context<'_>, patch: &Patch) -> Due {
     {
         return Due::Wake(*until);
     }
-    if waits_for_another(cx, patch, stage) {
+    if stage == Stage::Rollout && waits_for_another(cx, patch, of_set.as_ref()) {
         return Due::Wake(cx.now.after(LOCK_WAIT));
     }
     Due::Job(job_id(patch, stage), job)
@@ -55,10 +56,10 @@ pub fn job_id(patch: &Patch, stage: Stage) -> JobId {
 }
 
 /// The job that follows from what is there, stage by stage.
-fn job(cx: Context<'_>, patch: &Patch) -> Option<Job> {
+fn job(patch: &Patch, of_set: Option<&Owed>) -> Option<Job> {
     patch.opening.as_ref()?;
     if patch.has_ended() {
-        let follows = matches!(joint::owed(cx.board, patch), Some(Owed::Returns { .. }));
+        let follows = matches!(of_set, Some(Owed::Returns { .. }));
         let look_back = || review::due(&patch.review).map(Job::Review);
         return if follows { Some(Job::Rollout(rollout::Job::Follow)) } else { look_back() };
     }
@@ -85,7 +86,7 @@ fn job(cx: Context<'_>, patch: &Patch) -> Option<Job> {
     if !approve::allowed(&patch.approve) {
         return None;
     }
-    match joint::owed(cx.board, patch) {
+    match of_set {
         Some(Owed::GivesUp { .. } | Owed::Returns { .. } | Owed::Stays { .. }) => {
             Some(Job::Rollout(rollout::Job::Follow))
         }
@@ -94,11 +95,8 @@ fn job(cx: Context<'_>, patch: &Patch) -> Option<Job> {
 }
 
 /// One rollout at a time for each service and environment, and those of a set one after the other.
-fn waits_for_another(cx: Context<'_>, patch: &Patch, stage: Stage) -> bool {
-    if stage != Stage::Rollout {
-        return false;
-    }
-    if matches!(joint::owed(cx.board, patch), Some(Owed::Waits { .. })) {
+fn waits_for_another(cx: Context<'_>, patch: &Patch, of_set: Option<&Owed>) -> bool {
+    if matches!(of_set, Some(Owed::Waits { .. })) {
         return true;
     }
     if patch.rollout.plan.is_some() {

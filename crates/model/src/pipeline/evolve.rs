@@ -7,7 +7,8 @@ use crate::id::Stage;
 use crate::patch::{Faltering, Patch};
 use crate::stage::{approve, build, detect, folding, generate, review, rollout, triage, verify};
 
-/// The patch after this event.
+/// The patch after this event. Only the state that the event changes is made anew, and where nobody else holds it, not even
+/// that is copied.
 pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
     let stage = event.fact.stage();
     patch.version += 1;
@@ -22,31 +23,31 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
                 patch.opening = Some(Arc::new((**opening).clone()));
                 patch.opened_at = event.at;
             }
-            patch.detect = detect::evolve(patch.detect, fact);
+            detect::evolve(Arc::make_mut(&mut patch.detect), fact);
         }
-        Fact::Triage(fact) => patch.triage = triage::evolve(patch.triage, fact),
-        Fact::Generate(fact) => patch.generate = generate::evolve(patch.generate, fact),
-        Fact::Build(fact) => patch.build = build::evolve(patch.build, fact),
-        Fact::Verify(fact) => patch.verify = verify::evolve(patch.verify, fact),
-        Fact::Approve(fact) => patch.approve = approve::evolve(patch.approve, fact),
+        Fact::Triage(fact) => triage::evolve(Arc::make_mut(&mut patch.triage), fact),
+        Fact::Generate(fact) => generate::evolve(Arc::make_mut(&mut patch.generate), fact),
+        Fact::Build(fact) => build::evolve(Arc::make_mut(&mut patch.build), fact),
+        Fact::Verify(fact) => verify::evolve(Arc::make_mut(&mut patch.verify), fact),
+        Fact::Approve(fact) => approve::evolve(Arc::make_mut(&mut patch.approve), fact),
         Fact::Rollout(fact) => {
-            patch.rollout = folding::evolve(patch.rollout, event.at, fact);
+            folding::evolve(Arc::make_mut(&mut patch.rollout), event.at, fact);
             patch.returns = patch.returns.saturating_add(u32::from(takes_back(fact)));
             if reopens(fact) {
-                patch.review = review::reopened(patch.review);
+                review::reopen(Arc::make_mut(&mut patch.review));
             }
         }
         Fact::Review(fact) => {
             // The world has changed meanwhile: nobody's word and no look of the try before counts for this one.
             if matches!(fact, review::Event::Retried { .. }) {
-                (patch.approve, patch.rollout) = (approve::State::default(), rollout::State::default());
+                (patch.approve, patch.rollout) = Default::default();
                 patch.faltering = None;
                 // It is an event of theirs, too: an answer that was asked for before is not owed any more.
                 for reopened in [Stage::Approve, Stage::Rollout] {
                     *patch.attempts.entry(reopened).or_insert(0) += 1;
                 }
             }
-            patch.review = review::evolve(patch.review, fact);
+            review::evolve(Arc::make_mut(&mut patch.review), fact);
         }
         Fact::Faltered { failure, retry_at, .. } => {
             let before = patch.faltering.take().filter(|faltering| faltering.stage == stage);
@@ -78,7 +79,7 @@ pub fn replay<'a>(patch: Patch, events: impl IntoIterator<Item = &'a Event>) -> 
 /// What the events change about who moves which service: locks to take, and locks to give back. Written in the same
 /// transaction as the events.
 pub fn locks(patch: &Patch, events: &[Event]) -> (Option<String>, Option<String>) {
-    let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock());
+    let lock = || patch.opening.as_ref().and_then(|opening| opening.service.lock());
     let takes = |fact: &Fact| match fact {
         Fact::Rollout(fact) => matches!(fact, rollout::Event::Started { .. }) || reopens(fact),
         _ => false,
@@ -86,7 +87,7 @@ pub fn locks(patch: &Patch, events: &[Event]) -> (Option<String>, Option<String>
     let gives = |fact: &Fact| matches!(fact, Fact::Review(review::Event::Ended(_)));
     let any = |test: &dyn Fn(&Fact) -> bool| events.iter().any(|event| test(&event.fact));
     let held = patch.attempts.contains_key(&Stage::Rollout);
-    (lock.clone().filter(|_| any(&takes)), lock.filter(|_| held && any(&gives)))
+    (any(&takes).then(lock).flatten(), (held && any(&gives)).then(lock).flatten())
 }
 
 /// Whether any of these lets users meet more of a new version, leaves less of a way back, or says what is held. Such

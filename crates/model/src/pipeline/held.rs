@@ -3,48 +3,77 @@
 
 use crate::context::Context;
 use crate::hold::{Hold, Kind};
+use crate::line::{Freeze, Stop};
 use crate::patch::Patch;
 use crate::service::Service;
 use crate::stage::budget::{History, canary_burns};
 use crate::triage::action::Action;
-use crate::window::shut;
+use crate::window::{Shut, Window, is_shut, shut};
+
+/// What keeps a patch where it is.
+enum Bar<'a> {
+    Stop(&'a Stop),
+    Freeze(&'a Freeze),
+    Windows(&'a [Window]),
+    Burn(String),
+}
 
 /// Why this patch may neither begin nor grow now; nothing: it may. What goes back never asks.
 pub fn hold(cx: Context<'_>, patch: &Patch) -> Option<Hold> {
     let service = &patch.opening.as_ref()?.service;
-    if let Some(stop) = cx.board.line.stop_of(service) {
-        let reason =
-            format!("{} stopped the line for {} at {}: {}", stop.by, stop.scope, stop.at, stop.reason);
-        return Some(Hold { kind: Kind::Stop, reason, until: None });
-    }
-    if let Some(freeze) = cx.board.line.freeze_of(service, cx.now, is_hotfix(patch)) {
-        let (number, by, scope) = (freeze.number, &freeze.by, &freeze.scope);
-        let reason = format!("freeze F-{number} by {by} holds {scope}: {}", freeze.reason);
-        return Some(Hold { kind: Kind::Freeze, reason, until: Some(freeze.until) });
-    }
-    outside_windows(cx, patch, service).or_else(|| burns(patch, service))
+    let hold = match bar(cx, patch, service)? {
+        Bar::Stop(Stop { by, scope, at, reason }) => {
+            let reason = format!("{by} stopped the line for {scope} at {at}: {reason}");
+            Hold { kind: Kind::Stop, reason, until: None }
+        }
+        Bar::Freeze(Freeze { number, by, scope, reason, until, .. }) => {
+            let reason = format!("freeze F-{number} by {by} holds {scope}: {reason}");
+            Hold { kind: Kind::Freeze, reason, until: Some(*until) }
+        }
+        Bar::Windows(windows) => outside(service, windows, shut(windows, &cx.board.zones, cx.now)?),
+        Bar::Burn(reason) => Hold { kind: Kind::Burn, reason, until: None },
+    };
+    Some(hold)
 }
 
-fn outside_windows(cx: Context<'_>, patch: &Patch, service: &Service) -> Option<Hold> {
+/// Whether anything holds it, without the words for it.
+pub fn is_held(cx: Context<'_>, patch: &Patch) -> bool {
+    patch.opening.as_ref().is_some_and(|opening| bar(cx, patch, &opening.service).is_some())
+}
+
+fn bar<'a>(cx: Context<'a>, patch: &Patch, service: &'a Service) -> Option<Bar<'a>> {
+    let line = &cx.board.line;
+    if let Some(stop) = line.stop_of(service) {
+        return Some(Bar::Stop(stop));
+    }
+    let is_hotfix = is_hotfix(patch);
+    if let Some(freeze) = line.freeze_of(service, cx.now, is_hotfix) {
+        return Some(Bar::Freeze(freeze));
+    }
     let windows = service.run.as_ref().map_or(&[][..], |run| &run.windows);
-    let shut = shut(windows, &cx.board.zones, cx.now).filter(|_| !is_hotfix(patch))?;
+    if !is_hotfix && is_shut(windows, &cx.board.zones, cx.now) {
+        return Some(Bar::Windows(windows));
+    }
+    burn(patch, service).map(Bar::Burn)
+}
+
+fn outside(service: &Service, windows: &[Window], shut: Shut) -> Hold {
     let all: Vec<String> = windows.iter().map(ToString::to_string).collect();
     let reason = match shut.unknown {
         Some(zone) => format!("the rules of the time zone `{zone}` are not known here"),
         None => format!("{} moves {} alone", service.name, all.join(", and ")),
     };
-    Some(Hold { kind: Kind::Window, reason, until: shut.until })
+    Hold { kind: Kind::Window, reason, until: shut.until }
 }
 
 /// Both versions may be ill alike, so that the judge finds nothing; then it is no time to grow. Whom a person sent forward in
 /// spite of the judge's word is not held by this either.
-fn burns(patch: &Patch, service: &Service) -> Option<Hold> {
+fn burn(patch: &Patch, service: &Service) -> Option<String> {
     if patch.rollout.forced {
         return None;
     }
     let slo = service.run.as_ref()?.slo?;
-    let looks = patch.rollout.ticks.iter().map(|tick| tick.canary.as_ref());
-    canary_burns(slo, looks).map(|reason| Hold { kind: Kind::Burn, reason, until: None })
+    canary_burns(slo, patch.rollout.ticks.iter().map(|tick| tick.canary.as_ref()))
 }
 
 /// Why the error budget lets a routine rollout not begin; a hotfix begins all the same, for it may be the cure.

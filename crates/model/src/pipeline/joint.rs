@@ -75,10 +75,10 @@ fn before_it_begins(set: &Set, patch: &Patch, membership: &Membership) -> Option
 }
 
 fn goes_back(board: &Board, set: &Set, patch: &Patch, membership: &Membership) -> Option<Owed> {
-    let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock()).unwrap_or_default();
+    let lock = || patch.opening.as_ref().and_then(|opening| opening.service.lock()).unwrap_or_default();
     let may = set.is_called_back(patch.id)
         && set.goes_before(patch.id).is_none()
-        && board.held_by_other(&lock, patch.id).is_none();
+        && board.held_by_other(&lock(), patch.id).is_none();
     let other = set.caller(patch.id).filter(|_| may)?;
     Some(Owed::Returns { cause: Cause::Set { name: membership.name.clone(), patch: other } })
 }

@@ -144,7 +144,7 @@ pub fn report(state: &State, outcome: Outcome) -> Result<Vec<Event>, Rejection> 
     Ok(vec![Event::Decided { decision: outcome.decision, considered: outcome.considered }])
 }
 
-pub fn evolve(mut state: State, event: &Event) -> State {
+pub fn evolve(state: &mut State, event: &Event) {
     match event {
         Event::Decided { decision, considered } => {
             state.decision = Some(decision.clone());
@@ -153,7 +153,6 @@ pub fn evolve(mut state: State, event: &Event) -> State {
         Event::Approved(approval) => state.approvals.push(approval.clone()),
         Event::Rejected { by, reason } => state.rejected = Some((by.clone(), reason.clone())),
     }
-    state
 }
 
 pub fn due(state: &State) -> Option<Job> {

@@ -84,14 +84,14 @@ pub fn report(outcome: Outcome) -> Vec<Event> {
     }
 }
 
-pub fn evolve(_: State, event: &Event) -> State {
-    match event {
+pub fn evolve(state: &mut State, event: &Event) {
+    *state = match event {
         Event::Built(pair) => State { built: Some((**pair).clone()), broken: None },
         Event::Broken { why, .. } | Event::BaseBroken { why, .. } => {
             State { built: None, broken: Some(why.clone()) }
         }
         Event::Dropped => State::default(),
-    }
+    };
 }
 
 pub fn due(_: &Candidate, state: &State) -> Option<Job> {

@@ -62,7 +62,7 @@ pub fn stranger(state: &State, observed: &Observed) -> Option<String> {
 
 /// What the processes say, where instances are converted at all.
 fn said<'a>(state: &State, observed: &'a Observed) -> impl Iterator<Item = (&'a Digest, Process)> {
-    let in_place = state.course().is_some_and(|course| course.in_place);
+    let in_place = state.course.as_ref().is_some_and(|course| course.in_place);
     let versions = [&state.stable, &state.new].map(|version| version.as_ref().filter(|_| in_place));
     let arms = versions.map(|version| version.and_then(|version| observed.arm(&version.artifact)));
     arms.into_iter().flatten().flat_map(|arm| arm.processes.iter().map(|process| (&arm.artifact, *process)))

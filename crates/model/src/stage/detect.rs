@@ -139,14 +139,12 @@ pub fn report(state: &State, outcome: Outcome) -> Result<Vec<Event>, Rejection> 
     }
 }
 
-pub fn evolve(state: State, event: &Event) -> State {
-    match event {
+pub fn evolve(state: &mut State, event: &Event) {
+    *state = match event {
         Event::Opened(_) => State::Scanning,
         Event::Found { findings, .. } => State::Found(findings.clone()),
-        Event::NothingFound { .. } => match state {
-            State::Idle | State::Scanning | State::Clean | State::Found(_) => State::Clean,
-        },
-    }
+        Event::NothingFound { .. } => State::Clean,
+    };
 }
 
 pub fn due(state: &State) -> Option<Job> {

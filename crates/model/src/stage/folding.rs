@@ -6,11 +6,12 @@ use crate::share::Share;
 use crate::stage::phase::Phase;
 use crate::stage::plan::Version;
 use crate::stage::rollout::{Event, Gate, SmokeTest, State};
+use crate::strategy::course::course;
 use crate::strategy::station::Left;
 use crate::time::Timestamp;
 
-/// The rollout after this event.
-pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
+/// Makes the rollout what it is after this event.
+pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
     match event {
         Event::Deferred { reason, until } => {
             let before = state.deferred.take().map_or(0, |(_, _, times)| times);
@@ -20,7 +21,8 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
             state.deferred = None;
             state.stable = Some(stable.clone());
             state.new = Some(new.clone());
-            state.plan = Some((**plan).clone());
+            state.plan = Some(Arc::new((**plan).clone()));
+            state.course = Some(Arc::new(course(plan)));
             state.footing = footing.clone();
             state.started = Some(at);
             state.enter(Phase::Preparing, at);
@@ -134,7 +136,6 @@ pub fn evolve(mut state: State, at: Timestamp, event: &Event) -> State {
         Event::RolledBack => state.enter(Phase::RolledBack, at),
         Event::Paged { .. } => state.paged = true,
     }
-    state
 }
 
 impl State {
@@ -158,7 +159,7 @@ impl State {
 
     /// What stands after a promotion: the new version alone, with everything.
     fn alone(&self) -> Option<Left> {
-        let new = self.course()?.instances;
+        let new = self.course.as_ref()?.instances;
         Some(Left { stable: 0, new, share: Share::ALL })
     }
 }

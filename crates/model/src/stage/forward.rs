@@ -31,7 +31,7 @@ pub fn follows(
     judgement: Option<Judgement>,
     met: bool,
 ) -> Vec<Event> {
-    let Some(course) = state.course() else { return Vec::new() };
+    let Some(course) = &state.course else { return Vec::new() };
     let late = cx.now >= state.since.after(plan.start_deadline);
     let told = told(cx, state, hold);
     let unhealthy = |reason: String| Event::RollbackDecided { cause: Cause::Unhealthy { reason } };
@@ -68,7 +68,7 @@ pub fn follows(
         Phase::Switching => told.into_iter().collect(),
         Phase::Filling { .. } | Phase::Watching { .. } | Phase::Growing | Phase::Baking => {
             let look = Look::new(cx, plan, state, hold, observed, judgement, met, late);
-            let next = look.next(&course);
+            let next = look.next(course);
             let told = told.filter(|_| !matches!(next, Some(Event::RollbackDecided { .. })));
             [look.looked].into_iter().chain(told).chain(next).collect()
         }
@@ -327,9 +327,10 @@ impl<'a> Look<'a> {
 /// The new version holds most of the traffic, and none of its instances can take it: nobody else gets those requests, so
 /// it is taken back at once.
 fn is_dead(state: &State, observed: &Observed) -> bool {
-    let share = state.allowed_share();
     let new = state.new.as_ref().and_then(|new| observed.arm(&new.artifact));
-    share > share.rest() && new.is_some_and(|arm| arm.healthy == 0)
+    let is_ill = new.is_some_and(|arm| arm.healthy == 0);
+    let holds_most = || state.allowed_share() > state.allowed_share().rest();
+    is_ill && holds_most()
 }
 
 fn bake_at_the_end(course: &Course) -> Seconds {

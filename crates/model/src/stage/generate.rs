@@ -138,7 +138,7 @@ pub fn report(
     }
 }
 
-pub fn evolve(mut state: State, event: &Event) -> State {
+pub fn evolve(state: &mut State, event: &Event) {
     match event {
         Event::Proposed { candidate, .. } => state.candidate = Some((**candidate).clone()),
         Event::NoFix { reasons } => state.no_fix = Some(reasons.clone()),
@@ -148,7 +148,6 @@ pub fn evolve(mut state: State, event: &Event) -> State {
             }
         }
     }
-    state
 }
 
 pub fn due(findings: &[Finding], state: &State) -> Option<Job> {

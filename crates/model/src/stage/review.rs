@@ -82,20 +82,20 @@ pub fn report(outcome: Outcome) -> Vec<Event> {
     vec![Event::Reviewed(Box::new(outcome.review))]
 }
 
-pub fn evolve(mut state: State, event: &Event) -> State {
+pub fn evolve(state: &mut State, event: &Event) {
     match event {
         Event::Ended(end) => state.end = Some(end.clone()),
         Event::Reviewed(review) => state.reviewed = Some((**review).clone()),
         Event::Retried { .. } => {
-            state = State { end: None, reviewed: None, retries: state.retries.saturating_add(1) };
+            reopen(state);
+            state.retries = state.retries.saturating_add(1);
         }
     }
-    state
 }
 
 /// It goes on though it had ended; what was looked back at is looked back at again.
-pub fn reopened(state: State) -> State {
-    State { end: None, reviewed: None, ..state }
+pub fn reopen(state: &mut State) {
+    (state.end, state.reviewed) = (None, None);
 }
 
 pub fn due(state: &State) -> Option<Job> {

@@ -16,7 +16,6 @@ use crate::stage::phase::Phase;
 use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Process, Smoke, Usage, Version};
 use crate::stage::safety::{ForwardOnly, NoReturn};
 use crate::stage::traffic::{Apart, Mirrored, Traffic};
-use crate::strategy::course::course;
 use crate::strategy::desired::{Progress, desired};
 use crate::strategy::station::{Course, Left};
 use crate::time::Timestamp;
@@ -163,12 +162,14 @@ pub enum SmokeTest {
     Passed,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
     pub phase: Phase,
     pub stable: Option<Version>,
     pub new: Option<Version>,
-    pub plan: Option<Plan>,
+    pub plan: Option<Arc<Plan>>,
+    /// The way that the plan takes, reckoned once.
+    pub course: Option<Arc<Course>>,
     pub footing: Footing,
     pub started: Option<Timestamp>,
     /// The step that was entered last; it outlives the phase in which it is watched.
@@ -433,24 +434,24 @@ impl Cause {
 }
 
 impl State {
-    /// The way that the plan takes.
-    pub fn course(&self) -> Option<Course> {
-        self.plan.as_ref().map(course)
-    }
-
     /// What the world should look like now.
     pub fn desired(&self) -> Option<Desired> {
-        let (stable, new, course) = (self.stable.as_ref()?, self.new.as_ref()?, self.course()?);
+        let (stable, new, course) = (self.stable.as_ref()?, self.new.as_ref()?, self.course.as_ref()?);
         let was_promoted = self.recalled.is_some();
         let progress =
             Progress { phase: &self.phase, reached: self.reached, left: self.left.as_ref(), was_promoted };
-        Some(desired(&course, stable, new, progress))
+        Some(desired(course, stable, new, progress))
     }
 
     /// The share that the plan allows the new version now; the most that a target may give it.
     pub fn allowed_share(&self) -> Share {
-        let (Some(desired), Some(new)) = (self.desired(), &self.new) else { return Share::NONE };
-        let arm = desired.arms.iter().find(|arm| arm.version.artifact == new.artifact);
+        self.desired().map_or(Share::NONE, |desired| self.share_of(&desired))
+    }
+
+    /// The new version's share in this state of the world.
+    fn share_of(&self, desired: &Desired) -> Share {
+        let new = self.new.as_ref();
+        let arm = new.and_then(|new| desired.arms.iter().find(|arm| arm.version.artifact == new.artifact));
         arm.map_or(Share::NONE, |arm| arm.share)
     }
 
@@ -475,11 +476,11 @@ impl State {
         // Requests that an earlier look of this step saw prove that the share was in force by then.
         let is_steady = matches!(self.phase, Phase::Watching { .. }) && self.step_requests > 0;
         // A share of users is no share of requests, and copies are as many as their originals.
-        let by_turns = self.desired().is_some_and(|desired| desired.traffic == Traffic::ByTurns);
-        let is_in_force =
-            is_steady && by_turns && self.desired().is_some_and(|desired| observed.meets(&desired));
+        let by_turns = |desired: &Desired| desired.traffic == Traffic::ByTurns;
+        let steady = is_steady.then(|| self.desired()).flatten().filter(by_turns);
+        let in_force = steady.filter(|desired| observed.meets(desired));
         Signs {
-            share: is_in_force.then(|| self.allowed_share()),
+            share: in_force.map(|desired| self.share_of(&desired)),
             canary_instances: healthy(canary),
             stable_instances: healthy(stable),
             canary_usage: usage(canary),

@@ -87,8 +87,8 @@ fn priority(cx: Context<'_>, service: &Service, finding: &Finding) -> Priority {
     Priority { finding: finding.id.clone(), action, due, owner: service.owner.clone(), score, reasons }
 }
 
-pub fn evolve(_: State, event: &Event) -> State {
+pub fn evolve(state: &mut State, event: &Event) {
     match event {
-        Event::Prioritised { priorities } => State { priorities: priorities.clone() },
+        Event::Prioritised { priorities } => state.priorities.clone_from(priorities),
     }
 }

@@ -75,11 +75,11 @@ pub fn report(outcome: Outcome) -> Result<Vec<Event>, Rejection> {
     }
 }
 
-pub fn evolve(_: State, event: &Event) -> State {
-    match event {
-        Event::Verified { verdict } => State { verdict: Some(verdict.clone()) },
-        Event::Dropped => State::default(),
-    }
+pub fn evolve(state: &mut State, event: &Event) {
+    state.verdict = match event {
+        Event::Verified { verdict } => Some(verdict.clone()),
+        Event::Dropped => None,
+    };
 }
 
 pub fn due(_: &Candidate, _: &Pair, state: &State) -> Option<Job> {

@@ -209,14 +209,14 @@ fn reconciled(
 
 /// Healthy stable instances, if they are more than were known: the bad version's share follows them down.
 fn returned(state: &State, observed: &Observed) -> Option<u32> {
-    let (left, stable, course) = (state.left.as_ref()?, state.stable.as_ref()?, state.course()?);
+    let (left, stable, course) = (state.left.as_ref()?, state.stable.as_ref()?, state.course.as_ref()?);
     let healthy = observed.arm(&stable.artifact).map_or(0, |arm| arm.healthy).min(course.instances);
     (healthy > left.stable).then_some(healthy)
 }
 
 /// Every stable instance has come back, so that the bad version's may go.
 fn stable_is_whole(state: &State) -> bool {
-    let left = state.left.as_ref().zip(state.course());
+    let left = state.left.as_ref().zip(state.course.as_ref());
     left.is_none_or(|(left, course)| left.stable >= course.instances)
 }
 
@@ -291,7 +291,7 @@ fn smoke(state: &State) -> Option<Job> {
     let (Phase::Watching { step }, SmokeTest::Runs { address }) = (&state.phase, &state.smoke) else {
         return None;
     };
-    let smoke = state.course()?.stations.get(*step)?.smoke.clone()?;
+    let smoke = state.course.as_ref()?.stations.get(*step)?.smoke.clone()?;
     Some(Job::Smoke { smoke, address: address.clone() })
 }
 

@@ -128,7 +128,7 @@ struct View<'a> {
 
 impl View<'_> {
     /// One version alone has no other to be told from.
-    fn only(&self, version: &Version) -> Desired {
+    fn only(self, version: &Version) -> Desired {
         let instances = self.course.instances;
         Desired {
             arms: vec![self.arm(version, instances, Share::ALL, instances)],
@@ -137,22 +137,23 @@ impl View<'_> {
         }
     }
 
-    fn both(&self, stable: u32, new: u32, share: Share, carriers: u32) -> Desired {
+    fn both(self, stable: u32, new: u32, share: Share, carriers: u32) -> Desired {
         let rest = share.rest();
         let needed = self.course.carriers(rest).min(stable);
         let arms =
             vec![self.arm(self.stable, stable, rest, needed), self.arm(self.new, new, share, carriers)];
-        Desired { arms, in_place: self.course.in_place, traffic: self.traffic.clone() }
+        Desired { arms, in_place: self.course.in_place, traffic: self.traffic }
     }
 
     /// Every stable instance is wanted again; the bad version keeps what those that are there can't carry. Where instances
     /// stay, each that is converted back carries at once what it carried, so nothing is said of the share on the way.
-    fn back(&self, left: &Left) -> Desired {
-        if self.course.in_place {
-            return self.both(self.course.instances, 0, Share::NONE, 0);
+    fn back(self, left: &Left) -> Desired {
+        let course = self.course;
+        if course.in_place {
+            return self.both(course.instances, 0, Share::NONE, 0);
         }
-        let share = left.share.min(self.course.carried_by(left.stable).rest());
-        self.both(self.course.instances, left.new, share, self.course.carriers(share).min(left.new))
+        let share = left.share.min(course.carried_by(left.stable).rest());
+        self.both(course.instances, left.new, share, course.carriers(share).min(left.new))
     }
 
     fn arm(&self, version: &Version, instances: u32, share: Share, carriers: u32) -> Arm {

@@ -116,7 +116,7 @@ fn rolling(patch: &Patch) -> String {
         return format!("held at {}: {hold}", patch.allowed_share());
     }
     let step_of = |step: usize| {
-        let steps = patch.rollout.course().map_or(0, |course| course.stations.len());
+        let steps = patch.rollout.course.as_ref().map_or(0, |course| course.stations.len());
         format!("step {} of {steps}", step + 1)
     };
     match &patch.rollout.phase {
@@ -127,7 +127,7 @@ fn rolling(patch: &Patch) -> String {
         }
         Phase::Idle => "waits for the service to be free".to_owned(),
         Phase::Preparing => {
-            let what = patch.rollout.plan.as_ref().map_or("", watched);
+            let what = patch.rollout.plan.as_deref().map_or("", watched);
             format!("starting the {what}")
         }
         Phase::Filling { step } => format!("starting more instances ({})", step_of(*step)),
@@ -138,7 +138,7 @@ fn rolling(patch: &Patch) -> String {
             format!("waits at the gate at {} ({}): `resume` opens it", patch.allowed_share(), step_of(*step))
         }
         Phase::Watching { step } => {
-            let what = patch.rollout.plan.as_ref().map_or("", watched);
+            let what = patch.rollout.plan.as_deref().map_or("", watched);
             format!("{what} at {} ({})", patch.allowed_share(), step_of(*step))
         }
         Phase::Growing => "promoted: growing".to_owned(),

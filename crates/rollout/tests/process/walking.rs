@@ -74,7 +74,8 @@ impl Walk {
             before: None,
             note: None,
         };
-        let state = folding::evolve(State::default(), now, &started);
+        let mut state = State::default();
+        folding::evolve(&mut state, now, &started);
         let mut walk = Walk {
             _hosts: hosts,
             target,
@@ -131,7 +132,7 @@ impl Walk {
         let cx = Context { now: self.now, policy: &policy, board: &board };
         let events = walk::report(cx, &self.state, None, outcome);
         for event in events.expect("it is owed") {
-            self.state = folding::evolve(std::mem::take(&mut self.state), self.now, &event);
+            folding::evolve(&mut self.state, self.now, &event);
         }
     }
 
@@ -225,7 +226,7 @@ async fn promoted(strategy: Strategy) {
 async fn taken_back(strategy: Strategy) {
     let mut walk = Walk::begin(strategy).await;
     let load = Load::start(&walk.address, 4);
-    let last = walk.state.course().expect("it has begun").stations.len() - 1;
+    let last = walk.state.course.as_ref().expect("it has begun").stations.len() - 1;
     walk.until(JudgeAnswer::Continue, |phase| *phase == Phase::Watching { step: last }).await;
     walk.look(JudgeAnswer::Continue).await;
     walk.until(JudgeAnswer::Rollback, |phase| *phase == Phase::RolledBack).await;

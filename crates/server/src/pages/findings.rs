@@ -14,7 +14,7 @@ const MOST_PATHS: usize = 5;
 
 pub fn section(patch: &Patch, now: Timestamp) -> Option<Markup> {
     let findings = patch.findings();
-    match &patch.detect {
+    match &*patch.detect {
         detect::State::Idle => None,
         detect::State::Scanning => Some(html! { h2 { "Findings" } p.muted { "The scan is under way." } }),
         detect::State::Clean => {

@@ -170,7 +170,7 @@ impl Gathering {
         self.series.seconds = second;
         let is_look = matches!(fact, Event::Looked { .. } | Event::Counted { .. });
         if !is_look {
-            self.state = folding::evolve(std::mem::take(&mut self.state), at, fact);
+            folding::evolve(&mut self.state, at, fact);
             self.share(second, self.state.allowed_share().fraction());
         }
         match fact {

@@ -6,7 +6,12 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
+use mimalloc::MiMalloc;
 use patchline_testkit::simulation::{hunt_all, many};
+
+/// A world lives by small allocations: with this allocator it takes a fifth fewer instructions.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Simulated worlds: the whole loop with a fake clock, hands that fail and lie, and people who press buttons.
 #[derive(Debug, Parser)]

@@ -1,75 +1,14 @@
-//! What people hold, seen without the model: stops and freezes as they were acknowledged, and what may not happen
-//! meanwhile.
+//! What may not happen while people hold something, or while the error budget burns.
 
 use std::sync::Arc;
 
 use patchline_model::command::Ask;
 use patchline_model::event::Fact;
 use patchline_model::job::Outcome;
-use patchline_model::line::{self, Scope};
 use patchline_model::stage::rollout::{Cause, Event, Outcome as Reported, Tick};
-use patchline_model::time::Timestamp;
-use patchline_model::triage::action::Action;
-use patchline_model::window::Window;
 
 use crate::breach::{Breach, hold};
 use crate::invariants::seen::Seen;
-use crate::scene::Scene;
-
-/// Everything that was acknowledged, and is not lifted.
-#[derive(Clone, Debug, Default)]
-pub struct Picture {
-    stops: Vec<Scope>,
-    freezes: Vec<Frozen>,
-}
-
-#[derive(Clone, Debug)]
-struct Frozen {
-    number: u32,
-    scope: Scope,
-    from: Timestamp,
-    until: Timestamp,
-    hotfix_passes: bool,
-}
-
-impl Picture {
-    pub fn takes(&mut self, event: &line::Event) {
-        match &event.fact {
-            line::Fact::Stopped { scope, .. } => self.stops.push(scope.clone()),
-            line::Fact::Started { scope, .. } => self.stops.retain(|stopped| stopped != scope),
-            line::Fact::Frozen { freeze, scope, from, until, hotfix_passes, .. } => {
-                self.freezes.push(Frozen {
-                    number: *freeze,
-                    scope: scope.clone(),
-                    from: *from,
-                    until: *until,
-                    hotfix_passes: *hotfix_passes,
-                });
-            }
-            line::Fact::Thawed { freeze, .. } => self.freezes.retain(|frozen| frozen.number != *freeze),
-        }
-    }
-
-    /// Whether this patch may neither begin nor grow at this time.
-    pub fn holds(&self, scene: &Scene, seen: Seen<'_>, at: Timestamp) -> bool {
-        let service = &scene.services[seen.planned.service].service;
-        let about = |scope: &Scope| match scope {
-            Scope::Everything => true,
-            Scope::Service(name) => *name == service.name,
-            Scope::Tier(tier) => *tier == service.tier,
-        };
-        let urgent = is_urgent(seen);
-        let frozen =
-            |it: &Frozen| about(&it.scope) && it.from <= at && at < it.until && !(it.hotfix_passes && urgent);
-        let windows = service.run.as_ref().map_or(&[][..], |run| &run.windows);
-        let is_shut = !urgent && !windows.is_empty() && !windows.iter().any(|it| shows(scene, it, at));
-        is_shut || self.stops.iter().any(about) || self.freezes.iter().any(frozen)
-    }
-}
-
-fn is_urgent(seen: Seen<'_>) -> bool {
-    seen.before.triage.priorities.iter().any(|it| it.action == Action::ActNow)
-}
 
 /// What the target said of the hour before, or of what the plan may cost: in this world one of two numbers says it.
 fn overdrawn(seen: Seen<'_>) -> bool {
@@ -105,28 +44,17 @@ fn canary_burns(seen: Seen<'_>) -> bool {
     errors >= 10 && long > most && short > most
 }
 
-/// Whether the town's clock shows a time within this window; every day is among its days.
-fn shows(scene: &Scene, window: &Window, at: Timestamp) -> bool {
-    let known = &scene.zones[&window.zone].0;
-    let offset = if at >= known[1].0 { known[1].1 } else { known[0].1 };
-    let seconds = at.0.div_euclid(1000) + i64::from(offset);
-    let shown = format!(
-        "{:02}:{:02}",
-        seconds.div_euclid(3600).rem_euclid(24),
-        seconds.div_euclid(60).rem_euclid(60)
-    );
-    let (from, to) = (window.from.to_string(), window.to.to_string());
-    if from < to { from <= shown && shown < to } else { shown >= from || shown < to }
-}
-
 /// Checks one fact against what is held now.
 pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
     let Fact::Rollout(event) = &seen.event.fact else { return Ok(()) };
     let says =
         |holds: bool, invariant: &'static str| hold(holds, invariant, seen.patch(), || format!("{event:?}"));
-    says(!(seen.is_held && moves_on(event)), "nothing begins or grows while it is stopped, frozen or shut")?;
+    says(
+        !(moves_on(event) && seen.is_held()),
+        "nothing begins or grows while it is stopped, frozen or shut",
+    )?;
     if let Event::Started { .. } = event {
-        says(is_urgent(seen) || !overdrawn(seen), "no routine rollout begins while the error budget burns")?;
+        says(seen.is_urgent() || !overdrawn(seen), "no routine rollout begins while the error budget burns")?;
     }
     // A person who hurries a rollout overrules its own burn, in the middle of a step as well; what people hold, nobody.
     let by_itself = !seen.before.rollout.hurried;
@@ -137,8 +65,8 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
         Event::RollbackDecided { cause: Cause::Inconclusive { .. } } => {
             says(had_its_time(seen), "what people hold does not take a version back: it has all of its time")
         }
-        Event::Held { .. } => says(seen.is_held || canary_burns(seen), "what is held is held by somebody"),
-        Event::Released => says(!seen.is_held && !canary_burns(seen), "what is held stays held"),
+        Event::Held { .. } => says(seen.is_held() || canary_burns(seen), "what is held is held by somebody"),
+        Event::Released => says(!seen.is_held() && !canary_burns(seen), "what is held stays held"),
         _ => Ok(()),
     }
 }

@@ -47,7 +47,7 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
     }
     match &seen.event.fact {
         Fact::Detect(detect::Event::Opened(_)) => says(before.version == 0, "a patch is opened once"),
-        Fact::Detect(_) => says(before.detect == detect::State::Scanning, "findings come from a scan"),
+        Fact::Detect(_) => says(*before.detect == detect::State::Scanning, "findings come from a scan"),
         Fact::Triage(_) | Fact::Build(_) | Fact::Verify(verify::Event::Dropped) => Ok(()),
         Fact::Generate(generate::Event::Proposed { candidate, .. }) => {
             let known =
@@ -124,7 +124,7 @@ fn retried(seen: Seen<'_>) -> Result<(), Breach> {
         stopped && person && is_shown(seen.before),
         "a person tries again what was proven and did not stay",
     )?;
-    let asks_anew = seen.after.approve == approve::State::default() && seen.after.rollout.ticks.is_empty();
+    let asks_anew = *seen.after.approve == approve::State::default() && seen.after.rollout.ticks.is_empty();
     says(asks_anew, "a new try asks the gate and the judge anew")
 }
 

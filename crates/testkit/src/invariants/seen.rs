@@ -7,12 +7,15 @@ use patchline_model::job::Outcome;
 use patchline_model::patch::Patch;
 use patchline_model::stage::plan::Observed;
 use patchline_model::stage::rollout;
+use patchline_model::triage::action::Action;
 
-use crate::scene::Planned;
+use crate::invariants::picture::Picture;
+use crate::scene::{Planned, Scene};
 use crate::target::Target;
 
 #[derive(Clone, Copy)]
 pub struct Seen<'a> {
+    pub scene: &'a Scene,
     pub planned: &'a Planned,
     /// What was asked, as the asker asked it.
     pub command: &'a Command,
@@ -22,8 +25,8 @@ pub struct Seen<'a> {
     /// The events that were stored with it, after it.
     pub rest: &'a [Event],
     pub target: &'a Target,
-    /// People hold the patch at the time of the event.
-    pub is_held: bool,
+    /// What people hold.
+    pub held: &'a Picture,
     /// A look was stored before it in the same append.
     pub follows_a_look: bool,
     /// The ledger says that it stands under a hold.
@@ -35,6 +38,16 @@ pub struct Seen<'a> {
 impl Seen<'_> {
     pub fn patch(&self) -> PatchId {
         self.before.id
+    }
+
+    /// Whether people hold the patch at the time of the event.
+    pub fn is_held(&self) -> bool {
+        let service = &self.scene.services[self.planned.service].service;
+        self.held.holds(self.scene, service, self.is_urgent(), self.event.at)
+    }
+
+    pub fn is_urgent(&self) -> bool {
+        self.before.triage.priorities.iter().any(|it| it.action == Action::ActNow)
     }
 
     /// What the target had answered, if that is what led to the event.

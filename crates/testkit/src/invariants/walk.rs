@@ -128,7 +128,7 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             says(before.phase == Phase::Growing && met(), "all traffic only with all of the capacity")
         }
         Event::Switched => {
-            let end = before.plan.as_ref().and_then(last_bake);
+            let end = before.plan.as_deref().and_then(last_bake);
             let baked = end.is_none_or(|bake| seen.event.at >= before.since.after(bake));
             let from = match before.phase {
                 Phase::Growing => end.is_none() && met(),
@@ -312,8 +312,8 @@ fn exit_is_taken(seen: Seen<'_>) -> bool {
     let state = &seen.before.rollout;
     // While it stands under a hold no deadline passes; the look that finds it lifted tells so, and then one may.
     let lifts = |event: &patchline_model::event::Event| matches!(event.fact, Fact::Rollout(Event::Released));
-    let stands = seen.is_held || (seen.stands_still && !seen.rest.iter().any(lifts));
-    let past = is_undecided(&state.phase) && had_its_time(seen) && !stands;
+    let stands = || seen.is_held() || (seen.stands_still && !seen.rest.iter().any(lifts));
+    let past = is_undecided(&state.phase) && had_its_time(seen) && !stands();
     let with_person = (state.paused.is_some() && !state.paused_by_machine) || state.hurried || state.forced;
     let exit = |event: &patchline_model::event::Event| {
         takes_back(event) || matches!(event.fact, Fact::Rollout(Event::Paused { .. }))
