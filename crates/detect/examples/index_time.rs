@@ -155,7 +155,7 @@ fn import_all(folder: &Path, index: &Path) -> Result<String, Box<dyn Error>> {
     let megabytes = bytes as f64 / 1e6;
     let advisories = Advisories::open(index)?;
     let (mut rows, mut packages, mut matching, mut whole) = (0, 0, 0, 0);
-    for image in advisories.sources() {
+    for image in advisories.sources().flat_map(patchline_detect::Shelf::layers) {
         rows += image.header.rows;
         packages += image.header.packages;
         matching += image.size_for_matching();
@@ -176,8 +176,8 @@ fn ask(index: &Path, ecosystem: &str, packages: u64) -> Result<String, Box<dyn E
     let advisories = Advisories::open(index)?;
     let mut chance = Chance(7);
     let (mut problems, mut with) = (0, 0);
-    let known = advisories.sources().find(|image| ecosystem.starts_with(&image.header.ecosystem));
-    let known = known.map_or(1, |image| image.header.packages * 2);
+    let known = advisories.sources().find(|shelf| ecosystem.starts_with(&shelf.base.header.ecosystem));
+    let known = known.map_or(1, |shelf| shelf.base.header.packages * 2);
     let began = Instant::now();
     for number in 0..packages {
         let name = match number % 10 < 3 {

@@ -11,8 +11,10 @@ pub mod scan;
 pub mod walk;
 
 pub use error::DetectError;
-pub use index::build::{Imported, import};
+pub use index::brought::Imported;
+pub use index::build::import;
 pub use index::image::Image;
 pub use index::open::{Advisories, AdvisoryStatus, Answer, Problem};
+pub use index::shelf::Shelf;
 pub use origin::Sources;
 pub use scan::{Scan, scan, scan_from};

@@ -48,8 +48,8 @@ pub fn warn_if_stale(advisories: &Advisories, now: SystemTime) {
     let age = |at: SystemTime| now.duration_since(at).unwrap_or_default();
     let stale: Vec<&str> = advisories
         .sources()
-        .filter(|image| image.imported().is_some_and(|at| age(at) > STALE))
-        .map(|image| image.header.ecosystem.as_str())
+        .filter(|shelf| shelf.imported().is_some_and(|at| age(at) > STALE))
+        .map(|shelf| shelf.base.header.ecosystem.as_str())
         .collect();
     if !stale.is_empty() {
         note(&format!(

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use patchline_detect::{Advisories, Image};
+use patchline_detect::{Advisories, Image, Shelf};
 use patchline_model::failure::in_full;
 
 use crate::exit::{Exit, Trouble};
@@ -16,8 +16,8 @@ pub fn run(data: Option<&Path>) -> Result<Exit, Trouble> {
     let home = wire::home(data)?;
     let advisories = Advisories::open(&home.advisories()).map_err(|error| Trouble::input(in_full(&error)))?;
     let now = SystemTime::now();
-    for image in advisories.sources() {
-        say(&line(image, now));
+    for shelf in advisories.sources() {
+        say(&line(shelf, now));
     }
     let status = advisories.status();
     say(&format!("{} advisories from {}", status.records, status.from.join(", ")));
@@ -26,20 +26,27 @@ pub fn run(data: Option<&Path>) -> Result<Exit, Trouble> {
         None => say("newest change: unknown"),
     }
     warn_if_stale(&advisories, now);
+    advisories.check().map_err(|error| {
+        let hint = error.hint().unwrap_or_default();
+        Trouble::input(in_full(&error)).hint(hint)
+    })?;
     Ok(Exit::Done)
 }
 
-fn line(image: &Image, now: SystemTime) -> String {
-    let header = &image.header;
-    let came = image.imported().map_or("built in".to_owned(), |at| imported(at, now));
-    let newest = header.newest.get(..10).unwrap_or("unknown");
+fn line(shelf: &Shelf, now: SystemTime) -> String {
+    let header = &shelf.base.header;
+    let came = shelf.imported().map_or("built in".to_owned(), |at| imported(at, now));
+    let newest = shelf.layers().map(|image| image.header.newest.as_str()).max().unwrap_or_default();
+    let later = shelf.delta.as_ref().map_or(0, |delta| delta.header.records);
+    let later = if later == 0 { String::new() } else { format!(", {later} of them changed since") };
     format!(
-        "{}: {} advisories ({} withdrawn) of {} packages, newest change {newest}, {came}, {:.1} MB",
+        "{}: {} advisories ({} withdrawn){later} of {} packages, newest change {}, {came}, {:.1} MB",
         header.ecosystem,
         header.records,
         header.withdrawn,
         header.packages,
-        image.size() as f64 / 1e6
+        newest.get(..10).unwrap_or("unknown"),
+        shelf.layers().map(Image::size).sum::<u64>() as f64 / 1e6
     )
 }
 
