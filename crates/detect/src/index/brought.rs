@@ -62,6 +62,13 @@ impl Brought {
         self.take(&made)
     }
 
+    /// Takes in the text of a record.
+    pub fn put_text(&mut self, name: &str, text: &[u8]) -> Result<(), DetectError> {
+        let mut made = Made::default();
+        made.record(name, text, &mut Scratch::default())?;
+        self.take(&made)
+    }
+
     pub fn spool(&self, ecosystem: usize) -> &Spool {
         &self.spools[ecosystem]
     }

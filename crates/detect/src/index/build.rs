@@ -36,22 +36,29 @@ pub fn import_within(paths: &[PathBuf], directory: &Path, limits: &Limits) -> Re
     let mut brought = Brought::read(paths, directory, limits)?;
     fs::create_dir_all(directory).map_err(DetectError::write(directory))?;
     let _alone = lock(directory)?;
-    take_in(&mut brought, directory, limits)?;
+    take_in(&mut brought, directory, limits, None)?;
     Ok(std::mem::take(&mut brought.imported))
 }
 
-/// Takes in what was brought. Whoever calls holds the lock.
-pub fn take_in(brought: &mut Brought, directory: &Path, limits: &Limits) -> Result<(), DetectError> {
+/// Takes in what was brought, into the one ecosystem at this place, or else into all of which it speaks. Whoever calls holds
+/// the lock.
+pub fn take_in(
+    brought: &mut Brought,
+    directory: &Path,
+    limits: &Limits,
+    only: Option<usize>,
+) -> Result<(), DetectError> {
+    let is_meant = |place: usize| only.is_none_or(|only| place == only);
     let mut shelves = Vec::new();
-    for (name, _) in ECOSYSTEMS {
-        shelves.push(Shelf::open(directory, name)?);
+    for (place, (name, _)) in ECOSYSTEMS.iter().enumerate() {
+        shelves.push(if is_meant(place) { Shelf::open(directory, name)? } else { None });
     }
     let own = ECOSYSTEMS.iter().position(|(name, _)| *name == built_in::ECOSYSTEM);
-    if own.is_some_and(|place| brought.touches(place) && shelves[place].is_none()) {
+    if own.is_some_and(|place| is_meant(place) && brought.touches(place) && shelves[place].is_none()) {
         brought.put(&built_in::records())?;
     }
     let mut changes = Vec::new();
-    for (place, shelf) in shelves.iter().enumerate() {
+    for (place, shelf) in shelves.iter().enumerate().filter(|(place, _)| is_meant(*place)) {
         changes.extend(change(place, shelf.as_ref(), brought, limits)?);
     }
     // The largest first, so that both cores end together.

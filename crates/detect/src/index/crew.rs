@@ -220,7 +220,8 @@ impl Made {
         Ok(())
     }
 
-    fn record(&mut self, name: &str, bytes: &[u8], scratch: &mut Scratch) -> Result<(), DetectError> {
+    /// Reads the text of a record, and leaves out what is not kept.
+    pub fn record(&mut self, name: &str, bytes: &[u8], scratch: &mut Scratch) -> Result<(), DetectError> {
         let mut record = Record::parse(bytes).map_err(|error| not_osv(name, &error))?;
         if let Some(why) = cut_to_kept(&mut record) {
             self.skipped.push((name.to_owned(), why));

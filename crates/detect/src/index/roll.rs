@@ -30,6 +30,7 @@ pub struct Entry {
     pub ecosystems: u64,
     content: u64,
     pub number: u32,
+    left_out: bool,
 }
 
 /// A record as it comes in.
@@ -59,6 +60,7 @@ impl Roll {
                     ecosystems,
                     content,
                     number,
+                    left_out: false,
                 };
                 self.ids.push_str(id);
                 let (entries, ids, hasher) = (&mut self.entries, &self.ids, &self.hasher);
@@ -97,23 +99,31 @@ impl Roll {
         number
     }
 
+    /// As if it had not come.
+    pub fn leave_out(&mut self, id: &str) {
+        if let Some(place) = self.place(id) {
+            self.entries[place as usize].left_out = true;
+        }
+    }
+
     pub fn count(&self) -> usize {
         self.entries.len()
     }
 
     pub fn get(&self, id: &str) -> Option<&Entry> {
-        self.place(id).map(|place| &self.entries[place as usize])
+        self.place(id).map(|place| &self.entries[place as usize]).filter(|entry| !entry.left_out)
     }
 
     /// Every id with what decides about it, in the order in which they came.
     pub fn all(&self) -> impl Iterator<Item = (&str, &Entry)> {
-        self.entries.iter().map(|entry| (id_of(&self.ids, entry), entry))
+        let there = self.entries.iter().filter(|entry| !entry.left_out);
+        there.map(|entry| (id_of(&self.ids, entry), entry))
     }
 
     /// Which numbers count.
     pub fn counting(&self) -> Numbers {
         let mut counting = Numbers::default();
-        self.entries.iter().for_each(|entry| counting.add(entry.number));
+        self.all().for_each(|(_, entry)| counting.add(entry.number));
         counting
     }
 

@@ -313,6 +313,13 @@ impl fmt::Display for Moment {
     }
 }
 
+impl From<Moment> for String {
+    /// As OSV writes it.
+    fn from(moment: Moment) -> Self {
+        format!("{moment}Z")
+    }
+}
+
 /// Digits of a fraction.
 const FRACTION: usize = 12;
 
@@ -351,7 +358,7 @@ impl<'de> Deserialize<'de> for Moment {
 }
 
 /// Ids go into finding ids, messages and links, so they are plain.
-fn is_id(text: &str) -> bool {
+pub fn is_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte);
     !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(plain)
 }
