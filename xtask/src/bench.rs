@@ -80,8 +80,8 @@ fn build(root: &Path) -> Result<PathBuf> {
     }
     let text = String::from_utf8_lossy(&output.stdout);
     let built = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    let path = built.filter_map(|built| built["executable"].as_str().map(PathBuf::from)).last();
-    path.context("could not find what cargo built")
+    let mut paths = built.filter_map(|built| built["executable"].as_str().map(PathBuf::from));
+    paths.next_back().context("could not find what cargo built")
 }
 
 /// What it says when it is done.
