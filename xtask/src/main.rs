@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything one does to this repository, in one place. The table of contents.
 #![allow(clippy::print_stdout, reason = "a task runner speaks to the terminal")]
 
+mod bench;
 mod budget;
 mod cargo;
 mod parts;
@@ -25,6 +26,8 @@ enum Task {
     Tidy,
     /// Run simulated worlds: `cargo xtask sim --worlds 500 --seed 7`.
     Sim(sim::Options),
+    /// Measure: `cargo xtask bench detect`.
+    Bench(bench::Options),
     /// Show which real parts (git, bubblewrap, PostgreSQL, …) are here, and how to get the others.
     Parts(parts::Options),
     /// Count the crates that the binary is built from; fail above the limit.
@@ -44,6 +47,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Test(options) => test::run(&root, &options),
         Task::Tidy => tidy::run(&root),
         Task::Sim(options) => sim::run(&root, &options),
+        Task::Bench(options) => bench::run(&root, &options),
         Task::Parts(options) => parts::run(&options),
         Task::Budget => budget::run(&root),
     }

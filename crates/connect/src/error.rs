@@ -90,8 +90,9 @@ impl Failed {
 
 impl From<reqwest::Error> for Failed {
     fn from(error: reqwest::Error) -> Self {
+        // What lies deepest says it all; the chain above it says it again in other words.
         let error = error.without_url();
-        let failed = match &error {
+        match &error {
             _ if error.is_redirect() => Failed::new(Kind::Nonsense, told(&error)),
             _ if error.is_builder() => Failed::new(Kind::Usage, "it is no address that can be asked"),
             _ if error.is_timeout() && error.is_connect() => {
@@ -100,8 +101,7 @@ impl From<reqwest::Error> for Failed {
             _ if error.is_timeout() => Failed::new(Kind::TooSlow, "the server fell silent").passing(),
             _ if error.is_connect() => Failed::new(Kind::Unreachable, told(&error)),
             _ => Failed::new(Kind::Unreachable, format!("the answer broke off: {}", told(&error))),
-        };
-        Failed { source: Some(Box::new(error)), ..failed }
+        }
     }
 }
 

@@ -1,14 +1,19 @@
-//! Measures the advisory index: `index_time generate FOLDER ROWS` writes OSV records as databases have them, in the same
-//! way each time; `index_time import FOLDER INDEX` makes the index; `index_time match INDEX ECOSYSTEM PACKAGES` asks for
-//! packages. Each says how long it took and the most memory that it had.
+//! Measures the advisory index. Each says how long it took and the most memory that it had.
+//!
+//! - `generate FOLDER ROWS` writes OSV records as databases have them, the same each time.
+//! - `change FOLDER ECOSYSTEM COUNT TO` writes as many of them again, changed later.
+//! - `import FOLDER INDEX` makes the index, or takes in what changed.
+//! - `lockfile PATH ECOSYSTEM-PACKAGES COUNT` writes a `package-lock.json`, of which three in ten packages may be known.
+//! - `scan INDEX PATH` scans it, `cold INDEX PATH` after the index was taken out of the memory of the system.
+//! - `match INDEX ECOSYSTEM PACKAGES` asks for packages, `fleet INDEX ECOSYSTEM LOCKFILES` for a thousand each on every core.
 
 use std::error::Error;
 use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use patchline_detect::{Advisories, import};
+use patchline_detect::{Advisories, import, scan};
 use patchline_model::package::{Ecosystem, Package};
 
 /// Ecosystem, its share of the rows in percent, rows a record, packages for a thousand rows, and how versions look.
@@ -69,13 +74,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let said = match words.as_slice() {
         ["generate", folder, rows] => generate(Path::new(folder), rows.parse()?)?,
         ["import", folder, index] => import_all(Path::new(folder), Path::new(index))?,
-        ["match", index, ecosystem, packages] => ask(Path::new(index), ecosystem, packages.parse()?)?,
-        _ => {
-            return Err(
-                "give `generate FOLDER ROWS`, `import FOLDER INDEX` or `match INDEX ECOSYSTEM PACKAGES`"
-                    .into(),
-            );
+        ["change", folder, ecosystem, count, to] => {
+            change(Path::new(folder), ecosystem, count.parse()?, Path::new(to))?
         }
+        ["lockfile", path, known, count] => lockfile(Path::new(path), known.parse()?, count.parse()?)?,
+        ["scan", index, path] => scanned(Path::new(index), Path::new(path))?,
+        ["cold", index, path] => {
+            forget(Path::new(index))?;
+            let began = Instant::now();
+            let said = scanned(Path::new(index), Path::new(path))?;
+            format!("{said}; {:.1} ms from a cold index", began.elapsed().as_secs_f64() * 1e3)
+        }
+        ["match", index, ecosystem, packages] => ask(Path::new(index), ecosystem, packages.parse()?)?,
+        ["fleet", index, ecosystem, lockfiles] => fleet(Path::new(index), ecosystem, lockfiles.parse()?)?,
+        _ => return Err("the first lines of this example say what it takes".into()),
     };
     let millis = began.elapsed().as_secs_f64() * 1e3;
     writeln!(std::io::stdout(), "{said}; {millis:.1} ms in all, at most {} MB", most_memory_kb()? / 1000)?;
@@ -155,7 +167,7 @@ fn import_all(folder: &Path, index: &Path) -> Result<String, Box<dyn Error>> {
     let megabytes = bytes as f64 / 1e6;
     let advisories = Advisories::open(index)?;
     let (mut rows, mut packages, mut matching, mut whole) = (0, 0, 0, 0);
-    for image in advisories.sources() {
+    for image in advisories.sources().flat_map(patchline_detect::Shelf::layers) {
         rows += image.header.rows;
         packages += image.header.packages;
         matching += image.size_for_matching();
@@ -176,8 +188,8 @@ fn ask(index: &Path, ecosystem: &str, packages: u64) -> Result<String, Box<dyn E
     let advisories = Advisories::open(index)?;
     let mut chance = Chance(7);
     let (mut problems, mut with) = (0, 0);
-    let known = advisories.sources().find(|image| ecosystem.starts_with(&image.header.ecosystem));
-    let known = known.map_or(1, |image| image.header.packages * 2);
+    let known = advisories.sources().find(|shelf| ecosystem.starts_with(&shelf.base.header.ecosystem));
+    let known = known.map_or(1, |shelf| shelf.base.header.packages * 2);
     let began = Instant::now();
     for number in 0..packages {
         let name = match number % 10 < 3 {
@@ -194,6 +206,83 @@ fn ask(index: &Path, ecosystem: &str, packages: u64) -> Result<String, Box<dyn E
         "{problems} problems in {with} of {packages} packages, asked in {:.1} ms",
         began.elapsed().as_secs_f64() * 1e3
     ))
+}
+
+/// The first records of an ecosystem again, as if they had been changed a month later.
+fn change(folder: &Path, ecosystem: &str, count: usize, to: &Path) -> Result<String, Box<dyn Error>> {
+    let file = BufReader::new(File::open(folder.join(format!("{ecosystem}.jsonl")))?);
+    fs::create_dir_all(to)?;
+    let mut out = BufWriter::new(File::create(to.join("changed.jsonl"))?);
+    for line in file.lines().take(count) {
+        writeln!(out, "{}", line?.replacen(r#""modified":"2026-01"#, r#""modified":"2026-02"#, 1))?;
+    }
+    out.flush()?;
+    Ok(format!("{count} records of {ecosystem}"))
+}
+
+fn lockfile(path: &Path, known: u64, count: u64) -> Result<String, Box<dyn Error>> {
+    let mut chance = Chance(7);
+    let mut out = BufWriter::new(File::create(path)?);
+    write!(out, r#"{{"lockfileVersion":3,"packages":{{"":{{"name":"measured","version":"1.0.0"}}"#)?;
+    for number in 0..count {
+        let name = match number % 10 < 3 {
+            true => format!("package-{}", chance.below(known)),
+            false => format!("unheard-of-{number}"),
+        };
+        write!(
+            out,
+            r#","node_modules/{name}":{{"version":"2.5.0","resolved":"https://packages.invalid/{name}.tgz","integrity":"sha512-{number}"}}"#
+        )?;
+    }
+    write!(out, "}}}}")?;
+    out.flush()?;
+    Ok(format!("{count} packages"))
+}
+
+fn scanned(index: &Path, path: &Path) -> Result<String, Box<dyn Error>> {
+    let advisories = Advisories::open(index)?;
+    let scan = scan(path, &advisories)?;
+    Ok(format!("{} findings in {} packages", scan.findings.len(), scan.inventory.len()))
+}
+
+/// Asks the system to drop what it holds of the files; they were written and synced long ago.
+fn forget(index: &Path) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(index)? {
+        let file = File::open(entry?.path())?;
+        file.sync_all()?;
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
+    }
+    Ok(())
+}
+
+/// Each lockfile has a thousand packages; the fleet has twenty thousand among it.
+fn fleet(index: &Path, ecosystem: &str, lockfiles: u64) -> Result<String, Box<dyn Error>> {
+    let advisories = Advisories::open(index)?;
+    let cores = std::thread::available_parallelism()?.get() as u64;
+    let began = Instant::now();
+    let work = |core: u64| -> Result<usize, String> {
+        let mut found = 0;
+        for lockfile in (0..lockfiles).filter(|lockfile| lockfile % cores == core) {
+            let mut chance = Chance(lockfile);
+            for number in 0..1000 {
+                let name = match number % 10 < 3 {
+                    true => format!("package-{}", chance.below(6000)),
+                    false => format!("unheard-of-{}", chance.below(14000)),
+                };
+                let package =
+                    Package { ecosystem: Ecosystem(ecosystem.to_owned()), name, version: "2.5.0".to_owned() };
+                found += advisories.of(&package).map_err(|error| error.to_string())?.problems.len();
+            }
+        }
+        Ok(found)
+    };
+    let found: Result<Vec<usize>, String> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|core| scope.spawn(move || work(core))).collect();
+        workers.into_iter().map(|worker| worker.join().expect("no worker panics")).collect()
+    });
+    let found: usize = found?.into_iter().sum();
+    let seconds = began.elapsed().as_secs_f64();
+    Ok(format!("{found} problems in {lockfiles} lockfiles of 1000 packages, {seconds:.1} s on {cores} cores"))
 }
 
 fn most_memory_kb() -> Result<u64, Box<dyn Error>> {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use patchline_connect::FetchError;
 use thiserror::Error;
 
 /// Something that kept detection from a complete answer.
@@ -28,6 +29,11 @@ pub enum DetectError {
     /// `name` is the file, or the entry or line within it.
     #[error("could not import `{name}`: {what}")]
     Import { name: String, what: String, hint: &'static str },
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A mirror that sent something else than was asked for.
+    #[error("could not use what `{from}` sent: {what}")]
+    Mirror { from: String, what: String, hint: &'static str },
     /// Imported advisories that are not as they were written.
     #[error("could not use the advisories in `{}`: {what}", path.display())]
     Advisories { path: PathBuf, what: String, hint: &'static str },
@@ -39,7 +45,9 @@ impl DetectError {
         match self {
             DetectError::Lockfile { hint, .. }
             | DetectError::Import { hint, .. }
+            | DetectError::Mirror { hint, .. }
             | DetectError::Advisories { hint, .. } => Some(hint),
+            DetectError::Fetch(error) => Some(error.hint()),
             DetectError::Read { .. } | DetectError::Write { .. } | DetectError::Scan { .. } => None,
         }
     }

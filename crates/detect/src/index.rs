@@ -1,14 +1,21 @@
 //! The advisory index: a file an ecosystem, made once by an import and asked package by package.
 
 pub mod blocks;
+pub mod brought;
 pub mod build;
 pub mod built_in;
 pub mod codec;
+pub mod compose;
+pub mod crew;
 pub mod file;
-pub mod gather;
 pub mod image;
 pub mod intake;
+pub mod make;
 pub mod open;
 pub mod parcel;
+pub mod piece;
 pub mod posting;
-pub mod write;
+pub mod roll;
+pub mod shelf;
+pub mod spool;
+pub mod survey;

@@ -1,5 +1,6 @@
 //! Detect: walks trees, images and archives for lockfiles, package databases and binaries, matches what they say is in use
-//! against advisories, and says what needs a fix, where, and by which way it came in. Nothing here touches the network: advisories come from files that somebody brought.
+//! against advisories, and says what needs a fix, where, and by which way it came in. The only part that touches
+//! the network is `update`; a scan asks files alone.
 
 pub mod container;
 pub mod error;
@@ -8,11 +9,14 @@ pub mod ordinary;
 pub mod origin;
 pub mod osv;
 pub mod scan;
+pub mod update;
 pub mod walk;
 
 pub use error::DetectError;
-pub use index::build::{Imported, import};
+pub use index::brought::Imported;
+pub use index::build::import;
 pub use index::image::Image;
 pub use index::open::{Advisories, AdvisoryStatus, Answer, Problem};
+pub use index::shelf::Shelf;
 pub use origin::Sources;
 pub use scan::{Scan, scan, scan_from};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use patchline_detect::index::build::import_within;
 use patchline_detect::index::intake::Limits;
-use patchline_detect::{Advisories, DetectError, Imported, import};
+use patchline_detect::{Advisories, Answer, DetectError, Image, Imported, Shelf, import};
 use patchline_model::package::{Ecosystem, Package};
 use proptest::prelude::{any, prop, proptest};
 use tempfile::TempDir;
@@ -297,6 +297,8 @@ fn an_import_ends_at_its_limits() {
 /// Everything that can be asked of it, so that all of it was read.
 fn everything(directory: &Path) -> Result<Vec<String>, DetectError> {
     let advisories = Advisories::open(directory)?;
+    advisories.check()?;
+    advisories.sources().flat_map(Shelf::layers).try_for_each(Image::verify)?;
     let package = |version: &str| Package {
         ecosystem: Ecosystem::crates_io(),
         name: "a".to_owned(),
@@ -316,7 +318,17 @@ fn an_import_that_was_changed_or_cut_off_is_refused_by_name_and_never_overwritte
     let longer = [&whole[..], &[0; 4096]].concat();
     for bytes in [&whole[..whole.len() - 1], &whole[..whole.len() - 4096], &whole[..20], &[], &longer] {
         fs::write(&stored, bytes).expect("a file");
-        let error = Advisories::open(&place.database()).expect_err("it is refused");
+        let advisories = Advisories::open(&place.database()).expect("it is not needed yet");
+        let error = advisories.check().expect_err("it is refused");
+        let package = |ecosystem: &str| Package {
+            ecosystem: Ecosystem(ecosystem.to_owned()),
+            name: "a".to_owned(),
+            version: "1.0.0".to_owned(),
+        };
+        let asked = advisories.of(&package("crates.io")).expect_err("it is refused");
+        assert_eq!(asked.to_string(), error.to_string());
+        assert!(advisories.knows(&Ecosystem::crates_io()), "what can't be used is not unknown");
+        assert_eq!(advisories.of(&package("npm")).expect("others do no harm"), Answer::default());
         let start = format!("could not use the advisories in `{}`: it", stored.display());
         assert!(error.to_string().starts_with(&start), "{error}");
         assert!(error.hint().is_some_and(|hint| hint.contains("`patchline db import <files>`")));

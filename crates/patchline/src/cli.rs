@@ -8,6 +8,8 @@ use patchline_model::id::PatchId;
 use patchline_model::service::{Name, Tier};
 use patchline_model::time::Timestamp;
 
+use crate::staleness::USUAL_DAYS;
+
 /// Takes a software patch from detection to rollout, and back again when the world gets worse.
 #[derive(Debug, Parser)]
 #[command(name = "patchline", version, propagate_version = true, disable_help_subcommand = true)]
@@ -101,6 +103,18 @@ pub struct ScanArguments {
     /// ones, with a warning
     #[arg(long)]
     pub offline: bool,
+    /// Days after which advisories that the scan needs are old
+    #[arg(long, value_name = "DAYS", env = "PATCHLINE_STALE_AFTER", default_value_t = USUAL_DAYS)]
+    pub stale_after: u32,
+    /// Whether old advisories are a warning or an error, exit code 8
+    #[arg(long, value_enum, env = "PATCHLINE_STALE", default_value_t = Stale::Warn)]
+    pub stale: Stale,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Stale {
+    Warn,
+    Error,
 }
 
 const SCAN_HELP: &str = "\
@@ -110,7 +124,8 @@ Exit codes:
   2  the command line is wrong
   3  a PATH, a lockfile, `patchline.toml`, the advisories or a revision can't be read
   4  `--changed` needs git, and it is not installed
-  6  the data folder or the disk does not work";
+  6  the data folder or the disk does not work
+  8  `--stale error`, and advisories that the scan needs are old";
 
 #[derive(Debug, Args)]
 pub struct FixArguments {
@@ -355,6 +370,10 @@ pub struct LiftArguments {
 pub enum DbCommand {
     /// Take in advisories in OSV format: folders, zips, JSON files, JSON lines
     Import(ImportArguments),
+    /// Fetch the public OSV database, or a mirror of it: all of it first, then what changed
+    Update(UpdateArguments),
+    /// Let in records that an update held back
+    Accept(AcceptArguments),
     /// Show what is there and how old it is
     Status,
     /// Compare versions as their ecosystem does: `A B` a line on standard input, `<`, `=`, `>` or `?` a line on standard output
@@ -365,6 +384,23 @@ pub enum DbCommand {
 pub struct ImportArguments {
     #[arg(required = true)]
     pub paths: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct UpdateArguments {
+    /// An address or a folder with the layout of the public bucket [default: the public bucket]
+    #[arg(long, value_name = "URL|FOLDER", env = "PATCHLINE_OSV_MIRROR")]
+    pub mirror: Option<String>,
+    /// Only this ecosystem, by its OSV name; may be repeated [default: those that are there, or all where none is]
+    #[arg(long = "ecosystem", value_name = "NAME")]
+    pub ecosystems: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct AcceptArguments {
+    /// Ids of records, as `db update` and `db status` name them
+    #[arg(required = true, value_name = "ID")]
+    pub ids: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -26,6 +26,8 @@ pub enum Exit {
     Storage = 6,
     /// The command was refused in the present state of the patch.
     Refused = 7,
+    /// The advisories are older than `scan` may rely upon.
+    Stale = 8,
 }
 
 impl Exit {

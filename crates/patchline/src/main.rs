@@ -6,6 +6,7 @@ mod exit;
 mod nearest;
 mod report;
 mod settings;
+mod staleness;
 mod terminal;
 mod wire;
 
@@ -56,6 +57,8 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Line(command) => block_on(line::run(command, data)),
         Command::Freeze(command) => block_on(freeze::run(command, data)),
         Command::Db(DbCommand::Import(arguments)) => db::import(&arguments, data.as_deref()),
+        Command::Db(DbCommand::Update(arguments)) => block_on(db::update::update(arguments, data.as_deref())),
+        Command::Db(DbCommand::Accept(arguments)) => db::update::accept(&arguments, data.as_deref()),
         Command::Db(DbCommand::Compare(arguments)) => compare::run(&arguments),
         Command::Db(DbCommand::Status) => db::status::run(data.as_deref()),
         Command::Judge(JudgeCommand { stdin: _ }) => judge::run(),

@@ -1,7 +1,7 @@
 //! What a person sees: lines that can be read without colour, progress for what takes time, complaints with a hint.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use patchline_detect::Advisories;
 use patchline_model::view::story::{Line, Mood};
@@ -35,27 +35,8 @@ pub fn complain(trouble: &Trouble) {
 pub fn warn_if_only_built_in(advisories: &Advisories) {
     if advisories.status().only_built_in {
         note(
-            "warning: only the built-in advisories are there; `patchline db import` takes in a database in OSV format",
+            "warning: only the built-in advisories are there; `patchline db update` fetches the public database, `patchline db import` takes one in from files",
         );
-    }
-}
-
-/// Advisories that were not imported for longer than this may lack what everybody else knows.
-const STALE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
-/// Old advisories are no all-clear either, and no reason to refuse an answer.
-pub fn warn_if_stale(advisories: &Advisories, now: SystemTime) {
-    let age = |at: SystemTime| now.duration_since(at).unwrap_or_default();
-    let stale: Vec<&str> = advisories
-        .sources()
-        .filter(|image| image.imported().is_some_and(|at| age(at) > STALE))
-        .map(|image| image.header.ecosystem.as_str())
-        .collect();
-    if !stale.is_empty() {
-        note(&format!(
-            "warning: the advisories of {} were imported more than a week ago; `patchline db import` takes in newer ones",
-            stale.join(", ")
-        ));
     }
 }
 

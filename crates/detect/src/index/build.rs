@@ -1,34 +1,29 @@
-//! Imports advisories: reads all of them, and only when every one was understood writes a file per ecosystem.
+//! Imports advisories: reads all of them, and only when every one was understood writes what they change: a small file over
+//! that of the ecosystem where little came, and a new file in its place where much did.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
-
-use serde::{Deserialize, Serialize};
+use std::sync::Mutex;
 
 use crate::error::DetectError;
+use crate::index::blocks::Source;
+use crate::index::brought::{Brought, Imported};
 use crate::index::built_in;
-use crate::index::file;
-use crate::index::gather::Parcels;
-use crate::index::intake::{Intake, Item, Limits};
-use crate::index::write::Chosen;
-use crate::osv::record::Record;
-use patchline_inventory::version::{ECOSYSTEMS, Scheme};
+use crate::index::codec::Reader;
+use crate::index::file::{self, Beside};
+use crate::index::image::Image;
+use crate::index::intake::Limits;
+use crate::index::make::{PASS, Ties, make};
+use crate::index::parcel::head;
+use crate::index::roll::Numbers;
+use crate::index::shelf::{Shelf, modified};
+use crate::index::survey::{Old, Sources};
+use patchline_inventory::version::ECOSYSTEMS;
 
-const NOT_OSV: &str = "give OSV records only (https://ossf.github.io/osv-schema/), one JSON object each";
-
-/// What an import brought.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Imported {
-    /// Distinct records that can be matched, the withdrawn ones included.
-    pub records: u64,
-    /// What was left out, whole or in part, each with the reason.
-    pub skipped: Vec<(String, String)>,
-    /// Those of the records that their database took back: kept, never reported.
-    pub withdrawn: u64,
-    /// Records by ecosystem.
-    pub ecosystems: BTreeMap<String, u64>,
-}
+/// Files are made on so many cores; each takes memory.
+const MOST_MAKERS: usize = 2;
 
 /// Imports every record of these folders and files into `directory`, over what is there: by id, the newest `modified`
 /// wins. Either all of it is taken in, or nothing is.
@@ -38,128 +33,231 @@ pub fn import(paths: &[PathBuf], directory: &Path) -> Result<Imported, DetectErr
 
 /// As `import`, within other limits.
 pub fn import_within(paths: &[PathBuf], directory: &Path, limits: &Limits) -> Result<Imported, DetectError> {
-    let mut brought = read_all(paths, limits)?;
+    let mut brought = Brought::read(paths, directory, limits)?;
     fs::create_dir_all(directory).map_err(DetectError::write(directory))?;
     let _alone = lock(directory)?;
-    let mut merged = Vec::new();
-    for (place, (name, _)) in ECOSYSTEMS.iter().enumerate() {
-        let before = file::open(directory, name)?;
-        let touched = brought.imported.ecosystems.contains_key(*name);
-        if !touched && before.is_none() {
-            continue;
-        }
-        // A file of which nothing came is still read: a record may have left the ecosystem.
-        let mut before = before.as_ref().map(file::read_all).transpose()?.unwrap_or_default();
-        if *name == built_in::ECOSYSTEM {
-            built_in::records().iter().for_each(|record| before.put_unless_older(record));
-        }
-        // Most imports are of few ecosystems; the files of the others stay as they are.
-        if touched || before.all().any(|(id, _)| brought.records.get(id).is_some()) {
-            merged.push((place, *name, before));
-        }
-    }
-    for (place, name, before) in &merged {
-        let chosen = supersede(*place, before, &brought);
-        file::write(directory, name, &chosen)?;
-    }
-    file::remove_earlier(directory)?;
+    take_in(&mut brought, directory, limits, None)?;
     Ok(std::mem::take(&mut brought.imported))
 }
 
-/// What one import brings.
-#[derive(Default)]
-struct Brought {
-    records: Parcels,
-    imported: Imported,
+/// Takes in what was brought, into the one ecosystem at this place, or else into all of which it speaks. Whoever calls holds
+/// the lock.
+pub fn take_in(
+    brought: &mut Brought,
+    directory: &Path,
+    limits: &Limits,
+    only: Option<usize>,
+) -> Result<(), DetectError> {
+    let is_meant = |place: usize| only.is_none_or(|only| place == only);
+    let mut shelves = Vec::new();
+    for (place, (name, _)) in ECOSYSTEMS.iter().enumerate() {
+        shelves.push(if is_meant(place) { Shelf::open(directory, name)? } else { None });
+    }
+    let own = ECOSYSTEMS.iter().position(|(name, _)| *name == built_in::ECOSYSTEM);
+    if own.is_some_and(|place| is_meant(place) && brought.touches(place) && shelves[place].is_none()) {
+        brought.put(&built_in::records())?;
+    }
+    let mut changes = Vec::new();
+    for (place, shelf) in shelves.iter().enumerate().filter(|(place, _)| is_meant(*place)) {
+        changes.extend(change(place, shelf.as_ref(), brought, limits)?);
+    }
+    // The largest first, so that both cores end together.
+    changes.sort_by_key(|change| std::cmp::Reverse(change.size(brought)));
+    let made = make_all(&changes, brought, directory)?;
+    let folded: Vec<PathBuf> = changes.iter().filter_map(|change| change.folds(directory)).collect();
+    for beside in made {
+        beside.take_place()?;
+    }
+    file::sync(directory)?;
+    // Should this not be reached, the files below say that they hold it already.
+    folded.iter().try_for_each(|path| file::remove(path))?;
+    file::remove_earlier(directory)
 }
 
-/// All records by id, each with only the parts that can be matched. One without such a part is skipped; it stays as an
-/// empty record, because it may take the place of an older one.
-fn read_all(paths: &[PathBuf], limits: &Limits) -> Result<Brought, DetectError> {
-    let mut brought = Brought::default();
-    let (records, skipped) = (&mut brought.records, &mut brought.imported.skipped);
-    let mut take = |item: Item<'_>| {
-        match item {
-            Item::Skipped { name, why } => skipped.push((name.to_owned(), why.to_owned())),
-            Item::Record { name, bytes } => {
-                let mut record = Record::parse(bytes).map_err(|error| not_osv(name, &error))?;
-                if let Some(why) = cut_to_kept(&mut record) {
-                    skipped.push((name.to_owned(), why));
-                }
-                records.gather(&record);
-            }
-        }
-        Ok(())
+/// What an import does to one ecosystem.
+struct Change<'a> {
+    place: usize,
+    shelf: Option<&'a Shelf>,
+    counting: Numbers,
+    /// Which records of each file don't go into the new one.
+    dropped: Vec<(&'a Image, Numbers)>,
+    ties: Ties,
+    is_delta: bool,
+}
+
+fn change<'a>(
+    place: usize,
+    shelf: Option<&'a Shelf>,
+    brought: &Brought,
+    limits: &Limits,
+) -> Result<Option<Change<'a>>, DetectError> {
+    let Some(shelf) = shelf else {
+        let whole = || Change {
+            place,
+            shelf,
+            counting: brought.roll.counting(),
+            dropped: Vec::new(),
+            ties: Ties::default(),
+            is_delta: false,
+        };
+        return Ok(brought.touches(place).then(whole));
     };
-    let mut intake = Intake::new(limits, &mut take);
-    for path in paths {
-        intake.read(path)?;
-    }
-    brought.count();
-    Ok(brought)
+    let before = shelf.delta.as_ref().map_or(0, |delta| delta.header.records);
+    let is_little = before + brought.roll.count() as u64 <= limits.delta_records
+        && brought.spool(place).size() <= limits.delta_bytes
+        && shelf.delta.as_ref().is_none_or(|delta| delta.size() <= limits.delta_bytes)
+        && shelf.base.size() >= limits.delta_from;
+    if is_little { little(place, shelf, brought) } else { much(place, shelf, brought) }
 }
 
-impl Brought {
-    fn count(&mut self) {
-        for (_, parcel) in self.records.all().filter(|(_, parcel)| parcel.is_usable()) {
-            self.imported.records += 1;
-            self.imported.withdrawn += u64::from(parcel.withdrawn);
-            for (place, (name, _)) in ECOSYSTEMS.iter().enumerate() {
-                if parcel.speaks_of(place) {
-                    *self.imported.ecosystems.entry((*name).to_owned()).or_default() += 1;
+/// Where little came, only what came is looked up below.
+fn little<'a>(place: usize, shelf: &'a Shelf, brought: &Brought) -> Result<Option<Change<'a>>, DetectError> {
+    let mut counting = brought.roll.counting();
+    let mut dropped = Numbers::default();
+    let mut gone: BTreeSet<String> = shelf.gone()?.clone();
+    let mut changes = false;
+    for (id, entry) in brought.roll.all() {
+        let below = shelf.base.number(id)?;
+        let above = shelf.delta.as_ref().map(|delta| delta.number(id)).transpose()?.flatten();
+        let newest = match (&shelf.delta, above, below) {
+            (Some(delta), Some(number), _) => Some(modified(delta, number)?),
+            (_, None, Some(number)) if !gone.contains(id) => Some(modified(&shelf.base, number)?),
+            _ => None,
+        };
+        if newest.is_some_and(|known| known > entry.modified) {
+            counting.remove(entry.number);
+            continue;
+        }
+        above.into_iter().for_each(|number| dropped.add(number));
+        let speaks = entry.ecosystems >> place & 1 == 1;
+        changes |= speaks || newest.is_some();
+        if speaks {
+            gone.remove(id);
+        } else if below.is_some() {
+            gone.insert(id.to_owned());
+        }
+    }
+    if !changes {
+        return Ok(None);
+    }
+    let ties = Ties { over: shelf.base.owner(), folded: 0, gone: gone.into_iter().collect() };
+    let dropped = shelf.delta.as_ref().map(|delta| (delta, dropped)).into_iter().collect();
+    Ok(Some(Change { place, shelf: Some(shelf), counting, dropped, ties, is_delta: true }))
+}
+
+/// Where much came, every record that is there is looked up in what came. That a record left the ecosystem shows here too.
+fn much<'a>(place: usize, shelf: &'a Shelf, brought: &Brought) -> Result<Option<Change<'a>>, DetectError> {
+    let mut counting = brought.roll.counting();
+    let mut changes = brought.touches(place);
+    let mut dropped = Vec::new();
+    for (layer, image) in shelf.layers().enumerate() {
+        let mut numbers = Numbers::default();
+        image.each_head(&mut |number, _, bytes| {
+            let head = head(&mut Reader(bytes)).map_err(|damaged| image.damaged(damaged))?;
+            let entry = brought.roll.get(&head.id);
+            if layer == 0 && shelf.hides(&head.id)? {
+                numbers.add(number);
+            } else if let Some(entry) = entry {
+                changes = true;
+                if head.modified > entry.modified {
+                    counting.remove(entry.number);
+                } else {
+                    numbers.add(number);
                 }
             }
-        }
+            Ok(())
+        })?;
+        dropped.push((image, numbers));
+    }
+    let folded = shelf.delta.as_ref().map_or(0, Image::owner);
+    let ties = Ties { over: 0, folded, gone: Vec::new() };
+    let change = Change { place, shelf: Some(shelf), counting, dropped, ties, is_delta: false };
+    Ok(changes.then_some(change))
+}
+
+impl Change<'_> {
+    fn ecosystem(&self) -> &'static str {
+        ECOSYSTEMS[self.place].0
+    }
+
+    fn size(&self, brought: &Brought) -> u64 {
+        let old: u64 = self.dropped.iter().map(|(image, _)| image.size()).sum();
+        old + brought.spool(self.place).size()
+    }
+
+    /// The small file that goes into the new one.
+    fn folds(&self, directory: &Path) -> Option<PathBuf> {
+        let delta = self.shelf.and_then(|shelf| shelf.delta.as_ref()).filter(|_| !self.is_delta);
+        delta.map(|_| file::delta_path(directory, self.ecosystem()))
+    }
+
+    fn make(&self, brought: &Brought, directory: &Path) -> Result<Beside, DetectError> {
+        let ecosystem = self.ecosystem();
+        let place = match self.is_delta {
+            true => file::delta_path(directory, ecosystem),
+            false => file::path(directory, ecosystem),
+        };
+        let (beside, out) = Beside::create(place)?;
+        let dropped = self.dropped.iter().cloned();
+        let sources = Sources {
+            ecosystem,
+            spool: brought.spool(self.place),
+            counting: self.counting.clone(),
+            old: dropped.map(|(image, dropped)| Old { image, dropped }).collect(),
+        };
+        let failed = |error| DetectError::write(beside.partial())(error);
+        let (out, _) = make(out, &sources, &self.ties, PASS, &failed)?;
+        out.sync_all().map_err(failed)?;
+        Ok(beside)
     }
 }
 
-/// An import over what was there before, for one ecosystem: what is as new or newer wins. A record that no longer speaks
-/// of the ecosystem leaves, for what is written holds only what does.
-fn supersede<'a>(ecosystem: usize, before: &'a Parcels, brought: &'a Brought) -> Vec<Chosen<'a>> {
-    let mut chosen = Vec::new();
-    for (id, parcel) in before.all() {
-        if brought.records.get(id).is_none_or(|new| new.modified < parcel.modified) {
-            chosen.push(Chosen { heap: before, id, parcel });
+/// Makes every file beside the one whose place it is to take.
+fn make_all(changes: &[Change<'_>], brought: &Brought, directory: &Path) -> Result<Vec<Beside>, DetectError> {
+    let left = Mutex::new(changes.iter());
+    let work = || {
+        let mut made = Vec::new();
+        loop {
+            let next = left.lock().expect("no maker panics").next();
+            let Some(change) = next else { return Ok(made) };
+            made.push(change.make(brought, directory)?);
         }
+    };
+    let makers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_MAKERS);
+    let makers = makers.min(changes.len());
+    if makers < 2 {
+        return work();
     }
-    for (id, parcel) in brought.records.all().filter(|(_, parcel)| parcel.speaks_of(ecosystem)) {
-        if before.get(id).is_none_or(|known| known.modified <= parcel.modified) {
-            chosen.push(Chosen { heap: &brought.records, id, parcel });
-        }
-    }
-    chosen.sort_unstable_by_key(|record| record.id);
-    chosen
-}
-
-/// Takes out what is not kept, and says what that was.
-fn cut_to_kept(record: &mut Record<'_>) -> Option<String> {
-    if record.affected.is_empty() {
-        return Some("it names no package".to_owned());
-    }
-    let mut left_out: Vec<String> = Vec::new();
-    record.affected.retain(|part| {
-        let ecosystem = part.package.as_ref().map(|named| &*named.ecosystem);
-        let kept = ecosystem.is_some_and(|ecosystem| Scheme::named(ecosystem).is_some());
-        let name = ecosystem.unwrap_or("commits without a package");
-        if !kept && left_out.len() < 10 && !left_out.iter().any(|known| known == name) {
-            left_out.push(name.chars().filter(|character| !character.is_control()).take(60).collect());
-        }
-        kept
+    let made: Vec<Result<Vec<Beside>, DetectError>> = std::thread::scope(|scope| {
+        let makers: Vec<_> = (0..makers).map(|_| scope.spawn(work)).collect();
+        makers.into_iter().map(|maker| maker.join().expect("no maker panics")).collect()
     });
-    let whole = if record.affected.is_empty() { "" } else { "in part: " };
-    match left_out.is_empty() {
-        true => None,
-        false => Some(format!("{whole}there is no order here for {}", left_out.join(", "))),
+    let mut all = Vec::new();
+    for made in made {
+        all.extend(made?);
     }
+    Ok(all)
 }
 
-fn not_osv(name: &str, error: &dyn std::error::Error) -> DetectError {
-    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    DetectError::Import { name: name.to_owned(), what: format!("{error}{cause}"), hint: NOT_OSV }
+/// The index of what comes with the binary.
+pub fn built_in_image() -> Result<Image, DetectError> {
+    let path = Path::new("built in");
+    let mut brought = Brought::new(path);
+    brought.put(&built_in::records())?;
+    let place = ECOSYSTEMS.iter().position(|(name, _)| *name == built_in::ECOSYSTEM);
+    let sources = Sources {
+        ecosystem: built_in::ECOSYSTEM,
+        spool: brought.spool(place.expect("it is one of them")),
+        counting: brought.roll.counting(),
+        old: Vec::new(),
+    };
+    let failed = |error| DetectError::write(path)(error);
+    let (bytes, _) = make(Cursor::new(Vec::new()), &sources, &Ties::default(), PASS, &failed)?;
+    Image::open(Source::Memory(bytes.into_inner().into()), path)
 }
 
 /// Keeps a second import out until the file is dropped.
-fn lock(directory: &Path) -> Result<File, DetectError> {
+pub fn lock(directory: &Path) -> Result<File, DetectError> {
     let path = directory.join("import.lock");
     let file = File::create(&path).map_err(DetectError::write(&path))?;
     match file.try_lock() {

@@ -65,6 +65,14 @@ impl<'a> Reader<'a> {
         u32::try_from(self.number()?).map_err(|_| Damaged("one of its numbers is too large"))
     }
 
+    /// A number of eight bytes, the lowest first.
+    #[inline]
+    pub fn eight(&mut self) -> Result<u64, Damaged> {
+        let (first, rest) = self.0.split_first_chunk().ok_or(Damaged("it ends too early"))?;
+        self.0 = rest;
+        Ok(u64::from_le_bytes(*first))
+    }
+
     /// How many things follow, each of at least one byte; so no list is larger than what holds it.
     #[inline]
     pub fn count(&mut self) -> Result<usize, Damaged> {

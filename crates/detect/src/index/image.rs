@@ -18,7 +18,7 @@ use crate::index::codec::{Damaged, Reader, key, put_number, put_text};
 
 /// The format that is written. It is raised when an older Patchline would misread the file, and when the order of a scheme
 /// in `version` changes.
-pub const FORMAT: u64 = 2;
+pub const FORMAT: u64 = 3;
 pub const MAGIC: &[u8; 16] = b"patchline index\n";
 pub const HINT: &str = "remove the file and import the advisories again: `patchline db import <files>`";
 
@@ -27,6 +27,8 @@ pub const KEY: usize = 16;
 pub const LONGEST_POSTING: u64 = (1 << 24) - 1;
 /// Bytes of an entry in the table of packed heads: the number of the first advisory, its length unpacked, and where.
 pub const PACK: usize = 16;
+/// Bytes of an id: half of its key, and the number of its record.
+pub const ID: usize = 8;
 /// Heads are packed together until they are this long.
 pub const PACK_BYTES: usize = 4 << 10;
 const LARGEST_PACK: u64 = 8 << 20;
@@ -47,11 +49,19 @@ pub struct Header {
     pub newest: String,
     /// Of the whole file.
     pub blocks: u64,
+    /// The owner of the file over which it lies; 0 for none.
+    pub over: u64,
+    /// The owner of the file that lay over its predecessor and went into it; 0 for none.
+    pub folded: u64,
     pub postings: Section,
     pub heads: Section,
     pub keys: Section,
     pub packs: Section,
     pub fences: Section,
+    /// Records by the keys of their ids.
+    pub ids: Section,
+    /// Ids of records in the file below that no longer speak of the ecosystem.
+    pub gone: Section,
 }
 
 impl Header {
@@ -60,10 +70,11 @@ impl Header {
         put_number(&mut out, FORMAT);
         put_text(&mut out, &self.ecosystem);
         put_text(&mut out, &self.newest);
-        for number in [self.records, self.withdrawn, self.packages, self.rows, self.blocks] {
+        let Self { records, withdrawn, packages, rows, blocks, over, folded, .. } = *self;
+        for number in [records, withdrawn, packages, rows, blocks, over, folded] {
             put_number(&mut out, number);
         }
-        for section in [self.postings, self.heads, self.keys, self.packs, self.fences] {
+        for section in [self.postings, self.heads, self.keys, self.packs, self.fences, self.ids, self.gone] {
             put_number(&mut out, section.block);
             put_number(&mut out, section.length);
         }
@@ -80,16 +91,16 @@ impl Header {
             newest: reader.text()?.to_owned(),
             ..Self::default()
         };
-        let Self { records, withdrawn, packages, rows, blocks, .. } = &mut header;
-        for number in [records, withdrawn, packages, rows, blocks] {
+        let Self { records, withdrawn, packages, rows, blocks, over, folded, .. } = &mut header;
+        for number in [records, withdrawn, packages, rows, blocks, over, folded] {
             *number = reader.number()?;
         }
-        let Self { postings, heads, keys, packs, fences, .. } = &mut header;
-        for section in [postings, heads, keys, packs, fences] {
+        let Self { postings, heads, keys, packs, fences, ids, gone, .. } = &mut header;
+        for section in [postings, heads, keys, packs, fences, ids, gone] {
             *section = Section { block: reader.number()?, length: reader.number()? };
         }
-        let Self { blocks, postings, heads, keys, packs, fences, .. } = header.clone();
-        for section in [postings, heads, keys, packs, fences] {
+        let Self { blocks, postings, heads, keys, packs, fences, ids, gone, .. } = header.clone();
+        for section in [postings, heads, keys, packs, fences, ids, gone] {
             let end = section.block.checked_add(section.length.div_ceil(CONTENT as u64));
             if end.is_none_or(|end| end > blocks) {
                 return Err(Damaged("it holds less than it says"));
@@ -98,6 +109,19 @@ impl Header {
         Ok(header)
     }
 }
+
+/// Postings that were read because they lie beside one that was asked for.
+#[derive(Default)]
+struct Near {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+const NEAR: u64 = 256 << 10;
+/// Blocks that are read at once where all are.
+const RUN: usize = 64;
+/// Ids that are looked at around the place where one is expected.
+const NEARBY: u64 = 256;
 
 /// An open file. Nothing but the first block was read; the rest is, when it is asked for.
 #[derive(Debug)]
@@ -111,6 +135,11 @@ pub struct Image {
     kept_keys: Kept,
     kept_packs: Kept,
 }
+
+/// Takes a posting with its key.
+pub type TakePosting<'t> = &'t mut dyn FnMut(u64, &[u8]) -> Result<(), DetectError>;
+/// Takes the number of an advisory, that of its alias group, and what it says of itself.
+pub type TakeHead<'t> = &'t mut dyn FnMut(u32, u64, &[u8]) -> Result<(), DetectError>;
 
 type Kept = Mutex<HashMap<u64, Arc<Vec<u8>>>>;
 
@@ -153,6 +182,16 @@ impl Image {
         self.header.blocks * BLOCK as u64
     }
 
+    /// Reads every block, and so checks it.
+    pub fn verify(&self) -> Result<(), DetectError> {
+        for first in (0..self.header.blocks).step_by(RUN) {
+            let blocks = RUN.min((self.header.blocks - first) as usize);
+            let read = self.source.content(self.owner, first, 0, blocks * CONTENT);
+            read.map_err(|refused| refuse(&self.path, refused))?;
+        }
+        Ok(())
+    }
+
     /// Bytes of what matching reads from; the rest is unpacked for hits alone.
     pub fn size_for_matching(&self) -> u64 {
         let header = &self.header;
@@ -185,18 +224,97 @@ impl Image {
         Ok(found)
     }
 
-    /// Hands over every posting, in the order of the keys.
-    pub fn each_posting(
-        &self,
-        take: &mut dyn FnMut(&[u8]) -> Result<(), DetectError>,
-    ) -> Result<(), DetectError> {
-        for block in 0..self.fences()?.len() {
+    /// Hands over every posting with a key from `first` to `last`, in the order of the keys.
+    pub fn each_posting(&self, first: u64, last: u64, take: TakePosting<'_>) -> Result<(), DetectError> {
+        let fences = self.fences()?;
+        let start = fences.partition_point(|fence| *fence < first).saturating_sub(1);
+        // What lies together is read together.
+        let mut near = Near::default();
+        for (block, _) in fences.iter().enumerate().skip(start).take_while(|(_, fence)| **fence <= last) {
             for entry in self.keys(block as u64)?.as_chunks::<KEY>().0 {
-                let (at, length) = place_of(&entry[8..]);
-                take(&self.content(self.header.postings, at, length)?)?;
+                let key = key_of(entry);
+                if (first..=last).contains(&key) {
+                    let (at, length) = place_of(&entry[8..]);
+                    take(key, self.near(&mut near, at, length)?)?;
+                }
             }
         }
         Ok(())
+    }
+
+    fn near<'n>(&self, near: &'n mut Near, at: u64, length: u64) -> Result<&'n [u8], DetectError> {
+        let section = self.header.postings;
+        if at < near.start || at.saturating_add(length) > near.start + near.bytes.len() as u64 {
+            let ahead = length.max(NEAR).min(section.length.saturating_sub(at)).max(length);
+            *near = Near { start: at, bytes: self.content(section, at, ahead)? };
+        }
+        let skip = (at - near.start) as usize;
+        Ok(&near.bytes[skip..skip + length as usize])
+    }
+
+    /// Hands over what each advisory says of itself, with its number and that of its alias group.
+    pub fn each_head(&self, take: TakeHead<'_>) -> Result<(), DetectError> {
+        let mut number = 0;
+        for pack in self.packs()? {
+            let bytes = self.unpack(pack)?;
+            let mut reader = Reader(&bytes);
+            while !reader.is_empty() {
+                let damaged = |damaged| self.damaged(damaged);
+                let mut one = Reader(reader.bytes().map_err(damaged)?);
+                let group = one.number().map_err(damaged)?;
+                take(number, group, one.0)?;
+                number += 1;
+            }
+        }
+        match u64::from(number) == self.header.records {
+            true => Ok(()),
+            false => Err(self.damaged(Damaged("it holds another number of records than it says"))),
+        }
+    }
+
+    /// Whose file it is: the same for files that hold the same.
+    pub fn owner(&self) -> u64 {
+        self.owner
+    }
+
+    /// The number of the record of this id.
+    pub fn number(&self, id: &str) -> Result<Option<u32>, DetectError> {
+        let wanted = (key(&[id]) >> 32) as u32;
+        let count = self.header.ids.length / ID as u64;
+        // Keys are spread evenly, so the place of one is known nearly.
+        let guess = (u64::from(wanted) * count) >> 32;
+        let (mut from, mut to) = (guess.saturating_sub(NEARBY), (guess + NEARBY).min(count));
+        loop {
+            let bytes = self.content(self.header.ids, from * ID as u64, (to - from) * ID as u64)?;
+            let ids: Vec<(u32, u32)> =
+                bytes.as_chunks::<ID>().0.iter().map(|id| (four(id, 0), four(id, 4))).collect();
+            let short = ids.first().is_some_and(|id| id.0 >= wanted) && from > 0;
+            let long = ids.last().is_some_and(|id| id.0 <= wanted) && to < count;
+            if short || long {
+                (from, to) = (from.saturating_sub(to - from), to.saturating_add(to - from).min(count));
+                continue;
+            }
+            for (_, number) in ids.into_iter().filter(|(key, _)| *key == wanted) {
+                let head = self.head(number)?;
+                let mut reader = Reader(&head);
+                let known = reader.number().and_then(|_| reader.text());
+                if known.map_err(|damaged| self.damaged(damaged))? == id {
+                    return Ok(Some(number));
+                }
+            }
+            return Ok(None);
+        }
+    }
+
+    /// Ids of records in the file below that it takes away.
+    pub fn gone(&self) -> Result<Vec<String>, DetectError> {
+        let bytes = self.content(self.header.gone, 0, self.header.gone.length)?;
+        let mut reader = Reader(&bytes);
+        let mut gone = Vec::new();
+        while !reader.is_empty() {
+            gone.push(reader.text().map_err(|damaged| self.damaged(damaged))?.to_owned());
+        }
+        Ok(gone)
     }
 
     /// What the advisory of this number says of itself.
@@ -215,6 +333,10 @@ impl Image {
         if let Some(kept) = kept(&self.kept_packs, place as u64) {
             return Ok(kept);
         }
+        Ok(keep(&self.kept_packs, place as u64, self.unpack(pack)?))
+    }
+
+    fn unpack(&self, pack: &Pack) -> Result<Vec<u8>, DetectError> {
         let packed = self.content(self.header.heads, pack.place, pack.length)?;
         let mut bytes = Vec::new();
         let unpacked = u64::from(pack.unpacked);
@@ -223,7 +345,7 @@ impl Image {
         if read.is_err() || bytes.len() as u64 != unpacked {
             return Err(self.damaged(Damaged("some of its advisories can't be unpacked")));
         }
-        Ok(keep(&self.kept_packs, place as u64, bytes))
+        Ok(bytes)
     }
 
     fn keys(&self, block: u64) -> Result<Arc<Vec<u8>>, DetectError> {
@@ -252,9 +374,7 @@ impl Image {
         let bytes = self.content(self.header.packs, 0, self.header.packs.length)?;
         let packs = bytes.as_chunks::<PACK>().0.iter().map(|entry| {
             let (place, length) = place_of(&entry[8..]);
-            let number =
-                |at: usize| u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]]);
-            Pack { first: number(0), unpacked: number(4), place, length }
+            Pack { first: four(entry, 0), unpacked: four(entry, 4), place, length }
         });
         Ok(self.packs.get_or_init(|| packs.collect()))
     }
@@ -289,6 +409,10 @@ pub fn put_place(out: &mut Vec<u8>, place: u64, length: u64) {
 fn place_of(bytes: &[u8]) -> (u64, u64) {
     let number = |part: &[u8]| part.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte));
     (number(&bytes[..5]), number(&bytes[5..8]))
+}
+
+fn four(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
 fn key_of(entry: &[u8; KEY]) -> u64 {

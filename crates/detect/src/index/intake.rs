@@ -15,6 +15,8 @@ const DAMAGED: &str = "bring the file again; it may have been cut off or changed
 const BOMB: &str = "bring the file from a source you trust; advisories are never packed like this";
 const SPLIT: &str = "import it in smaller parts";
 
+const BUFFER: usize = 128 << 10;
+
 /// Folders within folders, below the one that was given.
 const DEEPEST: usize = 16;
 
@@ -29,11 +31,25 @@ pub struct Limits {
     pub entries: usize,
     /// How many times larger than its packed form a zip entry may be, once it is larger than 64 KiB.
     pub ratio: u64,
+    /// How large the file of an ecosystem is, from which on what comes later is kept in a small one over it…
+    pub delta_from: u64,
+    /// … as long as it has no more records than this…
+    pub delta_records: u64,
+    /// … and no more bytes.
+    pub delta_bytes: u64,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { record: LARGEST_RECORD, total: 16 << 30, entries: 4_000_000, ratio: 100 }
+        Self {
+            record: LARGEST_RECORD,
+            total: 16 << 30,
+            entries: 4_000_000,
+            ratio: 100,
+            delta_from: 4 << 20,
+            delta_records: 4000,
+            delta_bytes: 8 << 20,
+        }
     }
 }
 
@@ -106,7 +122,7 @@ impl<'a> Intake<'a> {
     }
 
     fn lines(&mut self, path: &Path) -> Result<(), DetectError> {
-        let mut file = BufReader::new(File::open(path).map_err(DetectError::read(path))?);
+        let mut file = BufReader::with_capacity(BUFFER, File::open(path).map_err(DetectError::read(path))?);
         let mut line = Vec::new();
         for number in 1_u64.. {
             line.clear();
@@ -130,7 +146,8 @@ impl<'a> Intake<'a> {
             let what = format!("it is not a zip file, or a damaged one: {error}");
             refused(name, &what, DAMAGED)
         };
-        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(&name, &error))?;
+        let mut archive = ZipArchive::new(BufReader::with_capacity(BUFFER, file))
+            .map_err(|error| damaged(&name, &error))?;
         if archive.len() > self.limits.entries {
             return Err(self.too_many(&name));
         }

@@ -1,22 +1,24 @@
 //! The advisories at hand, looked up by package.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use patchline_model::failure::in_full;
 use patchline_model::package::{Ecosystem, Package};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DetectError;
+use crate::index::build::built_in_image;
 use crate::index::built_in;
-use crate::index::codec::Damaged;
+use crate::index::codec::{Damaged, Reader};
 use crate::index::file;
-use crate::index::gather::Parcels;
-use crate::index::image::Image;
+use crate::index::image::{HINT, Image};
+use crate::index::parcel::head;
 use crate::index::posting::{Posting, Standing};
-use crate::index::write::base;
+use crate::index::shelf::Shelf;
 use crate::osv::affected::{Details, Verdict, judge};
-use crate::osv::alias::rank;
+use crate::osv::alias::{Groups, rank};
 use crate::osv::record::Record;
 use patchline_inventory::name::normal;
 use patchline_inventory::version::{ECOSYSTEMS, Scheme, Version};
@@ -24,9 +26,16 @@ use patchline_inventory::version::{ECOSYSTEMS, Scheme, Version};
 /// Every advisory that a scan is matched against.
 #[derive(Clone, Debug)]
 pub struct Advisories {
-    /// By ecosystem, without its release.
-    images: Arc<BTreeMap<String, Image>>,
+    /// By ecosystem, without its release. One that can't be used does no harm until it is needed.
+    shelves: Arc<BTreeMap<String, Result<Shelf, Unusable>>>,
     status: AdvisoryStatus,
+}
+
+/// Why the advisories of an ecosystem can't be used.
+#[derive(Clone, Debug)]
+struct Unusable {
+    path: PathBuf,
+    what: String,
 }
 
 /// How much the advisories can know.
@@ -69,27 +78,29 @@ pub struct Problem {
 impl Advisories {
     /// What comes with the binary, alone.
     pub fn built_in() -> Self {
-        let images = BTreeMap::from([(built_in::ECOSYSTEM.to_owned(), built_in_image())]);
-        Self::of_images(images, vec!["built in".to_owned()], true)
+        let shelves = BTreeMap::from([(built_in::ECOSYSTEM.to_owned(), Ok(built_in_shelf()))]);
+        Self::of_shelves(shelves, vec!["built in".to_owned()], true)
     }
 
     /// What was imported into this folder, and what comes with the binary. Without the folder, the latter alone. Of each
-    /// file only the first block is read; the rest is, when a package of its ecosystem is asked for.
+    /// file only the first block is read; the rest is, when a package of its ecosystem is asked for. A file that can't be
+    /// used is named then, or by `check`.
     pub fn open(directory: &Path) -> Result<Self, DetectError> {
         file::refuse_earlier(directory)?;
         let mut from = Vec::new();
-        let mut images = BTreeMap::new();
+        let mut shelves = BTreeMap::new();
         for (name, _) in ECOSYSTEMS {
-            if let Some(image) = file::open(directory, name)? {
-                from.push(image.path.display().to_string());
-                images.insert(name.to_owned(), image);
+            let shelf = Shelf::open(directory, name).transpose();
+            if let Some(shelf) = shelf {
+                from.push(file::path(directory, name).display().to_string());
+                shelves.insert(name.to_owned(), shelf.map_err(|error| Unusable::of(directory, name, &error)));
             }
         }
         let only_built_in = from.is_empty();
         from.push("built in".to_owned());
         // An import takes them in; so they are apart only where nothing of their ecosystem was imported.
-        images.entry(built_in::ECOSYSTEM.to_owned()).or_insert_with(built_in_image);
-        Ok(Self::of_images(images, from, only_built_in))
+        shelves.entry(built_in::ECOSYSTEM.to_owned()).or_insert_with(|| Ok(built_in_shelf()));
+        Ok(Self::of_shelves(shelves, from, only_built_in))
     }
 
     pub fn status(&self) -> &AdvisoryStatus {
@@ -97,66 +108,125 @@ impl Advisories {
     }
 
     /// How much there is of each ecosystem.
-    pub fn sources(&self) -> impl Iterator<Item = &Image> {
-        self.images.values()
+    pub fn sources(&self) -> impl Iterator<Item = &Shelf> {
+        self.shelves.values().flatten()
+    }
+
+    /// The first of the files that can't be used.
+    pub fn check(&self) -> Result<(), DetectError> {
+        self.shelves.values().try_for_each(|shelf| shelf.as_ref().map(|_| ()).map_err(DetectError::from))
     }
 
     /// What they say of this package at this version. It is taken to come from the ecosystem's registry.
     pub fn of(&self, package: &Package) -> Result<Answer, DetectError> {
-        let mut answer = Answer::default();
-        let Some(image) = self.images.get(base(&package.ecosystem.0)) else { return Ok(answer) };
+        let Some(shelf) = self.shelves.get(base(&package.ecosystem.0)) else { return Ok(Answer::default()) };
+        let shelf = shelf.as_ref().map_err(DetectError::from)?;
         let name = normal(&package.ecosystem, &package.name);
-        for bytes in image.postings(&package.ecosystem.0, &name)? {
-            let posting = Posting::read(&bytes).map_err(|damaged| image.damaged(damaged))?;
-            // Another package may share the key.
-            if *posting.named.ecosystem == *package.ecosystem.0 && *posting.named.name == *name {
-                answer = answer_of(image, &posting, package)?;
+        let mut found = Vec::new();
+        for (layer, image) in shelf.layers().enumerate() {
+            for bytes in image.postings(&package.ecosystem.0, &name)? {
+                found.push((layer, image, bytes));
             }
         }
-        Ok(answer)
+        let mut postings = Vec::new();
+        for (layer, image, bytes) in &found {
+            let posting = Posting::read(bytes).map_err(|damaged| image.damaged(damaged))?;
+            // Another package may share the key.
+            if *posting.named.ecosystem == *package.ecosystem.0 && *posting.named.name == *name {
+                postings.push(Layer { above: *layer > 0, image, posting });
+            }
+        }
+        if postings.is_empty() { Ok(Answer::default()) } else { answer_of(shelf, &postings, package) }
     }
 
     /// Whether there is any advisory of the ecosystem. Where there is none, to find nothing means nothing.
     pub fn knows(&self, ecosystem: &Ecosystem) -> bool {
-        self.images.contains_key(base(&ecosystem.0))
+        self.shelves.contains_key(base(&ecosystem.0))
     }
 
-    fn of_images(images: BTreeMap<String, Image>, from: Vec<String>, only_built_in: bool) -> Self {
-        let headers = || images.values().map(|image| &image.header);
-        let newest = headers().map(|header| &header.newest).max().filter(|newest| !newest.is_empty());
-        let newest = newest.map(|newest| format!("{newest}Z"));
-        let records = headers().map(|header| header.records).sum();
+    fn of_shelves(
+        shelves: BTreeMap<String, Result<Shelf, Unusable>>,
+        from: Vec<String>,
+        only_built_in: bool,
+    ) -> Self {
+        let usable = || shelves.values().flatten();
+        let newest = usable().flat_map(Shelf::layers).map(|image| &image.header.newest);
+        let newest = newest.max().filter(|newest| !newest.is_empty()).map(|newest| format!("{newest}Z"));
+        let records = usable().map(Shelf::records).sum();
         let status = AdvisoryStatus { from, records, newest, only_built_in };
-        Self { images: Arc::new(images), status }
+        Self { shelves: Arc::new(shelves), status }
     }
 }
 
-fn built_in_image() -> Image {
-    let mut records = Parcels::default();
-    built_in::records().iter().for_each(|record| records.put(record));
-    file::in_memory(built_in::ECOSYSTEM, &records).expect("nothing can fail in memory")
-}
-
-/// What the advisories of a posting say of its package at this version. The posting has the verdict; what else there is
-/// to tell comes from the records, as far as they hit.
-fn answer_of(image: &Image, posting: &Posting<'_>, package: &Package) -> Result<Answer, DetectError> {
-    let mut heads = Vec::new();
-    for (record, standing) in posting.judge(&package.version) {
-        heads.push((record, standing, image.head(record)?));
-    }
-    let mut records = Vec::new();
-    for (record, standing, bytes) in &heads {
-        let whole = file::numbered_head(bytes).and_then(|(group, mut head)| {
-            head.affected = posting.affected(*record)?;
-            Ok((group, head))
-        });
-        let (group, whole) = whole.map_err(|damaged| image.damaged(damaged))?;
-        if whole.withdrawn.is_none() {
-            records.push((group, standing, whole));
+impl Unusable {
+    fn of(directory: &Path, ecosystem: &str, error: &DetectError) -> Self {
+        match error {
+            DetectError::Advisories { path, what, .. } => Self { path: path.clone(), what: what.clone() },
+            error => Self { path: file::path(directory, ecosystem), what: in_full(error) },
         }
     }
-    let mut hits: BTreeMap<u64, Vec<(&Record<'_>, Details)>> = BTreeMap::new();
-    for (group, standing, record) in &records {
+}
+
+impl From<&Unusable> for DetectError {
+    fn from(unusable: &Unusable) -> Self {
+        DetectError::Advisories { path: unusable.path.clone(), what: unusable.what.clone(), hint: HINT }
+    }
+}
+
+fn built_in_shelf() -> Shelf {
+    Shelf::new(built_in_image().expect("nothing can fail in memory"), None)
+}
+
+/// The ecosystem without its release: `Debian` of `Debian:12`.
+fn base(ecosystem: &str) -> &str {
+    ecosystem.split(':').next().unwrap_or_default()
+}
+
+/// What one file says of the package.
+struct Layer<'a> {
+    above: bool,
+    image: &'a Image,
+    posting: Posting<'a>,
+}
+
+/// A record that does not leave the version alone, before it is read.
+struct Touched<'a> {
+    layer: &'a Layer<'a>,
+    record: u32,
+    standing: Standing,
+    head: Vec<u8>,
+}
+
+/// What the advisories of the postings say of their package at this version. A posting has the verdict; what else there is
+/// to tell comes from the records, as far as they hit.
+fn answer_of(shelf: &Shelf, layers: &[Layer<'_>], package: &Package) -> Result<Answer, DetectError> {
+    let mut touched = Vec::new();
+    for layer in layers {
+        for (record, standing) in layer.posting.judge(&package.version) {
+            touched.push(Touched { layer, record, standing, head: layer.image.head(record)? });
+        }
+    }
+    let mut records = Vec::new();
+    let mut groups = Groups::default();
+    let is_layered = layers.iter().any(|layer| layer.above);
+    for Touched { layer, record, standing, head } in &touched {
+        let damaged = |damaged| layer.image.damaged(damaged);
+        let (group, mut whole) = numbered_head(head).map_err(damaged)?;
+        if whole.withdrawn.is_some() || !layer.above && shelf.hides(&whole.id)? {
+            continue;
+        }
+        whole.affected = layer.posting.affected(*record).map_err(damaged)?;
+        groups.next();
+        // No id begins like this. Across files, records are one problem by the names that they have.
+        groups.join(&format!("#{}{group}", u8::from(layer.above)));
+        if is_layered {
+            whole.aliases.iter().chain([&whole.id]).for_each(|name| groups.join(name));
+        }
+        records.push((layer.image, standing, whole));
+    }
+    let groups: Vec<u32> = (0..records.len() as u32).map(|record| groups.group(record)).collect();
+    let mut hits: BTreeMap<u32, Vec<(&Record<'_>, Details)>> = BTreeMap::new();
+    for ((image, standing, record), group) in records.iter().zip(&groups) {
         match (standing, judge(record, package)) {
             (Standing::Hit, Verdict::Affected(details)) => {
                 hits.entry(*group).or_default().push((record, details))
@@ -166,7 +236,7 @@ fn answer_of(image: &Image, posting: &Posting<'_>, package: &Package) -> Result<
         }
     }
     let mut unresolved = Vec::new();
-    for (group, standing, record) in &records {
+    for ((_, standing, record), group) in records.iter().zip(&groups) {
         if let (Standing::Unknown(what), false) = (standing, hits.contains_key(group)) {
             unresolved.push(format!("{}: {what}", record.id));
         }
@@ -176,6 +246,12 @@ fn answer_of(image: &Image, posting: &Posting<'_>, package: &Package) -> Result<
         hits.into_values().flat_map(|members| problems(members, package)).collect();
     problems.sort_by(|left, right| left.advisory.cmp(&right.advisory));
     Ok(Answer { problems, unresolved })
+}
+
+/// An advisory as it speaks of itself, and the number of its alias group.
+fn numbered_head(bytes: &[u8]) -> Result<(u64, Record<'_>), Damaged> {
+    let mut reader = Reader(bytes);
+    Ok((reader.number()?, head(&mut reader)?))
 }
 
 /// The problems of one alias group. Two advisories of the ecosystem's own database stay two, even when they share a

@@ -1,6 +1,6 @@
 //! A record as bytes while an index is made: what it says of itself, then what it says of each package, each for itself.
 
-use crate::index::codec::{Damaged, Reader, put_bytes, put_number, put_text};
+use crate::index::codec::{Damaged, Reader, put_number, put_text};
 use crate::osv::record::{
     Affected, DatabaseSpecific, Event, Moment, Named, Range, RangeKind, Record, Severity,
 };
@@ -15,8 +15,8 @@ pub const LIMIT: u8 = 3;
 /// Writes what the record says of itself.
 pub fn put_head(out: &mut Vec<u8>, record: &Record<'_>) {
     put_text(out, &record.id);
-    put_text(out, record.modified.as_str());
-    put_text(out, record.withdrawn.as_ref().map_or("", Moment::as_str));
+    put_moment(out, Some(record.modified));
+    put_moment(out, record.withdrawn);
     put_number(out, record.aliases.len() as u64);
     record.aliases.iter().for_each(|alias| put_text(out, alias));
     put_text(out, &record.summary);
@@ -26,11 +26,8 @@ pub fn put_head(out: &mut Vec<u8>, record: &Record<'_>) {
 /// The record as it speaks of itself, and of no package.
 pub fn head<'a>(reader: &mut Reader<'a>) -> Result<Record<'a>, Damaged> {
     let id = reader.text()?.into();
-    let modified = moment(reader.text()?)?;
-    let withdrawn = match reader.text()? {
-        "" => None,
-        text => Some(moment(text)?),
-    };
+    let modified = moment(reader)?.ok_or(Damaged("one of its times is none"))?;
+    let withdrawn = moment(reader)?;
     let mut aliases = Vec::new();
     for _ in 0..reader.count()? {
         aliases.push(reader.text()?.into());
@@ -96,7 +93,7 @@ pub fn named<'a>(reader: &mut Reader<'a>) -> Result<Named<'a>, Damaged> {
 }
 
 /// What a part says besides its versions.
-pub fn put_extras(out: &mut Vec<u8>, part: &Affected<'_>) {
+fn put_extras(out: &mut Vec<u8>, part: &Affected<'_>) {
     put_severity(out, &part.severity);
     put_text(out, part.database_specific.informational.as_deref().unwrap_or(""));
 }
@@ -108,7 +105,7 @@ pub fn extras<'a>(reader: &mut Reader<'a>) -> Result<(Vec<Severity<'a>>, Databas
 }
 
 /// An event's kind as a number, and its version.
-pub fn split<'a>(event: &'a Event<'_>) -> (u8, &'a str) {
+fn split<'a>(event: &'a Event<'_>) -> (u8, &'a str) {
     match event {
         Event::Introduced(text) => (INTRODUCED, text),
         Event::Fixed(text) => (FIXED, text),
@@ -128,13 +125,6 @@ pub fn event(kind: u8, text: &str) -> Result<Event<'_>, Damaged> {
     }
 }
 
-/// A part behind its length, to be found again without reading it.
-pub fn put_part(out: &mut Vec<u8>, part: &Affected<'_>, scratch: &mut Vec<u8>) {
-    scratch.clear();
-    put_affected(scratch, part);
-    put_bytes(out, scratch);
-}
-
 fn put_severity(out: &mut Vec<u8>, list: &[Severity<'_>]) {
     put_number(out, list.len() as u64);
     for severity in list {
@@ -151,6 +141,15 @@ fn severity<'a>(reader: &mut Reader<'a>) -> Result<Vec<Severity<'a>>, Damaged> {
     Ok(list)
 }
 
-fn moment(text: &str) -> Result<Moment, Damaged> {
-    Moment::try_from(format!("{text}Z")).map_err(|_| Damaged("one of its times is none"))
+/// Nothing, or two numbers, of which the first is not 0.
+fn put_moment(out: &mut Vec<u8>, moment: Option<Moment>) {
+    let Some((second, fraction)) = moment.map(Moment::numbers) else { return out.push(0) };
+    put_number(out, second + 1);
+    put_number(out, fraction);
+}
+
+fn moment(reader: &mut Reader<'_>) -> Result<Option<Moment>, Damaged> {
+    let Some(second) = reader.number()?.checked_sub(1) else { return Ok(None) };
+    let moment = Moment::of_numbers(second, reader.number()?);
+    moment.map(Some).ok_or(Damaged("one of its times is none"))
 }

@@ -4,15 +4,11 @@
 //! So a question costs one search for the installed version; after that every bound is a number to compare with. The order
 //! is that of the schemes in `version`: when one of them changes, `FORMAT` in `image.rs` is raised.
 
-use std::collections::HashMap;
-
-use crate::index::codec::{Damaged, Reader, put_bytes, put_number, put_text};
-use crate::index::parcel::{
-    FIXED, INTRODUCED, LAST_AFFECTED, LIMIT, event, extras, named, put_extras, split,
-};
+use crate::index::codec::{Damaged, Reader};
+use crate::index::parcel::{FIXED, INTRODUCED, LAST_AFFECTED, LIMIT, event, extras, named};
 use crate::osv::affected::{no_version, unknown_kind};
-use crate::osv::record::{Affected, Event, Named, Range, RangeKind};
-use patchline_inventory::version::{Scheme, Version};
+use crate::osv::record::{Affected, Named, Range, RangeKind};
+use patchline_inventory::version::Scheme;
 
 /// Bytes of all versions of a package, written out.
 const MOST_TEXT: usize = 64 << 20;
@@ -58,127 +54,6 @@ struct Packed<'a> {
 struct Place {
     from: usize,
     to: usize,
-}
-
-/// The versions of a package while its posting is written.
-struct Sorted<'b> {
-    texts: Vec<&'b str>,
-    /// For each text that can be read the place of the first one that is equal to it.
-    firsts: Vec<usize>,
-    places: HashMap<&'b str, usize>,
-}
-
-/// Writes what these parts, sorted by the number of their record, say of the package that all of them name.
-pub fn put(out: &mut Vec<u8>, named: &Named<'_>, parts: &[(u32, Affected<'_>)]) {
-    let sorted = Sorted::of(Scheme::named(&named.ecosystem), parts);
-    put_text(out, &named.ecosystem);
-    put_text(out, &named.name);
-    put_number(out, sorted.firsts.len() as u64);
-    put_number(out, sorted.texts.len() as u64);
-    let mut before = "";
-    for text in &sorted.texts {
-        let shared = shared_start(before, text);
-        put_number(out, shared as u64);
-        put_text(out, &text[shared..]);
-        before = text;
-    }
-    put_number(out, parts.len() as u64);
-    let mut last = 0;
-    let mut scratch = Vec::new();
-    for (record, part) in parts {
-        put_number(out, u64::from(record - last));
-        last = *record;
-        put_versions(out, part, &sorted);
-        put_ranges(out, part, &sorted);
-        scratch.clear();
-        put_extras(&mut scratch, part);
-        // Most parts say nothing besides, which is two zeros.
-        put_bytes(out, if scratch == [0, 0] { &[] } else { &scratch });
-    }
-}
-
-impl<'b> Sorted<'b> {
-    fn of(scheme: Option<Scheme>, parts: &'b [(u32, Affected<'_>)]) -> Self {
-        let mut texts: Vec<&str> = Vec::new();
-        for (_, part) in parts {
-            texts.extend(part.versions.iter().map(|version| &**version));
-            for range in part.ranges.iter().filter(|range| range.kind != RangeKind::Git) {
-                texts.extend(
-                    range.events.iter().map(split).filter(|event| !is_outside(*event)).map(|(_, text)| text),
-                );
-            }
-        }
-        texts.sort_unstable();
-        texts.dedup();
-        let mut read: Vec<(Version<'_>, &str)> = Vec::new();
-        let mut unreadable = Vec::new();
-        for text in texts {
-            match scheme.and_then(|scheme| scheme.parse(text)) {
-                Some(version) => read.push((version, text)),
-                None => unreadable.push(text),
-            }
-        }
-        read.sort();
-        let mut firsts: Vec<usize> = Vec::with_capacity(read.len());
-        for (place, (version, _)) in read.iter().enumerate() {
-            let same = place > 0 && read[place - 1].0 == *version;
-            firsts.push(if same { firsts[place - 1] } else { place });
-        }
-        let texts: Vec<&str> = read.into_iter().map(|(_, text)| text).chain(unreadable).collect();
-        let places = texts.iter().enumerate().map(|(place, text)| (*text, place)).collect();
-        Self { texts, firsts, places }
-    }
-}
-
-/// Places in a row are one run; what databases list are mostly all versions from one to another.
-fn put_versions(out: &mut Vec<u8>, part: &Affected<'_>, sorted: &Sorted<'_>) {
-    let mut listed: Vec<usize> = part.versions.iter().map(|version| sorted.places[&**version]).collect();
-    listed.sort_unstable();
-    listed.dedup();
-    let runs: Vec<&[usize]> = listed.chunk_by(|left, right| left + 1 == *right).collect();
-    put_number(out, runs.len() as u64);
-    let mut end = 0;
-    for run in runs {
-        put_number(out, (run[0] - end) as u64);
-        put_number(out, run.len() as u64);
-        end = run[0] + run.len();
-    }
-}
-
-fn put_ranges(out: &mut Vec<u8>, part: &Affected<'_>, sorted: &Sorted<'_>) {
-    let ranges = || part.ranges.iter().filter(|range| range.kind != RangeKind::Git);
-    put_number(out, ranges().count() as u64);
-    for range in ranges() {
-        // One number says how many events there are, and whether the kind has an order.
-        let other = if let RangeKind::Other(kind) = &range.kind { Some(kind) } else { None };
-        put_number(out, (range.events.len() as u64) << 1 | u64::from(other.is_some()));
-        if let Some(kind) = other {
-            put_text(out, kind);
-        }
-        for (kind, place) in in_order(&range.events, sorted) {
-            put_number(out, place.map_or(0, |place| place as u64 + 1) << 2 | u64::from(kind));
-        }
-    }
-}
-
-/// The events by the versions at which they stand; at equal ones as the record names them, which decides there. They stay
-/// as they are when one can't be read: then nothing follows from the range.
-fn in_order(events: &[Event<'_>], sorted: &Sorted<'_>) -> Vec<(u8, Option<usize>)> {
-    let place = |event| if is_outside(event) { None } else { Some(sorted.places[event.1]) };
-    let mut packed: Vec<_> = events.iter().map(split).map(|event| (event.0, place(event))).collect();
-    if packed.iter().all(|(_, place)| place.is_none_or(|place| place < sorted.firsts.len())) {
-        packed.sort_by_key(|(_, place)| place.map(|place| sorted.firsts[place]));
-    }
-    packed
-}
-
-fn is_outside((kind, text): (u8, &str)) -> bool {
-    (kind, text) == (INTRODUCED, "0") || (kind, text) == (LIMIT, "*")
-}
-
-fn shared_start(left: &str, right: &str) -> usize {
-    let same = left.bytes().zip(right.bytes()).take_while(|(left, right)| left == right).count();
-    (0..=same).rev().find(|end| right.is_char_boundary(*end)).unwrap_or(0)
 }
 
 impl<'a> Posting<'a> {
@@ -231,6 +106,11 @@ impl<'a> Posting<'a> {
     /// stand in their order.
     pub fn affected(&self, record: u32) -> Result<Vec<Affected<'_>>, Damaged> {
         self.parts.iter().filter(|part| part.record == record).map(|part| self.unpack(part)).collect()
+    }
+
+    /// The number of the advisory of each part.
+    pub fn records(&self) -> impl Iterator<Item = u32> {
+        self.parts.iter().map(|part| part.record)
     }
 
     /// Every part with the number of its advisory.
@@ -399,7 +279,9 @@ impl Packed<'_> {
 mod tests {
     use proptest::prelude::{any, prop, proptest};
 
-    use super::{Posting, put};
+    use super::Posting;
+    use crate::index::compose::Composer;
+    use crate::index::parcel::put_affected;
     use crate::osv::record::Record;
 
     fn posting() -> Vec<u8> {
@@ -408,10 +290,9 @@ mod tests {
             "name": "a"}, "versions": ["1.0.0", "1.0.1", "2"], "ranges": [{"type": "SEMVER", "events":
             [{"introduced": "0"}, {"fixed": "1.1.0"}, {"introduced": "1.2.0"}, {"limit": "*"}]}]}]}"#;
         let record = Record::parse(json).expect("a record");
-        let part = record.affected[0].clone();
-        let named = part.package.clone().expect("a package");
-        let mut bytes = Vec::new();
-        put(&mut bytes, &named, &[(3, part.clone()), (9, part)]);
+        let (mut part, mut bytes) = (Vec::new(), Vec::new());
+        put_affected(&mut part, &record.affected[0]);
+        Composer::default().compose(&mut bytes, &[(3, &part), (9, &part)]).expect("a posting");
         bytes
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use thiserror::Error;
 
 use crate::osv::text::Text;
@@ -30,8 +31,9 @@ pub struct Record<'a> {
     pub aliases: Vec<Text<'a>>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     pub summary: Text<'a>,
-    #[serde(default)]
-    details: FirstLine,
+    /// Unread, for most records have a summary.
+    #[serde(borrow, default)]
+    details: Option<Unread<'a>>,
     #[serde(borrow, default, deserialize_with = "or_empty")]
     pub severity: Vec<Severity<'a>>,
     #[serde(borrow, default, deserialize_with = "or_empty")]
@@ -109,14 +111,27 @@ pub struct DatabaseSpecific {
     pub informational: Option<String>,
 }
 
-/// A point in time as OSV writes it, in UTC, in a form that sorts: no `Z`, no trailing zeros.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Moment(String);
+/// A point in time as OSV writes it, in UTC: its digits as numbers, which sort as the times do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment {
+    /// `2024-01-31T12:00:00` is 20240131120000.
+    second: u64,
+    /// Billionths of a thousandth of a second.
+    fraction: u64,
+}
 
-/// Of a text that may be long, the first line that says something.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct FirstLine(String);
+/// JSON that is read when it is needed.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(transparent)]
+struct Unread<'a>(#[serde(borrow)] &'a RawValue);
+
+impl PartialEq for Unread<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+impl Eq for Unread<'_> {}
 
 /// Why something is no OSV record.
 #[derive(Debug, Error)]
@@ -141,11 +156,16 @@ impl<'a> Record<'a> {
         }
         // What is no id can't be another record's id, and so joins nothing.
         record.aliases.retain(|alias| is_id(alias));
-        let text = if record.summary.trim().is_empty() { &record.details.0 } else { &*record.summary };
-        if text.len() > LONGEST_SUMMARY || !is_one_line(text) || text != &*record.summary {
-            record.summary = shorten(text, LONGEST_SUMMARY).into();
+        let details = record.details.take();
+        if record.summary.trim().is_empty() {
+            let details: Text<'_> = match details {
+                Some(unread) => or_default(unread.0).map_err(NotARecord::Json)?,
+                None => Text::default(),
+            };
+            record.summary = shorten(first_line(&details), LONGEST_SUMMARY).into();
+        } else if record.summary.len() > LONGEST_SUMMARY || !is_one_line(&record.summary) {
+            record.summary = shorten(&record.summary, LONGEST_SUMMARY).into();
         }
-        record.details.0.clear();
         for named in record.affected.iter_mut().filter_map(|part| part.package.as_mut()) {
             if let Cow::Owned(name) = normal_in(&named.ecosystem, &named.name) {
                 named.name = name.into();
@@ -163,8 +183,7 @@ impl<'a> Record<'a> {
         summary: Text<'a>,
         severity: Vec<Severity<'a>>,
     ) -> Self {
-        let details = FirstLine::default();
-        Self { id, modified, withdrawn, aliases, summary, details, severity, affected: Vec::new() }
+        Self { id, modified, withdrawn, aliases, summary, details: None, severity, affected: Vec::new() }
     }
 
     /// The parts that speak of this package, by its normal name.
@@ -255,67 +274,91 @@ impl<'de> Visitor<'de> for Anything {
     }
 }
 
-impl<'de> Deserialize<'de> for FirstLine {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Line;
-        impl Visitor<'_> for Line {
-            type Value = FirstLine;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a text or `null`")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<FirstLine, E> {
-                // It is made shorter once it is known to be needed.
-                let line = first_line(text);
-                let end = line.floor_char_boundary(LONGEST_SUMMARY * 8);
-                Ok(FirstLine(line[..end].to_owned()))
-            }
-
-            fn visit_unit<E>(self) -> Result<FirstLine, E> {
-                Ok(FirstLine::default())
-            }
-        }
-        deserializer.deserialize_any(Line)
-    }
-}
-
 impl Moment {
-    /// As `2024-01-31T12:00:00`, which sorts.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// The day, as in `2024-01-31`.
+    pub fn day(self) -> String {
+        let day = self.second / 1_000_000;
+        format!("{:04}-{:02}-{:02}", day / 10_000, day / 100 % 100, day % 100)
+    }
+
+    /// The digits up to the second, and those of the fraction.
+    pub fn numbers(self) -> (u64, u64) {
+        (self.second, self.fraction)
+    }
+
+    /// What `numbers` gave.
+    pub fn of_numbers(second: u64, fraction: u64) -> Option<Self> {
+        (second < 100_000_000_000_000 && fraction < 10_u64.pow(FRACTION as u32))
+            .then_some(Self { second, fraction })
+    }
+
+    /// Whether it says anything: some databases write the year 1 where they know no time.
+    pub fn is_known(self) -> bool {
+        self.second >= 1970 * 10_000_000_000
     }
 }
 
-impl TryFrom<String> for Moment {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || format!("`{}` is not a time like `2024-01-31T12:00:00Z`", shorten(&text, 40));
-        let bare = text.strip_suffix('Z').ok_or_else(wrong)?;
-        let (seconds, fraction) =
-            bare.split_once('.').map_or((bare, None), |(head, tail)| (head, Some(tail)));
-        let shape = |byte: u8| if byte.is_ascii_digit() { b'0' } else { byte };
-        if !seconds.bytes().map(shape).eq(*b"0000-00-00T00:00:00") {
-            return Err(wrong());
+/// As `2024-01-31T12:00:00.5`: no `Z`, no zeros at the end.
+impl fmt::Display for Moment {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = self.second % 1_000_000;
+        write!(formatter, "{}T{:02}:{:02}:{:02}", self.day(), time / 10_000, time / 100 % 100, time % 100)?;
+        match self.fraction {
+            0 => Ok(()),
+            fraction => {
+                let digits = format!("{fraction:0width$}", width = FRACTION);
+                write!(formatter, ".{}", digits.trim_end_matches('0'))
+            }
         }
-        let Some(fraction) = fraction else { return Ok(Self(seconds.to_owned())) };
-        if fraction.is_empty() || fraction.len() > 12 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(wrong());
-        }
-        let significant = fraction.trim_end_matches('0');
-        Ok(Self(if significant.is_empty() { seconds.to_owned() } else { format!("{seconds}.{significant}") }))
     }
 }
 
 impl From<Moment> for String {
+    /// As OSV writes it.
     fn from(moment: Moment) -> Self {
-        format!("{}Z", moment.0)
+        format!("{moment}Z")
+    }
+}
+
+/// Digits of a fraction.
+const FRACTION: usize = 12;
+
+impl TryFrom<&str> for Moment {
+    type Error = String;
+
+    fn try_from(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{}` is not a time like `2024-01-31T12:00:00Z`", shorten(text, 40));
+        let bare = text.strip_suffix('Z').ok_or_else(wrong)?;
+        let (seconds, fraction) = bare.split_once('.').unwrap_or((bare, "0"));
+        let mut second = 0;
+        let shape = b"0000-00-00T00:00:00";
+        if seconds.len() != shape.len() || fraction.is_empty() || fraction.len() > FRACTION {
+            return Err(wrong());
+        }
+        for (byte, shape) in seconds.bytes().zip(shape) {
+            match (byte, shape) {
+                (b'0'..=b'9', b'0') => second = second * 10 + u64::from(byte - b'0'),
+                (byte, shape) if byte == *shape => {}
+                _ => return Err(wrong()),
+            }
+        }
+        let digits: u64 = match fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => fraction.parse().map_err(|_| wrong())?,
+            false => return Err(wrong()),
+        };
+        Ok(Self { second, fraction: digits * 10_u64.pow((FRACTION - fraction.len()) as u32) })
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Text::deserialize(deserializer)?;
+        Moment::try_from(&*text).map_err(serde::de::Error::custom)
     }
 }
 
 /// Ids go into finding ids, messages and links, so they are plain.
-fn is_id(text: &str) -> bool {
+pub fn is_id(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:+".contains(&byte);
     !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(plain)
 }

@@ -1,7 +1,8 @@
-//! `db import`: the advisories that scans match against.
+//! `db import`: the advisories that scans match against, from files.
 
 pub mod compare;
 pub mod status;
+pub mod update;
 
 use patchline_model::failure::in_full;
 use std::path::Path;

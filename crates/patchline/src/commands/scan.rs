@@ -4,7 +4,7 @@ mod changed;
 mod place;
 mod whole;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -18,14 +18,15 @@ use patchline_model::stage::detect::Finding;
 use patchline_model::stage::triage::{Priority, prioritise};
 use patchline_model::triage::action::Action;
 
-use crate::cli::{Face, FailOn, ScanArguments};
+use crate::cli::{Face, FailOn, ScanArguments, Stale};
 use crate::commands::scan::changed::Ranges;
 use crate::commands::scan::place::{Place, folder_of};
 use crate::commands::scan::whole::{trouble, whole};
 use crate::exit::{Exit, Trouble};
 use crate::report::scanned::Scanned;
 use crate::report::{cyclonedx, json, markdown, sarif, spdx, table, words};
-use crate::terminal::{note, say, warn_if_only_built_in, warn_if_stale};
+use crate::staleness::{Ages, warning};
+use crate::terminal::{note, say, warn_if_only_built_in};
 use crate::{settings, wire};
 
 pub fn run(arguments: &ScanArguments, data: Option<&Path>) -> Result<Exit, Trouble> {
@@ -37,18 +38,31 @@ pub fn run(arguments: &ScanArguments, data: Option<&Path>) -> Result<Exit, Troub
     let place = Place::of(&arguments.paths)?;
     let status = advisories.status().clone();
     let mut scanned = Scanned::new(place.name.clone(), clock::now(), place.within.clone(), status);
+    let mut needed = BTreeSet::new();
     let mut ranges = arguments.changed.as_deref().map(Ranges::new);
     for (path, folder) in arguments.paths.iter().zip(&place.folders) {
         let scan = match &mut ranges {
             Some(ranges) => ranges.scan(path, &advisories)?,
             None => whole(path, path, &advisories)?,
         };
+        let names = scan.inventory.iter().filter_map(|one| one.package.ecosystem.0.split(':').next());
+        needed.extend(names.map(str::to_owned));
         let priorities = priorities(path, &scan.findings)?;
         scanned.take(folder, scan, priorities);
     }
     scanned.since = ranges.and_then(|ranges| ranges.since());
     scanned.finish();
     show(&scanned, arguments.format, &advisories);
+    let ages = Ages::of(&directory, SystemTime::now()).map_err(|error| trouble(&error))?;
+    let old = warning(&ages.old(&advisories, |name| needed.contains(name), arguments.stale_after));
+    match (old, arguments.stale) {
+        (Some(old), Stale::Error) => {
+            // What was found has been said; it may not be all.
+            return Err(Trouble::new(Exit::Stale, old).hint("`--stale warn` takes them all the same"));
+        }
+        (Some(old), Stale::Warn) => note(&format!("warning: {old}")),
+        (None, _) => {}
+    }
     let worst = scanned.rows.iter().map(|row| row.priority.action).max();
     let fails = worst.is_some_and(|worst| match arguments.fail_on {
         FailOn::ActNow => worst >= Action::ActNow,
@@ -72,7 +86,6 @@ fn show(scanned: &Scanned, face: Face, advisories: &Advisories) {
         Face::Markdown => say(&markdown::text(scanned)),
     }
     warn_if_only_built_in(advisories);
-    warn_if_stale(advisories, SystemTime::now());
 }
 
 /// Ranks by the tier that the project's settings state, or as an internal service where there are none.

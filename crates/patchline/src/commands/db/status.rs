@@ -3,21 +3,20 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use patchline_detect::{Advisories, Image};
+use patchline_detect::{Advisories, DetectError, Image, Shelf};
 use patchline_model::failure::in_full;
 
 use crate::exit::{Exit, Trouble};
-use crate::terminal::{say, warn_if_stale};
+use crate::staleness::{Ages, USUAL_DAYS, warning};
+use crate::terminal::{note, say};
 use crate::wire;
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
 pub fn run(data: Option<&Path>) -> Result<Exit, Trouble> {
-    let home = wire::home(data)?;
-    let advisories = Advisories::open(&home.advisories()).map_err(|error| Trouble::input(in_full(&error)))?;
-    let now = SystemTime::now();
-    for image in advisories.sources() {
-        say(&line(image, now));
+    let directory = wire::home(data)?.advisories();
+    let advisories = Advisories::open(&directory).map_err(|error| trouble(&error))?;
+    let ages = Ages::of(&directory, SystemTime::now()).map_err(|error| trouble(&error))?;
+    for shelf in advisories.sources() {
+        say(&line(shelf, &ages));
     }
     let status = advisories.status();
     say(&format!("{} advisories from {}", status.records, status.from.join(", ")));
@@ -25,50 +24,73 @@ pub fn run(data: Option<&Path>) -> Result<Exit, Trouble> {
         Some(newest) => say(&format!("newest change: {newest}")),
         None => say("newest change: unknown"),
     }
-    warn_if_stale(&advisories, now);
+    for (ecosystem, followed) in &ages.updates().ecosystems {
+        for (id, held) in &followed.held {
+            say(&format!(
+                "{ecosystem}: {id} is held back: {}; `patchline db accept {id}` lets it in",
+                held.why
+            ));
+        }
+    }
+    if let Some(old) = warning(&ages.old(&advisories, |_| true, USUAL_DAYS)) {
+        note(&format!("warning: {old}"));
+    }
+    // Every block is read, so what is damaged is named before a scan needs it.
+    advisories.check().map_err(|error| trouble(&error))?;
+    for image in advisories.sources().flat_map(Shelf::layers) {
+        image.verify().map_err(|error| trouble(&error))?;
+    }
     Ok(Exit::Done)
 }
 
-fn line(image: &Image, now: SystemTime) -> String {
-    let header = &image.header;
-    let came = image.imported().map_or("built in".to_owned(), |at| imported(at, now));
-    let newest = header.newest.get(..10).unwrap_or("unknown");
+fn trouble(error: &DetectError) -> Trouble {
+    let mut trouble = Trouble::input(in_full(error));
+    trouble.hint = error.hint().map(str::to_owned);
+    trouble
+}
+
+fn line(shelf: &Shelf, ages: &Ages) -> String {
+    let header = &shelf.base.header;
+    let newest = shelf.layers().map(|image| image.header.newest.as_str()).max().unwrap_or_default();
+    let later = shelf.delta.as_ref().map_or(0, |delta| delta.header.records);
+    let later = if later == 0 { String::new() } else { format!(", {later} changed since") };
+    let source = ages.updates().ecosystems.get(&header.ecosystem).map(|followed| &followed.mirror);
+    let came = match (ages.age(shelf), source) {
+        (None, _) => "built in".to_owned(),
+        (Some(age), None) => format!("imported {}", ago(age)),
+        (Some(age), Some(mirror)) => format!("up to date {} with {mirror}", ago(age)),
+    };
     format!(
-        "{}: {} advisories ({} withdrawn) of {} packages, newest change {newest}, {came}, {:.1} MB",
+        "{}: {} advisories ({} withdrawn{later}) of {} packages, newest change {}, {came}, {:.1} MB",
         header.ecosystem,
         header.records,
         header.withdrawn,
         header.packages,
-        image.size() as f64 / 1e6
+        newest.get(..10).unwrap_or("unknown"),
+        shelf.layers().map(Image::size).sum::<u64>() as f64 / 1e6
     )
 }
 
-fn imported(at: SystemTime, now: SystemTime) -> String {
-    // A clock that was set back makes nothing older.
-    match now.duration_since(at).unwrap_or_default().as_secs() / DAY.as_secs() {
-        0 => "imported today".to_owned(),
-        1 => "imported a day ago".to_owned(),
-        days => format!("imported {days} days ago"),
+fn ago(age: Duration) -> String {
+    match age.as_secs() / (24 * 60 * 60) {
+        0 => "today".to_owned(),
+        1 => "a day ago".to_owned(),
+        days => format!("{days} days ago"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
+    use std::time::Duration;
 
-    use super::{DAY, imported};
+    use super::ago;
 
     #[test]
     fn an_age_is_told_in_days() {
-        let check = |given: i32, then: &str| {
-            let now = SystemTime::UNIX_EPOCH + DAY * 100;
-            let at =
-                if given < 0 { now + DAY * given.unsigned_abs() } else { now - DAY * given.unsigned_abs() };
-            assert_eq!(imported(at, now), then);
-        };
-        check(0, "imported today");
-        check(1, "imported a day ago");
-        check(12, "imported 12 days ago");
-        check(-3, "imported today");
+        let check = |given: u64, then: &str| assert_eq!(ago(Duration::from_secs(given * 60 * 60)), then);
+        check(0, "today");
+        check(23, "today");
+        check(24, "a day ago");
+        check(12 * 24, "12 days ago");
     }
 }

@@ -1,0 +1,63 @@
+//! How old advisories are. Old ones are no all-clear; whether they are a reason to fail is the user's to say.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use patchline_detect::update::state::Updates;
+use patchline_detect::{Advisories, DetectError, Shelf};
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Days after which advisories are old, where nobody says otherwise.
+pub const USUAL_DAYS: u32 = 7;
+
+/// The ages of the advisories in a folder.
+pub struct Ages {
+    updates: Updates,
+    now: SystemTime,
+}
+
+impl Ages {
+    pub fn of(directory: &Path, now: SystemTime) -> Result<Self, DetectError> {
+        Ok(Self { updates: Updates::load(directory)?, now })
+    }
+
+    pub fn updates(&self) -> &Updates {
+        &self.updates
+    }
+
+    /// How long ago an ecosystem was last brought up to date; none for what comes with the binary.
+    pub fn age(&self, shelf: &Shelf) -> Option<Duration> {
+        let fetched = self.updates.fetched(&shelf.base.header.ecosystem);
+        // What was imported later than it was fetched is as new as that; a clock that was set back makes nothing older.
+        let at = shelf.imported()?.max(fetched.unwrap_or(SystemTime::UNIX_EPOCH));
+        Some(self.now.duration_since(at).unwrap_or_default())
+    }
+
+    /// The ecosystems, of those that are needed, whose advisories are older than that; each with its age in days.
+    pub fn old<'a>(
+        &self,
+        advisories: &'a Advisories,
+        needed: impl Fn(&str) -> bool,
+        days: u32,
+    ) -> Vec<(&'a str, u64)> {
+        let shelves = advisories.sources().map(|shelf| (shelf.base.header.ecosystem.as_str(), shelf));
+        let ages = shelves
+            .filter(|(name, _)| needed(name))
+            .filter_map(|(name, shelf)| Some((name, self.age(shelf)?)));
+        ages.filter(|(_, age)| *age > DAY * days)
+            .map(|(name, age)| (name, age.as_secs() / DAY.as_secs()))
+            .collect()
+    }
+}
+
+/// What is said of old advisories; none when there are none.
+pub fn warning(old: &[(&str, u64)]) -> Option<String> {
+    let most = old.iter().map(|(_, days)| days).max()?;
+    let names: BTreeSet<&str> = old.iter().map(|(name, _)| *name).collect();
+    let names = names.into_iter().collect::<Vec<_>>().join(", ");
+    Some(format!(
+        "the advisories of {names} are up to {most} days old; `patchline db update` or `patchline db import` brings newer ones"
+    ))
+}
