@@ -24,5 +24,6 @@ pub mod stage;
 pub mod strategy;
 pub mod time;
 pub mod triage;
+pub mod verification;
 pub mod view;
 pub mod window;

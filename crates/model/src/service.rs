@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::stage::budget::Slo;
 use crate::stage::plan::Plan;
+use crate::verification::Verification;
 use crate::window::Window;
 
 /// A service's name: lower-case letters, digits and `-`, at most 63, beginning with a letter.
@@ -47,6 +48,8 @@ pub struct Service {
     pub reproducers: Vec<Reproducer>,
     /// How one instance runs and how a patch gets onto all of them; a service without it ends after verification.
     pub run: Option<Run>,
+    #[serde(default, skip_serializing_if = "Verification::is_usual")]
+    pub verification: Verification,
 }
 
 /// A program and its arguments; never a shell string.

@@ -9,6 +9,7 @@ mod sources;
 pub mod text;
 mod unreadable;
 mod value;
+mod verification;
 mod ways;
 mod window;
 

@@ -12,6 +12,7 @@ use crate::settings::slo::{SloSection, slo_of};
 use crate::settings::sources::{ScanSection, sources_of};
 use crate::settings::unreadable::unreadable;
 use crate::settings::value::{command, inside, parsed, text};
+use crate::settings::verification::{TestSection, test_of};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,12 +44,6 @@ struct BuildSection {
     command: Option<Spanned<Vec<String>>>,
     artifact: Option<Spanned<String>>,
     prepare: Option<Spanned<Vec<String>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TestSection {
-    command: Spanned<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +88,7 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
             );
         }
     };
+    let (test, verification) = test_of(file.test.as_ref())?;
     Ok(Service {
         name: parsed::<Name>(&file.service.name)?,
         owner: text(&file.service.owner, "owner")?,
@@ -101,9 +97,10 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
         repository: top.display().to_string(),
         folder: folder.to_owned(),
         build: file.build.as_ref().map_or(Ok(source_build()), build)?,
-        test: file.test.as_ref().map(|test| command(&test.command)).transpose()?,
+        test,
         reproducers: file.reproducer.iter().map(reproducer).collect::<Result<_, _>>()?,
         run,
+        verification,
     })
 }
 

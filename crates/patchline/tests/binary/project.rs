@@ -123,6 +123,7 @@ impl Project {
                 advisory: change.name.clone(),
                 command: words(&["sh", "reproduce.sh", "{artifact}", &change.name]),
             }],
+            verification: Default::default(),
             run: Some(self.run()),
         }
     }

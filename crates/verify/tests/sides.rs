@@ -1,0 +1,10 @@
+//! Real runs on both sides, in the sandbox.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail where it stands, also in its helpers")]
+
+#[path = "sides/both_sides.rs"]
+mod both_sides;
+#[path = "sides/suites.rs"]
+mod suites;
+#[path = "sides/world.rs"]
+mod world;
