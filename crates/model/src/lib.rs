@@ -18,6 +18,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod purl;
 pub mod rejection;
+pub mod reproducer;
 pub mod service;
 pub mod share;
 pub mod stage;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::reproducer::How;
 use crate::stage::budget::Slo;
 use crate::stage::plan::Plan;
 use crate::verification::Verification;
@@ -75,13 +76,13 @@ impl Build {
     }
 }
 
-/// Shows one problem: exits with 0 if it is absent, with 1 if it is there.
+/// Shows one problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reproducer {
     /// The advisory or the report that it shows.
     pub advisory: String,
-    /// `{artifact}` stands for the path of the built artifact.
-    pub command: CommandLine,
+    #[serde(flatten)]
+    pub how: How,
 }
 
 /// How one instance runs, and the rollout plan.

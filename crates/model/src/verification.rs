@@ -6,8 +6,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::service::CommandLine;
-
 /// More runs of a suite on each side, where a test fails with the patch and not on the base.
 const RERUNS: u32 = 2;
 
@@ -67,7 +65,7 @@ pub enum Unneeded {
 /// What runs the tests and writes which lines ran.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Coverage {
-    pub command: CommandLine,
+    pub command: Vec<String>,
     /// lcov or Cobertura: a pattern of paths below the service's folder.
     pub report: String,
     /// The part of the changed lines that must have run; without it those that did not are told.
@@ -79,7 +77,7 @@ pub struct Coverage {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bench {
     /// `{artifact}` stands for the path of the built artifact.
-    pub command: CommandLine,
+    pub command: Vec<String>,
     /// Pairs of runs, base and patch.
     pub pairs: u32,
     /// A patch that is shown to take longer than this many times the base's time is refused.

@@ -3,6 +3,7 @@
 mod caret;
 mod file;
 mod guess;
+mod reproducer;
 mod rollout;
 mod slo;
 mod sources;

@@ -2,17 +2,24 @@
 
 pub mod before_after;
 pub mod check;
+mod compiled;
 mod diff;
 mod difference;
 mod format;
+mod http;
+pub mod hunks;
+mod kinds;
 mod list;
 mod outcome;
+mod proof_test;
 mod readers;
 mod reports;
+mod reproduce;
 pub mod rescan;
 mod run;
 #[cfg(test)]
 mod sample;
+mod scratch;
 mod steadiness;
 pub mod suite;
 mod table;

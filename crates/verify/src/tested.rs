@@ -56,6 +56,7 @@ pub(crate) async fn tested(
         deadline: case.patience.unwrap_or(DEADLINE),
         output_limit: OUTPUT_LIMIT,
         quoted: false,
+        shown: None,
     };
     let finished = run(&case.sandbox, tests, record).await?;
     let reports = match &reading.report {

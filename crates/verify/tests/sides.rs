@@ -4,6 +4,8 @@
 
 #[path = "sides/both_sides.rs"]
 mod both_sides;
+#[path = "sides/reproducers.rs"]
+mod reproducers;
 #[path = "sides/suites.rs"]
 mod suites;
 #[path = "sides/world.rs"]

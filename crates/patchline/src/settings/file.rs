@@ -2,17 +2,18 @@
 
 use std::path::Path;
 
-use patchline_model::service::{Build, CommandLine, Name, Reproducer, Run, Service, Tier};
+use patchline_model::service::{Build, CommandLine, Name, Run, Service, Tier};
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::settings::caret::{Problem, Source};
+use crate::settings::reproducer::{ReproducerSection, reproducer};
 use crate::settings::rollout::{GuardsSection, RolloutSection, RunSection, run_of};
 use crate::settings::slo::{SloSection, slo_of};
 use crate::settings::sources::{ScanSection, sources_of};
 use crate::settings::unreadable::unreadable;
 use crate::settings::value::{command, inside, parsed, text};
-use crate::settings::verification::{TestSection, test_of};
+use crate::settings::verification::{TestSection, VerifySection, test_of, verification_of};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +21,7 @@ struct File {
     service: ServiceSection,
     build: Option<BuildSection>,
     test: Option<TestSection>,
+    verify: Option<VerifySection>,
     #[serde(default)]
     reproducer: Vec<ReproducerSection>,
     run: Option<RunSection>,
@@ -44,13 +46,6 @@ struct BuildSection {
     command: Option<Spanned<Vec<String>>>,
     artifact: Option<Spanned<String>>,
     prepare: Option<Spanned<Vec<String>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReproducerSection {
-    advisory: Spanned<String>,
-    command: Spanned<Vec<String>>,
 }
 
 /// The service that the file describes.
@@ -88,7 +83,8 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
             );
         }
     };
-    let (test, verification) = test_of(file.test.as_ref())?;
+    let (test, suite) = test_of(file.test.as_ref())?;
+    let verification = verification_of(suite, file.verify.as_ref())?;
     Ok(Service {
         name: parsed::<Name>(&file.service.name)?,
         owner: text(&file.service.owner, "owner")?,
@@ -98,7 +94,11 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
         folder: folder.to_owned(),
         build: file.build.as_ref().map_or(Ok(source_build()), build)?,
         test,
-        reproducers: file.reproducer.iter().map(reproducer).collect::<Result<_, _>>()?,
+        reproducers: file
+            .reproducer
+            .iter()
+            .map(|section| reproducer(section, run.is_some()))
+            .collect::<Result<_, _>>()?,
         run,
         verification,
     })
@@ -127,9 +127,6 @@ fn build(section: &BuildSection) -> Result<Build, Problem> {
     }
 }
 
-fn reproducer(section: &ReproducerSection) -> Result<Reproducer, Problem> {
-    Ok(Reproducer { advisory: text(&section.advisory, "advisory")?, command: command(&section.command)? })
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
-//! `[test]`: how patches are verified beyond reproducers.
+//! `[test]` and `[verify]`: how patches are verified beyond reproducers.
 
 use patchline_model::service::CommandLine;
-use patchline_model::verification::{Format, Verification};
+use patchline_model::verification::{Format, Unneeded, Verification};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -23,6 +23,12 @@ pub struct TestSection {
     reruns: Option<Spanned<u32>>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifySection {
+    unneeded_hunks: Option<Spanned<String>>,
+}
+
 /// The suite's command, and how it is read.
 pub fn test_of(section: Option<&TestSection>) -> Result<(Option<CommandLine>, Verification), Problem> {
     let Some(section) = section else { return Ok((None, Verification::default())) };
@@ -33,6 +39,23 @@ pub fn test_of(section: Option<&TestSection>) -> Result<(Option<CommandLine>, Ve
         ..Verification::default()
     };
     Ok((Some(command(&section.command)?), verification))
+}
+
+/// What the other sections add to it.
+pub fn verification_of(suite: Verification, verify: Option<&VerifySection>) -> Result<Verification, Problem> {
+    let unneeded = verify.and_then(|section| section.unneeded_hunks.as_ref());
+    Ok(Verification {
+        unneeded_hunks: unneeded.map(unneeded_hunks).transpose()?.unwrap_or_default(),
+        ..suite
+    })
+}
+
+fn unneeded_hunks(value: &Spanned<String>) -> Result<Unneeded, Problem> {
+    match value.get_ref().as_str() {
+        "warn" => Ok(Unneeded::Warn),
+        "refuse" => Ok(Unneeded::Refuse),
+        other => Err(Problem::at(value.span(), format!("`{other}` is neither \"warn\" nor \"refuse\""))),
+    }
 }
 
 fn reruns(value: &Spanned<u32>) -> Result<u32, Problem> {

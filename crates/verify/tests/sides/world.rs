@@ -4,14 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use patchline_model::digest::Digest;
 use patchline_model::id::FindingId;
 use patchline_model::package::{Ecosystem, Package};
-use patchline_model::service::{Build, CommandLine, Reproducer, Service};
+use patchline_model::reproducer::How;
+use patchline_model::service::{Build, CommandLine, Reproducer, Run, Service};
 use patchline_model::stage::detect::{Finding, Location, Source};
 use patchline_model::stage::generate::{Candidate, Kind};
+use patchline_model::stage::plan::{Exit, Guards, Plan, Rolling, Strategy};
 use patchline_model::stage::verify::CheckResult;
+use patchline_model::time::Seconds;
 use patchline_sandbox::sandbox::Sandbox;
 use patchline_verify::{Case, Shown, Side, checks};
 use tempfile::TempDir;
@@ -54,8 +58,8 @@ impl World {
         write_script(&world.case.patch.artifact, patch);
         // Run by a shell that is there: a script that was just written may still be open in a child of another test.
         write_script(&world.case.patch.tree.join("bin/reproduce"), "exec sh \"$1\"");
-        let command = CommandLine(["sh", "bin/reproduce", "{artifact}"].map(str::to_owned).to_vec());
-        world.case.service.reproducers = vec![Reproducer { advisory: "R-1".to_owned(), command }];
+        let how = How::Command(["sh", "bin/reproduce", "{artifact}"].map(str::to_owned).to_vec());
+        world.case.service.reproducers = vec![Reproducer { advisory: "R-1".to_owned(), how }];
         world
     }
 
@@ -81,6 +85,20 @@ impl World {
     pub fn tested_by(mut self, script: &str) -> Self {
         self.case.service.test = Some(CommandLine(["sh", "-c", script].map(str::to_owned).to_vec()));
         self
+    }
+
+    /// What git says differs between both trees.
+    pub fn diff(&self) -> String {
+        let top = self._folder.path();
+        let output = Command::new("git")
+            .args(["diff", "--no-index", "--no-color", "--full-index", "base", "patch"])
+            .current_dir(top)
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        ["a/base/", "b/patch/", "a/patch/", "b/base/"]
+            .iter()
+            .fold(text, |text, name| text.replace(name, &name[..2]))
     }
 
     pub async fn shown(&self, name: &str) -> Shown {
@@ -158,4 +176,30 @@ pub fn locked(advisory: &str, name: &str, version: &str) -> Finding {
         Package { ecosystem: Ecosystem::crates_io(), name: name.to_owned(), version: version.to_owned() };
     let id = FindingId(format!("{advisory}/{name}/{version}"));
     Finding { id, source: Source::Lockfile, package: Some(package), ..report(advisory, &[]) }
+}
+
+/// Runs the artifact by this program on a free port.
+pub fn run(program: &str, env: &str) -> Run {
+    let plan = Plan {
+        instances: 1,
+        strategy: Strategy::Rolling(Rolling { batch: 1, max_unavailable: 0, bake: Seconds(1) }),
+        guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.01, latency: false },
+        deadline: Seconds(100),
+        start_deadline: Seconds(10),
+        missing_limit: 10,
+        at_deadline: Exit::Rollback,
+        irreversible: Default::default(),
+    };
+    Run {
+        environment: "test".parse().unwrap(),
+        target: "process".to_owned(),
+        program: Some(env.to_owned()),
+        arguments: vec![program.to_owned(), "{artifact}".to_owned()],
+        reload_signal: Default::default(),
+        health: "/health".to_owned(),
+        port: 0,
+        plan,
+        windows: Vec::new(),
+        slo: None,
+    }
 }
