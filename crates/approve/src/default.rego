@@ -26,7 +26,7 @@ import rego.v1
 fixers := {"cargo", "npm", "person"}
 
 # Checks without which nothing is verified.
-required_checks := ["before-after", "suite", "re-scan"]
+required_checks := ["before-after", "suite", "re-scan", "diff"]
 
 # Checks of what many patches do not have or a service may want: to have skipped one of them is no risk.
 optional_checks := {"hunks"}

@@ -14,6 +14,7 @@ use patchline_sandbox::foreign::Exit;
 
 use crate::check::{Case, Check, Shown};
 use crate::diff::{Diff, File, Hunk};
+use crate::difference::compare;
 use crate::format::Reading;
 use crate::kinds::FileKind;
 use crate::outcome::{Record, count, few};
@@ -75,7 +76,7 @@ impl Check for Hunks {
         let Some(mut proof) = Proof::of(case).await? else {
             return skipped("neither a reproducer nor a suite could tell whether a hunk is needed");
         };
-        if let Left::Not(why) = proof.left("with every hunk", &mut record).await? {
+        if let Left::Not(why) = proof.left("patch with every hunk", &mut record).await? {
             record.warn("proof", format!("in a copy of the tree the proof does not repeat: {why}"));
             return Ok(record.shown(format!("no hunk was taken out: in a copy of the tree {why}")));
         }
@@ -100,7 +101,7 @@ impl Check for Hunks {
                 Unneeded::Refuse => record.fail(name, why),
             }
         }
-        let idle = proof.tests_that_pass_without_code(&mut record).await?;
+        let idle = proof.tests_that_pass_without_code(&diff, &mut record).await?;
         idle.iter().for_each(|name| {
             record.warn(name, "came with the patch and passes without its code: it shows nothing of the fix")
         });
@@ -169,7 +170,7 @@ impl<'a> Proof<'a> {
         if self.scratch.set(path, without).is_err() {
             return Ok(None);
         }
-        let left = self.left(&format!("without {name}"), record).await?;
+        let left = self.left(&format!("patch without {name}"), record).await?;
         let with = file.new.as_ref().map(|_| with.as_bytes());
         let back = self.scratch.set(path, with);
         back.map_err(|error| {
@@ -183,7 +184,7 @@ impl<'a> Proof<'a> {
         let (case, tree) = (self.case, self.scratch.tree());
         if !self.reproducers.is_empty() && !case.service.build.command.0.is_empty() {
             let build = Run {
-                label: format!("build {label}"),
+                label: format!("build of the {label}"),
                 command: case.service.build.command.clone(),
                 directory: tree.join(&case.service.folder),
                 side: &case.patch,
@@ -220,7 +221,11 @@ impl<'a> Proof<'a> {
     }
 
     /// Tests that the base has not, and that pass on it with nothing of the patch but its test files.
-    async fn tests_that_pass_without_code(&self, record: &mut Record) -> Result<Vec<String>, Failure> {
+    async fn tests_that_pass_without_code(
+        &self,
+        diff: &Diff,
+        record: &mut Record,
+    ) -> Result<Vec<String>, Failure> {
         let (Some(reading), files) = (&self.suite, test_files(self.case)) else { return Ok(Vec::new()) };
         if files.is_empty() || !self.whole.as_ref().is_some_and(|whole| whole.table.is_ok()) {
             return Ok(Vec::new());
@@ -233,7 +238,9 @@ impl<'a> Proof<'a> {
             tested(reading, "base with the tests of the patch", base, &taken_over.tree(), case, record)
                 .await?;
         let (Ok(before), Ok(after)) = (&before.table, &after.table) else { return Ok(Vec::new()) };
-        Ok(passing(after).filter(|key| before.ended(key).is_none()).map(|key| key.text()).collect())
+        let mut difference = compare(before, after);
+        difference.find_renamed(diff);
+        Ok(difference.new.iter().map(Key::text).collect())
     }
 }
 

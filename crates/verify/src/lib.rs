@@ -1,21 +1,26 @@
 //! Verify: fails before, passes after; the suites; gone and nothing new. A patch is not a fix until shown.
 
 pub mod before_after;
+pub mod changes;
 pub mod check;
 mod compiled;
+mod complaint;
 mod diff;
 mod difference;
 mod format;
+mod functions;
 mod http;
 pub mod hunks;
 mod kinds;
 mod list;
+mod moved;
 mod outcome;
 mod proof_test;
 mod readers;
 mod reports;
 mod reproduce;
 pub mod rescan;
+mod rules;
 mod run;
 #[cfg(test)]
 mod sample;

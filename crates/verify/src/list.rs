@@ -1,6 +1,7 @@
 //! The list of all checks. Another check is one file and one line here.
 
 use crate::before_after::BeforeAfter;
+use crate::changes::Changes;
 use crate::check::Check;
 use crate::hunks::Hunks;
 use crate::rescan::Rescan;
@@ -8,7 +9,7 @@ use crate::suite::Suite;
 
 /// All checks, in the order in which they run: the first needs the artifacts as they were built.
 pub fn checks() -> Vec<Box<dyn Check>> {
-    vec![Box::new(BeforeAfter), Box::new(Suite), Box::new(Rescan), Box::new(Hunks)]
+    vec![Box::new(BeforeAfter), Box::new(Suite), Box::new(Rescan), Box::new(Changes), Box::new(Hunks)]
 }
 
 #[cfg(test)]

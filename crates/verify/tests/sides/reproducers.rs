@@ -67,7 +67,7 @@ async fn a_file_on_which_the_artifact_fails_shows_the_problem() {
             "could not run on the patch: exit code 101",
         ),
         ("exit 2", "exit 2", CheckResult::Failed, "does not show the problem on the base"),
-        ("echo overflow; exit 3", "echo overflow; exit 2", CheckResult::Failed, "all the same"),
+        ("echo overflow; exit 3", "echo overflow; exit 2", CheckResult::Failed, "still there"),
     ];
     for (base, patch, result, words) in table {
         let world = shown_by(How::File(by("overflow")));
