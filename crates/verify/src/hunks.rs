@@ -227,7 +227,7 @@ impl<'a> Proof<'a> {
         record: &mut Record,
     ) -> Result<Vec<String>, Failure> {
         let (Some(reading), files) = (&self.suite, test_files(self.case)) else { return Ok(Vec::new()) };
-        if files.is_empty() || !self.whole.as_ref().is_some_and(|whole| whole.table.is_ok()) {
+        if files.is_empty() || self.whole.as_ref().is_none_or(|whole| whole.table.is_err()) {
             return Ok(Vec::new());
         }
         let (case, base) = (self.case, &self.case.base);

@@ -1,11 +1,14 @@
-//! Verify: fails before, passes after; the suites; gone and nothing new. A patch is not a fix until shown.
+//! Verify: fails before, passes after; the suites; gone and nothing new; nothing that a patch must not do. A patch is not a fix
+//! until shown.
 
 pub mod before_after;
 pub mod changes;
 pub mod check;
 mod compiled;
 mod complaint;
+mod coverage;
 mod diff;
+pub mod diff_coverage;
 mod difference;
 mod format;
 mod functions;
@@ -13,9 +16,13 @@ mod http;
 pub mod hunks;
 mod kinds;
 mod list;
+mod manifests;
 mod moved;
+mod newcomers;
 mod outcome;
+pub mod performance;
 mod proof_test;
+mod ratio;
 mod readers;
 mod reports;
 mod reproduce;

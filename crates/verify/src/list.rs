@@ -3,13 +3,23 @@
 use crate::before_after::BeforeAfter;
 use crate::changes::Changes;
 use crate::check::Check;
+use crate::diff_coverage::DiffCoverage;
 use crate::hunks::Hunks;
+use crate::performance::Performance;
 use crate::rescan::Rescan;
 use crate::suite::Suite;
 
 /// All checks, in the order in which they run: the first needs the artifacts as they were built.
 pub fn checks() -> Vec<Box<dyn Check>> {
-    vec![Box::new(BeforeAfter), Box::new(Suite), Box::new(Rescan), Box::new(Changes), Box::new(Hunks)]
+    vec![
+        Box::new(BeforeAfter),
+        Box::new(Suite),
+        Box::new(Rescan),
+        Box::new(Changes),
+        Box::new(Hunks),
+        Box::new(DiffCoverage),
+        Box::new(Performance),
+    ]
 }
 
 #[cfg(test)]

@@ -84,6 +84,15 @@ impl Moves {
         moves
     }
 
+    /// How many packages need each one after.
+    pub(crate) fn used(&self) -> BTreeMap<&str, usize> {
+        let mut used: BTreeMap<&str, usize> = BTreeMap::new();
+        for name in self.needs.values().flatten() {
+            *used.entry(name).or_default() += 1;
+        }
+        used
+    }
+
     /// These packages and everything that they need, directly or not.
     pub(crate) fn needed_by(
         &self,

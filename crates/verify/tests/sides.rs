@@ -4,6 +4,8 @@
 
 #[path = "sides/both_sides.rs"]
 mod both_sides;
+#[path = "sides/measured.rs"]
+mod measured;
 #[path = "sides/reproducers.rs"]
 mod reproducers;
 #[path = "sides/suites.rs"]

@@ -409,7 +409,7 @@ proptest! {
 
     #[test]
     fn without_any_one_of_its_evidence_an_allowed_patch_is_denied(
-        kept in proptest::collection::vec(any::<bool>(), 7), is_code in any::<bool>()
+        kept in proptest::collection::vec(any::<bool>(), 8), is_code in any::<bool>()
     ) {
         let mut case = good();
         if is_code {

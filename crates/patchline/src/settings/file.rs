@@ -13,7 +13,9 @@ use crate::settings::slo::{SloSection, slo_of};
 use crate::settings::sources::{ScanSection, sources_of};
 use crate::settings::unreadable::unreadable;
 use crate::settings::value::{command, inside, parsed, text};
-use crate::settings::verification::{TestSection, VerifySection, test_of, verification_of};
+use crate::settings::verification::{
+    BenchSection, CoverageSection, TestSection, VerifySection, test_of, verification_of,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +24,8 @@ struct File {
     build: Option<BuildSection>,
     test: Option<TestSection>,
     verify: Option<VerifySection>,
+    coverage: Option<CoverageSection>,
+    bench: Option<BenchSection>,
     #[serde(default)]
     reproducer: Vec<ReproducerSection>,
     run: Option<RunSection>,
@@ -84,7 +88,8 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
         }
     };
     let (test, suite) = test_of(file.test.as_ref())?;
-    let verification = verification_of(suite, file.verify.as_ref())?;
+    let verification =
+        verification_of(suite, file.verify.as_ref(), file.coverage.as_ref(), file.bench.as_ref())?;
     Ok(Service {
         name: parsed::<Name>(&file.service.name)?,
         owner: text(&file.service.owner, "owner")?,

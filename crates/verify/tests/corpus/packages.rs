@@ -106,3 +106,57 @@ async fn a_version_must_be_gone_from_what_is_built() {
         .check("nothing to look at", "before-after", Warned, "shown only by the version being gone")
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_new_about_moved_packages_is_told_with_both_versions() {
+    let vendored = |version: &str, licence: &str| {
+        format!("[package]\nname = \"yaml\"\nversion = \"{version}\"\nlicense = \"{licence}\"\n")
+    };
+    let manifest = "vendor/yaml/Cargo.toml";
+    let moved = |licence: &str| {
+        let project = fix(&with("yaml", "0.4.1")).with(manifest, &vendored("0.4.0", "MIT"));
+        project.patched(manifest, &vendored("0.4.1", licence))
+    };
+    moved("MIT").check("the same licence", "re-scan", Passed, "gone, and nothing new is found").await;
+    let words = "yaml 0.4.0 to 0.4.1: the licence changes from MIT to AGPL-3.0-only";
+    moved("AGPL-3.0-only").check("another licence", "re-scan", Warned, words).await;
+    let script = moved("MIT").patched("vendor/yaml/build.rs", "fn main() {}\n");
+    script.check("a build script", "re-scan", Warned, "yaml 0.4.0 to 0.4.1: runs `build.rs`").await;
+    // `hashmap` is needed by two, and so known.
+    let like = [
+        ("app", "0.1.0", &["yaml", "hashmap", "time"][..]),
+        ("yaml", "0.4.1", &["hashmap", "hashmop"][..]),
+        ("hashmap", "0.5.0", &[]),
+        ("hashmop", "0.0.1", &[]),
+        ("time", "0.1.40", &[]),
+    ];
+    let before = lock(&[
+        ("app", "0.1.0", &["yaml", "hashmap", "time"]),
+        ("yaml", "0.4.0", &["hashmap"]),
+        ("hashmap", "0.5.0", &[]),
+        ("time", "0.1.40", &[]),
+    ]);
+    let project = fix(&like).with("Cargo.lock", &before).patched("Cargo.lock", &lock(&like));
+    project
+        .check(
+            "a name like another",
+            "re-scan",
+            Warned,
+            "hashmop: is new, and its name is nearly that of `hashmap`",
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_install_script_of_npm_is_told() {
+    let lock = |version: &str, script: &str| {
+        format!(
+            "{{\"name\": \"app\", \"lockfileVersion\": 3, \"packages\": {{\"\": {{\"name\": \"app\", \"dependencies\": {{\"left\": \"*\"}}}},
+  \"node_modules/left\": {{\"version\": \"{version}\", \"license\": \"MIT\"{script}}}}}}}\n"
+        )
+    };
+    let project = Project::fixed().with("package-lock.json", &lock("1.0.0", ""));
+    let project = project.patched("package-lock.json", &lock("1.0.1", ", \"hasInstallScript\": true"));
+    let words = "left 1.0.0 to 1.0.1: runs `an install script`";
+    project.check("an install script", "re-scan", Warned, words).await;
+}
