@@ -139,8 +139,8 @@ impl<'a> Proof<'a> {
                     [&finding.advisory].into_iter().chain(&finding.aliases).map(String::as_str).collect();
                 case.service.reproducer(&names)
             })
-            // A test is part of the suite.
-            .filter(|reproducer| !matches!(reproducer.how, How::Test(_)))
+            // A test is part of the suite; an archive of the source is not made again here.
+            .filter(|reproducer| !matches!(reproducer.how, How::Test(_)) && !case.service.build.is_source())
             .collect();
         reproducers.dedup();
         let suite = reading(case);
@@ -182,7 +182,7 @@ impl<'a> Proof<'a> {
     /// Builds the copy as it is now, and asks reproducers and suite.
     async fn left(&mut self, label: &str, record: &mut Record) -> Result<Left, Failure> {
         let (case, tree) = (self.case, self.scratch.tree());
-        if !self.reproducers.is_empty() && !case.service.build.command.0.is_empty() {
+        if !self.reproducers.is_empty() {
             let build = Run {
                 label: format!("build of the {label}"),
                 command: case.service.build.command.clone(),

@@ -74,6 +74,7 @@ pub fn source_service(folder: &Path, top: &Path, within: String, manifest: &str)
         test: None,
         reproducers: Vec::new(),
         run: None,
+        verification: Default::default(),
     })
 }
 
