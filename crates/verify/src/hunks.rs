@@ -76,7 +76,7 @@ impl Check for Hunks {
         let Some(mut proof) = Proof::of(case).await? else {
             return skipped("neither a reproducer nor a suite could tell whether a hunk is needed");
         };
-        if let Left::Not(why) = proof.left("patch with every hunk", &mut record).await? {
+        if let Left::Not(why) = proof.reproduced("patch with every hunk", &mut record).await? {
             record.warn("proof", format!("in a copy of the tree the proof does not repeat: {why}"));
             return Ok(record.shown(format!("no hunk was taken out: in a copy of the tree {why}")));
         }
@@ -151,7 +151,7 @@ impl<'a> Proof<'a> {
         Ok(Some(Self { case, scratch, reproducers, suite, whole: None }))
     }
 
-    /// The proof without one hunk; none where the hunk does not fit the file.
+    /// The proof without one hunk; none where the hunk does not fit the file. The suite is asked last: it takes longest.
     async fn without(
         &mut self,
         file: &File,
@@ -167,38 +167,48 @@ impl<'a> Proof<'a> {
         let Some(with) = with else { return Ok(None) };
         let Some(without) = hunk.taken_out(&with) else { return Ok(None) };
         let without = (file.old.is_some()).then_some(without.as_bytes());
+        let with = file.new.as_ref().map(|_| with.as_bytes());
+        let label = format!("patch without {name}");
         if self.scratch.set(path, without).is_err() {
             return Ok(None);
         }
-        let left = self.left(&format!("patch without {name}"), record).await?;
-        let with = file.new.as_ref().map(|_| with.as_bytes());
-        let back = self.scratch.set(path, with);
-        back.map_err(|error| {
-            Failure::transient(format!("could not put `{path}` back into a copy: {error}"))
-        })?;
+        let mut left = self.reproduced(&label, record).await?;
+        self.put_back(path, with)?;
+        if left == Left::Everything && self.suite.is_some() {
+            self.test_whole(record).await?;
+            self.put_back(path, without)?;
+            left = self.tested(&label, record).await?;
+            self.put_back(path, with)?;
+        }
         Ok(Some(left))
     }
 
-    /// Builds the copy as it is now, and asks reproducers and suite.
-    async fn left(&mut self, label: &str, record: &mut Record) -> Result<Left, Failure> {
+    fn put_back(&self, path: &str, contents: Option<&[u8]>) -> Result<(), Failure> {
+        let back = self.scratch.set(path, contents);
+        back.map_err(|error| Failure::transient(format!("could not put `{path}` back into a copy: {error}")))
+    }
+
+    /// Builds the copy as it is now, and asks the reproducers.
+    async fn reproduced(&self, label: &str, record: &mut Record) -> Result<Left, Failure> {
         let (case, tree) = (self.case, self.scratch.tree());
-        if !self.reproducers.is_empty() {
-            let build = Run {
-                label: format!("build of the {label}"),
-                command: case.service.build.command.clone(),
-                directory: tree.join(&case.service.folder),
-                side: &case.patch,
-                writable: vec![tree.clone()],
-                readable: Vec::new(),
-                deadline: case.patience.unwrap_or(BUILD_DEADLINE),
-                output_limit: BUILD_OUTPUT,
-                quoted: false,
-                shown: None,
-            };
-            let finished = run(&case.sandbox, build, record).await?;
-            if !finished.succeeded() {
-                return Ok(Left::Not(format!("it does not build: {}", finished.ending())));
-            }
+        if self.reproducers.is_empty() {
+            return Ok(Left::Everything);
+        }
+        let build = Run {
+            label: format!("build of the {label}"),
+            command: case.service.build.command.clone(),
+            directory: tree.join(&case.service.folder),
+            side: &case.patch,
+            writable: vec![tree.clone()],
+            readable: Vec::new(),
+            deadline: case.patience.unwrap_or(BUILD_DEADLINE),
+            output_limit: BUILD_OUTPUT,
+            quoted: false,
+            shown: None,
+        };
+        let finished = run(&case.sandbox, build, record).await?;
+        if !finished.succeeded() {
+            return Ok(Left::Not(format!("it does not build: {}", finished.ending())));
         }
         let artifact = self.scratch.place(&case.patch, &case.patch.artifact);
         for reproducer in &self.reproducers {
@@ -209,15 +219,23 @@ impl<'a> Proof<'a> {
                 Seen::Neither(why) => return Ok(Left::Not(format!("{}: {why}", reproducer.advisory))),
             }
         }
-        let Some(reading) = &self.suite else { return Ok(Left::Everything) };
-        let ran = tested(reading, label, &case.patch, &tree, case, record).await?;
-        match &self.whole {
-            Some(whole) => Ok(of_suite(whole, &ran)),
-            None => {
-                self.whole = Some(ran);
-                Ok(Left::Everything)
-            }
+        Ok(Left::Everything)
+    }
+
+    /// How the suite ends in the copy with every hunk; asked once.
+    async fn test_whole(&mut self, record: &mut Record) -> Result<(), Failure> {
+        if let (Some(reading), None) = (&self.suite, &self.whole) {
+            let (case, tree) = (self.case, self.scratch.tree());
+            let ran = tested(reading, "patch with every hunk", &case.patch, &tree, case, record).await?;
+            self.whole = Some(ran);
         }
+        Ok(())
+    }
+
+    async fn tested(&self, label: &str, record: &mut Record) -> Result<Left, Failure> {
+        let (Some(reading), Some(whole)) = (&self.suite, &self.whole) else { return Ok(Left::Everything) };
+        let ran = tested(reading, label, &self.case.patch, &self.scratch.tree(), self.case, record).await?;
+        Ok(of_suite(whole, &ran))
     }
 
     /// Tests that the base has not, and that pass on it with nothing of the patch but its test files.
@@ -227,7 +245,7 @@ impl<'a> Proof<'a> {
         record: &mut Record,
     ) -> Result<Vec<String>, Failure> {
         let (Some(reading), files) = (&self.suite, test_files(self.case)) else { return Ok(Vec::new()) };
-        if files.is_empty() || self.whole.as_ref().is_none_or(|whole| whole.table.is_err()) {
+        if files.is_empty() {
             return Ok(Vec::new());
         }
         let (case, base) = (self.case, &self.case.base);
