@@ -132,7 +132,6 @@ fn build(section: &BuildSection) -> Result<Build, Problem> {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;

@@ -76,8 +76,12 @@ async fn packages_move_up_and_only_with_the_fix() {
     ] {
         fix(&after).check(what, "diff", result, words).await;
     }
-    let said =
-        Move { package: "yaml".to_owned(), from: Some("0.4.0".to_owned()), to: Some("0.3.0".to_owned()) };
+    let said = Move {
+        package: "yaml".to_owned(),
+        from: Some("0.4.0".to_owned()),
+        to: Some("0.3.0".to_owned()),
+        rung: None,
+    };
     let project = fix(&with("yaml", "0.4.1")).set(|case| case.candidate.moves = vec![said]);
     project.check("down by its own word", "diff", Failed, "yaml moves down from 0.4.0 to 0.3.0").await;
 }
