@@ -10,8 +10,8 @@
 #   yes                        | no       | yes                                         | allow
 #   yes                        | no       | no                                          | needs those who have not
 #
-# Evidence rules: finding, generated, provenance, sbom, and every check. A check that warned or had nothing to check
-# with, and a build that does not repeat bit for bit, do not deny: a person must look at them. So do all changes but
+# Evidence rules: finding, generated, provenance, sbom, and every check. A check that warned, a required one that had
+# nothing to check with, and a build that does not repeat bit for bit, do not deny: a person must look at them. So do all changes but
 # small moves of dependencies, whatever the tier.
 #
 # A gate defines `allow`, `deny`, `needs` and `reasons`; the patch moves only when `deny` is false, `needs` is empty
@@ -26,7 +26,10 @@ import rego.v1
 fixers := {"cargo", "npm", "person"}
 
 # Checks without which nothing is verified.
-required_checks := ["before-after", "suite", "re-scan"]
+required_checks := ["before-after", "suite", "re-scan", "diff"]
+
+# Checks of what many patches do not have or a service may want: to have skipped one of them is no risk.
+optional_checks := {"hunks", "diff-coverage", "performance"}
 
 # Who must approve what is not low risk: a different person for each role.
 required_roles := {"owner"}
@@ -151,8 +154,15 @@ low_risk if {
 	count(input.patch.moves) > 0
 	count(input.patch.moves) <= low_risk_moves
 	every move in input.patch.moves { is_small(move) }
-	every check in input.checks { check.result == "passed" }
+	every check in input.checks { is_fine(check) }
 	count(identical) > 0
+}
+
+is_fine(check) if check.result == "passed"
+
+is_fine(check) if {
+	check.result == "skipped"
+	check.check in optional_checks
 }
 
 # The signed provenance and the record agree that two builds gave the same bytes.
@@ -362,7 +372,7 @@ risky contains sprintf("%s moves from %s to %s, not a small way up", [move.packa
 
 risky contains sprintf("the check `%s` %s", [check.check, check.result]) if {
 	some check in input.checks
-	check.result != "passed"
+	not is_fine(check)
 }
 
 risky contains "the build does not repeat bit for bit" if count(identical) == 0

@@ -32,6 +32,7 @@ pub(crate) fn service() -> Service {
         test: None,
         reproducers: Vec::new(),
         run: None,
+        verification: Default::default(),
     }
 }
 

@@ -48,6 +48,7 @@ impl World {
             test: None,
             reproducers: Vec::new(),
             run: None,
+            verification: Default::default(),
         };
         let work = folder.path().join("work");
         let request =

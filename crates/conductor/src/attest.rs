@@ -11,6 +11,9 @@ use crate::failures::storage;
 /// Largest envelope that is read back.
 const LARGEST_ENVELOPE: u64 = 16 * 1024 * 1024;
 
+/// Largest text that is read back.
+const LARGEST_TEXT: u64 = 64 * 1024 * 1024;
+
 /// Signs and keeps statements.
 #[derive(Clone, Debug)]
 pub struct Attestor {
@@ -42,6 +45,13 @@ impl Attestor {
     pub fn keep(&self, bytes: &[u8]) -> Result<Digest, Failure> {
         let kept = blocking(|| self.blobs.put(bytes)).map_err(|error| storage(&error))?;
         kept.parse().map_err(|error| Failure::permanent(format!("the store answered {error}")))
+    }
+
+    /// Kept text, as that of a diff.
+    pub fn text(&self, digest: &Digest) -> Result<String, Failure> {
+        let bytes =
+            blocking(|| self.blobs.get(digest.as_str(), LARGEST_TEXT)).map_err(|error| storage(&error))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// The statement in a kept envelope, if our key signed it and nothing was changed since.

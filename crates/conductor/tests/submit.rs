@@ -38,6 +38,7 @@ fn opening() -> Opening {
             test: None,
             reproducers: Vec::new(),
             run: None,
+            verification: Default::default(),
         },
         base: "a".repeat(40).parse().unwrap(),
         subject: Subject::Scan { only: Vec::new() },

@@ -6,8 +6,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::reproducer::How;
 use crate::stage::budget::Slo;
 use crate::stage::plan::Plan;
+use crate::verification::Verification;
 use crate::window::Window;
 
 /// A service's name: lower-case letters, digits and `-`, at most 63, beginning with a letter.
@@ -47,6 +49,8 @@ pub struct Service {
     pub reproducers: Vec<Reproducer>,
     /// How one instance runs and how a patch gets onto all of them; a service without it ends after verification.
     pub run: Option<Run>,
+    #[serde(default, skip_serializing_if = "Verification::is_usual")]
+    pub verification: Verification,
 }
 
 /// A program and its arguments; never a shell string.
@@ -72,13 +76,13 @@ impl Build {
     }
 }
 
-/// Shows one problem: exits with 0 if it is absent, with 1 if it is there.
+/// Shows one problem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reproducer {
     /// The advisory or the report that it shows.
     pub advisory: String,
-    /// `{artifact}` stands for the path of the built artifact.
-    pub command: CommandLine,
+    #[serde(flatten)]
+    pub how: How,
 }
 
 /// How one instance runs, and the rollout plan.

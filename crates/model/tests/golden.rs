@@ -170,7 +170,7 @@ fn paperwork() -> Vec<Fact> {
         Fact::Build(build::Event::Broken { why: text("a type does not fit"), log: Digest::of(b"log") }),
         Fact::Build(build::Event::BaseBroken { why: text("a type does not fit"), log: Digest::of(b"log") }),
         Fact::Build(build::Event::Dropped),
-        Fact::Verify(verify::Event::Verified { verdict: given::checks(CheckResult::Warned) }),
+        Fact::Verify(verify::Event::Verified { verdict: three_checks() }),
         Fact::Verify(verify::Event::Dropped),
         Fact::Approve(approve::Event::Decided {
             decision: given::decided(Answer::Needs(vec![text("owner")])),
@@ -353,6 +353,14 @@ fn signs() -> Signs {
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// The checks of the first versions, the last with a warning.
+fn three_checks() -> verify::Verdict {
+    let mut verdict = given::checks(CheckResult::Passed);
+    verdict.checks.truncate(3);
+    verdict.checks[2].result = CheckResult::Warned;
+    verdict
 }
 
 #[test]

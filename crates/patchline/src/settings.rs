@@ -3,12 +3,14 @@
 mod caret;
 mod file;
 mod guess;
+mod reproducer;
 mod rollout;
 mod slo;
 mod sources;
 pub mod text;
 mod unreadable;
 mod value;
+mod verification;
 mod ways;
 mod window;
 

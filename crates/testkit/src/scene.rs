@@ -218,6 +218,7 @@ fn place(chance: &mut Chance, number: u64) -> Place {
         build: Build { prepare: None, command: words("make"), artifact: "app".to_owned() },
         test: Some(words("test")),
         reproducers: Vec::new(),
+        verification: Default::default(),
         run: Some(Run {
             environment: name("production"),
             target: "fake".to_owned(),

@@ -1,24 +1,21 @@
 //! Before and after: the reproducer shows the problem on the base, and no longer on the patch.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
 
-use patchline_model::failure::Failure;
-use patchline_model::service::{CommandLine, Reproducer};
+use patchline_model::failure::{Failure, FailureClass};
+use patchline_model::package::{Ecosystem, Package};
+use patchline_model::reproducer::How;
+use patchline_model::service::Reproducer;
 use patchline_model::stage::detect::{Finding, Source};
-use patchline_sandbox::foreign::Exit;
 
 use crate::check::{Case, Check, Shown, Side};
+use crate::compiled::traces;
 use crate::outcome::{Record, count, few};
-use crate::run::{Run, run};
+use crate::proof_test::{self, Runs};
+use crate::reproduce::{Seen, Site, seen};
 
-const DEADLINE: Duration = Duration::from_secs(120);
-const OUTPUT_LIMIT: usize = 256 * 1024;
 /// Each side is asked so often; answers that differ are none.
 const TIMES: usize = 2;
-const ABSENT: Exit = Exit::Code(0);
-const PRESENT: Exit = Exit::Code(1);
 
 /// Runs the reproducers against both artifacts.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +37,7 @@ impl Check for BeforeAfter {
     async fn check(&self, case: &Case) -> Result<Shown, Failure> {
         let mut record = Record::default();
         let mut known: BTreeMap<&str, Answer> = BTreeMap::new();
+        let mut runs = Runs::default();
         for id in &case.candidate.removes {
             let Some(finding) = case.findings.iter().find(|finding| finding.id == *id) else {
                 record.fail(&id.to_string(), "the candidate says that it removes this, which is no finding");
@@ -48,11 +46,11 @@ impl Check for BeforeAfter {
             let names: Vec<&str> =
                 [&finding.advisory].into_iter().chain(&finding.aliases).map(String::as_str).collect();
             let Some(reproducer) = case.service.reproducer(&names) else {
-                judge_by_version(finding, case, &mut record);
+                judge_by_version(finding, case, &mut record)?;
                 continue;
             };
             if !known.contains_key(reproducer.advisory.as_str()) {
-                let answer = ask(reproducer, case, &mut record).await?;
+                let answer = ask(reproducer, case, &mut runs, &mut record).await?;
                 known.insert(&reproducer.advisory, answer);
             }
             match &known[reproducer.advisory.as_str()] {
@@ -66,14 +64,24 @@ impl Check for BeforeAfter {
 
 /// Runs one reproducer on both sides. It is the patch's own on both: a reproducer may come with the patch, and only
 /// the same one tells the two apart.
-async fn ask(reproducer: &Reproducer, case: &Case, record: &mut Record) -> Result<Answer, Failure> {
-    record.detail(format!(
-        "{}: the reproducer of the patch's tree runs against the artifacts of both sides",
-        reproducer.advisory
-    ));
-    let base = ask_side(reproducer, "base", &case.base, case, record).await?;
-    let patch = ask_side(reproducer, "patch", &case.patch, case, record).await?;
-    Ok(judge(&base, &patch))
+async fn ask(
+    reproducer: &Reproducer,
+    case: &Case,
+    runs: &mut Runs,
+    record: &mut Record,
+) -> Result<Answer, Failure> {
+    let (base, patch) = match &reproducer.how {
+        How::Test(by) => proof_test::seen(by, TIMES, runs, case, record).await?,
+        How::Command(_) | How::File(_) | How::Http(_) => {
+            record.detail(format!(
+                "{}: the reproducer of the patch's tree runs against the artifacts of both sides",
+                reproducer.advisory
+            ));
+            let base = ask_side(reproducer, "base", &case.base, case, record).await?;
+            (base, ask_side(reproducer, "patch", &case.patch, case, record).await?)
+        }
+    };
+    Ok(judge(&base, &patch, matches!(reproducer.how, How::Test(_))))
 }
 
 async fn ask_side(
@@ -82,75 +90,115 @@ async fn ask_side(
     side: &Side,
     case: &Case,
     record: &mut Record,
-) -> Result<Vec<Exit>, Failure> {
-    let directory = case.patch.tree.join(&case.service.folder);
-    let mut exits = Vec::with_capacity(TIMES);
+) -> Result<Vec<Seen>, Failure> {
+    let mut all = Vec::with_capacity(TIMES);
     for time in 1..=TIMES {
-        let reproduction = Run {
-            label: format!("{} on the {name}, run {time}", reproducer.advisory),
-            command: against(&reproducer.command, &side.artifact),
-            directory: directory.clone(),
-            side: &case.patch,
-            writable: Vec::new(),
-            readable: vec![case.patch.tree.clone(), side.tree.clone()],
-            deadline: DEADLINE,
-            output_limit: OUTPUT_LIMIT,
-            quoted: true,
-        };
-        exits.push(run(&case.sandbox, reproduction, record).await?.exit);
+        let label = format!("{name}, run {time}");
+        let site = Site { label: &label, artifact: &side.artifact, tree: &side.tree, side: &case.patch };
+        all.push(seen(reproducer, site, case, record).await?);
     }
-    Ok(exits)
+    Ok(all)
 }
 
-fn against(command: &CommandLine, artifact: &Path) -> CommandLine {
-    let artifact = artifact.to_string_lossy();
-    CommandLine(command.0.iter().map(|word| word.replace("{artifact}", &artifact)).collect())
-}
-
-/// 1 on the base and 0 on the patch, each time, is the only answer that shows anything.
-fn judge(base: &[Exit], patch: &[Exit]) -> Answer {
-    let steady =
-        |exits: &[Exit]| exits.first().copied().filter(|first| exits.iter().all(|exit| exit == first));
-    let unsteady = |name: &str, exits: &[Exit]| {
-        let seen: Vec<String> = exits.iter().map(Exit::to_string).collect();
-        Answer::Not(format!("the reproducer is not deterministic on the {name}: {}", seen.join(", then ")))
+/// There on the base and gone on the patch, each time, is the only answer that shows anything.
+fn judge(base: &[Seen], patch: &[Seen], test: bool) -> Answer {
+    let steady = |all: &[Seen]| all.first().cloned().filter(|first| all.iter().all(|seen| seen == first));
+    let unsteady = |name: &str, all: &[Seen]| {
+        let words: Vec<&str> = all.iter().map(words).collect();
+        Answer::Not(format!("the reproducer is not deterministic on the {name}: {}", words.join(", then ")))
     };
-    let (Some(base), Some(patch)) = (steady(base), steady(patch)) else {
-        return if steady(base).is_none() { unsteady("base", base) } else { unsteady("patch", patch) };
+    let (base, patch) = match (steady(base), steady(patch)) {
+        (Some(base), Some(patch)) => (base, patch),
+        (None, _) => return unsteady("base", base),
+        (Some(_), None) => return unsteady("patch", patch),
     };
-    let stopped = |name: &str, exit: Exit| {
-        Answer::Not(format!("the reproducer itself could not run on the {name}: {exit}"))
+    let stopped = |name: &str, why: &str| {
+        Answer::Not(format!("the reproducer itself could not run on the {name}: {why}"))
     };
     match (base, patch) {
-        (PRESENT, ABSENT) => Answer::Shown,
-        (ABSENT, ABSENT | PRESENT) => {
+        (Seen::Present, Seen::Absent) => Answer::Shown,
+        (Seen::Absent, Seen::Absent | Seen::Present) if test => {
+            Answer::Not("the test passes on the base, so it proves nothing".to_owned())
+        }
+        (Seen::Absent, Seen::Absent | Seen::Present) => {
             Answer::Not("the reproducer does not show the problem on the base".to_owned())
         }
-        (PRESENT, PRESENT) => Answer::Not("the problem is still there with the patch".to_owned()),
-        (PRESENT | ABSENT, other) => stopped("patch", other),
-        (other, _) => stopped("base", other),
+        (Seen::Present, Seen::Present) => Answer::Not("the problem is still there with the patch".to_owned()),
+        (Seen::Present | Seen::Absent, Seen::Neither(why)) => stopped("patch", &why),
+        (Seen::Neither(why), _) => stopped("base", &why),
     }
 }
 
-/// Without a reproducer a vulnerable package is shown to be gone by its absence; a report is not shown at all.
-fn judge_by_version(finding: &Finding, case: &Case, record: &mut Record) {
+fn words(seen: &Seen) -> &str {
+    match seen {
+        Seen::Present => "there",
+        Seen::Absent => "gone",
+        Seen::Neither(why) => why,
+    }
+}
+
+/// Without a reproducer a vulnerable package is shown to be gone by its absence, from what is found and from what was
+/// built; a report is not shown at all.
+fn judge_by_version(finding: &Finding, case: &Case, record: &mut Record) -> Result<(), Failure> {
     let package = |finding: &Finding| finding.package.as_ref().map(|package| package.name.clone());
     let (Source::Lockfile, Some(vulnerable)) = (finding.source, &finding.package) else {
         let why = "no reproducer: nothing shows that the patch removes it; add a `[[reproducer]]` to `patchline.toml`";
-        return record.fail(&finding.advisory, why);
+        record.fail(&finding.advisory, why);
+        return Ok(());
     };
     let same = |other: &&Finding| other.advisory == finding.advisory && package(other) == package(finding);
     let in_base = |other: &Finding| case.before.iter().any(|known| known.id == other.id);
     let still = case.after.iter().filter(same).find(|other| other.id == finding.id || !in_base(other));
-    match still.and_then(|other| other.package.as_ref()) {
-        Some(other) => {
-            record.fail(&finding.advisory, format!("no reproducer, and {other} is still vulnerable"))
+    if let Some(other) = still.and_then(|other| other.package.as_ref()) {
+        record.fail(&finding.advisory, format!("no reproducer, and {other} is still vulnerable"));
+        return Ok(());
+    }
+    match in_artifacts(vulnerable, case)? {
+        InArtifacts::Still(trace) => {
+            let why = format!("no reproducer, and {vulnerable} is gone from the lockfile only: {trace}");
+            record.fail(&finding.advisory, why);
         }
-        None => {
+        InArtifacts::Gone(trace) => {
+            let why = format!(
+                "no reproducer; {vulnerable} was {trace} on the base, and is in nothing that the patch builds"
+            );
+            record.pass(&finding.advisory, why);
+        }
+        InArtifacts::Unknown => {
             let why = format!("no reproducer: shown only by the version being gone ({vulnerable})");
             record.warn(&finding.advisory, why);
         }
     }
+    Ok(())
+}
+
+/// Whether a version is in what was built.
+enum InArtifacts {
+    /// Built into the base, as this says, and not into the patch.
+    Gone(String),
+    Still(String),
+    Unknown,
+}
+
+/// Only what cargo builds leaves traces that are known.
+fn in_artifacts(vulnerable: &Package, case: &Case) -> Result<InArtifacts, Failure> {
+    if vulnerable.ecosystem != Ecosystem::crates_io() {
+        return Ok(InArtifacts::Unknown);
+    }
+    let look = |side: &Side| {
+        let found = traces(side, &case.service.folder, &vulnerable.name, &vulnerable.version);
+        found.map_err(|error| {
+            let text = format!("could not look for {vulnerable} in what was built: {error}");
+            Failure::transient(text).of(FailureClass::Storage)
+        })
+    };
+    let (base, patch) = (look(&case.base)?, look(&case.patch)?);
+    Ok(match (base.found, patch.found) {
+        (_, Some(trace)) => InArtifacts::Still(trace),
+        // The traces must be of a kind that the patch's build leaves as well.
+        (Some(trace), None) if patch.lists > 0 => InArtifacts::Gone(trace),
+        (Some(_) | None, None) => InArtifacts::Unknown,
+    })
 }
 
 fn summed_up(record: Record) -> Shown {
@@ -182,13 +230,11 @@ fn summed_up(record: Record) -> Shown {
 
 #[cfg(test)]
 mod tests {
-    use patchline_sandbox::foreign::Exit::{self, Code, Deadline, Signal};
-
-    use super::{Answer, judge};
+    use super::{Answer, Seen, judge};
 
     #[track_caller]
-    fn check(base: [Exit; 2], patch: [Exit; 2], words: &str) {
-        match judge(&base, &patch) {
+    fn check(base: [Seen; 2], patch: [Seen; 2], words: &str) {
+        match judge(&base, &patch, false) {
             Answer::Shown => assert_eq!(words, "shown"),
             Answer::Not(why) => assert!(why.contains(words), "{why}"),
         }
@@ -196,16 +242,16 @@ mod tests {
 
     #[test]
     fn only_present_before_and_absent_after_shows_anything() {
-        let (absent, present) = ([Code(0); 2], [Code(1); 2]);
-        check(present, absent, "shown");
-        check(absent, absent, "does not show the problem on the base");
-        check(absent, present, "does not show the problem on the base");
-        check(present, present, "still there");
-        check([Code(2); 2], absent, "could not run on the base: exit code 2");
-        check([Signal(11); 2], [Signal(11); 2], "could not run on the base: killed by signal 11");
-        check(present, [Deadline; 2], "could not run on the patch: stopped at the deadline");
-        check(absent, [Code(2); 2], "could not run on the patch: exit code 2");
-        check([Code(1), Code(0)], absent, "not deterministic on the base: exit code 1, then exit code 0");
-        check(present, [Code(0), Code(1)], "not deterministic on the patch");
+        let both = |seen: &Seen| [seen.clone(), seen.clone()];
+        let (absent, present) = (both(&Seen::Absent), both(&Seen::Present));
+        let neither = both(&Seen::Neither("exit code 2".to_owned()));
+        check(present.clone(), absent.clone(), "shown");
+        check(absent.clone(), absent.clone(), "does not show the problem on the base");
+        check(absent.clone(), present.clone(), "does not show the problem on the base");
+        check(present.clone(), present.clone(), "still there");
+        check(neither.clone(), absent.clone(), "could not run on the base: exit code 2");
+        check(absent.clone(), neither.clone(), "could not run on the patch: exit code 2");
+        check([Seen::Present, Seen::Absent], absent, "not deterministic on the base: there, then gone");
+        check(present, [Seen::Absent, Seen::Present], "not deterministic on the patch");
     }
 }

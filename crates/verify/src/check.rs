@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use patchline_model::failure::Failure;
 use patchline_model::service::Service;
@@ -36,6 +37,10 @@ pub struct Case {
     /// What a scan of the patch found.
     pub after: Vec<Finding>,
     pub sandbox: Sandbox,
+    /// The unified diff from the base to the patch.
+    pub diff: String,
+    /// How long one run of a suite or a reproducer may take, where it is not as long as usual.
+    pub patience: Option<Duration>,
 }
 
 /// One of the two.

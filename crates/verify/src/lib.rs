@@ -1,15 +1,41 @@
-//! Verify: fails before, passes after; the suites; gone and nothing new. A patch is not a fix until shown.
+//! Verify: fails before, passes after; the suites; gone and nothing new; nothing that a patch must not do. A patch is not a fix
+//! until shown.
 
 pub mod before_after;
-mod cargo_test;
+pub mod changes;
 pub mod check;
+mod compiled;
+mod complaint;
+mod coverage;
+mod diff;
+pub mod diff_coverage;
+mod difference;
+mod format;
+mod functions;
+mod http;
+pub mod hunks;
+mod kinds;
 mod list;
+mod manifests;
+mod moved;
+mod newcomers;
 mod outcome;
+pub mod performance;
+mod proof_test;
+mod ratio;
+mod readers;
+mod reports;
+mod reproduce;
 pub mod rescan;
+mod rules;
 mod run;
 #[cfg(test)]
 mod sample;
+mod scratch;
+mod steadiness;
 pub mod suite;
+mod table;
+mod tested;
 
 pub use check::{Case, Check, Shown, Side};
 pub use list::checks;

@@ -7,7 +7,11 @@ use patchline_model::id::FindingId;
 use patchline_model::stage::detect::{Finding, Source};
 
 use crate::check::{Case, Check, Shown};
+use crate::newcomers::complaints;
 use crate::outcome::{Record, count, few};
+
+/// Of what is new about packages, so much stands in the summary.
+const FEW: usize = 3;
 
 /// Compares the scans of the base and of the patch.
 #[derive(Clone, Copy, Debug)]
@@ -20,22 +24,28 @@ impl Check for Rescan {
     }
 
     async fn check(&self, case: &Case) -> Result<Shown, Failure> {
-        Ok(compare(case))
+        let mut record = Record::default();
+        let mut summary = compare(case, &mut record);
+        let told = complaints(case);
+        told.iter().for_each(|complaint| record.warn(&complaint.place, &complaint.why));
+        for complaint in told.iter().take(FEW) {
+            summary.push_str(&format!("; {}: {}", complaint.place, complaint.why));
+        }
+        Ok(record.shown(summary))
     }
 }
 
 /// What a finding is about: the advisory and the package.
 type About<'a> = (&'a str, Option<&'a str>);
 
-fn compare(case: &Case) -> Shown {
-    let mut record = Record::default();
+fn compare(case: &Case, record: &mut Record) -> String {
     record.detail(format!(
         "the base has {}, the patch has {}",
         count(case.before.len(), "finding"),
         count(case.after.len(), "finding")
     ));
     let removed = case.findings.iter().filter(|finding| case.candidate.removes.contains(&finding.id));
-    removed.for_each(|finding| judge_removed(finding, case, &mut record));
+    removed.for_each(|finding| judge_removed(finding, case, record));
     let unknown =
         case.candidate.removes.iter().filter(|id| !case.findings.iter().any(|known| known.id == **id));
     unknown.for_each(|id| {
@@ -55,7 +65,7 @@ fn compare(case: &Case) -> Shown {
     new.iter().for_each(|name| record.fail(name, "the patch brings this in"));
     let new: Vec<String> = new.into_iter().collect();
 
-    let summary = match (still, new.as_slice()) {
+    match (still, new.as_slice()) {
         (true, []) => "what the patch is to remove is still found".to_owned(),
         (true, new) => format!("what the patch is to remove is still found, and {} is new", few(new)),
         (false, []) if record.has_warned() => {
@@ -64,8 +74,7 @@ fn compare(case: &Case) -> Shown {
         }
         (false, []) => "what the patch removes is gone, and nothing new is found".to_owned(),
         (false, new) => format!("the patch brings in {}", few(new)),
-    };
-    record.shown(summary)
+    }
 }
 
 /// The findings by what they are about.
@@ -115,6 +124,7 @@ mod tests {
     use patchline_model::stage::verify::CheckResult;
 
     use super::compare;
+    use crate::outcome::Record;
     use crate::sample::{case, finding, report};
 
     #[track_caller]
@@ -124,7 +134,9 @@ mod tests {
         case.candidate.removes = removes.iter().map(|finding| finding.id.clone()).collect();
         case.before = before.to_vec();
         case.after = after.to_vec();
-        let shown = compare(&case);
+        let mut record = Record::default();
+        let summary = compare(&case, &mut record);
+        let shown = record.shown(summary);
         assert_eq!(shown.result, result, "{shown:?}");
         assert!(shown.summary.contains(words), "{}", shown.summary);
     }

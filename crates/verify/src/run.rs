@@ -33,6 +33,8 @@ pub(crate) struct Run<'a> {
     pub(crate) output_limit: usize,
     /// Whether the first line of its output is told with its exit code.
     pub(crate) quoted: bool,
+    /// What stands in the log for the command, where its own words are no help.
+    pub(crate) shown: Option<String>,
 }
 
 /// Runs it without the network.
@@ -49,7 +51,8 @@ pub(crate) async fn run(sandbox: &Sandbox, run: Run<'_>, record: &mut Record) ->
     };
     let finished = sandbox.run(&foreign).await.map_err(|error| failure(&run.label, &error))?;
     let seconds = finished.duration.as_secs_f64();
-    let line = format!("{}: `{}`: {} after {seconds:.1} s", run.label, run.command, finished.ending());
+    let command = run.shown.unwrap_or_else(|| run.command.to_string());
+    let line = format!("{}: `{command}`: {} after {seconds:.1} s", run.label, finished.ending());
     record.log(&format!("== {line}\n{}\n", last_part(&finished.combined())));
     let said = finished.stdout.lines().find(|said| run.quoted && !said.trim().is_empty());
     let said = said.map(|said| format!(": {}", said.trim().chars().take(LONGEST_QUOTE).collect::<String>()));

@@ -22,6 +22,8 @@ pub(crate) fn case() -> Case {
         before: Vec::new(),
         after: Vec::new(),
         sandbox: Sandbox::probe(),
+        diff: String::new(),
+        patience: None,
     }
 }
 
@@ -44,6 +46,7 @@ fn service() -> Service {
         test: None,
         reproducers: Vec::new(),
         run: None,
+        verification: Default::default(),
     }
 }
 

@@ -1,49 +1,27 @@
 //! The suite: the service's own tests on the base and on the patch, and every difference by name.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use patchline_model::failure::Failure;
-use patchline_model::service::CommandLine;
 use patchline_model::stage::verify::CheckResult;
-use patchline_sandbox::foreign::{Exit, Finished};
+use patchline_model::verification::Format;
+use patchline_sandbox::foreign::Exit;
 
-use crate::cargo_test::{Ended, Key, Table};
 use crate::check::{Case, Check, Shown, Side};
+use crate::diff::Diff;
+use crate::difference::{Difference, compare};
+use crate::format::Reading;
 use crate::outcome::{Record, count, few};
-use crate::run::{Run, run};
+use crate::steadiness::{Counts, ERROR_RATE};
+use crate::table::{Ended, Key, Table};
+use crate::tested::{Ran, reading, tested};
 
-const DEADLINE: Duration = Duration::from_secs(30 * 60);
-const OUTPUT_LIMIT: usize = 32 * 1024 * 1024;
 /// The name under which a suite that is judged as a whole stands in the evidence.
 const WHOLE: &str = "suite";
 
 /// Runs the service's tests on both sides.
 #[derive(Clone, Copy, Debug)]
 pub struct Suite;
-
-/// One side's tests.
-struct Ran {
-    exit: Exit,
-    ending: String,
-    /// What was read of the output; none where the tests are not cargo's or the output was cut.
-    table: Option<Table>,
-}
-
-/// What differs between the tests of the base and of the patch.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Difference {
-    /// Fail on the patch and did not on the base.
-    broken: Vec<Key>,
-    /// Ran on the base and are not there with the patch.
-    vanished: Vec<Key>,
-    /// Ran on the base and are left out with the patch.
-    ignored: Vec<Key>,
-    /// Fail on both.
-    alike: Vec<Key>,
-    fixed: Vec<Key>,
-    /// Came with the patch, and pass.
-    new: Vec<Key>,
-}
 
 #[async_trait::async_trait]
 impl Check for Suite {
@@ -53,116 +31,65 @@ impl Check for Suite {
 
     async fn check(&self, case: &Case) -> Result<Shown, Failure> {
         let mut record = Record::default();
-        let Some(command) = &case.service.test else {
+        let Some(reading) = reading(case) else {
             let shown = record
                 .shown("the service has no tests: name them in `[test]` of `patchline.toml`".to_owned());
             return Ok(Shown { result: CheckResult::Skipped, ..shown });
         };
-        let (command, cargo) = (complete(command), is_cargo_test(command));
-        let mut once =
-            async |name: &str, side: &Side| one_side(&command, cargo, name, side, case, &mut record).await;
-        let base = once("base", &case.base).await?;
-        let patch = once("patch", &case.patch).await?;
-        let (Some(before), Some(after)) = (&base.table, &patch.table) else {
-            return Ok(by_exit(&base, &patch, cargo, record));
+        let base = tested(&reading, "base", &case.base, &case.base.tree, case, &mut record).await?;
+        let patch = tested(&reading, "patch", &case.patch, &case.patch.tree, case, &mut record).await?;
+        let (before, after) = match (&base.table, &patch.table) {
+            (Ok(before), Ok(after)) => (before, after),
+            (Err(why), _) | (_, Err(why)) => return Ok(by_exit(&base, &patch, &reading, why, record)),
         };
-        let mut flaky = Vec::new();
         let mut difference = compare(before, after);
-        if !difference.broken.is_empty() {
-            let patch_again = once("patch, again", &case.patch).await?;
-            let base_again = once("base, again", &case.base).await?;
-            flaky = steady(&mut difference.broken, &base_again, &patch_again);
+        if let Ok(diff) = Diff::read(&case.diff) {
+            difference.find_renamed(&diff);
         }
+        let flaky = flaky(&mut difference, before, &reading, case, &mut record).await?;
         Ok(by_table(&base, &patch, (before, after), &difference, &flaky, record))
     }
 }
 
-async fn one_side(
-    command: &CommandLine,
-    cargo: bool,
-    name: &str,
-    side: &Side,
+/// Runs the suite again on both sides where a test newly fails, and takes out of these what the runs do not show to
+/// fail with the patch.
+async fn flaky(
+    difference: &mut Difference,
+    before: &Table,
+    reading: &Reading,
     case: &Case,
     record: &mut Record,
-) -> Result<Ran, Failure> {
-    let tests = Run {
-        label: format!("suite on the {name}"),
-        command: command.clone(),
-        directory: side.tree.join(&case.service.folder),
-        side,
-        writable: vec![side.tree.clone()],
-        readable: Vec::new(),
-        deadline: DEADLINE,
-        output_limit: OUTPUT_LIMIT,
-        quoted: false,
-    };
-    let finished = run(&case.sandbox, tests, record).await?;
-    Ok(Ran { exit: finished.exit, ending: finished.ending(), table: table(&finished, cargo) })
-}
-
-fn table(finished: &Finished, cargo: bool) -> Option<Table> {
-    let readable = cargo && !finished.truncated;
-    readable.then(|| Table::read(&finished.stdout, &finished.stderr)).filter(|table| !table.overflowed)
-}
-
-fn is_cargo_test(command: &CommandLine) -> bool {
-    let cargo = command.0.first().is_some_and(|program| program.rsplit('/').next() == Some("cargo"));
-    let verb = command.0.iter().skip(1).find(|word| !word.starts_with(['-', '+']));
-    cargo && verb.is_some_and(|verb| verb == "test" || verb == "t")
-}
-
-/// Cargo stops at the first program with a failure, unless told otherwise; then later tests would seem to vanish.
-fn complete(command: &CommandLine) -> CommandLine {
-    const GO_ON: &str = "--no-fail-fast";
-    let mut words = command.0.clone();
-    if is_cargo_test(command) && !words.iter().any(|word| word == GO_ON) {
-        let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
-        words.insert(end, GO_ON.to_owned());
+) -> Result<BTreeMap<Key, Counts>, Failure> {
+    let mut counts: BTreeMap<Key, Counts> = BTreeMap::new();
+    for key in &difference.broken {
+        let mut first = Counts { patch_runs: 1, patch_failures: 1, ..Counts::default() };
+        first.base_runs = u32::from(before.ended(key) == Some(Ended::Passed));
+        counts.insert(key.clone(), first);
     }
-    CommandLine(words)
-}
-
-fn compare(before: &Table, after: &Table) -> Difference {
-    if before.by_program != after.by_program {
-        return compare(&before.by_name(), &after.by_name());
-    }
-    let mut difference = Difference::default();
-    for (key, base) in &before.tests {
-        let list = match (base, after.tests.get(key)) {
-            (Ended::Passed | Ended::Ignored, Some(Ended::Failed)) => &mut difference.broken,
-            (Ended::Passed | Ended::Failed, None) => &mut difference.vanished,
-            (Ended::Passed | Ended::Failed, Some(Ended::Ignored)) => &mut difference.ignored,
-            (Ended::Failed, Some(Ended::Failed)) => &mut difference.alike,
-            (Ended::Failed, Some(Ended::Passed)) => &mut difference.fixed,
-            (Ended::Ignored, Some(Ended::Passed)) => &mut difference.new,
-            (Ended::Passed, Some(Ended::Passed)) | (Ended::Ignored, Some(Ended::Ignored) | None) => continue,
+    for again in 1..=case.service.verification.reruns() {
+        if counts.is_empty() {
+            break;
+        }
+        let mut run = async |name: &str, side: &Side| {
+            tested(reading, &format!("{name}, again ({again})"), side, &side.tree, case, record).await
         };
-        list.push(key.clone());
-    }
-    for (key, ended) in after.tests.iter().filter(|(key, _)| !before.tests.contains_key(key)) {
-        match ended {
-            Ended::Failed => difference.broken.push(key.clone()),
-            Ended::Passed => difference.new.push(key.clone()),
-            Ended::Ignored => {}
+        let (patch, base) = (run("patch", &case.patch).await?, run("base", &case.base).await?);
+        for (key, counts) in &mut counts {
+            let (on_patch, on_base) = (ended(&patch, key), ended(&base, key));
+            counts.patch_runs += 1;
+            // A run that did not come so far, or left the test out, is no pass.
+            counts.patch_failures += u32::from(on_patch != Some(Ended::Passed));
+            counts.base_runs += u32::from(matches!(on_base, Some(Ended::Passed | Ended::Failed)));
+            counts.base_failures += u32::from(on_base == Some(Ended::Failed));
         }
     }
-    difference
+    counts.retain(|_, counts| !counts.fails_with_the_patch());
+    difference.broken.retain(|key| !counts.contains_key(key));
+    Ok(counts)
 }
 
-/// Takes out of the new failures those that a second run does not repeat: they passed on the patch then, or failed
-/// on the base as well.
-fn steady(broken: &mut Vec<Key>, base: &Ran, patch: &Ran) -> Vec<Key> {
-    let ended = |ran: &Ran, key: &Key| {
-        let table = ran.table.as_ref()?;
-        let by_name = key.program.is_empty() && table.by_program;
-        let table = if by_name { table.by_name() } else { table.clone() };
-        table.tests.get(key).copied()
-    };
-    let flickers =
-        |key: &Key| ended(patch, key) == Some(Ended::Passed) || ended(base, key) == Some(Ended::Failed);
-    let (flaky, steady) = broken.drain(..).partition(flickers);
-    *broken = steady;
-    flaky
+fn ended(ran: &Ran, key: &Key) -> Option<Ended> {
+    ran.table.as_ref().ok().and_then(|table| table.ended(key))
 }
 
 fn by_table(
@@ -170,7 +97,7 @@ fn by_table(
     patch: &Ran,
     (before, after): (&Table, &Table),
     difference: &Difference,
-    flaky: &[Key],
+    flaky: &BTreeMap<Key, Counts>,
     mut record: Record,
 ) -> Shown {
     record.detail(format!("base: {}; {}", base.ending, counts(before)));
@@ -192,7 +119,7 @@ fn by_table(
     }
     let well = |key: &&Key| {
         let at = |table: &Table| table.tests.get(*key) == Some(&Ended::Passed);
-        at(after) && !flaky.contains(key)
+        at(after) && !flaky.contains_key(key)
     };
     record.passed(after.tests.keys().filter(well).map(Key::text));
     let judged = [
@@ -203,7 +130,13 @@ fn by_table(
     for (keys, why) in judged {
         keys.iter().for_each(|key| record.fail(&key.text(), new_or(why, key, before)));
     }
-    flaky.iter().for_each(|key| record.warn(&key.text(), "flaky: a second run ended otherwise"));
+    flaky.iter().for_each(|(key, counts)| {
+        let text = counts.text();
+        record.warn(&key.text(), format!("flaky: {text}, no difference at an error rate of {ERROR_RATE}"))
+    });
+    difference.renamed.iter().for_each(|(old, new)| {
+        record.detail(format!("{}: renamed to {}, with the same body", old.text(), new.text()))
+    });
     difference.alike.iter().for_each(|key| record.warn(&key.text(), "fails on both"));
     difference.fixed.iter().for_each(|key| record.detail(format!("{}: fixed by the patch", key.text())));
     difference.new.iter().for_each(|key| record.detail(format!("{}: new with the patch", key.text())));
@@ -217,11 +150,11 @@ fn by_table(
     if crashed {
         record.warn(WHOLE, format!("fails alike on both, though no test is named: {}", patch.ending));
     }
-    if after.count(Ended::Passed) == 0 && !record.has_failed() {
-        record.warn(WHOLE, "no test passed, so nothing was tested");
-    }
+    let tested = after.count(Ended::Passed) + after.count(Ended::Failed) > 0 || record.has_failed();
     let summary = summary(after, difference, flaky, crashed);
-    record.shown(summary)
+    let shown = record.shown(summary);
+    // A suite in which nothing ran is no pass.
+    if tested { shown } else { Shown { result: CheckResult::Skipped, ..shown } }
 }
 
 fn new_or(why: &'static str, key: &Key, before: &Table) -> &'static str {
@@ -229,7 +162,7 @@ fn new_or(why: &'static str, key: &Key, before: &Table) -> &'static str {
     if known { why } else { "came with the patch and fails" }
 }
 
-fn summary(after: &Table, difference: &Difference, flaky: &[Key], crashed: bool) -> String {
+fn summary(after: &Table, difference: &Difference, flaky: &BTreeMap<Key, Counts>, crashed: bool) -> String {
     let texts = |keys: &[Key]| keys.iter().map(Key::text).collect::<Vec<_>>();
     let part = |keys: &[Key], what: &str| {
         let number = count(keys.len(), "test");
@@ -246,15 +179,21 @@ fn summary(after: &Table, difference: &Difference, flaky: &[Key], crashed: bool)
     }
     let odd = [
         part(&difference.alike, "failing alike on both sides, no difference"),
-        part(flaky, "flaky"),
+        part(&flaky.keys().cloned().collect::<Vec<_>>(), "flaky"),
         crashed.then(|| "the suite fails alike on both sides though no test is named".to_owned()),
     ];
     let odd: Vec<String> = odd.into_iter().flatten().collect();
     let mut text = match after.count(Ended::Passed) {
-        0 => "no test ran".to_owned(),
+        0 if after.count(Ended::Failed) == 0 => "no test ran".to_owned(),
+        0 => "no test passed on the patch".to_owned(),
         number => format!("{} passed on the patch", count(number, "test")),
     };
-    for (number, what) in [(difference.fixed.len(), "fixed"), (difference.new.len(), "new")] {
+    let numbers = [
+        (difference.fixed.len(), "fixed"),
+        (difference.new.len(), "new"),
+        (difference.renamed.len(), "renamed"),
+    ];
+    for (number, what) in numbers {
         if number > 0 {
             text.push_str(&format!(", {number} {what}"));
         }
@@ -262,11 +201,13 @@ fn summary(after: &Table, difference: &Difference, flaky: &[Key], crashed: bool)
     [vec![text], odd].concat().join("; ")
 }
 
-/// Suites whose output is not read are judged by how they end.
-fn by_exit(base: &Ran, patch: &Ran, cut: bool, mut record: Record) -> Shown {
+/// Suites whose results are not read are judged by how they end.
+fn by_exit(base: &Ran, patch: &Ran, reading: &Reading, why: &str, mut record: Record) -> Shown {
     let well = Exit::Code(0);
-    if cut {
-        record.warn("output", "too long to be read test by test; judged by how the suite ends");
+    if reading.format == Format::Exit {
+        record.detail(format!("judged by how the suite ends: {why}"));
+    } else {
+        record.warn("results", format!("judged by how the suite ends: {why}"));
     }
     let summary = match (base.exit, patch.exit) {
         (before, after) if after == well => {
@@ -297,22 +238,4 @@ fn counts(table: &Table) -> String {
         table.count(Ended::Failed),
         table.count(Ended::Ignored)
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{complete, is_cargo_test};
-    use crate::sample::line;
-
-    #[test]
-    fn cargo_is_told_to_go_on_after_a_failure_and_nobody_else() {
-        let check = |words: &[&str], expected: &[&str]| assert_eq!(complete(&line(words)), line(expected));
-        check(&["cargo", "test"], &["cargo", "test", "--no-fail-fast"]);
-        let given = ["cargo", "+stable", "test", "--", "--test-threads=1"];
-        check(&given, &["cargo", "+stable", "test", "--no-fail-fast", "--", "--test-threads=1"]);
-        check(&["cargo", "t", "--no-fail-fast"], &["cargo", "t", "--no-fail-fast"]);
-        check(&["make", "test"], &["make", "test"]);
-        check(&["cargo", "nextest", "run"], &["cargo", "nextest", "run"]);
-        assert!(!is_cargo_test(&line(&["cargo", "run", "test"])));
-    }
 }

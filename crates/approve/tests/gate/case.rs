@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 pub struct Case {
     pub patch: PatchFacts,
-    /// In order: finding, generation, provenance, SBOM, then the three checks.
+    /// In order: finding, generation, provenance, SBOM, then the required checks.
     pub evidence: Vec<Verified>,
     pub approvals: Vec<ApprovalFacts>,
     pub checks: Vec<Checked>,
@@ -108,6 +108,7 @@ pub fn good() -> Case {
         tested(5, "before-after"),
         tested(6, "suite"),
         tested(7, "re-scan"),
+        tested(8, "diff"),
     ];
     Case {
         patch: PatchFacts {
@@ -140,6 +141,11 @@ pub fn good() -> Case {
         },
         evidence,
         approvals: Vec::new(),
-        checks: vec![checked(5, "before-after"), checked(6, "suite"), checked(7, "re-scan")],
+        checks: vec![
+            checked(5, "before-after"),
+            checked(6, "suite"),
+            checked(7, "re-scan"),
+            checked(8, "diff"),
+        ],
     }
 }

@@ -57,6 +57,7 @@ fn reasons_rest_on_the_evidence_that_was_shown() {
         "before-after",
         "suite",
         "re-scan",
+        "diff",
         "reproducible",
         "low-risk",
         "approval",
@@ -121,10 +122,38 @@ fn moves_are_small_inside_their_compatible_range_and_upwards() {
 #[test]
 fn a_check_that_warned_or_was_skipped_asks_for_a_person() {
     for (result, signed) in [(CheckResult::Warned, "WARNED"), (CheckResult::Skipped, "SKIPPED")] {
-        for index in 0..3 {
+        for index in 0..4 {
             check(signed, |case| case.checked(index, result, signed), &owner());
         }
     }
+}
+
+#[test]
+fn an_optional_check_that_was_skipped_asks_for_nobody_and_one_that_warned_does() {
+    let with = |result: CheckResult, signed: &'static str| {
+        move |case: &mut Case| {
+            let digest = Digest::of(b"hunks");
+            let mut statement = case.evidence[7].clone();
+            statement.digest = digest.clone();
+            statement.predicate = json!({ "patchline_check": "hunks", "result": signed });
+            case.evidence.push(statement);
+            let hunks =
+                Checked { check: "hunks".to_owned(), result, evidence: digest, ..case.checks[3].clone() };
+            case.checks.push(hunks);
+        }
+    };
+    check("skipped", with(CheckResult::Skipped, "WARNED"), &Answer::Allow);
+    check("passed", with(CheckResult::Passed, "PASSED"), &Answer::Allow);
+    check("warned", with(CheckResult::Warned, "WARNED"), &owner());
+    check("failed", with(CheckResult::Failed, "FAILED"), &Answer::Deny);
+    check(
+        "unsigned",
+        |case| {
+            with(CheckResult::Skipped, "WARNED")(case);
+            drop(case.evidence.pop());
+        },
+        &Answer::Deny,
+    );
 }
 
 #[test]
@@ -170,6 +199,7 @@ fn missing_evidence_denies_and_is_named() {
         "`before-after`",
         "`suite`",
         "`re-scan`",
+        "`diff`",
     ];
     for (index, sentence) in sentences.into_iter().enumerate() {
         let why = check(sentence, |case| drop(case.evidence.remove(index)), &Answer::Deny);
@@ -379,7 +409,7 @@ proptest! {
 
     #[test]
     fn without_any_one_of_its_evidence_an_allowed_patch_is_denied(
-        kept in proptest::collection::vec(any::<bool>(), 7), is_code in any::<bool>()
+        kept in proptest::collection::vec(any::<bool>(), 8), is_code in any::<bool>()
     ) {
         let mut case = good();
         if is_code {

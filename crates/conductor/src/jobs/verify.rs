@@ -39,6 +39,8 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: &Patch) -> Resul
         base: side(base),
         patch: side(patched),
         sandbox: hands.sandbox.clone(),
+        diff: hands.attestor.text(&candidate.diff)?,
+        patience: None,
     };
     let mut checks = Vec::with_capacity(hands.checks.len());
     for check in &hands.checks {

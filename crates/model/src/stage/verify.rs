@@ -38,7 +38,7 @@ pub struct Verdict {
 }
 
 /// Checks without which nothing is verified.
-pub const REQUIRED: [&str; 3] = ["before-after", "suite", "re-scan"];
+pub const REQUIRED: [&str; 4] = ["before-after", "suite", "re-scan", "diff"];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {

@@ -115,5 +115,6 @@ fn service_at(path: &Path) -> Result<Service, Trouble> {
         test: None,
         reproducers: Vec::new(),
         run: None,
+        verification: Default::default(),
     })
 }

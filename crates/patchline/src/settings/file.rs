@@ -2,16 +2,20 @@
 
 use std::path::Path;
 
-use patchline_model::service::{Build, CommandLine, Name, Reproducer, Run, Service, Tier};
+use patchline_model::service::{Build, CommandLine, Name, Run, Service, Tier};
 use serde::Deserialize;
 use toml::Spanned;
 
 use crate::settings::caret::{Problem, Source};
+use crate::settings::reproducer::{ReproducerSection, reproducer};
 use crate::settings::rollout::{GuardsSection, RolloutSection, RunSection, run_of};
 use crate::settings::slo::{SloSection, slo_of};
 use crate::settings::sources::{ScanSection, sources_of};
 use crate::settings::unreadable::unreadable;
 use crate::settings::value::{command, inside, parsed, text};
+use crate::settings::verification::{
+    BenchSection, CoverageSection, TestSection, VerifySection, test_of, verification_of,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -19,6 +23,9 @@ struct File {
     service: ServiceSection,
     build: Option<BuildSection>,
     test: Option<TestSection>,
+    verify: Option<VerifySection>,
+    coverage: Option<CoverageSection>,
+    bench: Option<BenchSection>,
     #[serde(default)]
     reproducer: Vec<ReproducerSection>,
     run: Option<RunSection>,
@@ -43,19 +50,6 @@ struct BuildSection {
     command: Option<Spanned<Vec<String>>>,
     artifact: Option<Spanned<String>>,
     prepare: Option<Spanned<Vec<String>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TestSection {
-    command: Spanned<Vec<String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReproducerSection {
-    advisory: Spanned<String>,
-    command: Spanned<Vec<String>>,
 }
 
 /// The service that the file describes.
@@ -93,6 +87,9 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
             );
         }
     };
+    let (test, suite) = test_of(file.test.as_ref())?;
+    let verification =
+        verification_of(suite, file.verify.as_ref(), file.coverage.as_ref(), file.bench.as_ref())?;
     Ok(Service {
         name: parsed::<Name>(&file.service.name)?,
         owner: text(&file.service.owner, "owner")?,
@@ -101,9 +98,14 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
         repository: top.display().to_string(),
         folder: folder.to_owned(),
         build: file.build.as_ref().map_or(Ok(source_build()), build)?,
-        test: file.test.as_ref().map(|test| command(&test.command)).transpose()?,
-        reproducers: file.reproducer.iter().map(reproducer).collect::<Result<_, _>>()?,
+        test,
+        reproducers: file
+            .reproducer
+            .iter()
+            .map(|section| reproducer(section, run.is_some()))
+            .collect::<Result<_, _>>()?,
         run,
+        verification,
     })
 }
 
@@ -128,10 +130,6 @@ fn build(section: &BuildSection) -> Result<Build, Problem> {
             Err(problem.hint("without both, the artifact is an archive of the folder's source"))
         }
     }
-}
-
-fn reproducer(section: &ReproducerSection) -> Result<Reproducer, Problem> {
-    Ok(Reproducer { advisory: text(&section.advisory, "advisory")?, command: command(&section.command)? })
 }
 
 #[cfg(test)]

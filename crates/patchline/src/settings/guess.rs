@@ -41,6 +41,7 @@ pub fn cargo_service(folder: &Path, top: &Path, within: String) -> Result<Servic
         test: Some(words(&["cargo", "test", "--locked", "--offline"])),
         reproducers: Vec::new(),
         run: None,
+        verification: Default::default(),
     })
 }
 
@@ -73,6 +74,7 @@ pub fn source_service(folder: &Path, top: &Path, within: String, manifest: &str)
         test: None,
         reproducers: Vec::new(),
         run: None,
+        verification: Default::default(),
     })
 }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use patchline_model::digest::Commit;
+use patchline_model::reproducer::How;
 use patchline_model::service::{Build, CommandLine, Reproducer, Run, Service, Tier};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Canary, Exit, Guards, Plan, Step, Strategy};
@@ -121,8 +122,9 @@ impl Project {
             test: Some(words(&["sh", "test.sh"])),
             reproducers: vec![Reproducer {
                 advisory: change.name.clone(),
-                command: words(&["sh", "reproduce.sh", "{artifact}", &change.name]),
+                how: How::Command(words(&["sh", "reproduce.sh", "{artifact}", &change.name]).0),
             }],
+            verification: Default::default(),
             run: Some(self.run()),
         }
     }

@@ -48,6 +48,7 @@ fn opening() -> Opening {
         test: None,
         reproducers: Vec::new(),
         run: None,
+        verification: Default::default(),
     };
     Opening {
         service,

@@ -163,6 +163,7 @@ fn service(plan: Plan) -> Service {
         build: Build { prepare: None, command: words("make"), artifact: "shop".to_owned() },
         test: None,
         reproducers: Vec::new(),
+        verification: Default::default(),
         run: Some(Run {
             environment: "test".parse().expect("a name"),
             target: "process".to_owned(),

@@ -438,6 +438,7 @@ pub fn service_of(name: &str, tier: u8) -> Service {
         build: Build { prepare: None, command: words("make"), artifact: name.to_owned() },
         test: Some(words("test")),
         reproducers: Vec::new(),
+        verification: Default::default(),
         run: Some(Run {
             environment: "production".parse().expect("a plain name"),
             target: "process".to_owned(),

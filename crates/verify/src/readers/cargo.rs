@@ -3,110 +3,75 @@
 //! On stdout stand blocks, each with a head `running 5 tests` and lines `test name ... ok`. Which program a block is
 //! of, cargo says on stderr, in the same order: `Running unittests src/lib.rs (target/debug/deps/name-0123456789abcdef)`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// More tests than this are not kept.
-const MAX_TESTS: usize = 200_000;
-const MAX_NAME_CHARS: usize = 400;
+use crate::table::{Ended, Rows, Table, shortened};
+
 /// What cargo appends to the name of a program: `-` and 16 hex digits.
 const HASH_DIGITS: usize = 16;
+/// Bytes of one failed test's own words that are looked at.
+const MAX_BLOCK_BYTES: usize = 16 * 1024;
 
-/// How one test ended; the worst comes last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Ended {
-    Ignored,
-    Passed,
-    Failed,
-}
-
-/// All tests of one run, by program and name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Table {
-    pub(crate) tests: BTreeMap<Key, Ended>,
-    /// Programs that cargo says failed, with or without a failed test in them.
-    pub(crate) failed_programs: BTreeSet<String>,
-    /// Whether every block could be given to a program. Tables of which one could not be are compared by name alone.
-    pub(crate) by_program: bool,
-    /// Whether there were too many tests to keep.
-    pub(crate) overflowed: bool,
-}
-
-/// Program and test.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key {
-    pub(crate) program: String,
-    pub(crate) name: String,
-}
-
-impl Table {
-    pub(crate) fn read(stdout: &str, stderr: &str) -> Self {
-        let programs: Vec<String> = stderr.lines().filter_map(program).collect();
-        let blocks = stdout.lines().filter(|line| is_head(line)).count();
-        let by_program = programs.len() == blocks;
-        let failed_programs = stderr.lines().filter_map(failed_program).take(MAX_TESTS).collect();
-        let mut table = Self { by_program, failed_programs, ..Self::default() };
-        let mut program = "";
-        let mut programs = programs.iter();
-        let mut pending: Option<String> = None;
-        let mut seen: BTreeMap<Key, usize> = BTreeMap::new();
-        for line in stdout.lines() {
-            if is_head(line) {
-                program = programs.next().filter(|_| by_program).map_or("", String::as_str);
-                pending = None;
+pub(crate) fn read(stdout: &str, stderr: &str) -> Table {
+    let programs: Vec<String> = stderr.lines().filter_map(program).collect();
+    let blocks = stdout.lines().filter(|line| is_head(line)).count();
+    let by_program = programs.len() == blocks;
+    let mut rows = Rows::new(by_program);
+    stderr.lines().filter_map(failed_program).for_each(|name| rows.fail_program(&name));
+    let words = words_of_failures(stdout);
+    let mut program = "";
+    let mut block = 0;
+    let mut programs = programs.iter();
+    let mut pending: Option<String> = None;
+    for line in stdout.lines() {
+        if is_head(line) {
+            program = programs.next().filter(|_| by_program).map_or("", String::as_str);
+            pending = None;
+            block += 1;
+            continue;
+        }
+        let (name, ended) = match (test(line), verdict(line)) {
+            (Some((name, Some(ended))), _) => (name, ended),
+            (Some((name, None)), _) => {
+                // It wrote something of its own between its name and its end.
+                pending = Some(name);
                 continue;
             }
-            let (name, ended) = match (test(line), verdict(line)) {
-                (Some((name, Some(ended))), _) => (name, ended),
-                (Some((name, None)), _) => {
-                    // It wrote something of its own between its name and its end.
-                    pending = Some(name);
-                    continue;
-                }
-                (None, Some(ended)) => match pending.take() {
-                    Some(name) => (name, ended),
-                    None => continue,
-                },
-                (None, None) => continue,
-            };
-            pending = None;
-            let first = Key { program: program.to_owned(), name };
-            let times = seen.entry(first.clone()).or_default();
-            *times += 1;
-            let name = if *times == 1 { first.name } else { format!("{} #{times}", first.name) };
-            table.add(Key { program: first.program, name }, ended);
-        }
-        table
+            (None, Some(ended)) => match pending.take() {
+                Some(name) => (name, ended),
+                None => continue,
+            },
+            (None, None) => continue,
+        };
+        pending = None;
+        let said = words.get(&(block, name.clone())).map_or("", String::as_str);
+        rows.add(program, &name, ended, said);
     }
-
-    /// The same by name alone; of several with one name the worst counts.
-    pub(crate) fn by_name(&self) -> Self {
-        let mut table = Self { tests: BTreeMap::new(), by_program: false, ..self.clone() };
-        for (key, ended) in &self.tests {
-            let key = Key { program: String::new(), name: key.name.clone() };
-            let kept = table.tests.entry(key).or_insert(*ended);
-            *kept = (*kept).max(*ended);
-        }
-        table
-    }
-
-    pub(crate) fn count(&self, ended: Ended) -> usize {
-        self.tests.values().filter(|other| **other == ended).count()
-    }
-
-    fn add(&mut self, key: Key, ended: Ended) {
-        if self.tests.len() < MAX_TESTS {
-            self.tests.insert(key, ended);
-        } else {
-            self.overflowed = true;
-        }
-    }
+    rows.finish()
 }
 
-impl Key {
-    /// As a person reads it.
-    pub(crate) fn text(&self) -> String {
-        if self.program.is_empty() { self.name.clone() } else { format!("{} ({})", self.name, self.program) }
+/// By block and name: what stands under `---- name stdout ----`.
+fn words_of_failures(stdout: &str) -> BTreeMap<(usize, String), String> {
+    let mut words: BTreeMap<(usize, String), String> = BTreeMap::new();
+    let mut block = 0;
+    let mut of: Option<String> = None;
+    for line in stdout.lines() {
+        let begins = line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"));
+        match (begins, &of) {
+            (Some(name), _) => of = Some(plain(name)),
+            (None, _) if is_head(line) => (block, of) = (block + 1, None),
+            (None, _) if line == "failures:" || line.starts_with("test result: ") => of = None,
+            (None, Some(name)) => {
+                let text = words.entry((block, name.clone())).or_default();
+                if text.len() < MAX_BLOCK_BYTES {
+                    text.push_str(line);
+                    text.push('\n');
+                }
+            }
+            (None, None) => {}
+        }
     }
+    words
 }
 
 /// `running 1 test`, `running 5 tests`
@@ -176,15 +141,12 @@ fn plain(name: &str) -> String {
     shortened(name)
 }
 
-fn shortened(text: &str) -> String {
-    text.chars().take(MAX_NAME_CHARS).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};
 
-    use super::{Ended, Table};
+    use super::read;
+    use crate::table::{Ended, Table};
 
     const STDERR: &str = "   Compiling app v0.1.0
     Finished `test` profile
@@ -223,7 +185,7 @@ test src/lib.rs - add (line 9) - compile fail ... FAILED
 
     #[test]
     fn each_test_is_known_by_program_and_name() {
-        let table = Table::read(STDOUT, STDERR);
+        let table = read(STDOUT, STDERR);
         assert!(table.by_program);
         let expected = [
             "keeps (api, tests/api.rs) Failed",
@@ -240,7 +202,7 @@ test src/lib.rs - add (line 9) - compile fail ... FAILED
 
     #[test]
     fn blocks_that_no_program_answers_to_are_known_by_name_alone() {
-        let table = Table::read(STDOUT, "     Running tests/other.rs (target/debug/deps/other)\n");
+        let table = read(STDOUT, "     Running tests/other.rs (target/debug/deps/other)\n");
         assert!(!table.by_program);
         assert_eq!(table.tests.len(), 7);
         assert!(lines(&table).contains(&"keeps Failed".to_owned()));
@@ -249,7 +211,7 @@ test src/lib.rs - add (line 9) - compile fail ... FAILED
     #[test]
     fn programs_that_failed_are_known_though_they_name_no_test() {
         let stderr = "error: 2 targets failed:\n    `-p app --lib`\n    `-p app --test api`\n";
-        let failed: Vec<String> = Table::read("", stderr).failed_programs.into_iter().collect();
+        let failed: Vec<String> = read("", stderr).failed_programs.into_iter().collect();
         assert_eq!(failed, ["-p app --lib", "-p app --test api"]);
     }
 
@@ -257,7 +219,7 @@ test src/lib.rs - add (line 9) - compile fail ... FAILED
     fn by_name_the_worst_of_several_counts() {
         let block = |ended: &str| format!("running 1 test\ntest same ... {ended}\n");
         let stderr = "Running a (a)\nRunning b (b)\nRunning c (c)";
-        let table = Table::read(&[block("ignored"), block("FAILED"), block("ok")].concat(), stderr);
+        let table = read(&[block("ignored"), block("FAILED"), block("ok")].concat(), stderr);
         assert_eq!(table.tests.len(), 3);
         assert_eq!(lines(&table.by_name()), ["same Failed"]);
     }
@@ -265,15 +227,15 @@ test src/lib.rs - add (line 9) - compile fail ... FAILED
     proptest! {
         #[test]
         fn no_output_makes_it_panic(stdout in any::<String>(), stderr in any::<String>(), cut in 0_usize..600) {
-            Table::read(&stdout, &stderr);
+            read(&stdout, &stderr);
             let cut = cut.min(STDOUT.len());
-            Table::read(&format!("{}{stdout}{}", &STDOUT[..cut], &STDOUT[cut..]), STDERR);
+            read(&format!("{}{stdout}{}", &STDOUT[..cut], &STDOUT[cut..]), STDERR);
         }
 
         #[test]
         fn any_name_is_read_back(name in "[a-z_:]{1,40}", passed in any::<bool>()) {
             let ended = if passed { "ok" } else { "FAILED" };
-            let table = Table::read(&format!("running 1 test\ntest {name} ... {ended}\n"), "");
+            let table = read(&format!("running 1 test\ntest {name} ... {ended}\n"), "");
             assert_eq!(table.tests.len(), 1);
             let (key, found) = table.tests.first_key_value().unwrap();
             assert_eq!((key.name.as_str(), *found == Ended::Passed), (name.as_str(), passed));

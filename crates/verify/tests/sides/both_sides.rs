@@ -1,163 +1,11 @@
-//! Real runs on both sides: reproducers against artifacts that are shell scripts, suites of tiny cargo projects.
+//! Reproducers against artifacts that are shell scripts, suites of tiny cargo projects.
 
-#![allow(clippy::unwrap_used, reason = "a test may fail where it stands, also in its helpers")]
-
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
-use patchline_model::digest::Digest;
-use patchline_model::id::FindingId;
-use patchline_model::package::{Ecosystem, Package};
-use patchline_model::service::{Build, CommandLine, Reproducer, Service};
-use patchline_model::stage::detect::{Finding, Location, Source};
-use patchline_model::stage::generate::{Candidate, Kind};
 use patchline_model::stage::verify::CheckResult;
 use patchline_sandbox::sandbox::Sandbox;
-use patchline_verify::{Case, Shown, Side, checks};
-use tempfile::TempDir;
 
-const MANIFEST: &str = "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[workspace]\n";
-
-/// Two trees, as two builds leave them.
-struct World {
-    _folder: TempDir,
-    case: Case,
-}
-
-impl World {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let side = |name: &str| {
-            let tree = folder.path().join(name);
-            fs::create_dir(&tree).unwrap();
-            Side { artifact: tree.join("program"), tree, environment: BTreeMap::new() }
-        };
-        let case = Case {
-            service: service(),
-            candidate: candidate(),
-            findings: Vec::new(),
-            base: side("base"),
-            patch: side("patch"),
-            before: Vec::new(),
-            after: Vec::new(),
-            sandbox: Sandbox::probe(),
-        };
-        Self { _folder: folder, case }
-    }
-
-    /// The artifacts are scripts; the reproducer comes with the patch and runs the artifact that it is given.
-    fn with_scripts(base: &str, patch: &str) -> Self {
-        let mut world = Self::new();
-        write_script(&world.case.base.artifact, base);
-        write_script(&world.case.patch.artifact, patch);
-        // Run by a shell that is there: a script that was just written may still be open in a child of another test.
-        write_script(&world.case.patch.tree.join("bin/reproduce"), "exec sh \"$1\"");
-        let command = CommandLine(["sh", "bin/reproduce", "{artifact}"].map(str::to_owned).to_vec());
-        world.case.service.reproducers = vec![Reproducer { advisory: "R-1".to_owned(), command }];
-        world
-    }
-
-    fn removing(mut self, finding: Finding) -> Self {
-        self.case.candidate.removes.push(finding.id.clone());
-        self.case.findings.push(finding);
-        self
-    }
-
-    /// The sources are `src/lib.rs` of each side, tested by cargo.
-    fn with_sources(base: &str, patch: &str) -> Self {
-        let mut world = Self::new();
-        for (side, source) in [(&world.case.base, base), (&world.case.patch, patch)] {
-            fs::create_dir(side.tree.join("src")).unwrap();
-            fs::write(side.tree.join("Cargo.toml"), MANIFEST).unwrap();
-            fs::write(side.tree.join("src/lib.rs"), source).unwrap();
-        }
-        world.case.service.test =
-            Some(CommandLine(["cargo", "test", "--offline", "--lib"].map(str::to_owned).to_vec()));
-        world
-    }
-
-    fn tested_by(mut self, script: &str) -> Self {
-        self.case.service.test = Some(CommandLine(["sh", "-c", script].map(str::to_owned).to_vec()));
-        self
-    }
-
-    async fn shown(&self, name: &str) -> Shown {
-        let all = checks();
-        let check = all.iter().find(|check| check.name() == name).unwrap();
-        check.check(&self.case).await.unwrap()
-    }
-
-    async fn check(&self, name: &str, result: CheckResult, words: &str) -> Shown {
-        let shown = self.shown(name).await;
-        assert_eq!(shown.result, result, "{}\n{}\n{}", shown.summary, shown.details.join("\n"), shown.log);
-        assert!(shown.summary.contains(words), "{}", shown.summary);
-        shown
-    }
-}
-
-fn write_script(path: &Path, body: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, format!("#!/bin/sh\n{body}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-fn service() -> Service {
-    Service {
-        name: "tiny".parse().unwrap(),
-        owner: "team".to_owned(),
-        tier: 4.try_into().unwrap(),
-        repository: "/nowhere".to_owned(),
-        folder: String::new(),
-        build: Build { prepare: None, command: CommandLine(Vec::new()), artifact: "program".to_owned() },
-        test: None,
-        reproducers: Vec::new(),
-        run: None,
-    }
-}
-
-fn candidate() -> Candidate {
-    Candidate {
-        number: 1,
-        fixer: "dependency".to_owned(),
-        kind: Kind::Dependency,
-        title: "Update".to_owned(),
-        rationale: String::new(),
-        author: "patchline".to_owned(),
-        branch: "patchline/P-1".to_owned(),
-        base: "a".repeat(40).parse().unwrap(),
-        commit: "b".repeat(40).parse().unwrap(),
-        diff: Digest::of(b"diff"),
-        files: Vec::new(),
-        moves: Vec::new(),
-        removes: Vec::new(),
-        leaves: Vec::new(),
-    }
-}
-
-fn report(advisory: &str, aliases: &[&str]) -> Finding {
-    Finding {
-        id: FindingId(advisory.to_owned()),
-        source: Source::Report,
-        advisory: advisory.to_owned(),
-        aliases: aliases.iter().map(|alias| (*alias).to_owned()).collect(),
-        summary: String::new(),
-        package: None,
-        location: Location { path: "src".to_owned(), line: None },
-        paths: Vec::new(),
-        fixed: Vec::new(),
-        severity: Vec::new(),
-        informational: None,
-    }
-}
-
-fn locked(advisory: &str, name: &str, version: &str) -> Finding {
-    let package =
-        Package { ecosystem: Ecosystem::crates_io(), name: name.to_owned(), version: version.to_owned() };
-    let id = FindingId(format!("{advisory}/{name}/{version}"));
-    Finding { id, source: Source::Lockfile, package: Some(package), ..report(advisory, &[]) }
-}
+use crate::world::{World, locked, report};
 
 /// A library with these tests: names and bodies.
 fn tests(list: &[(&str, &str)]) -> String {
@@ -285,7 +133,7 @@ async fn a_suite_that_does_not_compile_tests_nothing() {
     let world = World::with_sources(&good, &tests(&[]));
     world.check("suite", CheckResult::Failed, "gone with the patch: `kept").await;
     let world = World::with_sources("", "");
-    world.check("suite", CheckResult::Warned, "no test ran").await;
+    world.check("suite", CheckResult::Skipped, "no test ran").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
