@@ -3,11 +3,15 @@
 mod aim;
 pub mod cargo;
 mod choose;
+mod flat;
 mod graph;
 mod handover;
 mod lockfile;
 mod market;
 pub mod npm;
+mod outcome;
+pub mod pip;
 mod place;
+mod python;
 mod reason;
 mod updating;

@@ -6,9 +6,14 @@ use patchline_sandbox::sandbox::Sandbox;
 
 use crate::dependency::cargo::CargoFixer;
 use crate::dependency::npm::fixer::NpmFixer;
+use crate::dependency::pip::fixer::PipFixer;
 use crate::fixer::Fixer;
 
 /// All fixers, the most specific first: the first that can is the one to ask.
 pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
-    vec![Arc::new(CargoFixer::new(sandbox.clone())), Arc::new(NpmFixer::new(sandbox.clone()))]
+    vec![
+        Arc::new(CargoFixer::new(sandbox.clone())),
+        Arc::new(NpmFixer::new(sandbox.clone())),
+        Arc::new(PipFixer::new(sandbox.clone())),
+    ]
 }

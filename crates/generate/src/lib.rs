@@ -9,6 +9,7 @@ pub mod person;
 
 pub use dependency::cargo::CargoFixer;
 pub use dependency::npm::fixer::NpmFixer;
+pub use dependency::pip::fixer::PipFixer;
 pub use fixer::{Fixer, Proposal, Request};
 pub use fixers::fixers;
 pub use person::proposed;

@@ -44,9 +44,12 @@ pub fn cargo_service(folder: &Path, top: &Path, within: String) -> Result<Servic
     })
 }
 
-/// A project that is shipped as its source, as far as anybody said: the first of these files that is there.
+/// Manifests of what is shipped as its source, as far as anybody said.
+const MANIFESTS: [&str; 2] = ["package.json", "requirements.txt"];
+
+/// The first of them that is there.
 pub fn source_manifest(folder: &Path) -> Option<&'static str> {
-    ["package.json"].into_iter().find(|name| folder.join(name).is_file())
+    MANIFESTS.into_iter().find(|name| folder.join(name).is_file())
 }
 
 /// The service that a manifest of an interpreted language suggests: nothing is built, and nothing is tested.

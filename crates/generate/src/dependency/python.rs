@@ -1,0 +1,8 @@
+//! What the fixers of Python have in common: ranges and markers, the index, and the interpreter that is here.
+
+pub(crate) mod index;
+pub(crate) mod interpreter;
+pub(crate) mod marker;
+pub(crate) mod settings;
+pub(crate) mod shelves;
+pub(crate) mod specifier;
