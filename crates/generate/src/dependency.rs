@@ -12,6 +12,6 @@ pub mod npm;
 mod outcome;
 pub mod pip;
 mod place;
-mod python;
+pub mod python;
 mod reason;
 mod updating;

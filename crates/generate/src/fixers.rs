@@ -7,6 +7,7 @@ use patchline_sandbox::sandbox::Sandbox;
 use crate::dependency::cargo::CargoFixer;
 use crate::dependency::npm::fixer::NpmFixer;
 use crate::dependency::pip::fixer::PipFixer;
+use crate::dependency::python::fixer::LockFixer;
 use crate::fixer::Fixer;
 
 /// All fixers, the most specific first: the first that can is the one to ask.
@@ -15,5 +16,7 @@ pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
         Arc::new(CargoFixer::new(sandbox.clone())),
         Arc::new(NpmFixer::new(sandbox.clone())),
         Arc::new(PipFixer::new(sandbox.clone())),
+        Arc::new(LockFixer::uv(sandbox.clone())),
+        Arc::new(LockFixer::poetry(sandbox.clone())),
     ]
 }

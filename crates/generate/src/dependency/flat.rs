@@ -201,7 +201,10 @@ impl Settling<'_> {
     fn conflict(&mut self) -> Option<Conflict> {
         let moved: BTreeMap<String, String> = self.plan.steps.clone();
         for (name, version) in &moved {
-            let unmet = |wish: &&Wish| !self.shelf.admits(&wish.range, version);
+            // A range that does not take what is installed is for another platform.
+            let installed = &self.pins[name].version;
+            let is_meant = |wish: &Wish| self.shelf.admits(&wish.range, installed);
+            let unmet = |wish: &&Wish| is_meant(wish) && !self.shelf.admits(&wish.range, version);
             if let Some(wish) = self.pins[name].wishes.iter().find(unmet)
                 && !self.plan.relaxed.contains(name)
             {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may; clippy sees only the functions that are marked as tests")]
 
 mod index;
+mod locks;
 mod npm;
 mod pip;
 mod scene;

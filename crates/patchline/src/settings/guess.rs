@@ -45,11 +45,11 @@ pub fn cargo_service(folder: &Path, top: &Path, within: String) -> Result<Servic
 }
 
 /// Manifests of what is shipped as its source, as far as anybody said.
-const MANIFESTS: [&str; 2] = ["package.json", "requirements.txt"];
+const MANIFESTS: [&str; 4] = ["package.json", "pyproject.toml", "requirements.txt", "requirements"];
 
-/// The first of them that is there.
+/// The first of them that is there; `requirements` is a folder.
 pub fn source_manifest(folder: &Path) -> Option<&'static str> {
-    MANIFESTS.into_iter().find(|name| folder.join(name).is_file())
+    MANIFESTS.into_iter().find(|name| folder.join(name).exists())
 }
 
 /// The service that a manifest of an interpreted language suggests: nothing is built, and nothing is tested.
@@ -57,13 +57,14 @@ pub fn source_service(folder: &Path, top: &Path, within: String, manifest: &str)
     #[derive(Deserialize)]
     struct Named {
         name: Option<String>,
+        project: Option<Box<Named>>,
     }
-    let named = match manifest.ends_with(".json") {
-        true => {
-            serde_json::from_str::<Named>(&read(&folder.join(manifest))?).ok().and_then(|named| named.name)
-        }
-        false => None,
+    let named = match manifest {
+        "package.json" => serde_json::from_str::<Named>(&read(&folder.join(manifest))?).ok(),
+        "pyproject.toml" => toml::from_str::<Named>(&read(&folder.join(manifest))?).ok(),
+        _ => None,
     };
+    let named = named.and_then(|named| named.name.or(named.project.and_then(|project| project.name)));
     let folder_name = || folder.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = named.or_else(folder_name).unwrap_or_default();
     Ok(Service {

@@ -85,7 +85,10 @@ fn reason(output: &str) -> String {
     if !conflict.is_empty() {
         return format!("pip says: {}", clean(&conflict.join("; "), 300));
     }
-    let telling: Vec<&str> = lines.filter_map(|line| line.strip_prefix("ERROR: ")).take(2).collect();
+    let telling = lines.filter_map(|line| line.strip_prefix("ERROR: "));
+    // What pip passed over is no reason, and may be long.
+    let telling: Vec<&str> =
+        telling.filter(|line| !line.starts_with("Ignored the following")).take(2).collect();
     match telling.is_empty() {
         true => format!("pip says: {}", clean(output, 300)),
         false => format!("pip says: {}", clean(&telling.join(" "), 300)),

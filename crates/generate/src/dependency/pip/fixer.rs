@@ -292,10 +292,10 @@ impl Work<'_> {
             let (before, after) =
                 (self.shelves.python_of(name, &pin.version), self.shelves.python_of(name, to));
             if let Some(after) = after.filter(|after| before != Some(*after)) {
-                sentences.push(format!("It asks for Python {after}."));
+                sentences.push(format!("{name} {to} asks for Python {after}."));
             }
             if !self.shelves.says_what(name, to) {
-                sentences.push("The index does not say what it requires.".to_owned());
+                sentences.push(format!("The index does not say what {name} {to} requires."));
             }
         }
         sentences

@@ -10,6 +10,7 @@ use patchline_model::package::{Ecosystem, Package};
 
 use crate::dependency::flat::{Pin, Plan, Required, Shelf, Unknown, settle};
 use crate::dependency::python::index::{File, Index};
+use crate::dependency::python::manifest::takes;
 use crate::dependency::python::marker::{self, Environment};
 use crate::dependency::python::specifier::{admits, is_above, is_release, is_same};
 use crate::fixer::Known;
@@ -195,7 +196,7 @@ impl Shelf for Shelves<'_> {
     }
 
     fn admits(&self, range: &str, version: &str) -> bool {
-        admits(range, version)
+        takes(range, version)
     }
 
     fn is_above(&self, version: &str, other: &str) -> bool {
