@@ -4,6 +4,7 @@ mod aim;
 pub mod cargo;
 mod choose;
 mod flat;
+pub mod go;
 mod graph;
 mod handover;
 mod lockfile;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use patchline_sandbox::sandbox::Sandbox;
 
 use crate::dependency::cargo::CargoFixer;
+use crate::dependency::go::fixer::GoFixer;
 use crate::dependency::npm::fixer::NpmFixer;
 use crate::dependency::pip::fixer::PipFixer;
 use crate::dependency::python::fixer::LockFixer;
@@ -18,5 +19,6 @@ pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
         Arc::new(PipFixer::new(sandbox.clone())),
         Arc::new(LockFixer::uv(sandbox.clone())),
         Arc::new(LockFixer::poetry(sandbox.clone())),
+        Arc::new(GoFixer::new(sandbox.clone())),
     ]
 }

@@ -8,6 +8,7 @@ pub mod message;
 pub mod person;
 
 pub use dependency::cargo::CargoFixer;
+pub use dependency::go::fixer::GoFixer;
 pub use dependency::npm::fixer::NpmFixer;
 pub use dependency::pip::fixer::PipFixer;
 pub use dependency::python::fixer::LockFixer;

@@ -144,7 +144,10 @@ fn a_closed_set_takes_nothing_in() {
     assert_eq!((plan(false)["a"].as_str(), plan(true)["a"].as_str()), ("2", "3"));
 }
 
-fn shops() -> impl Strategy<Value = Vec<(u8, u32, bool, Vec<(u8, u32, bool)>)>> {
+/// Package and version, whether it has a problem, and what it requires: package, number, and whether that is the least.
+type Published = (u8, u32, bool, Vec<(u8, u32, bool)>);
+
+fn shops() -> impl Strategy<Value = Vec<Published>> {
     let required = prop::collection::vec((0..5u8, 1..6u32, proptest::bool::ANY), 0..3);
     prop::collection::vec((0..5u8, 1..6u32, proptest::bool::weighted(0.3), required), 0..30)
 }
@@ -153,7 +156,7 @@ proptest! {
     #[test]
     fn a_plan_goes_up_clears_its_targets_and_fits(lines in shops()) {
         let name = |number: u8| char::from(b'a' + number).to_string();
-        let line = |(package, version, is_bad, required): &(u8, u32, bool, Vec<(u8, u32, bool)>)| {
+        let line = |(package, version, is_bad, required): &Published| {
             let required: Vec<String> = required.iter()
                 .filter(|(other, ..)| other != package)
                 .map(|(other, number, least)| format!("{} {}{number}", name(*other), if *least { ">=" } else { "<" }))

@@ -71,7 +71,7 @@ fn wheel(name: &str, version: &str, required: &str) -> Vec<u8> {
 }
 
 /// A zip archive of files that are stored as they are.
-fn zip(files: &[(String, String)]) -> Vec<u8> {
+pub fn zip(files: &[(String, String)]) -> Vec<u8> {
     let (mut archive, mut directory) = (Vec::new(), Vec::new());
     let short = |number: usize| u16::try_from(number).expect("it is small").to_le_bytes();
     let long = |number: usize| u32::try_from(number).expect("it is small").to_le_bytes();

@@ -45,7 +45,7 @@ pub fn cargo_service(folder: &Path, top: &Path, within: String) -> Result<Servic
 }
 
 /// Manifests of what is shipped as its source, as far as anybody said.
-const MANIFESTS: [&str; 4] = ["package.json", "pyproject.toml", "requirements.txt", "requirements"];
+const MANIFESTS: [&str; 5] = ["package.json", "pyproject.toml", "requirements.txt", "requirements", "go.mod"];
 
 /// The first of them that is there; `requirements` is a folder.
 pub fn source_manifest(folder: &Path) -> Option<&'static str> {

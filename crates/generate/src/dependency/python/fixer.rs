@@ -110,6 +110,7 @@ impl LockFixer {
             folder: place,
             cache: request.cache.join(self.kind.name()),
             index: named_index.cloned(),
+            builds: false,
             log: String::new(),
         };
         let shelves = Shelves::new(&index, &*request.known, &environment);
@@ -137,6 +138,10 @@ impl LockFixer {
             .collect();
         let updates = updates(&cleared, named, &to);
         let mut sentences = sentences(&plan, &before, &after, self.kind);
+        if work.tool.builds {
+            sentences
+                .push("uv had to build a package without a wheel, to learn what it requires.".to_owned());
+        }
         sentences.push(others(&comparison.moves, &updates));
         sentences.extend(left_open(&leaves));
         let made = Made {
@@ -212,7 +217,11 @@ impl Work<'_> {
                 )));
             }
         }
+        let manifests = self.files.manifests();
         let refused = match self.tool.lock(&plan.steps).await? {
+            Ok(()) if self.files.manifests() != manifests => {
+                format!("{} changed a manifest, which it must not", self.tool.kind.name())
+            }
             Ok(()) => {
                 let planned: BTreeSet<String> = plan.steps.keys().cloned().collect();
                 let comparison = compare(self.before, &self.files.locked()?, &planned, &*self.request.known)?;
@@ -251,6 +260,12 @@ impl Files {
 
     fn locked(&self) -> Result<Locked, Failure> {
         Locked::parse(&self.now()?).map_err(Failure::permanent)
+    }
+
+    /// What the manifests hold now.
+    fn manifests(&self) -> Vec<Option<String>> {
+        let paths = self.before.keys().filter(|path| path.ends_with(MANIFEST));
+        paths.map(|path| fs::read_to_string(self.folder.join(path)).ok()).collect()
     }
 
     fn restore(&self) -> Result<(), Failure> {

@@ -108,7 +108,7 @@ fn read(bytes: &[u8], url: &str, name: &str) -> Result<Vec<File>, String> {
         matches!(address.scheme(), "http" | "https").then_some(())?;
         Some(File {
             version: version_in(&listed.filename, name)?,
-            address: address.to_string().split('#').next().unwrap_or_default().to_owned(),
+            address: address.as_str().split('#').next().unwrap_or_default().to_owned(),
             sha256: listed.hashes.get("sha256").cloned(),
             python: listed.requires_python.clone().filter(|range| !range.is_empty()),
             is_yanked: is_said(&listed.yanked),

@@ -66,6 +66,8 @@ pub(crate) struct Tool<'a> {
     pub(crate) cache: PathBuf,
     /// The index that the lockfile names, where the project's manifest names none.
     pub(crate) index: Option<String>,
+    /// Whether uv may build what has no wheel: first it may not, for building runs a package's own code.
+    pub(crate) builds: bool,
     pub(crate) log: String,
 }
 
@@ -75,6 +77,22 @@ impl Tool<'_> {
         &mut self,
         steps: &BTreeMap<String, String>,
     ) -> Result<Result<(), String>, Failure> {
+        let answer = self.run(steps).await?;
+        match &answer {
+            // A package without a wheel says what it requires only when it is built.
+            Err(why)
+                if self.kind == Kind::Uv
+                    && !self.builds
+                    && why.contains("building from source is disabled") =>
+            {
+                self.builds = true;
+                self.run(steps).await
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    async fn run(&mut self, steps: &BTreeMap<String, String>) -> Result<Result<(), String>, Failure> {
         fs::create_dir_all(&self.cache).map_err(|error| of_file("make a cache", error))?;
         let words = match self.kind {
             Kind::Uv => {
@@ -135,8 +153,7 @@ impl Tool<'_> {
             Kind::Uv => [
                 ("UV_CACHE_DIR", cache.as_str()),
                 ("UV_PYTHON_DOWNLOADS", "never"),
-                // Nothing is built, for building runs a package's own code.
-                ("UV_NO_BUILD", "1"),
+                ("UV_NO_BUILD", if self.builds { "0" } else { "1" }),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
@@ -204,7 +221,7 @@ fn reason(output: &str) -> String {
     let lines =
         output.lines().map(|line| line.trim().trim_start_matches(['×', '╰', '─', '▶', '│', '├', ' ']));
     let is_noise = |line: &&str| {
-        let starts = ["Using ", "Resolving dependencies", "warning:", "Creating ", "hint:", "Updating "];
+        let starts = ["Using ", "Resolving dependencies", "warning:", "Creating ", "Updating "];
         line.is_empty() || starts.iter().any(|start| line.starts_with(start))
     };
     let lines: Vec<&str> = lines.filter(|line| !is_noise(line)).take(8).collect();
