@@ -102,11 +102,19 @@ impl GoFixer {
             return Ok(Proposal::NoFix { reasons: vec![reason.to_owned()], log: String::new() });
         }
         let before = Module::of(&files.before[FILES[0]]);
-        let mut work = Work { request, before, files, go, versions: BTreeMap::new(), left: BTreeMap::new() };
+        let mut work = Work {
+            request,
+            before,
+            files,
+            go,
+            order: Order::Broken,
+            versions: BTreeMap::new(),
+            left: BTreeMap::new(),
+        };
         let outcome = work.fix().await?;
         // What was made so that Go may write to it, and is of no use, goes.
         work.files.clean()?;
-        let Work { before, left, go, files, .. } = work;
+        let Work { before, left, go, files, order, .. } = work;
         let Some((steps, comparison, toolchain)) = outcome else {
             let mut reasons: Vec<String> = left.into_values().collect();
             reasons.dedup();
@@ -127,6 +135,10 @@ impl GoFixer {
             moves.iter().filter_map(|step| Some((step.package.clone(), step.to.clone()?))).collect();
         let updates = updates(&cleared, named, &to);
         let mut sentences = sentences(&steps, &before, &after, toolchain.as_deref());
+        if order == Order::Broken && !steps.is_empty() {
+            let broken = "Go could not load all packages before, either: what can't be loaded may need more.";
+            sentences.push(broken.to_owned());
+        }
         sentences.push(others(&moves, &updates));
         sentences.extend(left_open(&leaves));
         let made = Made {
@@ -145,12 +157,24 @@ impl GoFixer {
 /// The version to which each module was raised, what moved, and the toolchain where that is another.
 type Fixed = (BTreeMap<String, String>, Comparison, Option<String>);
 
+/// In what order the files are before anything changes: what they were, they stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// `go mod tidy` finds nothing to do.
+    Tidy,
+    /// All packages can be loaded.
+    Loads,
+    /// Not even that, as where a module is no longer published.
+    Broken,
+}
+
 /// One module on its way.
 struct Work<'a> {
     request: &'a Request,
     before: Module,
     files: Files,
     go: Go<'a>,
+    order: Order,
     versions: BTreeMap<String, Versions>,
     /// Modules that can't be cleared, with why.
     left: BTreeMap<String, String>,
@@ -210,6 +234,7 @@ impl Work<'_> {
         if steps.is_empty() {
             return Ok(None);
         }
+        self.order = self.order_before().await?;
         let refused = match self.raise(steps.clone()).await? {
             Ok(done) => return Ok(Some(done)),
             Err(why) => why,
@@ -244,8 +269,7 @@ impl Work<'_> {
         mut steps: BTreeMap<String, String>,
     ) -> Result<Result<(BTreeMap<String, String>, Comparison), String>, Failure> {
         for _ in 0..MOST_ROUNDS {
-            self.files.restore()?;
-            if let Err(why) = self.go.get(&steps).await? {
+            if let Err(why) = self.state(&steps).await? {
                 self.files.restore()?;
                 return Ok(Err(why));
             }
@@ -259,7 +283,6 @@ impl Work<'_> {
                 }
             }
             if higher.is_empty() && comparison.violations.is_empty() {
-                self.tidied(&after).await?;
                 return Ok(Ok((steps, comparison)));
             }
             if higher.is_empty() {
@@ -287,16 +310,32 @@ impl Work<'_> {
         Ok(higher)
     }
 
-    /// Puts the files in order where that moves nothing more and takes nothing away that was there.
-    async fn tidied(&mut self, raised: &Module) -> Result<(), Failure> {
-        let texts = [self.files.now(FILES[0])?, self.files.now(FILES[1])?];
-        let is_tidy = self.go.tidy().await?.is_ok() && Module::of(&self.files.now(FILES[0])?) == *raised;
-        if !is_tidy {
-            for (file, text) in FILES.into_iter().zip(texts) {
-                self.files.write(file, &text)?;
-            }
+    /// States these versions and lets Go bring everything else in line. Its reason, where it refuses.
+    async fn state(&mut self, steps: &BTreeMap<String, String>) -> Result<Result<(), String>, Failure> {
+        self.files.restore()?;
+        if let Err(why) = self.go.require(steps).await? {
+            return Ok(Err(why));
         }
-        Ok(())
+        if self.order == Order::Tidy {
+            return self.go.tidy().await;
+        }
+        match (self.go.load(false).await?, self.order) {
+            (Err(_), Order::Broken) => self.go.load(true).await,
+            (answer, _) => Ok(answer),
+        }
+    }
+
+    /// What can be asked of the files as they were.
+    async fn order_before(&mut self) -> Result<Order, Failure> {
+        let is_done = self.go.tidy().await?.is_ok();
+        let is_tidy = is_done && self.files.are_as_before()?;
+        self.files.restore()?;
+        if is_tidy {
+            return Ok(Order::Tidy);
+        }
+        let loads = self.go.load(false).await?.is_ok();
+        self.files.restore()?;
+        Ok(if loads { Order::Loads } else { Order::Broken })
     }
 
     async fn learn(&mut self, names: &[String]) -> Result<(), Failure> {
@@ -401,6 +440,15 @@ impl Files {
 
     fn write(&self, file: &str, text: &str) -> Result<(), Failure> {
         fs::write(self.folder.join(file), text).map_err(|error| of_file(&format!("write `{file}`"), error))
+    }
+
+    fn are_as_before(&self) -> Result<bool, Failure> {
+        for (file, text) in &self.before {
+            if self.now(file)? != *text {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn restore(&self) -> Result<(), Failure> {

@@ -74,13 +74,26 @@ struct Fault {
 pub(crate) type Versions = Result<Vec<String>, String>;
 
 impl Go<'_> {
-    /// Raises modules. Its reason, where it refuses.
-    pub(crate) async fn get(
+    /// States these versions in `go.mod`. `go get` would do more: it takes in what the module's own packages need, whether
+    /// or not anybody uses them.
+    pub(crate) async fn require(
         &mut self,
         steps: &BTreeMap<String, String>,
     ) -> Result<Result<(), String>, Failure> {
-        let wanted = steps.iter().map(|(name, version)| format!("{name}@v{version}"));
-        let words: Vec<String> = ["go", "get"].map(str::to_owned).into_iter().chain(wanted).collect();
+        let wanted = steps.iter().map(|(name, version)| format!("-require={name}@v{version}"));
+        let words: Vec<String> = ["go", "mod", "edit"].map(str::to_owned).into_iter().chain(wanted).collect();
+        let finished = self.run(&words, &self.folder.clone()).await?;
+        self.answer(&finished)
+    }
+
+    /// Loads all packages of the module with what they need, which brings `go.mod` and `go.sum` in line; with `in_part`, as
+    /// far as that goes.
+    pub(crate) async fn load(&mut self, in_part: bool) -> Result<Result<(), String>, Failure> {
+        let part: &[&str] = if in_part { &["-e"] } else { &[] };
+        let words =
+            [&["go", "list"], part, &["-deps", "-test", "-f={{if .Error}}{{.Error}}{{end}}", "./..."]]
+                .concat();
+        let words: Vec<String> = words.into_iter().map(str::to_owned).collect();
         let finished = self.run(&words, &self.folder.clone()).await?;
         self.answer(&finished)
     }
