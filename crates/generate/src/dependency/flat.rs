@@ -127,13 +127,8 @@ impl Settling<'_> {
         if let Some(why) = &pin.fixed {
             return Err(why.clone());
         }
-        let better = self.above(name);
-        let candidates: Vec<String> = better
-            .into_iter()
-            .filter(|version| self.shelf.problems(name, version).is_empty())
-            .take(MOST_CANDIDATES)
-            .collect();
-        if self.is_open() {
+        let candidates = self.candidates(name);
+        if self.is_open() || candidates.is_empty() && self.plan.steps.contains_key(name) {
             return Ok(());
         }
         let before = self.plan.clone();
@@ -152,6 +147,23 @@ impl Settling<'_> {
         let none =
             || format!("no version of `{}` above {} is free of known problems", pin.name, self.version(name));
         Err(first.unwrap_or_else(none))
+    }
+
+    /// The versions that would do, the best first: those without a known problem; or, where there is none, those with fewer
+    /// than now and no other.
+    fn candidates(&mut self, name: &str) -> Vec<String> {
+        let now = self.shelf.problems(name, self.version(name));
+        let better =
+            self.above(name).into_iter().map(|version| (self.shelf.problems(name, &version), version));
+        let better: Vec<(BTreeSet<String>, String)> = better.collect();
+        let is_free = better.iter().any(|(problems, _)| problems.is_empty());
+        let helps = |problems: &BTreeSet<String>| match is_free {
+            true => problems.is_empty(),
+            false => problems.len() < now.len() && problems.is_subset(&now),
+        };
+        let mut candidates: Vec<_> = better.into_iter().filter(|(problems, _)| helps(problems)).collect();
+        candidates.sort_by_key(|(problems, _)| problems.len());
+        candidates.into_iter().map(|(_, version)| version).take(MOST_CANDIDATES).collect()
     }
 
     /// Whether the plan does not count yet.

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use patchline_model::failure::Failure;
 use patchline_model::id::FindingId;
+use patchline_model::package::Package;
 use patchline_model::stage::detect::Finding;
 use patchline_model::stage::generate::Move;
 
+use crate::fixer::Known;
 use crate::message::{Update, clean};
 
 /// Most moves that the rationale names one by one.
@@ -14,17 +17,36 @@ const MOST_NAMED: usize = 12;
 /// A finding's package by the name that the ecosystem knows it by, and its version.
 pub(crate) type Named = fn(&Finding) -> Option<(String, String)>;
 
-/// The findings apart: those whose package at that version is gone, and the others with the reason.
+/// What is cleared, and what is left with why.
+pub(crate) type Apart<'a> = (Vec<&'a Finding>, Vec<(FindingId, String)>);
+
+/// The findings apart: those whose package has the advisory no more, and the others with the reason. `installed` is what
+/// there is afterwards.
 pub(crate) fn apart<'a>(
     findings: &'a [Finding],
     named: Named,
     installed: &BTreeSet<(String, String)>,
     whys: &BTreeMap<String, String>,
-) -> (Vec<&'a Finding>, Vec<(FindingId, String)>) {
+    known: &dyn Known,
+) -> Result<Apart<'a>, Failure> {
     let (mut cleared, mut left) = (Vec::new(), Vec::new());
     for finding in findings {
         match named(finding) {
-            Some(package) if !installed.contains(&package) => cleared.push(finding),
+            Some(package) if !installed.contains(&package) => {
+                match has_still(finding, &package.0, installed, known)? {
+                    None => cleared.push(finding),
+                    Some(version) => {
+                        let none = || {
+                            let name = &package.0;
+                            format!(
+                                "`{name} {version}` has it as well, and no version is without a known problem"
+                            )
+                        };
+                        let why = whys.get(&package.0).cloned().unwrap_or_else(none);
+                        left.push((finding.id.clone(), why));
+                    }
+                }
+            }
             Some((name, _)) => {
                 let why = whys.get(&name).cloned();
                 let why = why.unwrap_or_else(|| "the version is still installed somewhere".to_owned());
@@ -33,7 +55,28 @@ pub(crate) fn apart<'a>(
             None => left.push((finding.id.clone(), "it names no package".to_owned())),
         }
     }
-    (cleared, left)
+    Ok((cleared, left))
+}
+
+/// The installed version that has the same advisory.
+fn has_still(
+    finding: &Finding,
+    name: &str,
+    installed: &BTreeSet<(String, String)>,
+    known: &dyn Known,
+) -> Result<Option<String>, Failure> {
+    let Some(package) = &finding.package else { return Ok(None) };
+    for (_, version) in installed.iter().filter(|(other, _)| other == name) {
+        let other = Package {
+            ecosystem: package.ecosystem.clone(),
+            name: package.name.clone(),
+            version: version.clone(),
+        };
+        if known.problems(&other)?.contains(&finding.advisory) {
+            return Ok(Some(version.clone()));
+        }
+    }
+    Ok(None)
 }
 
 /// One for each package that is cleared; `to` says where each goes.
@@ -59,6 +102,11 @@ pub(crate) fn updates<'a>(
         }
     }
     updates
+}
+
+/// What a version is chosen for.
+pub(crate) fn merit(is_free: bool) -> &'static str {
+    if is_free { "without a known problem" } else { "with the fewest known problems" }
 }
 
 /// A sentence about what moves along.

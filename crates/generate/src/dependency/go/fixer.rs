@@ -18,10 +18,10 @@ use crate::dependency::go::module::{
 };
 use crate::dependency::go::tool::{Go, Versions, settings};
 use crate::dependency::handover::{Handover, Made};
-use crate::dependency::outcome::{apart, left_open, others, updates};
+use crate::dependency::outcome::{apart, left_open, merit, others, updates};
 use crate::dependency::place::{Worktree, folder_of};
 use crate::failures::{of_file, of_git};
-use crate::fixer::{Fixer, Proposal, Request};
+use crate::fixer::{Fixer, Known, Proposal, Request};
 
 /// The files that it changes.
 const FILES: [&str; 2] = ["go.mod", "go.sum"];
@@ -125,7 +125,7 @@ impl GoFixer {
             after.requires.iter().map(|(name, version)| (name.clone(), version.clone())).collect();
         installed
             .extend(request.findings.iter().filter_map(named).filter(|(name, _)| left.contains_key(name)));
-        let (cleared, leaves) = apart(&request.findings, named, &installed, &left);
+        let (cleared, leaves) = apart(&request.findings, named, &installed, &left, &*request.known)?;
         let mut moves = comparison.moves;
         if let (Some(to), Some(from)) = (&toolchain, &before.toolchain) {
             let from = Some(language(from).to_owned());
@@ -134,7 +134,7 @@ impl GoFixer {
         let to: BTreeMap<String, String> =
             moves.iter().filter_map(|step| Some((step.package.clone(), step.to.clone()?))).collect();
         let updates = updates(&cleared, named, &to);
-        let mut sentences = sentences(&steps, &before, &after, toolchain.as_deref());
+        let mut sentences = sentences(&steps, &before, &after, toolchain.as_deref(), &*request.known)?;
         if order == Order::Broken && !steps.is_empty() {
             let broken = "Go could not load all packages before, either: what can't be loaded may need more.";
             sentences.push(broken.to_owned());
@@ -368,12 +368,20 @@ impl Work<'_> {
     ) -> Result<Option<String>, Failure> {
         let mut candidates: Vec<&str> = versions.filter(|version| is_above(version, above)).collect();
         candidates.sort_by(|left, right| order(left, right).unwrap_or(std::cmp::Ordering::Equal));
+        let known = &*self.request.known;
+        // Where none is free of problems, the one with the fewest of those that there are now.
+        let now = problems(known, name, above)?;
+        let (mut best, mut least) = (None, now.len());
         for version in candidates {
-            if problems(&*self.request.known, name, version)?.is_empty() {
+            let found = problems(known, name, version)?;
+            if found.len() < least && found.iter().all(|problem| now.contains(problem)) {
+                (best, least) = (Some(version.to_owned()), found.len());
+            }
+            if found.is_empty() {
                 return Ok(Some(version.to_owned()));
             }
         }
-        Ok(None)
+        Ok(best)
     }
 
     /// The toolchain whose library has no known problem.
@@ -470,15 +478,17 @@ fn sentences(
     before: &Module,
     after: &Module,
     toolchain: Option<&str>,
-) -> Vec<String> {
+    known: &dyn Known,
+) -> Result<Vec<String>, Failure> {
     let mut sentences = Vec::new();
     for (name, planned) in steps {
         let to = after.requires.get(name).unwrap_or(planned);
         let is_step_too_far = before.requires.get(name).is_some_and(|from| is_major(from, to));
         let major = if is_step_too_far { ", a major upgrade" } else { "" };
+        let merit = merit(problems(known, name, to)?.is_empty());
         sentences.push(match (to == planned, before.requires.contains_key(name)) {
-            (true, true) => format!("{name} {to} is the smallest version without a known problem{major}."),
-            (true, false) => format!("{name} comes along, and {to} is without a known problem."),
+            (true, true) => format!("{name} {to} is the smallest version {merit}{major}."),
+            (true, false) => format!("{name} comes along, and {to} is the one {merit}."),
             (false, _) => format!("{name} goes to {to}{major}: something that moved asks for it."),
         });
     }
@@ -496,7 +506,7 @@ fn sentences(
         let named = after.toolchain.as_deref().unwrap_or("none");
         sentences.push(format!("go.mod now names the toolchain {named}."));
     }
-    sentences
+    Ok(sentences)
 }
 
 /// The version in a toolchain's name, as in `go1.21.3`.

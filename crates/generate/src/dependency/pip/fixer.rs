@@ -15,9 +15,9 @@ use patchline_model::stage::generate::Move;
 use patchline_sandbox::git::Git;
 use patchline_sandbox::sandbox::Sandbox;
 
-use crate::dependency::flat::{Pin, Plan};
+use crate::dependency::flat::{Pin, Plan, Shelf as _};
 use crate::dependency::handover::{Handover, Made};
-use crate::dependency::outcome::{apart, left_open, others, updates};
+use crate::dependency::outcome::{apart, left_open, merit, others, updates};
 use crate::dependency::pip::check::Pip;
 use crate::dependency::pip::set::{Set, sets};
 use crate::dependency::place::{Worktree, folder_of};
@@ -106,8 +106,9 @@ impl PipFixer {
                 None => (name, pin.version),
             });
             installed.extend(after);
-            let twice = targets.into_iter().filter(|(name, _)| done.left.contains_key(name));
-            installed.extend(twice);
+            let stays =
+                |(name, _): &(String, String)| done.left.contains_key(name) && !done.steps.contains_key(name);
+            installed.extend(targets.into_iter().filter(stays));
             let names = set.sheets.keys().filter_map(|path| path.rsplit('/').next()).map(str::to_owned);
             files.extend(names);
             whole.steps.extend(done.steps);
@@ -115,7 +116,7 @@ impl PipFixer {
             whole.sentences.extend(done.sentences);
             whole.moves.extend(done.moves);
         }
-        let (cleared, leaves) = apart(&request.findings, named, &installed, &whole.left);
+        let (cleared, leaves) = apart(&request.findings, named, &installed, &whole.left, &*request.known)?;
         if cleared.is_empty() {
             let mut reasons: Vec<String> = leaves.into_iter().map(|(_, why)| why).collect();
             reasons.dedup();
@@ -285,7 +286,8 @@ impl Work<'_> {
             let major = if is_major(&pin.version, to) { ", a major upgrade" } else { "" };
             sentences.push(match names.contains(name) {
                 true => {
-                    format!("{name} {to} is the smallest version without a known problem that fits{major}.")
+                    let merit = merit(self.shelves.problems(name, to).is_empty());
+                    format!("{name} {to} is the smallest version {merit} that fits{major}.")
                 }
                 false => format!("{name} goes to {to}{major}, so that what is vulnerable can move."),
             });

@@ -15,9 +15,9 @@ use patchline_model::stage::detect::{Finding, Source};
 use patchline_sandbox::git::Git;
 use patchline_sandbox::sandbox::Sandbox;
 
-use crate::dependency::flat::{Plan, Wish};
+use crate::dependency::flat::{Plan, Shelf, Wish};
 use crate::dependency::handover::{Handover, Made};
-use crate::dependency::outcome::{apart, left_open, others, updates};
+use crate::dependency::outcome::{apart, left_open, merit, others, updates};
 use crate::dependency::place::{Worktree, folder_of};
 use crate::dependency::python::index::Index;
 use crate::dependency::python::interpreter::Interpreter;
@@ -130,14 +130,15 @@ impl LockFixer {
             let reason = format!("{name} would change its lockfile again when it is run a second time");
             return Ok(Proposal::NoFix { reasons: vec![reason], log: work.tool.log });
         }
-        let (cleared, leaves) = apart(&request.findings, named, &after.installed(), &work.left);
+        let (cleared, leaves) =
+            apart(&request.findings, named, &after.installed(), &work.left, &*request.known)?;
         let to: BTreeMap<String, String> = comparison
             .moves
             .iter()
             .filter_map(|step| Some((step.package.clone(), step.to.clone()?)))
             .collect();
         let updates = updates(&cleared, named, &to);
-        let mut sentences = sentences(&plan, &before, &after, self.kind);
+        let mut sentences = sentences(&plan, &before, &after, self.kind, &work.shelves);
         if work.tool.builds {
             sentences
                 .push("uv had to build a package without a wheel, to learn what it requires.".to_owned());
@@ -366,14 +367,17 @@ fn indexes(locked: &Locked, interpreter: &Interpreter) -> Result<Vec<String>, Fa
 }
 
 /// Why these versions.
-fn sentences(plan: &Plan, before: &Locked, after: &Locked, kind: Kind) -> Vec<String> {
+fn sentences(plan: &Plan, before: &Locked, after: &Locked, kind: Kind, shelf: &dyn Shelf) -> Vec<String> {
     let mut sentences = Vec::new();
     for (name, planned) in &plan.steps {
         let from = before.version(name).unwrap_or_default();
         let to = after.version(name).unwrap_or_else(|| planned.clone());
         let major = if is_major(&from, &to) { ", a major upgrade" } else { "" };
         sentences.push(match to == *planned {
-            true => format!("{name} {to} is the smallest good version that fits{major}."),
+            true => {
+                let merit = merit(shelf.problems(name, &to).is_empty());
+                format!("{name} {to} is the smallest version {merit} that fits{major}.")
+            }
             false => format!(
                 "{name} goes to {to}{major}; {planned} would do, but {} takes another one.",
                 kind.name()
