@@ -123,8 +123,9 @@ impl GoFixer {
         let after = Module::of(&files.now(FILES[0])?);
         let mut installed: BTreeSet<(String, String)> =
             after.requires.iter().map(|(name, version)| (name.clone(), version.clone())).collect();
-        installed
-            .extend(request.findings.iter().filter_map(named).filter(|(name, _)| left.contains_key(name)));
+        let stays =
+            |(name, _): &(String, String)| left.contains_key(name) && !after.requires.contains_key(name);
+        installed.extend(request.findings.iter().filter_map(named).filter(stays));
         let (cleared, leaves) = apart(&request.findings, named, &installed, &left, &*request.known)?;
         let mut moves = comparison.moves;
         if let (Some(to), Some(from)) = (&toolchain, &before.toolchain) {

@@ -103,6 +103,7 @@ impl LockFixer {
         let client = Client::new(Settings { cache, per_host: 16, ..Settings::default() });
         let index = Index::new(client.map_err(|error| of_fetch(&error))?, indexes.clone());
         let named_index = indexes.first().filter(|_| indexes.len() == 1 && !names_index(&place));
+        let registered = before.packages.iter().filter(|one| one.is_registered && one.own.is_none());
         let tool = Tool {
             kind: self.kind,
             sandbox: &self.sandbox,
@@ -110,7 +111,8 @@ impl LockFixer {
             folder: place,
             cache: request.cache.join(self.kind.name()),
             index: named_index.cloned(),
-            builds: false,
+            builds: registered.clone().any(|one| !one.has_wheel),
+            with_wheels: registered.filter(|one| one.has_wheel).map(|one| one.name.clone()).collect(),
             log: String::new(),
         };
         let shelves = Shelves::new(&index, &*request.known, &environment);
@@ -140,8 +142,7 @@ impl LockFixer {
         let updates = updates(&cleared, named, &to);
         let mut sentences = sentences(&plan, &before, &after, self.kind, &work.shelves);
         if work.tool.builds {
-            sentences
-                .push("uv had to build a package without a wheel, to learn what it requires.".to_owned());
+            sentences.push("uv may have built what has no wheel, to learn what it requires.".to_owned());
         }
         sentences.push(others(&comparison.moves, &updates));
         sentences.extend(left_open(&leaves));
@@ -228,7 +229,7 @@ impl Work<'_> {
                 let comparison = compare(self.before, &self.files.locked()?, &planned, &*self.request.known)?;
                 match comparison.violations.is_empty() {
                     true => return Ok(Ok(comparison)),
-                    false => comparison.violations.join("; "),
+                    false => some(&comparison.violations),
                 }
             }
             Err(why) => why,
@@ -364,6 +365,16 @@ fn indexes(locked: &Locked, interpreter: &Interpreter) -> Result<Vec<String>, Fa
         named.extend(addresses.extra);
     }
     Ok(named)
+}
+
+/// The first of the sentences, and how many more there are.
+fn some(violations: &[String]) -> String {
+    match violations {
+        [first, second, third, rest @ ..] if !rest.is_empty() => {
+            format!("{first}; {second}; {third}; and {} more", rest.len())
+        }
+        few => few.join("; "),
+    }
 }
 
 /// Why these versions.

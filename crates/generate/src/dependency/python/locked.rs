@@ -40,6 +40,8 @@ pub(crate) struct Locking {
     pub(crate) index: Option<String>,
     /// By normal name, each with the extras that are wanted of it.
     needs: BTreeMap<String, BTreeSet<String>>,
+    /// Whether there is a file of it that needs no building.
+    pub(crate) has_wheel: bool,
     /// By the name of the file.
     hashes: BTreeMap<String, String>,
 }
@@ -174,6 +176,7 @@ impl Locking {
             own: own.map(str::to_owned),
             is_registered: raw.source.is_none() || source("registry").is_some() || is_legacy,
             index: source("registry").or(source("url").filter(|_| is_legacy)).map(str::to_owned),
+            has_wheel: !raw.wheels.is_empty(),
             hashes: hashes.collect(),
             needs,
         }

@@ -1,6 +1,6 @@
 //! uv and Poetry, in the sandbox: they complete a lockfile and write it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -66,8 +66,11 @@ pub(crate) struct Tool<'a> {
     pub(crate) cache: PathBuf,
     /// The index that the lockfile names, where the project's manifest names none.
     pub(crate) index: Option<String>,
-    /// Whether uv may build what has no wheel: first it may not, for building runs a package's own code.
+    /// Whether uv may build what has no wheel, which is how it learns what that requires. It may not where it need not, for
+    /// building runs a package's own code.
     pub(crate) builds: bool,
+    /// What has wheels is never built.
+    pub(crate) with_wheels: BTreeSet<String>,
     pub(crate) log: String,
 }
 
@@ -79,7 +82,6 @@ impl Tool<'_> {
     ) -> Result<Result<(), String>, Failure> {
         let answer = self.run(steps).await?;
         match &answer {
-            // A package without a wheel says what it requires only when it is built.
             Err(why)
                 if self.kind == Kind::Uv
                     && !self.builds
@@ -149,11 +151,13 @@ impl Tool<'_> {
 
     fn environment(&self) -> BTreeMap<String, String> {
         let cache = self.cache.display().to_string();
+        let names = self.with_wheels.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
         let mut environment: BTreeMap<String, String> = match self.kind {
             Kind::Uv => [
                 ("UV_CACHE_DIR", cache.as_str()),
                 ("UV_PYTHON_DOWNLOADS", "never"),
                 ("UV_NO_BUILD", if self.builds { "0" } else { "1" }),
+                ("UV_NO_BUILD_PACKAGE", if self.builds { names.as_str() } else { "" }),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
