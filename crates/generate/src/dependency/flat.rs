@@ -64,6 +64,11 @@ pub(crate) trait Shelf {
 
     fn is_above(&self, version: &str, other: &str) -> bool;
 
+    /// Why a good version above this one can't be used, where there is one.
+    fn beyond(&self, _name: &str, _version: &str) -> Option<String> {
+        None
+    }
+
     /// The advisories of this version.
     fn problems(&self, name: &str, version: &str) -> BTreeSet<String>;
 }
@@ -144,8 +149,13 @@ impl Settling<'_> {
                 self.plan = before.clone();
             }
         }
-        let none =
-            || format!("no version of `{}` above {} is free of known problems", pin.name, self.version(name));
+        let none = || {
+            let version = self.version(name);
+            let beyond = self.shelf.beyond(name, version);
+            beyond.unwrap_or_else(|| {
+                format!("no version of `{}` above {version} is free of known problems", pin.name)
+            })
+        };
         Err(first.unwrap_or_else(none))
     }
 

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::scene::Server;
 
-/// An index with lines as in `a 1.2: b>=1, c`; a star behind the version stands for a source archive without a wheel.
+/// An index with lines as in `a 1.2: b>=1, c`; a star behind the version stands for a source archive without a wheel,
+/// and `python >=3.99` among what is required for what it asks of Python.
 pub fn index(lines: &[&str]) -> Server {
     let mut files: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let mut pages: BTreeMap<String, Vec<u8>> = BTreeMap::new();
@@ -15,12 +16,14 @@ pub fn index(lines: &[&str]) -> Server {
         let (head, required) = line.split_once(':').unwrap_or((line, ""));
         let (name, version) = head.split_once(' ').expect("a name and a version");
         let (version, has_wheel) = (version.trim_end_matches('*'), !version.ends_with('*'));
+        let python =
+            required.split(',').find_map(|one| one.trim().strip_prefix("python ")).unwrap_or(">=3.6");
         let (file, content) = match has_wheel {
             true => (wheel_name(name, version), wheel(name, version, required)),
             false => (format!("{name}-{version}.tar.gz"), Vec::new()),
         };
         let mut listed = json!({
-            "filename": file, "url": format!("/files/{file}"), "requires-python": ">=3.6", "yanked": false,
+            "filename": file, "url": format!("/files/{file}"), "requires-python": python, "yanked": false,
             "hashes": { "sha256": sha256(&content) }, "upload-time": "2020-01-01T00:00:00Z", "size": content.len(),
         });
         if has_wheel {
@@ -54,7 +57,8 @@ fn wheel_name(name: &str, version: &str) -> String {
 }
 
 fn metadata(name: &str, version: &str, required: &str) -> String {
-    let required = required.split(',').map(str::trim).filter(|one| !one.is_empty());
+    let required =
+        required.split(',').map(str::trim).filter(|one| !one.is_empty() && !one.starts_with("python "));
     let required: String = required.map(|one| format!("Requires-Dist: {one}\n")).collect();
     format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{required}\n")
 }

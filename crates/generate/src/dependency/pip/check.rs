@@ -1,5 +1,6 @@
 //! Whether pip itself can resolve a set: a dry run in the sandbox, of wheels alone, so that no code of any package runs.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use patchline_model::failure::Failure;
 use patchline_sandbox::foreign::{Exit, Foreign};
 use patchline_sandbox::sandbox::Sandbox;
 
+use crate::dependency::python::interpreter::certificates;
 use crate::failures::{of_file, of_sandbox};
 use crate::message::clean;
 
@@ -53,7 +55,11 @@ impl Pip<'_> {
         let mut indexes = self.indexes.iter();
         words.extend(indexes.next().map(|address| format!("--index-url={address}")));
         words.extend(indexes.map(|address| format!("--extra-index-url={address}")));
+        let environment: BTreeMap<String, String> = certificates().collect();
+        // Alone among its settings: of the others nothing but addresses is read.
+        words.extend(environment.get("PIP_CERT").map(|file| format!("--cert={file}")));
         let foreign = Foreign {
+            environment,
             writable: vec![self.cache.clone()],
             network: true,
             deadline: DEADLINE,

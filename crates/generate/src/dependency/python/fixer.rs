@@ -141,7 +141,7 @@ impl LockFixer {
             .collect();
         let updates = updates(&cleared, named, &to);
         let mut sentences = sentences(&plan, &before, &after, self.kind, &work.shelves);
-        if work.tool.builds {
+        if self.kind == Kind::Uv && work.tool.builds {
             sentences.push("uv may have built what has no wheel, to learn what it requires.".to_owned());
         }
         sentences.push(others(&comparison.moves, &updates));

@@ -1,5 +1,6 @@
 //! The Python that is here, asked in the sandbox: its environment markers, and the index that its pip asks where nothing is set.
 
+use std::env;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +12,14 @@ use serde::Deserialize;
 use crate::dependency::python::marker::Environment;
 use crate::failures;
 use crate::message::clean;
+
+/// Where Python's programs are told which certificates to trust; none of it is a secret.
+const CERTIFICATES: [&str; 3] = ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "PIP_CERT"];
+
+/// What Python's programs need of the environment to reach a network whose certificates are its own.
+pub(crate) fn certificates() -> impl Iterator<Item = (String, String)> {
+    CERTIFICATES.iter().filter_map(|name| Some(((*name).to_owned(), env::var(name).ok()?)))
+}
 
 /// The names and values are those of the standard on environment markers.
 const QUESTION: &str = r#"

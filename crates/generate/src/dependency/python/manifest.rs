@@ -24,8 +24,10 @@ pub(crate) fn asks(text: &str) -> Vec<(String, String)> {
         .collect();
     for table in poetry_tables(&project) {
         for (name, value) in table.iter().filter(|(name, _)| *name != "python") {
-            let range = value.as_str().or(value.get("version").and_then(Value::as_str));
-            if let Some(range) = range.filter(|range| !range.trim().is_empty() && *range != "*") {
+            // One range, or several for several platforms.
+            let all = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            let ranges = all.iter().filter_map(|one| one.as_str().or_else(|| one.get("version")?.as_str()));
+            for range in ranges.filter(|range| !range.trim().is_empty() && *range != "*") {
                 found.push((normal_in("PyPI", name).into_owned(), range.to_owned()));
             }
         }
@@ -262,13 +264,17 @@ dev = ["a<2", "c==1.0"]
 python = "^3.10"
 d = "^1.2"
 e_f = { version = "~0.3", optional = true }
+g = [{ version = "^1.0" }, { version = "<3", markers = "sys_platform == 'win32'" }]
 "#;
 
     #[test]
     fn ranges_are_found_wherever_they_stand() {
         let found = asks(PROJECT);
         let found: Vec<String> = found.iter().map(|(name, range)| format!("{name} {range}")).collect();
-        assert_eq!(found, ["a >=1,<2", "b ~=1.2.0", "a <2", "c ==1.0", "d ^1.2", "e-f ~0.3"]);
+        assert_eq!(
+            found,
+            ["a >=1,<2", "b ~=1.2.0", "a <2", "c ==1.0", "d ^1.2", "e-f ~0.3", "g ^1.0", "g <3"]
+        );
     }
 
     #[test]

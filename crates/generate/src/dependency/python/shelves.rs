@@ -203,6 +203,20 @@ impl Shelf for Shelves<'_> {
         is_above(version, other)
     }
 
+    fn beyond(&self, name: &str, version: &str) -> Option<String> {
+        let here = self.environment.get("python_full_version")?;
+        let is_good = |file: &&File| {
+            let is_new = is_release(&file.version) && is_above(&file.version, version);
+            !file.is_yanked && is_new && self.problems(name, &file.version).is_empty()
+        };
+        let good = self.files.get(name)?.iter().filter(is_good);
+        let lowest =
+            good.reduce(|left, right| if is_above(&left.version, &right.version) { right } else { left })?;
+        let python = lowest.python.as_ref()?;
+        let version = &lowest.version;
+        Some(format!("`{name} {version}` would do, but asks for Python {python}, and {here} must do here"))
+    }
+
     fn problems(&self, name: &str, version: &str) -> BTreeSet<String> {
         let key = (name.to_owned(), version.to_owned());
         let mut asked = self.problems.lock().unwrap_or_else(PoisonError::into_inner);

@@ -11,6 +11,7 @@ use patchline_model::failure::{Failure, FailureClass};
 use patchline_sandbox::foreign::{Exit, Foreign};
 use patchline_sandbox::sandbox::Sandbox;
 
+use crate::dependency::python::interpreter::certificates;
 use crate::failures::{of_file, of_sandbox};
 use crate::message::clean;
 
@@ -171,6 +172,7 @@ impl Tool<'_> {
             .into(),
         };
         environment.insert("PATH".to_owned(), env::var("PATH").unwrap_or_default());
+        environment.extend(certificates());
         if let (Kind::Uv, Some(index)) = (self.kind, &self.index) {
             environment.insert("UV_DEFAULT_INDEX".to_owned(), index.clone());
         }
