@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::{Strategy, prop, proptest};
 
-use super::{Pin, Plan, Required, Shelf, Wish, settle};
+use crate::dependency::flat::{Pin, Plan, Required, Shelf, Wish, settle};
 
 /// Versions are numbers; ranges are `<5`, `>=5` or `=5`.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use patchline_model::failure::Failure;
 use patchline_model::id::FindingId;
 use patchline_model::package::Package;
 use patchline_model::stage::detect::Finding;
-use patchline_model::stage::generate::Move;
+use patchline_model::stage::generate::{Move, Rung};
 
 use crate::fixer::Known;
 use crate::message::{Update, clean};
@@ -102,6 +102,15 @@ pub(crate) fn updates<'a>(
         }
     }
     updates
+}
+
+/// How the version of a package came to be chosen: as what was vulnerable, or so that this could move.
+pub(crate) fn rung(is_target: bool, is_relaxed: bool) -> Rung {
+    match (is_target, is_relaxed) {
+        (_, true) => Rung::Relax,
+        (true, false) => Rung::InRange,
+        (false, false) => Rung::Lift,
+    }
 }
 
 /// What a version is chosen for.

@@ -18,7 +18,7 @@ use crate::dependency::go::module::{
 };
 use crate::dependency::go::tool::{Go, Versions, settings};
 use crate::dependency::handover::{Handover, Made};
-use crate::dependency::outcome::{apart, left_open, merit, others, updates};
+use crate::dependency::outcome::{apart, left_open, merit, others, rung, updates};
 use crate::dependency::place::{Worktree, folder_of};
 use crate::failures::{of_file, of_git};
 use crate::fixer::{Fixer, Known, Proposal, Request};
@@ -128,9 +128,13 @@ impl GoFixer {
         installed.extend(request.findings.iter().filter_map(named).filter(stays));
         let (cleared, leaves) = apart(&request.findings, named, &installed, &left, &*request.known)?;
         let mut moves = comparison.moves;
+        for step in moves.iter_mut().filter(|step| steps.contains_key(&step.package)) {
+            step.rung = Some(rung(before.requires.contains_key(&step.package), false));
+        }
         if let (Some(to), Some(from)) = (&toolchain, &before.toolchain) {
             let from = Some(language(from).to_owned());
-            moves.push(Move { package: STANDARD.to_owned(), from, to: Some(to.clone()) });
+            let rung = Some(rung(true, false));
+            moves.push(Move { package: STANDARD.to_owned(), from, to: Some(to.clone()), rung });
         }
         let to: BTreeMap<String, String> =
             moves.iter().filter_map(|step| Some((step.package.clone(), step.to.clone()?))).collect();

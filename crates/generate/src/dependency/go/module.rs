@@ -127,7 +127,12 @@ pub(crate) fn compare(before: &Module, after: &Module, known: &dyn Known) -> Res
         if from == to {
             continue;
         }
-        comparison.moves.push(Move { package: name.clone(), from: from.cloned(), to: to.cloned() });
+        comparison.moves.push(Move {
+            package: name.clone(),
+            from: from.cloned(),
+            to: to.cloned(),
+            rung: None,
+        });
         let Some(to) = to else { continue };
         if let Some(from) = from.filter(|from| is_above(from, to)) {
             comparison.violations.push(format!("`{name}` would go from {from} down to {to}"));

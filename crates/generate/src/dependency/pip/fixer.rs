@@ -17,7 +17,7 @@ use patchline_sandbox::sandbox::Sandbox;
 
 use crate::dependency::flat::{Pin, Plan, Shelf as _};
 use crate::dependency::handover::{Handover, Made};
-use crate::dependency::outcome::{apart, left_open, merit, others, updates};
+use crate::dependency::outcome::{apart, left_open, merit, others, rung, updates};
 use crate::dependency::pip::check::Pip;
 use crate::dependency::pip::set::{Set, sets};
 use crate::dependency::place::{Worktree, folder_of};
@@ -196,6 +196,7 @@ impl PipFixer {
             package: work.pins[name].name.clone(),
             from: Some(work.pins[name].version.clone()),
             to: Some(to.clone()),
+            rung: Some(rung(names.contains(name), false)),
         });
         Ok(Done { moves: moves.collect(), left: work.left, sentences, steps: plan.steps })
     }

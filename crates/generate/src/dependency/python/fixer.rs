@@ -17,7 +17,7 @@ use patchline_sandbox::sandbox::Sandbox;
 
 use crate::dependency::flat::{Plan, Shelf, Wish};
 use crate::dependency::handover::{Handover, Made};
-use crate::dependency::outcome::{apart, left_open, merit, others, updates};
+use crate::dependency::outcome::{apart, left_open, merit, others, rung, updates};
 use crate::dependency::place::{Worktree, folder_of};
 use crate::dependency::python::index::Index;
 use crate::dependency::python::interpreter::Interpreter;
@@ -119,7 +119,7 @@ impl LockFixer {
         let mut work = Work { before: &before, wishes, files, tool, shelves, request, left: BTreeMap::new() };
         let names: BTreeSet<String> =
             request.findings.iter().filter_map(named).map(|(name, _)| name).collect();
-        let Some((plan, comparison)) = work.fix(&names.into_iter().collect::<Vec<_>>()).await? else {
+        let Some((plan, mut comparison)) = work.fix(&names.into_iter().collect::<Vec<_>>()).await? else {
             let mut reasons: Vec<String> = work.left.into_values().collect();
             reasons.dedup();
             return Ok(Proposal::NoFix { reasons, log: work.tool.log });
@@ -134,6 +134,11 @@ impl LockFixer {
         }
         let (cleared, leaves) =
             apart(&request.findings, named, &after.installed(), &work.left, &*request.known)?;
+        let is_target =
+            |name: &String| request.findings.iter().filter_map(named).any(|(found, _)| found == *name);
+        for step in comparison.moves.iter_mut().filter(|step| plan.steps.contains_key(&step.package)) {
+            step.rung = Some(rung(is_target(&step.package), plan.relaxed.contains(&step.package)));
+        }
         let to: BTreeMap<String, String> = comparison
             .moves
             .iter()

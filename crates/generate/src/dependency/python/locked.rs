@@ -245,7 +245,7 @@ pub(crate) fn compare(
                 comparison.violations.push(format!("`{name}` would go from {from} down to {to}"));
             }
             let (from, to) = (from.cloned(), to.cloned());
-            comparison.moves.push(Move { package: name.clone(), from, to });
+            comparison.moves.push(Move { package: name.clone(), from, to, rung: None });
             moved.insert(name.clone());
         }
         let mut had = BTreeSet::new();
