@@ -239,6 +239,7 @@ async fn the_second_candidate_is_the_newest_in_range() {
     let mut request = project.request(vec![finding("inner", "0.4.0", &["0.4.1"])]);
     request.refused = vec![candidate(&request).await];
     request.number = 2;
+    request.branch = Some("patchline/P-7-2".to_owned());
     let second = candidate(&request).await;
     assert_eq!(moves(&second), ["inner 0.4.0 0.4.5"]);
     assert_eq!(second.branch, "patchline/P-7-2");

@@ -98,12 +98,33 @@ pub fn plain_name(name: &str) -> Name {
 
 #[cfg(test)]
 mod tests {
-    use super::plain_name;
+    use std::fs;
+
+    use super::{plain_name, source_manifest, source_service};
 
     #[test]
     fn any_package_name_gives_a_service_name() {
         assert_eq!(plain_name("My_Crate").as_str(), "my-crate");
         assert_eq!(plain_name("9lives").as_str(), "lives");
         assert_eq!(plain_name("日本").as_str(), "project");
+    }
+
+    #[test]
+    fn a_source_project_is_named_by_its_manifest_or_else_by_its_folder() {
+        let check = |file: &str, text: &str, then: &str| {
+            let top = tempfile::tempdir().expect("a folder");
+            let folder = top.path().join("the_app");
+            fs::create_dir_all(folder.join(file).parent().expect("a parent")).expect("folders");
+            fs::write(folder.join(file), text).expect("a file");
+            let manifest = source_manifest(&folder).expect("it is one");
+            let service = source_service(&folder, top.path(), "the_app".to_owned(), manifest);
+            assert_eq!(service.expect("a service").name.as_str(), then, "{file}");
+        };
+        check("package.json", r#"{ "name": "@scope/shop" }"#, "shop");
+        check("pyproject.toml", "[project]\nname = \"web_shop\"\n", "web-shop");
+        check("pyproject.toml", "[tool.poetry]\nname = 3\n", "the-app");
+        check("requirements.txt", "a==1\n", "the-app");
+        check("requirements/base.txt", "a==1\n", "the-app");
+        check("go.mod", "module example.org/shop\n", "the-app");
     }
 }
