@@ -60,6 +60,11 @@ pub(crate) trait Shelf {
     /// What a version requires with these extras; none when it is not known yet.
     fn requires(&self, name: &str, version: &str, extras: &BTreeSet<String>) -> Option<Vec<Required>>;
 
+    /// Whether it is known what a version requires, once it was asked.
+    fn is_told(&self, _name: &str, _version: &str) -> bool {
+        true
+    }
+
     fn admits(&self, range: &str, version: &str) -> bool;
 
     fn is_above(&self, version: &str, other: &str) -> bool;
@@ -106,6 +111,7 @@ enum Conflict {
     Wish { name: String, wish: Wish },
     Between { parent: String, child: String, range: String },
     Absent { parent: String, child: String },
+    Untold { name: String },
 }
 
 struct Settling<'a> {
@@ -242,7 +248,12 @@ impl Settling<'_> {
                 continue;
             }
             let version = self.version(parent).to_owned();
-            for Required { name: child, range } in self.requires(parent, &version) {
+            let required = self.requires(parent, &version);
+            // Where nothing may come in, it must be known that nothing does.
+            if is_moved && self.is_closed && !self.is_open() && !self.shelf.is_told(parent, &version) {
+                return Some(Conflict::Untold { name: parent.clone() });
+            }
+            for Required { name: child, range } in required {
                 let touches = is_moved || moved.contains_key(&child);
                 if !pins.contains_key(&child) {
                     if is_moved && self.is_closed && !self.had(parent, &child) {
@@ -279,6 +290,11 @@ impl Settling<'_> {
                 "`{} {}` requires `{child}`, which is not pinned",
                 self.pins[&parent].name,
                 self.version(&parent)
+            )),
+            Conflict::Untold { name } => Err(format!(
+                "the index does not say what `{} {}` requires",
+                self.pins[&name].name,
+                self.version(&name)
             )),
             Conflict::Between { parent, child, range } => {
                 let is_moved = self.plan.steps.contains_key(&child);

@@ -28,7 +28,10 @@ pub fn index(lines: &[&str]) -> Server {
         });
         if has_wheel {
             let metadata = metadata(name, version, required);
-            listed["core-metadata"] = json!({ "sha256": sha256(metadata.as_bytes()) });
+            // Some indexes have it and don't say so.
+            if !version.ends_with(".2") {
+                listed["core-metadata"] = json!({ "sha256": sha256(metadata.as_bytes()) });
+            }
             pages.insert(format!("/files/{}.metadata", file.to_lowercase()), metadata.into_bytes());
             pages.insert(format!("/files/{}", file.to_lowercase()), content);
         }

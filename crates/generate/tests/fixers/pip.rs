@@ -45,13 +45,13 @@ async fn hashes_come_from_the_index() {
     if !has("python3") {
         return;
     }
-    let shop = index(&["a 1.0", "a 1.1: new>=1", "a 1.2", "a 1.2*", "new 1.0"]);
+    let shop = index(&["a 1.0", "a 1.0.1*", "a 1.1: new>=1", "a 1.2", "a 1.2*", "new 1.0"]);
     let top =
         format!("{}a==1.0 \\\n    --hash=sha256:{}\n    # via app\n", here(&shop), wheel_sha256("a", "1.0"));
     let scene = Scene::of(&[("requirements.txt", &top)]);
     let bad = Bad::of(&[("a", "1.0")]);
     let made = candidate(&fixer(), &scene.request("PyPI", "requirements.txt", &[("a", "1.0")], &bad)).await;
-    // 1.1 would need a package that the file does not list, and with hashes pip takes nothing else.
+    // Of 1.0.1 nobody knows what it requires; 1.1 would need a package that the file does not list, and with hashes pip takes nothing else.
     assert_eq!(moves(&made), ["a 1.0 -> 1.2"]);
     let mut hashes = [wheel_sha256("a", "1.2"), crate::index::sha256(b"")];
     hashes.sort();

@@ -27,15 +27,15 @@ pub(crate) struct Shelves<'a> {
     files: BTreeMap<String, Vec<File>>,
     /// Versions that can be used here, the lowest first.
     versions: BTreeMap<String, Vec<String>>,
-    /// In the metadata's words.
-    requires: BTreeMap<(String, String), Vec<String>>,
+    /// In the metadata's words; none where there is no metadata.
+    requires: BTreeMap<(String, String), Option<Vec<String>>>,
     problems: Mutex<BTreeMap<(String, String), BTreeSet<String>>>,
     failed: Mutex<Option<Failure>>,
 }
 
 enum Answer {
     Files(String, Vec<File>),
-    Requires((String, String), Vec<String>),
+    Requires((String, String), Option<Vec<String>>),
 }
 
 impl<'a> Shelves<'a> {
@@ -91,8 +91,8 @@ impl<'a> Shelves<'a> {
                 let file = self.described(&name, &version);
                 async move {
                     let requires = match file {
-                        Some(file) => index.requires(&file).await?.unwrap_or_default(),
-                        None => Vec::new(),
+                        Some(file) => index.requires(&file).await?,
+                        None => None,
                     };
                     Ok(Answer::Requires((name, version), requires))
                 }
@@ -142,10 +142,11 @@ impl<'a> Shelves<'a> {
         }
     }
 
-    /// A file of the version whose metadata can be had.
+    /// The file of the version whose metadata is asked for: one of which the index says that it has it, or else a wheel, for
+    /// some indexes have it and don't say so.
     fn described(&self, name: &str, version: &str) -> Option<File> {
-        let mut files = self.files_of(name, version).filter(|file| file.has_metadata);
-        files.next().cloned()
+        let all = || self.files_of(name, version);
+        all().find(|file| file.has_metadata).or_else(|| all().find(|file| file.is_wheel)).cloned()
     }
 
     /// All files of a version.
@@ -159,7 +160,7 @@ impl<'a> Shelves<'a> {
 
     /// Whether the index says what this version requires.
     pub(crate) fn says_what(&self, name: &str, version: &str) -> bool {
-        self.described(name, version).is_some()
+        self.requires.get(&(name.to_owned(), version.to_owned())).is_some_and(Option::is_some)
     }
 
     /// What a version asks of the interpreter.
@@ -183,7 +184,7 @@ impl Shelf for Shelves<'_> {
     }
 
     fn requires(&self, name: &str, version: &str, extras: &BTreeSet<String>) -> Option<Vec<Required>> {
-        let lines = self.requires.get(&(name.to_owned(), version.to_owned()))?;
+        let said = self.requires.get(&(name.to_owned(), version.to_owned()))?;
         let read = |line: &String| {
             let (words, marker) = line.split_once(';').unwrap_or((line, ""));
             if !marker::holds(marker, self.environment, extras) {
@@ -192,7 +193,7 @@ impl Shelf for Shelves<'_> {
             let wanted = Wanted::of(words.trim()).filter(|wanted| !wanted.is_address)?;
             Some(Required { name: wanted.normal_name(), range: wanted.range.to_owned() })
         };
-        Some(lines.iter().filter_map(read).collect())
+        Some(said.iter().flatten().filter_map(read).collect())
     }
 
     fn admits(&self, range: &str, version: &str) -> bool {
@@ -201,6 +202,10 @@ impl Shelf for Shelves<'_> {
 
     fn is_above(&self, version: &str, other: &str) -> bool {
         is_above(version, other)
+    }
+
+    fn is_told(&self, name: &str, version: &str) -> bool {
+        self.says_what(name, version)
     }
 
     fn beyond(&self, name: &str, version: &str) -> Option<String> {
