@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use patchline_inventory::name::normal_in;
 use patchline_model::failure::Failure;
 use patchline_sandbox::foreign::{Exit, Foreign};
 use patchline_sandbox::sandbox::Sandbox;
@@ -84,6 +85,18 @@ impl Pip<'_> {
     }
 }
 
+/// The package of which pip finds no wheel that will do, and the one that requires it where that is another, by normal names.
+pub(crate) fn without_wheel(reason: &str) -> Vec<String> {
+    let is_name = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '.' | '_' | '-');
+    let after = |words: &str| {
+        let rest = reason.split(words).nth(1)?;
+        let name = &rest[..rest.find(|sign| !is_name(sign)).unwrap_or(rest.len())];
+        (!name.is_empty()).then(|| normal_in("PyPI", name).into_owned())
+    };
+    let Some(name) = after("No matching distribution found for ") else { return Vec::new() };
+    std::iter::once(name).chain(after(" (from ").filter(|from| from != "versions")).collect()
+}
+
 /// What pip marks as wrong and who requires what, in one sentence.
 fn reason(output: &str) -> String {
     let lines = output.lines().map(str::trim);
@@ -103,7 +116,7 @@ fn reason(output: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::reason;
+    use super::{reason, without_wheel};
 
     #[test]
     fn who_requires_what_is_said_in_one_sentence() {
@@ -113,5 +126,10 @@ mod tests {
             reason("ERROR: No matching distribution found for a\n"),
             "pip says: No matching distribution found for a"
         );
+        let missing = reason("ERROR: No matching distribution found for Py_YAML==5.1\n");
+        assert_eq!(without_wheel(&missing), ["py-yaml"]);
+        let needed = "requirement psycopg2 (from django-heroku) (from versions: none) No matching distribution found for psycopg2";
+        assert_eq!(without_wheel(needed), ["psycopg2", "django-heroku"]);
+        assert!(without_wheel("pip says: boom").is_empty());
     }
 }

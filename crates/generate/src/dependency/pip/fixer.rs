@@ -18,7 +18,7 @@ use patchline_sandbox::sandbox::Sandbox;
 use crate::dependency::flat::{Pin, Plan, Shelf as _};
 use crate::dependency::handover::{Handover, Made};
 use crate::dependency::outcome::{apart, left_open, merit, others, rung, updates};
-use crate::dependency::pip::check::Pip;
+use crate::dependency::pip::check::{Pip, without_wheel};
 use crate::dependency::pip::set::{Set, sets};
 use crate::dependency::place::{Worktree, folder_of};
 use crate::dependency::python::index::Index;
@@ -31,6 +31,8 @@ use crate::fixer::{Fixer, Proposal, Request};
 
 /// Packages that are tried one by one when all at once does not hold.
 const MOST_APART: usize = 40;
+/// Packages without a wheel that pip is not asked about, each of which takes a run.
+const MOST_LEFT_OUT: usize = 10;
 
 /// Changes pins in `requirements.txt` and its like.
 #[derive(Clone, Debug)]
@@ -252,20 +254,29 @@ impl Work<'_> {
             let version = plan.steps.get(name).unwrap_or(&self.pins[name].version);
             !self.shelves.files_of(name, version).any(|file| file.is_wheel)
         };
-        // What has no wheel pip would have to build, which runs its code.
-        let without: BTreeSet<String> = self.pins.keys().filter(|name| unbuilt(name)).cloned().collect();
-        let asked = self.set.asked(&plan.steps, &without);
-        let Err(why) = self.pip.resolves(&asked).await? else { return Ok(Ok(None)) };
-        let before = self.set.asked(&BTreeMap::new(), &without);
-        Ok(match self.pip.resolves(&before).await? {
-            Ok(()) => Err(why),
-            Err(why) => Ok(Some(format!(
-                "pip could not resolve these requirements with Python {} before, either: that they fit is known from the \
-                 index's metadata alone. {}.",
-                self.interpreter.python(),
-                why.trim_end_matches('.')
-            ))),
-        })
+        // What has no wheel, or none for this Python, pip would have to build, which runs its code.
+        let mut without: BTreeSet<String> = self.pins.keys().filter(|name| unbuilt(name)).cloned().collect();
+        let python = self.interpreter.python().to_owned();
+        for _ in 0..MOST_LEFT_OUT {
+            let asked = self.set.asked(&plan.steps, &without);
+            let Err(why) = self.pip.resolves(&asked).await? else {
+                return Ok(Ok(left_out(&without, &python)));
+            };
+            let mut names = without_wheel(&why).into_iter().filter(|name| self.pins.contains_key(name));
+            match names.find(|name| !without.contains(name)) {
+                Some(name) => {
+                    without.insert(name);
+                }
+                None => {
+                    let before = self.set.asked(&BTreeMap::new(), &without);
+                    return Ok(match self.pip.resolves(&before).await? {
+                        Ok(()) => Err(why),
+                        Err(why) => Ok(Some(unresolved(&why, &python))),
+                    });
+                }
+            }
+        }
+        Ok(Ok(Some(unresolved("too many packages have no wheel", &python))))
     }
 
     fn with_hashes(&self, steps: &BTreeMap<String, String>) -> BTreeMap<String, (String, Vec<String>)> {
@@ -303,6 +314,24 @@ impl Work<'_> {
         }
         sentences
     }
+}
+
+/// What pip was not asked about, in a sentence.
+fn left_out(without: &BTreeSet<String>, python: &str) -> Option<String> {
+    let names: Vec<&str> = without.iter().map(String::as_str).collect();
+    let told = format!(
+        "pip resolves these requirements but for {}: without a wheel for Python {python}, or in need of such.",
+        names.join(", ")
+    );
+    (!names.is_empty()).then_some(told)
+}
+
+fn unresolved(why: &str, python: &str) -> String {
+    let why = why.trim_end_matches('.');
+    format!(
+        "pip could not resolve these requirements with Python {python} before, either: that they fit is known from the \
+         index's metadata alone. {why}."
+    )
 }
 
 fn named(finding: &Finding) -> Option<(String, String)> {
