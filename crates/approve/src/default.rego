@@ -23,7 +23,7 @@ import rego.v1
 # --- What an organisation may want to change -------------------------------------------------------------------------
 
 # Fixers whose changes are known to be what they say.
-fixers := {"cargo", "npm", "person"}
+fixers := {"cargo", "go", "npm", "person", "pip", "poetry", "uv"}
 
 # Checks without which nothing is verified.
 required_checks := ["before-after", "suite", "re-scan", "diff"]
@@ -35,7 +35,10 @@ optional_checks := {"hunks", "diff-coverage", "performance"}
 required_roles := {"owner"}
 
 # Files that a change of low risk may touch, by name.
-low_risk_files := {"Cargo.lock", "Cargo.toml", "npm-shrinkwrap.json", "package-lock.json"}
+low_risk_files := {
+	"Cargo.lock", "Cargo.toml", "go.mod", "go.sum", "npm-shrinkwrap.json", "package-lock.json",
+	"poetry.lock", "requirements.txt", "uv.lock",
+}
 
 # Packages that a change of low risk may move.
 low_risk_moves := 5

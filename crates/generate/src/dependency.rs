@@ -3,11 +3,16 @@
 mod aim;
 pub mod cargo;
 mod choose;
+mod flat;
+pub mod go;
 mod graph;
 mod handover;
 mod lockfile;
 mod market;
 pub mod npm;
+mod outcome;
+pub mod pip;
 mod place;
+pub mod python;
 mod reason;
 mod updating;

@@ -5,10 +5,20 @@ use std::sync::Arc;
 use patchline_sandbox::sandbox::Sandbox;
 
 use crate::dependency::cargo::CargoFixer;
+use crate::dependency::go::fixer::GoFixer;
 use crate::dependency::npm::fixer::NpmFixer;
+use crate::dependency::pip::fixer::PipFixer;
+use crate::dependency::python::fixer::LockFixer;
 use crate::fixer::Fixer;
 
 /// All fixers, the most specific first: the first that can is the one to ask.
 pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
-    vec![Arc::new(CargoFixer::new(sandbox.clone())), Arc::new(NpmFixer::new(sandbox.clone()))]
+    vec![
+        Arc::new(CargoFixer::new(sandbox.clone())),
+        Arc::new(NpmFixer::new(sandbox.clone())),
+        Arc::new(PipFixer::new(sandbox.clone())),
+        Arc::new(LockFixer::uv(sandbox.clone())),
+        Arc::new(LockFixer::poetry(sandbox.clone())),
+        Arc::new(GoFixer::new(sandbox.clone())),
+    ]
 }

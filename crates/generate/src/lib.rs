@@ -8,7 +8,10 @@ pub mod message;
 pub mod person;
 
 pub use dependency::cargo::CargoFixer;
+pub use dependency::go::fixer::GoFixer;
 pub use dependency::npm::fixer::NpmFixer;
+pub use dependency::pip::fixer::PipFixer;
+pub use dependency::python::fixer::LockFixer;
 pub use fixer::{Fixer, Proposal, Request};
 pub use fixers::fixers;
 pub use person::proposed;

@@ -101,9 +101,11 @@ pub async fn findings_in(hands: &Hands, service: &Service, tree: &Path) -> Resul
 }
 
 /// Whether the finding stands in a file beside the lockfile that a fix of this service changes, or in none. Others in the
-/// tree, as a `fuzz/Cargo.lock`, are services of their own.
+/// tree, as a `fuzz/Cargo.lock`, are services of their own; a `requirements/` folder is none.
 pub fn is_own(finding: &Finding) -> bool {
-    finding.source == Source::Report || !finding.location.path.contains('/')
+    let path = &finding.location.path;
+    let path = path.strip_prefix("requirements/").filter(|rest| rest.ends_with(".txt")).unwrap_or(path);
+    finding.source == Source::Report || !path.contains('/')
 }
 
 /// A name that nothing bears is more likely a slip of the hand than good news.

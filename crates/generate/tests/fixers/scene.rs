@@ -172,7 +172,9 @@ pub struct Server {
 }
 
 impl Server {
-    pub fn of(pages: BTreeMap<String, String>) -> Self {
+    pub fn of<Body: Into<Vec<u8>>>(pages: BTreeMap<String, Body>) -> Self {
+        let pages: BTreeMap<String, Vec<u8>> =
+            pages.into_iter().map(|(path, body)| (path, body.into())).collect();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -191,19 +193,21 @@ impl Server {
     }
 }
 
-fn answer(mut stream: &TcpStream, pages: &BTreeMap<String, String>, seen: &Mutex<Vec<String>>) {
+fn answer(mut stream: &TcpStream, pages: &BTreeMap<String, Vec<u8>>, seen: &Mutex<Vec<String>>) {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     let Some(path) = lines.next().and_then(|line| line.split(' ').nth(1).map(str::to_owned)) else { return };
     let _ = lines.take_while(|line| !line.is_empty()).count();
     seen.lock().expect("nobody panics with it").push(path.clone());
     let (status, body) = match pages.get(&path.to_lowercase()) {
-        Some(body) => ("200 OK", body.as_str()),
-        None => ("404 Not Found", "{}"),
+        Some(body) => ("200 OK", body.as_slice()),
+        None => ("404 Not Found", "{}".as_bytes()),
     };
+    let kind =
+        if path.starts_with("/simple/") { "application/vnd.pypi.simple.v1+json" } else { "application/json" };
     let head = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
     );
     // Who asks may have gone.
-    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
 }

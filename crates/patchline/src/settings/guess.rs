@@ -45,9 +45,12 @@ pub fn cargo_service(folder: &Path, top: &Path, within: String) -> Result<Servic
     })
 }
 
-/// A project that is shipped as its source, as far as anybody said: the first of these files that is there.
+/// Manifests of what is shipped as its source, as far as anybody said.
+const MANIFESTS: [&str; 5] = ["package.json", "pyproject.toml", "requirements.txt", "requirements", "go.mod"];
+
+/// The first of them that is there; `requirements` is a folder.
 pub fn source_manifest(folder: &Path) -> Option<&'static str> {
-    ["package.json"].into_iter().find(|name| folder.join(name).is_file())
+    MANIFESTS.into_iter().find(|name| folder.join(name).exists())
 }
 
 /// The service that a manifest of an interpreted language suggests: nothing is built, and nothing is tested.
@@ -55,13 +58,14 @@ pub fn source_service(folder: &Path, top: &Path, within: String, manifest: &str)
     #[derive(Deserialize)]
     struct Named {
         name: Option<String>,
+        project: Option<Box<Named>>,
     }
-    let named = match manifest.ends_with(".json") {
-        true => {
-            serde_json::from_str::<Named>(&read(&folder.join(manifest))?).ok().and_then(|named| named.name)
-        }
-        false => None,
+    let named = match manifest {
+        "package.json" => serde_json::from_str::<Named>(&read(&folder.join(manifest))?).ok(),
+        "pyproject.toml" => toml::from_str::<Named>(&read(&folder.join(manifest))?).ok(),
+        _ => None,
     };
+    let named = named.and_then(|named| named.name.or(named.project.and_then(|project| project.name)));
     let folder_name = || folder.file_name().map(|name| name.to_string_lossy().into_owned());
     let name = named.or_else(folder_name).unwrap_or_default();
     Ok(Service {
@@ -96,12 +100,33 @@ pub fn plain_name(name: &str) -> Name {
 
 #[cfg(test)]
 mod tests {
-    use super::plain_name;
+    use std::fs;
+
+    use super::{plain_name, source_manifest, source_service};
 
     #[test]
     fn any_package_name_gives_a_service_name() {
         assert_eq!(plain_name("My_Crate").as_str(), "my-crate");
         assert_eq!(plain_name("9lives").as_str(), "lives");
         assert_eq!(plain_name("日本").as_str(), "project");
+    }
+
+    #[test]
+    fn a_source_project_is_named_by_its_manifest_or_else_by_its_folder() {
+        let check = |file: &str, text: &str, then: &str| {
+            let top = tempfile::tempdir().expect("a folder");
+            let folder = top.path().join("the_app");
+            fs::create_dir_all(folder.join(file).parent().expect("a parent")).expect("folders");
+            fs::write(folder.join(file), text).expect("a file");
+            let manifest = source_manifest(&folder).expect("it is one");
+            let service = source_service(&folder, top.path(), "the_app".to_owned(), manifest);
+            assert_eq!(service.expect("a service").name.as_str(), then, "{file}");
+        };
+        check("package.json", r#"{ "name": "@scope/shop" }"#, "shop");
+        check("pyproject.toml", "[project]\nname = \"web_shop\"\n", "web-shop");
+        check("pyproject.toml", "[tool.poetry]\nname = 3\n", "the-app");
+        check("requirements.txt", "a==1\n", "the-app");
+        check("requirements/base.txt", "a==1\n", "the-app");
+        check("go.mod", "module example.org/shop\n", "the-app");
     }
 }
