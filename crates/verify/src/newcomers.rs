@@ -42,7 +42,9 @@ fn of_manifests(moved: &Moved, case: &Case) -> Vec<Complaint> {
 fn compared(versions: &str, moves: bool, before: Option<&Manifest>, after: &Manifest) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     let said = |licence: &Option<String>| licence.clone().unwrap_or_else(|| "none".to_owned());
+    // Where the old one says nothing of it, as in many a lockfile, nothing is known to have changed.
     if let Some(before) = before
+        && before.licence.is_some()
         && before.licence != after.licence
     {
         let why = format!("the licence changes from {} to {}", said(&before.licence), said(&after.licence));
