@@ -146,6 +146,21 @@ fn a_snapshot_comes_first_then_what_changed_and_then_nothing() {
 }
 
 #[test]
+fn a_snapshot_that_lags_far_behind_is_told_and_made_good_later() {
+    let place = Place::new();
+    let mut all = vec![record("X-1", 1, "a")];
+    all.extend((0..2001).map(|number| record(&format!("Y-{number}"), 3, "b")));
+    place.publish("npm", &all, 1);
+    let first = place.update_from_folder();
+    assert_eq!((first.snapshot, first.behind), (true, 2001));
+    assert_eq!((place.ids("a").len(), place.ids("b").len()), (1, 0));
+    place.publish("npm", &all, 3);
+    let second = place.update_from_folder();
+    assert_eq!((second.snapshot, second.behind), (true, 0));
+    assert_eq!(place.ids("b").len(), 2001);
+}
+
+#[test]
 fn an_update_is_of_its_ecosystem_alone() {
     let place = Place::new();
     let mut both = record("X-1", 1, "a");

@@ -41,6 +41,9 @@ pub struct Updated {
     pub records: u64,
     /// Records that the feed names and the mirror does not have.
     pub missing: u64,
+    /// Changes that the mirror's snapshot does not have yet and that are too many to be fetched one by one: the next update
+    /// takes them.
+    pub behind: usize,
     /// What was held back in this update.
     pub held: Vec<(String, Held)>,
 }
@@ -125,6 +128,7 @@ impl Updating<'_> {
             snapshot: false,
             records: 0,
             missing: 0,
+            behind: 0,
             held: Vec::new(),
         };
         let path = format!("{}/modified_id.csv", self.ecosystem);
@@ -135,16 +139,22 @@ impl Updating<'_> {
         };
         let nonsense = |what| self.mirror.nonsense(&path, what);
         let mut news = feed::news(&text, since).map_err(nonsense)?;
+        let mut snapshot = None;
+        let mut reached = news.newest.or(since);
         if since.is_none() || self.unknown(&news)?.len() > MOST_CHANGES {
-            let newest = self.snapshot(&mut updated, news.newest).await?;
+            snapshot = self.snapshot(&mut updated, news.newest).await?;
             // The snapshot may be older than the feed.
-            news = feed::news(&text, newest).map_err(nonsense)?;
+            news = feed::news(&text, snapshot).map_err(nonsense)?;
         }
         let changed = self.unknown(&news)?;
         if changed.len() <= MOST_CHANGES {
             self.delta(changed, &mut updated).await?;
+        } else {
+            // Only what is there counts as seen.
+            reached = snapshot;
+            updated.behind = changed.len();
         }
-        self.updates.of(self.ecosystem).newest = news.newest.or(since).map(String::from);
+        self.updates.of(self.ecosystem).newest = reached.map(String::from);
         Ok(updated)
     }
 

@@ -62,6 +62,12 @@ fn told(updated: &Updated) {
             updated.ecosystem, updated.missing
         ));
     }
+    if updated.behind > 0 {
+        note(&format!(
+            "warning: {}: the mirror's snapshot lacks {} changes that the feed names; the next update looks again",
+            updated.ecosystem, updated.behind
+        ));
+    }
     for (id, held) in &updated.held {
         note(&format!("warning: {}: {id} is held back: {}", updated.ecosystem, held.why));
         note(&format!("hint: look at it; `patchline db accept {id}` lets it in"));
