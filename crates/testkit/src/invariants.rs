@@ -349,7 +349,10 @@ impl Watch {
                         "a flag's instances are whole before its first user",
                     )?;
                 }
-                says(kept || is_past_switch(patch), "stable is never without capacity")?;
+                // What was asked for before a recall was asked for when the old version had gone.
+                let is_overtaken = state.recalled.is_some() && !is_newest;
+                let kept = kept || is_past_switch(patch) || is_overtaken;
+                says(kept, "stable is never without capacity")?;
                 if desired.in_place {
                     let all: u32 = desired.arms.iter().map(|arm| arm.instances).sum();
                     says(all == plan.instances, "in place, both versions together are the plan's instances")?;
