@@ -258,14 +258,19 @@ pub fn built_in_image() -> Result<Image, DetectError> {
 
 /// Keeps a second import out until the file is dropped.
 pub fn lock(directory: &Path) -> Result<File, DetectError> {
-    let path = directory.join("import.lock");
+    alone(directory, "import.lock", "another import is under way")
+}
+
+/// Holds this file of the folder locked until it is dropped; `otherwise` says who else does.
+pub fn alone(directory: &Path, name: &str, otherwise: &str) -> Result<File, DetectError> {
+    let path = directory.join(name);
     let file = File::create(&path).map_err(DetectError::write(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::Error(source)) => Err(DetectError::write(&path)(source)),
         Err(TryLockError::WouldBlock) => Err(DetectError::Import {
             name: directory.display().to_string(),
-            what: "another import is under way".to_owned(),
+            what: otherwise.to_owned(),
             hint: "wait until it is done, then try again",
         }),
     }

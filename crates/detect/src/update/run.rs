@@ -1,7 +1,7 @@
 //! An update: for each ecosystem a snapshot, where there is none yet or too much has changed, and else what changed since the
 //! last time. What was taken in is there before it is noted that it was; so an update that ends anywhere is taken up again.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use zip::ZipArchive;
 
 use crate::error::DetectError;
 use crate::index::brought::Brought;
-use crate::index::build::{lock, take_in};
+use crate::index::build::{self, lock, take_in};
 use crate::index::file;
 use crate::index::intake::Limits;
 use crate::index::shelf::{Shelf, modified};
@@ -89,17 +89,7 @@ pub async fn update(
 
 /// Keeps a second update out until the file is dropped.
 pub fn alone(directory: &Path) -> Result<File, DetectError> {
-    let path = directory.join("update.lock");
-    let file = File::create(&path).map_err(DetectError::write(&path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::Error(source)) => Err(DetectError::write(&path)(source)),
-        Err(TryLockError::WouldBlock) => Err(DetectError::Import {
-            name: directory.display().to_string(),
-            what: "another update is under way".to_owned(),
-            hint: "wait until it is done, then try again",
-        }),
-    }
+    build::alone(directory, "update.lock", "another update is under way")
 }
 
 /// The place of an ecosystem among those that have an order.
