@@ -8,6 +8,8 @@ use patchline_model::failure::Failure;
 use patchline_model::service::{CommandLine, Service};
 use serde::{Deserialize, Serialize};
 
+use crate::listed::Listed;
+
 /// Makes an artifact out of a commit.
 #[async_trait::async_trait]
 pub trait Builder: Send + Sync {
@@ -71,21 +73,6 @@ pub struct Made {
     /// What the environment of the build added to the plain one. Whoever runs more commands in the tree, such as
     /// its tests, uses the same; otherwise the build tool builds everything anew and replaces the artifact.
     pub environment: BTreeMap<String, String>,
-    /// What the lockfile names, sorted; empty when there is none.
-    pub packages: Vec<Component>,
-    /// The digest of the lockfile, if there is one.
-    pub lockfile: Option<Digest>,
-}
-
-/// One package that a lockfile names.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Component {
-    pub name: String,
-    pub version: String,
-    /// Where it comes from, in the lockfile's words; none for what lies in the repository itself.
-    pub source: Option<String>,
-    /// SHA-256 of its archive, in hex.
-    pub checksum: Option<String>,
-    /// Places in the list of packages.
-    pub dependencies: Vec<usize>,
+    /// What the lockfiles say that it is made of.
+    pub listed: Listed,
 }

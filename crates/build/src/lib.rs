@@ -3,7 +3,7 @@
 mod artifacts;
 pub mod builder;
 mod command;
-mod lockfile;
+pub mod listed;
 mod log;
 mod marker;
 pub mod provenance;
@@ -16,5 +16,5 @@ mod stop;
 mod tree;
 mod trouble;
 
-pub use builder::{Builder, Built, Component, Made, Request};
+pub use builder::{Builder, Built, Made, Request};
 pub use sandboxed::SandboxBuilder;

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 use crate::builder::Made;
 
-pub const BUILD_TYPE: &str = "https://patchline.dev/build/cargo/v1";
+/// A command that was run in a tree of the commit, and an archive of that tree.
+const COMMAND: &str = "https://patchline.dev/build/command/v1";
+const ARCHIVE: &str = "https://patchline.dev/build/source-archive/v1";
 const BUILDER: &str = "https://patchline.dev/builder/local-";
 
 /// The predicate. `invocation` names this build among all, as the id of the job that asked for it does.
@@ -19,7 +21,7 @@ const BUILDER: &str = "https://patchline.dev/builder/local-";
 pub fn provenance(made: &Made, service: &Service, commit: &Commit, invocation: &str) -> Value {
     json!({
         "buildDefinition": {
-            "buildType": BUILD_TYPE,
+            "buildType": if service.build.is_source() { ARCHIVE } else { COMMAND },
             "externalParameters": {
                 "service": service.name,
                 "commit": commit,
@@ -70,9 +72,9 @@ fn materials(made: &Made, service: &Service, commit: &Commit) -> Vec<Value> {
         "uri": format!("git+file://{}", service.repository),
         "digest": { "gitCommit": commit },
     });
-    let lockfile =
-        made.lockfile.iter().map(|digest| json!({ "name": "Cargo.lock", "digest": sha256(digest) }));
-    [source].into_iter().chain(lockfile).collect()
+    let lockfiles = made.listed.lockfiles.iter();
+    let lockfiles = lockfiles.map(|(path, digest)| json!({ "name": path, "digest": sha256(digest) }));
+    [source].into_iter().chain(lockfiles).collect()
 }
 
 fn sha256(digest: &Digest) -> Value {

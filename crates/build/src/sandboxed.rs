@@ -6,8 +6,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use patchline_model::digest::Digest;
-use patchline_model::failure::{Failure, FailureClass, in_full};
+use patchline_model::failure::{Failure, FailureClass};
 use patchline_model::service::CommandLine;
 use patchline_sandbox::foreign::{Finished, Foreign};
 use patchline_sandbox::git::Git;
@@ -15,9 +14,9 @@ use patchline_sandbox::rust::{only_rusts_own_programs, rust_environment, rust_wr
 use patchline_sandbox::sandbox::Sandbox;
 
 use crate::artifacts::{self, Left, NoArtifact};
-use crate::builder::{Builder, Built, Component, Made, Request};
+use crate::builder::{Builder, Built, Made, Request};
 use crate::command;
-use crate::lockfile;
+use crate::listed::Listed;
 use crate::log::Log;
 use crate::marker::{self, Place};
 use crate::stop::{Stop, disk, disk_failure, ended, not_exported, not_run};
@@ -45,8 +44,7 @@ struct Kit {
     /// The variable that adds compiler flags.
     rust_flags: String,
     toolchain: String,
-    packages: Vec<Component>,
-    lockfile: Option<Digest>,
+    listed: Listed,
 }
 
 impl SandboxBuilder {
@@ -97,8 +95,7 @@ impl SandboxBuilder {
             finished_epoch_ms: now(),
             epoch_seconds: request.epoch_seconds,
             environment: kit.for_build(&place.first, request.epoch_seconds),
-            packages: kit.packages,
-            lockfile: kit.lockfile,
+            listed: kit.listed,
         })
     }
 
@@ -138,8 +135,7 @@ impl SandboxBuilder {
             finished_epoch_ms: now(),
             epoch_seconds: request.epoch_seconds,
             environment: kit.for_build(&place.first, request.epoch_seconds),
-            packages: kit.packages,
-            lockfile: kit.lockfile,
+            listed: kit.listed,
         })
     }
 
@@ -165,13 +161,8 @@ impl SandboxBuilder {
 
     async fn kit(&self, request: &Request, place: &Place) -> Result<Kit, Stop> {
         let service = &request.service;
-        let lock = tree::lockfile(&place.first, &service.folder, lockfile::MAX_BYTES)
-            .map_err(|error| Stop::Broken(format!("the lockfile could not be read: {error}")))?;
-        let packages = match &lock {
-            Some(bytes) => lockfile::parse(&String::from_utf8_lossy(bytes))
-                .map_err(|error| Stop::Broken(in_full(&error)))?,
-            None => Vec::new(),
-        };
+        let (tree, build, folder) = (place.first.clone(), service.build.clone(), service.folder.clone());
+        let listed = blocking(move || Listed::of(&tree, &build, &folder)).await?;
         let plain = rust_environment();
         let cargo_home = plain.get("CARGO_HOME").map(PathBuf::from);
         let mut kit = Kit {
@@ -179,8 +170,7 @@ impl SandboxBuilder {
             cargo_home,
             rust_flags: String::new(),
             toolchain: service.build.command.0.first().cloned().unwrap_or_default(),
-            packages,
-            lockfile: lock.as_deref().map(Digest::of),
+            listed,
         };
         let mut host = String::new();
         if command::is_cargo(&service.build.command) {

@@ -4,8 +4,9 @@
 
 use std::collections::BTreeSet;
 
+use patchline_inventory::bill::{self, Bill};
+use patchline_inventory::detector::Scope;
 use patchline_model::digest::{Commit, Digest};
-use patchline_model::package::{Ecosystem, Package};
 use patchline_model::service::Service;
 use patchline_model::stage::detect::Finding;
 use patchline_model::stage::generate::Candidate;
@@ -13,7 +14,7 @@ use patchline_model::time::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::builder::{Component, Made};
+use crate::builder::Made;
 
 /// What a patched artifact was patched with.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,7 @@ pub struct Patched<'a> {
 /// The document. `patched` is none for an artifact that is built from the base.
 pub fn cyclonedx(made: &Made, service: &Service, commit: &Commit, patched: Option<Patched<'_>>) -> Value {
     let root = format!("artifact:{}@{commit}", service.name);
-    let references = references(&made.packages, &root);
+    let bill = Bill::of(&made.listed.packages);
     let bom = Bom {
         bom_format: "CycloneDX",
         spec_version: "1.6",
@@ -39,13 +40,8 @@ pub fn cyclonedx(made: &Made, service: &Service, commit: &Commit, patched: Optio
             component: artifact(made, service, commit, &root, patched),
             supplier: Some(supplier(service)).filter(|supplier| !supplier.name.is_empty()),
         },
-        components: made
-            .packages
-            .iter()
-            .zip(&references)
-            .map(|(package, reference)| library(package, reference, service))
-            .collect(),
-        dependencies: dependencies(&made.packages, &references, &root),
+        components: bill.parts.iter().map(library).collect(),
+        dependencies: dependencies(&bill, &root),
         compositions: vec![composition(made, &root)],
     };
     serde_json::to_value(bom).expect("the document has text keys only")
@@ -105,80 +101,42 @@ fn pedigree(patched: Patched<'_>, service: &Service) -> Pedigree {
     Pedigree { ancestors: vec![ancestor], patches: vec![patch], notes: patched.candidate.title.clone() }
 }
 
-fn library(package: &Component, reference: &str, service: &Service) -> Part {
-    let hashes = package.checksum.iter().map(|sum| Hash { alg: "SHA-256", content: sum.clone() }).collect();
+fn library(part: &bill::Part<'_>) -> Part {
+    let hash = part.sha256().map(|sum| Hash { alg: "SHA-256", content: sum.to_owned() });
     Part {
-        bom_ref: Some(reference.to_owned()),
-        purl: Some(purl(package, service)),
-        hashes,
-        ..Part::new("library", &package.name, &package.version)
+        bom_ref: Some(part.purl.clone()),
+        purl: Some(part.purl.clone()),
+        scope: Some(match part.scope {
+            Scope::Normal | Scope::Peer => "required",
+            Scope::Optional => "optional",
+            Scope::Build | Scope::Test | Scope::Dev => "excluded",
+        }),
+        hashes: hash.into_iter().collect(),
+        ..Part::new("library", &part.package.name, &part.package.version)
     }
 }
 
-/// The package URL: packages of the main registry by their name alone, others with where they come from.
-fn purl(package: &Component, service: &Service) -> String {
-    let (name, version) = (package.name.clone(), package.version.clone());
-    let plain = Package { ecosystem: Ecosystem::crates_io(), name, version }.purl();
-    match package.source.as_deref() {
-        Some(source) if source.contains("crates.io-index") => plain,
-        Some(source) if source.starts_with("git+") => format!("{plain}?vcs_url={}", percent_encoded(source)),
-        Some(source) => {
-            let address = source.split_once('+').map_or(source, |(_, address)| address);
-            format!("{plain}?repository_url={}", percent_encoded(address))
-        }
-        None => format!(
-            "pkg:generic/{}/{}@{}",
-            service.name,
-            percent_encoded(&package.name),
-            percent_encoded(&package.version)
-        ),
-    }
-}
-
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                encoded.push(char::from(byte))
-            }
-            other => encoded.push_str(&format!("%{other:02X}")),
-        }
-    }
-    encoded
-}
-
-/// One name within the document for each package; the source is added where name and version are not enough.
-fn references(packages: &[Component], root: &str) -> Vec<String> {
-    let mut taken = BTreeSet::from([root.to_owned()]);
-    let mut references = Vec::with_capacity(packages.len());
-    for package in packages {
-        let plain = format!("{}@{}", package.name, package.version);
-        let full = format!("{plain}?{}", package.source.as_deref().unwrap_or_default());
-        let numbered = (2_usize..).map(|number| format!("{full}#{number}"));
-        let mut names = [plain, full.clone()].into_iter().chain(numbered);
-        let free = names.find(|name| !taken.contains(name)).expect("numbers do not end");
-        taken.insert(free.clone());
-        references.push(free);
-    }
-    references
-}
-
-/// One entry for each reference. The artifact depends on the packages of the repository itself.
-fn dependencies(packages: &[Component], references: &[String], root: &str) -> Vec<Dependency> {
-    let own = packages.iter().zip(references).filter(|(package, _)| package.source.is_none());
-    let own = own.map(|(_, reference)| reference.clone()).collect();
-    let mut entries = vec![Dependency { reference: root.to_owned(), depends_on: own }];
-    entries.extend(packages.iter().zip(references).map(|(package, reference)| Dependency {
-        reference: reference.clone(),
-        depends_on: package.dependencies.iter().filter_map(|place| references.get(*place).cloned()).collect(),
-    }));
+/// One entry for each reference. The artifact depends on the packages of the repository itself, and on what it is not
+/// known to have by another.
+fn dependencies(bill: &Bill<'_>, root: &str) -> Vec<Dependency> {
+    let purls = |parts: &BTreeSet<usize>| parts.iter().map(|part| bill.parts[*part].purl.clone()).collect();
+    let mut entries = vec![Dependency { reference: root.to_owned(), depends_on: purls(&bill.needed) }];
+    entries.extend(
+        bill.parts
+            .iter()
+            .map(|part| Dependency { reference: part.purl.clone(), depends_on: purls(&part.needs) }),
+    );
     entries
 }
 
-/// A lockfile names everything (and what tests and other platforms need besides); without one nothing is known.
+/// Lockfiles name everything (and what tests and other platforms need besides), if all of it could be told; without
+/// any nothing is known.
 fn composition(made: &Made, root: &str) -> Composition {
-    let aggregate = if made.lockfile.is_some() { "complete" } else { "unknown" };
+    let aggregate = match (made.listed.lockfiles.is_empty(), made.listed.unresolved.is_empty()) {
+        (true, _) => "unknown",
+        (false, true) => "complete",
+        (false, false) => "incomplete",
+    };
     Composition { aggregate, dependencies: vec![root.to_owned()] }
 }
 
@@ -229,6 +187,8 @@ struct Part {
     bom_ref: Option<String>,
     name: String,
     version: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hashes: Vec<Hash>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -240,7 +200,16 @@ struct Part {
 impl Part {
     fn new(kind: &'static str, name: &str, version: &str) -> Self {
         let (name, version) = (name.to_owned(), version.to_owned());
-        Self { kind, bom_ref: None, name, version, hashes: Vec::new(), purl: None, pedigree: None }
+        Self {
+            kind,
+            bom_ref: None,
+            name,
+            version,
+            scope: None,
+            hashes: Vec::new(),
+            purl: None,
+            pedigree: None,
+        }
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use patchline_inventory::detector::{Installed, Relation, Scope};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::id::FindingId;
+use patchline_model::package::{Ecosystem, Package};
 use patchline_model::service::{Build, CommandLine, Service};
 use patchline_model::stage::detect::{Finding, Location, Source};
 use patchline_model::stage::generate::{Candidate, Kind};
 use serde_json::Value;
 
-use crate::builder::{Component, Made};
+use crate::builder::Made;
+use crate::listed::Listed;
 use crate::provenance::provenance;
 use crate::sbom::{Patched, cyclonedx};
 
@@ -37,14 +40,25 @@ pub(crate) fn service() -> Service {
 }
 
 pub(crate) fn made() -> Made {
-    let package =
-        |name: &str, source: Option<&str>, checksum: Option<String>, dependencies: &[usize]| Component {
+    let package = |name: &str, source: Option<&str>, checksum: Option<String>, needs: &[&str]| {
+        let package = |name: &str| Package {
+            ecosystem: Ecosystem::crates_io(),
             name: name.to_owned(),
             version: "1.0.0+x".to_owned(),
-            source: source.map(str::to_owned),
-            checksum,
-            dependencies: dependencies.to_vec(),
         };
+        Installed {
+            package: package(name),
+            also: Vec::new(),
+            location: Location { path: "Cargo.lock".to_owned(), line: None },
+            relation: if source.is_none() { Relation::Own } else { Relation::Transitive },
+            scope: if name == "two" { Scope::Dev } else { Scope::Normal },
+            paths: Vec::new(),
+            dependencies: needs.iter().map(|name| package(name)).collect(),
+            checksum,
+            source: source.map(str::to_owned),
+            registered: source.is_some_and(|source| source.contains("crates.io-index")),
+        }
+    };
     Made {
         artifact: "/srv/builds/a/target/release/notebook".into(),
         name: "notebook".to_owned(),
@@ -60,13 +74,21 @@ pub(crate) fn made() -> Made {
         finished_epoch_ms: 2_000,
         epoch_seconds: 1_709_210_096,
         environment: BTreeMap::new(),
-        packages: vec![
-            package("notebook", None, None, &[1, 2, 3]),
-            package("one", Some("registry+https://example.org/crates.io-index"), Some("c".repeat(64)), &[]),
-            package("one", Some("git+https://example.org/one?rev=1#2"), None, &[1]),
-            package("two", Some("registry+https://example.org/other"), Some("d".repeat(64)), &[]),
-        ],
-        lockfile: Some(Digest::of(b"lock")),
+        listed: Listed {
+            packages: vec![
+                package("notebook", None, None, &["one", "two"]),
+                package(
+                    "one",
+                    Some("registry+https://example.org/crates.io-index"),
+                    Some("c".repeat(64)),
+                    &[],
+                ),
+                package("one", Some("git+https://example.org/one?rev=1#2"), None, &["one"]),
+                package("two", Some("registry+https://example.org/other"), Some("d".repeat(64)), &[]),
+            ],
+            lockfiles: vec![("Cargo.lock".to_owned(), Digest::of(b"lock"))],
+            unresolved: Vec::new(),
+        },
     }
 }
 
@@ -146,7 +168,18 @@ fn every_reference_has_one_entry_and_means_one_thing() {
         let known = entry["dependsOn"].as_array().unwrap().iter().all(|on| references.contains(&text(on)));
         assert!(known, "{entry}");
     }
-    assert_eq!(document["dependencies"][0]["dependsOn"][0], "notebook@1.0.0+x");
+    assert_eq!(document["dependencies"][0]["dependsOn"][0], "pkg:generic/notebook@1.0.0%2Bx");
+}
+
+#[test]
+fn what_is_not_known_is_not_called_complete() {
+    let check = |listed: Listed, aggregate: &str| {
+        let document = cyclonedx(&Made { listed, ..made() }, &service(), &commit(), None);
+        assert_eq!(document["compositions"][0]["aggregate"], aggregate);
+    };
+    check(made().listed, "complete");
+    check(Listed { unresolved: vec!["x".to_owned()], ..made().listed }, "incomplete");
+    check(Listed::default(), "unknown");
 }
 
 #[test]
@@ -159,13 +192,14 @@ fn packages_are_named_by_where_they_come_from() {
         .map(|part| part["purl"].as_str().unwrap())
         .collect();
     let expected = [
-        "pkg:generic/notebook/notebook@1.0.0%2Bx",
         "pkg:cargo/one@1.0.0%2Bx",
-        "pkg:cargo/one@1.0.0%2Bx?vcs_url=git%2Bhttps%3A%2F%2Fexample.org%2Fone%3Frev%3D1%232",
-        "pkg:cargo/two@1.0.0%2Bx?repository_url=https%3A%2F%2Fexample.org%2Fother",
+        "pkg:cargo/one@1.0.0%2Bx?vcs_url=git%2Bhttps:%2F%2Fexample.org%2Fone%3Frev%3D1%232",
+        "pkg:cargo/two@1.0.0%2Bx?repository_url=https:%2F%2Fexample.org%2Fother",
+        "pkg:generic/notebook@1.0.0%2Bx",
     ];
     assert_eq!(purls, expected);
-    assert_eq!(document["components"][1]["hashes"][0]["content"], "c".repeat(64));
+    assert_eq!(document["components"][0]["hashes"][0]["content"], "c".repeat(64));
+    assert_eq!(document["components"][2]["scope"], "excluded", "it is there for tests");
 }
 
 #[test]
@@ -193,6 +227,7 @@ fn the_provenance_is_honest_about_isolation_and_rebuild() {
     let predicate = check(made(), wrapped, "identical");
     let source = &predicate["buildDefinition"]["resolvedDependencies"];
     assert_eq!(source[0]["digest"]["gitCommit"], commit().as_str());
+    assert_eq!(source[1]["name"], "Cargo.lock");
     assert_eq!(source[1]["digest"]["sha256"], Digest::of(b"lock").hex());
     assert_eq!(predicate["runDetails"]["metadata"]["startedOn"], "1970-01-01T00:00:01.000Z");
     check(Made { second: Some(Digest::of(b"x")), ..made() }, wrapped, "different");

@@ -74,21 +74,6 @@ pub(crate) fn cargo_configurations(tree: &Path, folder: &str, cargo_home: Option
         .collect()
 }
 
-/// The lockfile that holds in this folder of the tree: the nearest one, at most at the tree's top.
-pub(crate) fn lockfile(tree: &Path, folder: &str, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let place = tree.join(folder);
-    let folders = place.ancestors().take_while(|folder| folder.starts_with(tree));
-    let Some(path) = folders.map(|folder| folder.join("Cargo.lock")).find(|path| path.is_file()) else {
-        return Ok(None);
-    };
-    let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::other(format!("the lockfile has more than {limit} bytes")));
-    }
-    Ok(Some(bytes))
-}
-
 /// Says where two files differ first, for whoever has to find out why.
 pub(crate) fn difference(first: &Path, second: &Path) -> io::Result<String> {
     let bytes =
@@ -116,7 +101,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-    use super::{copy, difference, lockfile};
+    use super::{copy, difference};
 
     #[test]
     fn a_copy_has_the_links_modes_and_times_of_the_first() {
@@ -133,20 +118,6 @@ mod tests {
         assert_eq!(old.modified().unwrap(), new.modified().unwrap());
         assert_eq!(fs::read_link(to.join("link")).unwrap().to_str(), Some("deep/run.sh"));
         assert!(copy(&from, &to).is_err(), "it never writes into what is there");
-    }
-
-    #[test]
-    fn the_nearest_lockfile_holds_and_none_above_the_tree() {
-        let folder = tempfile::tempdir().unwrap();
-        let tree = folder.path().join("tree");
-        fs::create_dir_all(tree.join("one/two")).unwrap();
-        fs::write(folder.path().join("Cargo.lock"), "outside").unwrap();
-        assert_eq!(lockfile(&tree, "one/two", 100).unwrap(), None);
-        fs::write(tree.join("Cargo.lock"), "top").unwrap();
-        assert_eq!(lockfile(&tree, "one/two", 100).unwrap(), Some(b"top".to_vec()));
-        fs::write(tree.join("one/Cargo.lock"), "nearer").unwrap();
-        assert_eq!(lockfile(&tree, "one/two", 100).unwrap(), Some(b"nearer".to_vec()));
-        assert!(lockfile(&tree, "one/two", 3).is_err(), "a limit is kept");
     }
 
     #[test]

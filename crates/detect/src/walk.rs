@@ -5,7 +5,6 @@
 //! out are not entered: what is built, fetched or installed there is not the repository's. A lockfile by itself counts even
 //! if it is ignored, for many projects keep theirs beside the code and not in it.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,10 +17,9 @@ use crate::container::wanted::LEFT_OUT;
 use crate::container::{self, programs, system};
 use crate::error::DetectError;
 use crate::ordinary;
-use patchline_inventory::detector::{Broken, Detector, Inventory, Neighbours, Unresolved};
+use patchline_inventory::detector::{Broken, Detector, Inventory, Neighbours, Unresolved, gather};
 
 const LARGEST_LOCKFILE: u64 = 64 << 20;
-const MOST_NEIGHBOURS: usize = 100;
 const LARGEST_IGNORE_FILE: u64 = 1 << 20;
 const DEEPEST: usize = 64;
 const MOST_ENTRIES: usize = 5_000_000;
@@ -81,25 +79,11 @@ pub fn read_text(found: &Found, hint: &'static str) -> Result<String, DetectErro
 /// The neighbours that a file and its neighbours ask for. What is missing, leads out of the tree, is no text, or is too
 /// much is left out; the detector says what it misses.
 pub fn read_neighbours(found: &Found, detector: &dyn Detector, text: &str) -> Neighbours {
-    let mut neighbours = Neighbours::new();
-    let Some(root) = &found.root else { return neighbours };
-    let mut asked: BTreeSet<String> = BTreeSet::from([found.relative.clone()]);
-    let mut open = detector.neighbours(&found.relative, text);
-    open.reverse();
-    let mut bytes_left = LARGEST_LOCKFILE;
-    while let Some(relative) = open.pop() {
-        if asked.len() > MOST_NEIGHBOURS || !asked.insert(relative.clone()) {
-            continue;
-        }
-        let real = fs::canonicalize(root.join(&relative)).ok().filter(|real| real.starts_with(&**root));
-        let read = real.and_then(|real| ordinary::read(&real, bytes_left).ok().flatten());
-        let Some(text) = read.and_then(|bytes| String::from_utf8(bytes).ok()) else { continue };
-        bytes_left -= text.len() as u64;
-        let more = detector.neighbours(&relative, &text);
-        open.extend(more.into_iter().rev());
-        neighbours.insert(relative, text);
-    }
-    neighbours
+    let Some(root) = &found.root else { return Neighbours::new() };
+    gather(detector, &found.relative, text, LARGEST_LOCKFILE, |relative, left| {
+        let real = fs::canonicalize(root.join(relative)).ok().filter(|real| real.starts_with(&**root))?;
+        String::from_utf8(ordinary::read(&real, left).ok().flatten()?).ok()
+    })
 }
 
 /// The error for a lockfile at this path.

@@ -1,6 +1,6 @@
 //! What a reader of lockfiles must be able to do. The list of those that exist stands in `detectors.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use patchline_model::package::{Ecosystem, Package};
@@ -26,6 +26,36 @@ pub trait Detector: Sync {
 
 /// The texts of neighbours by their paths below the root.
 pub type Neighbours = BTreeMap<String, String>;
+
+/// More neighbours of one file than this are not read.
+const MOST_NEIGHBOURS: usize = 100;
+
+/// The neighbours that a file and its neighbours ask for, as far as `read` has them; it is told how many bytes are left of
+/// `bytes`.
+pub fn gather(
+    detector: &dyn Detector,
+    path: &str,
+    text: &str,
+    bytes: u64,
+    mut read: impl FnMut(&str, u64) -> Option<String>,
+) -> Neighbours {
+    let mut neighbours = Neighbours::new();
+    let mut asked: BTreeSet<String> = BTreeSet::from([path.to_owned()]);
+    let mut open = detector.neighbours(path, text);
+    open.reverse();
+    let mut left = bytes;
+    while let Some(relative) = open.pop() {
+        if asked.len() > MOST_NEIGHBOURS || !asked.insert(relative.clone()) {
+            continue;
+        }
+        let Some(text) = read(&relative, left) else { continue };
+        left = left.saturating_sub(text.len() as u64);
+        let more = detector.neighbours(&relative, &text);
+        open.extend(more.into_iter().rev());
+        neighbours.insert(relative, text);
+    }
+    neighbours
+}
 
 /// The files of one detector.
 #[derive(Debug)]

@@ -76,7 +76,7 @@ pub fn artifact(
     let provenance =
         hands.attestor.attest(subject(), SLSA_PROVENANCE, provenance(made, service, commit, &invocation))?;
     // The SBOM itself lies among the blobs: the statement names it by digest, whatever its size.
-    let reference = json!({ "mediaType": "application/vnd.cyclonedx+json", "digest": stored.sbom, "components": made.packages.len() });
+    let reference = json!({ "mediaType": "application/vnd.cyclonedx+json", "digest": stored.sbom, "components": sbom["components"].as_array().map_or(0, Vec::len) });
     let listed = hands.attestor.attest(subject(), CYCLONEDX, reference)?;
     Ok(Artifact {
         digest: made.digest.clone(),

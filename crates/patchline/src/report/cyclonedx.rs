@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use patchline_inventory::Installed;
+use patchline_inventory::bill::{Bill, Part};
 use patchline_inventory::detector::Scope;
 use patchline_model::stage::detect::Finding;
 use patchline_model::triage::cvss::score;
 use serde_json::{Value, json};
 
-use crate::report::bill::{Bill, Part};
+use crate::report::problems::problems;
 use crate::report::scanned::{Row, Scanned};
 use crate::report::words::{grouped, plain};
 
@@ -17,10 +18,10 @@ use crate::report::words::{grouped, plain};
 const WHOLE: &str = "scanned";
 
 pub fn text(scanned: &Scanned) -> String {
-    let bill = Bill::of(scanned);
+    let bill = Bill::of(&scanned.inventory);
     let components: Vec<Value> = bill.parts.iter().map(component).collect();
     let vulnerabilities: Vec<Value> =
-        bill.problems.iter().map(|(id, rows)| vulnerability(id, rows, &bill)).collect();
+        problems(scanned, &bill).iter().map(|(id, rows)| vulnerability(id, rows, &bill)).collect();
     let lacks = grouped(&scanned.unresolved);
     let lacks: Vec<Value> = lacks.iter().map(|line| property("patchline:unresolved", line)).collect();
     // Whether the lockfiles tell of everything nobody knows; what they tell of too little is known.

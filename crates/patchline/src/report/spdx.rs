@@ -1,12 +1,13 @@
 //! SPDX 2.3 as JSON (<https://spdx.github.io/spdx-spec/v2.3/>): every package with its package URL, who needs whom, and the
 //! findings as references of the packages. The format demands a time and a name that no other document has.
 
+use patchline_inventory::bill::{Bill, Part};
 use patchline_inventory::detector::{Relation, Scope};
 use patchline_model::digest::Digest;
 use patchline_model::purl::percent_encoded;
 use serde_json::{Value, json};
 
-use crate::report::bill::{Bill, Part};
+use crate::report::problems::problems as problems_of;
 use crate::report::scanned::{Row, Scanned};
 use crate::report::words::{grouped, plain, remedy};
 
@@ -14,10 +15,10 @@ const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 const WHOLE: &str = "SPDXRef-Scanned";
 
 pub fn text(scanned: &Scanned) -> String {
-    let bill = Bill::of(scanned);
+    let bill = Bill::of(&scanned.inventory);
     let ids: Vec<String> = bill.parts.iter().map(|part| id(&part.purl)).collect();
     let mut problems: Vec<Vec<&Row>> = vec![Vec::new(); bill.parts.len()];
-    for rows in bill.problems.values() {
+    for rows in problems_of(scanned, &bill).values() {
         for (row, part) in rows {
             // Of several places of a package one is enough: they differ in nothing that is told here.
             let is_new =

@@ -1,22 +1,20 @@
-//! The packages of a scan as a bill of materials has them: one part for each package URL, with every place where it stands,
-//! what it needs, and what is wrong with it.
+//! Packages as a bill of materials has them: one part for each package URL, with every place where it stands and what it
+//! needs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use patchline_inventory::Installed;
-use patchline_inventory::detector::{Relation, Scope};
 use patchline_model::package::{Ecosystem, Package};
 use patchline_model::purl::percent_encoded;
 
-use crate::report::scanned::{Row, Scanned};
+use crate::detector::{Installed, Relation, Scope};
 
 pub struct Bill<'a> {
     /// In the order of their package URLs.
     pub parts: Vec<Part<'a>>,
-    /// The parts that stand for the scanned folder's own code, or that it needs by itself.
+    /// The parts that stand for the repository's own code, or that it needs by itself.
     pub needed: BTreeSet<usize>,
-    /// Each advisory with its findings, and the part of each.
-    pub problems: BTreeMap<&'a str, Vec<(&'a Row, usize)>>,
+    /// What a lockfile says is meant within it.
+    known: HashMap<&'a str, HashMap<&'a Package, Vec<usize>>>,
 }
 
 pub struct Part<'a> {
@@ -32,47 +30,45 @@ pub struct Part<'a> {
 }
 
 impl<'a> Bill<'a> {
-    pub fn of(scanned: &'a Scanned) -> Self {
+    pub fn of(installed: &'a [Installed]) -> Self {
         let mut places: BTreeMap<String, Vec<&Installed>> = BTreeMap::new();
-        for one in &scanned.inventory {
+        for one in installed {
             places.entry(purl(one)).or_default().push(one);
         }
-        // What a lockfile says its packages need is meant within it.
-        let mut known: HashMap<(&str, &Package), Vec<usize>> = HashMap::new();
+        let mut known: HashMap<&str, HashMap<&Package, Vec<usize>>> = HashMap::new();
         for (part, places) in places.values().enumerate() {
             for one in places {
-                known.entry((&one.location.path, &one.package)).or_default().push(part);
+                known.entry(&one.location.path).or_default().entry(&one.package).or_default().push(part);
             }
         }
-        let found = |path: &'a str, package: &'a Package| known.get(&(path, package)).into_iter().flatten();
-        let needs = |places: &[&'a Installed]| {
-            let needed =
-                places.iter().flat_map(|one| one.dependencies.iter().map(|need| (&*one.location.path, need)));
-            needed.flat_map(|(path, need)| found(path, need)).copied().collect()
-        };
-        let parts: Vec<Part<'_>> = places
-            .iter()
-            .map(|(purl, places)| Part {
-                purl: purl.clone(),
-                package: &places[0].package,
-                scope: places.iter().map(|one| one.scope).min().unwrap_or(Scope::Normal),
-                relation: places
-                    .iter()
-                    .map(|one| one.relation)
-                    .min_by_key(|one| nearness(*one))
-                    .unwrap_or(Relation::Unknown),
-                needs: needs(places),
-                places: places.clone(),
-            })
-            .collect();
-        let mut problems: BTreeMap<&str, Vec<(&Row, usize)>> = BTreeMap::new();
-        for row in &scanned.rows {
-            let package = row.finding.package.as_ref();
-            let parts = package.map(|package| found(&row.finding.location.path, package));
-            let first = parts.and_then(|mut parts| parts.next());
-            problems.entry(&row.finding.advisory).or_default().extend(first.map(|part| (row, *part)));
+        let mut bill = Self { parts: Vec::with_capacity(places.len()), needed: BTreeSet::new(), known };
+        for (purl, places) in places {
+            bill.parts.push(bill.part(purl, places));
         }
-        Self { needed: needed(&parts), parts, problems }
+        bill.needed = needed(&bill.parts);
+        bill
+    }
+
+    fn part(&self, purl: String, places: Vec<&'a Installed>) -> Part<'a> {
+        let needs =
+            places.iter().flat_map(|one| one.dependencies.iter().map(|need| (&*one.location.path, need)));
+        Part {
+            purl,
+            package: &places[0].package,
+            scope: places.iter().map(|one| one.scope).min().unwrap_or(Scope::Normal),
+            relation: places
+                .iter()
+                .map(|one| one.relation)
+                .min_by_key(|one| nearness(*one))
+                .unwrap_or(Relation::Unknown),
+            needs: needs.flat_map(|(path, need)| self.found(path, need)).copied().collect(),
+            places,
+        }
+    }
+
+    /// The parts that this file means by this package, by number.
+    pub fn found(&self, path: &str, package: &Package) -> &[usize] {
+        self.known.get(path).and_then(|known| known.get(package)).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -113,12 +109,19 @@ fn nearness(relation: Relation) -> u8 {
 
 /// The package URL. What comes from no registry says where it comes from, and is none of its ecosystem's packages where
 /// that is no address: else a reader of the bill would take it for the registry's package of the same name.
-fn purl(one: &Installed) -> String {
+pub fn purl(one: &Installed) -> String {
     let plain = one.package.purl();
     if one.registered {
         return plain;
     }
+    let other_registry = one
+        .source
+        .as_deref()
+        .and_then(|source| ["registry+", "sparse+"].iter().find_map(|kind| source.strip_prefix(kind)));
     match one.source.as_deref().filter(|source| source.contains("://")) {
+        Some(_) if let Some(address) = other_registry => {
+            format!("{plain}?repository_url={}", percent_encoded(address))
+        }
         Some(source) if is_repository(source) => format!("{plain}?vcs_url={}", percent_encoded(source)),
         Some(source) => format!("{plain}?download_url={}", percent_encoded(source)),
         None => Package { ecosystem: Ecosystem("generic".to_owned()), ..one.package.clone() }.purl(),
