@@ -14,7 +14,7 @@ use patchline_sandbox::Git;
 use crate::failures::git_failure;
 use crate::hands::Hands;
 use crate::jobs::advised::advised;
-use crate::jobs::detect::{findings_to_fix, refuse_unknown, wanted};
+use crate::jobs::detect::{findings_in, findings_to_fix, refuse_unknown, wanted};
 use crate::jobs::generate::{AUTHOR, from_fixers};
 
 /// What was found, and what would be proposed against it.
@@ -40,6 +40,17 @@ pub async fn rehearse(
     // What could not be removed holds nothing up.
     drop(std::fs::remove_dir_all(&scratch));
     rehearsed
+}
+
+/// What a scan of this commit finds; nothing is left behind.
+pub async fn found_at(hands: &Hands, service: &Service, commit: &Commit) -> Result<Vec<Finding>, Failure> {
+    let scratch = hands.home.root().join("work").join(format!("look-{}", std::process::id()));
+    let git = Git::at(Path::new(&service.repository));
+    git.export(commit.as_str(), &scratch).await.map_err(|error| git_failure(&error))?;
+    let found = findings_in(hands, service, &scratch).await;
+    // What could not be removed holds nothing up.
+    drop(std::fs::remove_dir_all(&scratch));
+    found
 }
 
 async fn within(

@@ -53,6 +53,10 @@ pub enum Command {
     Abort(ControlArguments),
     /// Take the new version back now, even after its promotion as long as it runs
     Rollback(RollbackArguments),
+    /// Bring a patch's fix to other branches that have the problem, each proven by itself
+    Backport(BackportArguments),
+    /// Take a patch's change out of the source again, as a patch of its own
+    Revert(RevertArguments),
     /// Show the members of a set, their order, and how they stand
     Set(SetArguments),
     /// Try a patch again that was taken back, from the gate on and with the same artifact
@@ -132,11 +136,20 @@ pub struct FixArguments {
     /// The project's folder, inside a git repository
     #[arg(default_value = ".")]
     pub path: PathBuf,
-    /// Only these advisories or packages
+    /// Only these advisories or packages; with `--from` those that the change claims to fix
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
+    /// Take a person's change instead of making one: a branch, a commit, or a file with a diff (`-`: standard input)
+    #[arg(long, value_name = "CHANGE")]
+    pub from: Option<String>,
+    /// What the change is called [default: the first line of its commit]
+    #[arg(long, value_name = "TEXT", requires = "from")]
+    pub title: Option<String>,
+    /// The branch or commit that needs the fix [default: what is checked out]; settings are those of the checkout
+    #[arg(long, value_name = "REV")]
+    pub base: Option<String>,
     /// Say what would be changed, and leave no branch and no record
-    #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only"])]
+    #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "from"])]
     pub dry_run: bool,
     /// Take the fix all the way onto every instance, and not only to a proven branch
     #[arg(long)]
@@ -152,6 +165,33 @@ pub struct FixArguments {
     pub after: Vec<PatchId>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct BackportArguments {
+    pub patch: PatchId,
+    /// A branch, or any commit; may be given several times
+    #[arg(long, value_name = "BRANCH", required = true)]
+    pub to: Vec<String>,
+    /// Who asks for it [default: who is logged in]
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct RevertArguments {
+    pub patch: PatchId,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Take it all the way onto every instance, and not only to a proven branch
+    #[arg(long)]
+    pub rollout: bool,
+    /// Who asks for it [default: who is logged in]
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,12 @@
 //! One file a command.
 
 pub mod approve;
+pub mod carry;
 pub mod control;
 pub mod db;
 pub mod demo;
 pub mod down;
+pub mod driven;
 pub mod explain;
 pub mod fix;
 pub mod follow;

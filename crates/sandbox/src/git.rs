@@ -195,6 +195,54 @@ impl Git {
         commit.line().await
     }
 
+    /// Applies a diff to the files and the index of a worktree, or takes it out. Where the files have moved on since, both
+    /// sides are merged by what the repository knows of them; the files in which they contradict each other are answered,
+    /// and hold both sides between marks. A diff that can't be applied at all is an error, and changes nothing.
+    pub async fn apply(&self, worktree: &Path, diff: &str, reverse: bool) -> Result<Vec<String>, GitError> {
+        let purpose = format!("apply a diff in `{}`", worktree.display());
+        let scratch = scratch_folder(&purpose)?;
+        let file = scratch.path().join("diff");
+        fs::write(&file, diff).map_err(|source| unusable(&purpose, &file, source))?;
+        let mut ask = Ask::new(&purpose, worktree, &["apply", "--3way", "--index", "--whitespace=nowarn"]);
+        ask.arguments.extend(reverse.then(|| "--reverse".into()));
+        ask.arguments.push(file.into());
+        let (exit, _, reason) = ask.finish().await?;
+        if exit == Exit::Code(0) {
+            return Ok(Vec::new());
+        }
+        let listed = Ask::new(&purpose, worktree, &["ls-files", "--unmerged", "-z"]).bytes().await?;
+        let listed = String::from_utf8_lossy(&listed);
+        let mut files: Vec<String> = listed
+            .split('\0')
+            .filter_map(|entry| entry.split_once('\t').map(|(_, name)| name.to_owned()))
+            .collect();
+        files.dedup();
+        if files.is_empty() { Err(refused(&purpose, &reason)) } else { Ok(files) }
+    }
+
+    /// The commits that last wrote these lines of a file as it is in a commit, `first` to `last` counted from 1.
+    pub async fn origins(
+        &self,
+        commit: &str,
+        path: &str,
+        (first, last): (u32, u32),
+    ) -> Result<Vec<String>, GitError> {
+        let purpose = format!("find who wrote `{}` of `{}`", shown(path), shown(commit));
+        let lines = format!("-L{first},{last}");
+        let ask = self.ask(&purpose, &["blame", "--porcelain", &lines, commit, "--", path]);
+        let told = String::from_utf8_lossy(&ask.bytes().await?).into_owned();
+        let is_commit =
+            |word: &&str| matches!(word.len(), 40 | 64) && word.bytes().all(|b| b.is_ascii_hexdigit());
+        let mut commits: Vec<String> = told
+            .lines()
+            .filter(|line| !line.starts_with('\t'))
+            .filter_map(|line| line.split(' ').next().filter(is_commit).map(str::to_owned))
+            .collect();
+        commits.sort();
+        commits.dedup();
+        Ok(commits)
+    }
+
     /// Creates or moves a branch; refuses if a worktree has it checked out.
     pub async fn branch_set(&self, name: &str, commit: &str) -> Result<(), GitError> {
         let purpose = format!("set the branch `{}`", shown(name));

@@ -7,6 +7,7 @@ use patchline_model::package::{Ecosystem, Package};
 use patchline_model::reproducer::How;
 use patchline_model::service::Reproducer;
 use patchline_model::stage::detect::{Finding, Source};
+use patchline_model::stage::verify::CheckResult;
 
 use crate::check::{Case, Check, Shown, Side};
 use crate::compiled::traces;
@@ -16,6 +17,9 @@ use crate::reproduce::{Seen, Site, seen};
 
 /// Each side is asked so often; answers that differ are none.
 const TIMES: usize = 2;
+
+const UNSHOWN: &str =
+    "no reproducer: nothing shows that the patch removes it; add a `[[reproducer]]` to `patchline.toml`";
 
 /// Runs the reproducers against both artifacts.
 #[derive(Clone, Copy, Debug)]
@@ -58,8 +62,17 @@ impl Check for BeforeAfter {
                 Answer::Not(why) => record.fail(&finding.advisory, why),
             }
         }
+        if record.is_empty() && is_taken_at_their_word(case) {
+            return Ok(Shown { result: CheckResult::Skipped, ..record.shown(UNSHOWN.to_owned()) });
+        }
         Ok(summed_up(record))
     }
+}
+
+/// Of a person's own change it may be that nothing can show what it is for; then nothing counts as shown, and people are to
+/// approve it. What a machine made is shown or refused.
+fn is_taken_at_their_word(case: &Case) -> bool {
+    case.candidate.fixer == "person"
 }
 
 /// Runs one reproducer on both sides. It is the patch's own on both: a reproducer may come with the patch, and only
@@ -142,8 +155,10 @@ fn words(seen: &Seen) -> &str {
 fn judge_by_version(finding: &Finding, case: &Case, record: &mut Record) -> Result<(), Failure> {
     let package = |finding: &Finding| finding.package.as_ref().map(|package| package.name.clone());
     let (Source::Lockfile, Some(vulnerable)) = (finding.source, &finding.package) else {
-        let why = "no reproducer: nothing shows that the patch removes it; add a `[[reproducer]]` to `patchline.toml`";
-        record.fail(&finding.advisory, why);
+        match is_taken_at_their_word(case) {
+            true => record.detail(format!("{}: {UNSHOWN}", finding.advisory)),
+            false => record.fail(&finding.advisory, UNSHOWN),
+        }
         return Ok(());
     };
     let same = |other: &&Finding| other.advisory == finding.advisory && package(other) == package(finding);

@@ -21,10 +21,10 @@ use crate::hands::Hands;
 pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Result<Outcome, Failure> {
     let started = clock::now();
     let (findings, packages, database) = match &opening.subject {
-        Subject::Change { title, report, author, .. } => {
+        Subject::Change { title, report, author, answers, .. } if answers.is_empty() => {
             (vec![reported(title, report, author)], 0, json!(null))
         }
-        Subject::Scan { only } => {
+        Subject::Scan { only } | Subject::Change { answers: only, .. } => {
             let tree = export(hands, opening, patch).await?;
             let scan = known(scan_service(hands, &opening.service, &tree).await?)?;
             let packages = u32::try_from(scan.inventory.len()).unwrap_or(u32::MAX);

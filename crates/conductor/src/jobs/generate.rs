@@ -35,7 +35,7 @@ pub async fn carry_out(
     let Job::Propose { number } = job;
     let request = request(hands, opening, patch, *number).await?;
     let proposal = match &opening.subject {
-        Subject::Change { title, report, commit, author } => {
+        Subject::Change { title, report, commit, author, answers: _ } => {
             proposed(&request, title, report, commit, author).await?
         }
         Subject::Scan { .. } => from_fixers(hands, request).await?,

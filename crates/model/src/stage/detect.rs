@@ -56,7 +56,15 @@ pub enum Subject {
     /// Scan the base; `only` restricts it to these advisories or packages, when not empty.
     Scan { only: Vec<String> },
     /// A person's change, already committed: a title, what it answers to, and the commit.
-    Change { title: String, report: String, commit: Commit, author: String },
+    /// `answers` names the advisories or packages whose findings it claims to remove; without any, `report` is the finding.
+    Change {
+        title: String,
+        report: String,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        answers: Vec<String>,
+        commit: Commit,
+        author: String,
+    },
 }
 
 /// How far a patch is to be taken.

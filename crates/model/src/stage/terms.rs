@@ -14,6 +14,28 @@ pub struct Terms {
     /// The set that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<Membership>,
+    /// The patch that it repeats elsewhere, or undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// What a patch comes from when it comes from another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The same fix for another branch.
+    Backport(PatchId),
+    /// That patch's change taken out again.
+    Revert(PatchId),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Backport(patch) => write!(f, "backport of {patch}"),
+            Self::Revert(patch) => write!(f, "revert of {patch}"),
+        }
+    }
 }
 
 /// A place in a set.

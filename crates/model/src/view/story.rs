@@ -82,7 +82,7 @@ fn detect_line(fact: &detect::Event) -> Told {
                     format!("{}: {author} proposes \"{title}\"", opening.service.name)
                 }
             };
-            (Mood::Plain, text, Vec::new())
+            (Mood::Plain, text, opening.terms.origin.iter().map(ToString::to_string).collect())
         }
         detect::Event::Found { findings, packages, .. } => {
             let count = findings.len();

@@ -182,6 +182,7 @@ async fn second_act(set: &mut Set) -> Result<Summary, Trouble> {
         subject: Subject::Change {
             title: "Find tags whatever their case".to_owned(),
             report: "tags-ignore-case".to_owned(),
+            answers: Vec::new(),
             commit,
             author: DEVELOPER.to_owned(),
         },

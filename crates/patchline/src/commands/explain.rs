@@ -42,6 +42,9 @@ pub async fn run(arguments: ExplainArguments, data: Option<PathBuf>) -> Result<E
 fn explain(known: &Known, card: &Card) -> Result<(), Trouble> {
     let patch = &known.patch;
     say(&format!("{}  {}", patch.id, patch.title()));
+    if let Some(origin) = patch.opening.as_ref().and_then(|opening| opening.terms.origin) {
+        say(&format!("{origin}"));
+    }
     say(&format!("stage {}: {}", patch.stage(), card.doing));
     if let Some(hold) = &card.hold {
         say(&format!("held: {hold}"));

@@ -1,11 +1,10 @@
 //! `fix`: makes the smallest fix, proves it, and leaves a branch and a report. Never pushes, never touches the checkout.
 
+mod from;
 mod told;
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
 
 use patchline_conductor::failures::git_failure;
 use patchline_conductor::projection::Known;
@@ -16,7 +15,6 @@ use patchline_generate::Proposal;
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::event::Fact;
 use patchline_model::failure::{Failure, FailureClass, in_full};
-use patchline_model::id::PatchId;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Opening, Subject, Until};
 use patchline_model::stage::generate::Candidate;
@@ -26,12 +24,11 @@ use patchline_sandbox::{Git, GitError};
 use serde_json::json;
 
 use crate::cli::{FixArguments, Format};
-use crate::commands::follow::{Stopped, follow};
+use crate::commands::driven::driven;
 use crate::commands::person::person;
-use crate::commands::serve::ended;
 use crate::exit::{Exit, Trouble};
 use crate::settings;
-use crate::terminal::{Teller, note, say, warn_if_only_built_in};
+use crate::terminal::{note, say, warn_if_only_built_in};
 use crate::wire::{self, Works};
 
 pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
@@ -40,63 +37,40 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     if service.build.command.0.first().is_some_and(|program| program == "cargo") {
         need("cargo", "install Rust; its installer is at the Rust project's site")?;
     }
-    let base = head(&service).await.map_err(no_commit)?;
-    say_what_is_left_out(&service, base.short());
+    let base = base_of(&service, arguments.base.as_deref()).await?;
     let works = wire::works(wire::home(data.as_deref())?)?;
     if arguments.dry_run {
         warn_if_only_built_in(&advisories_of(&works)?);
         return rehearsal(&works, &service, &base, &arguments).await;
     }
     let by = person(None).unwrap_or(patchline_model::actor::Actor::Machine);
-    let only = arguments.only.clone();
     let advisories = advisories_of(&works)?;
-    warn_if_only_built_in(&advisories);
+    let subject = match &arguments.from {
+        Some(from) => from::subject(from, &arguments, &service, &base, &by, &works.home).await?,
+        None => Subject::Scan { only: arguments.only.clone() },
+    };
+    if arguments.from.is_none() {
+        warn_if_only_built_in(&advisories);
+    }
     let after = arguments.after.clone();
     let set = arguments.set.clone().map(|name| Membership { name, after });
-    let terms = Terms { forward_only: arguments.forward_only.clone(), set };
+    let terms = Terms { forward_only: arguments.forward_only.clone(), set, origin: None };
     let goes_on = arguments.rollout || !terms.is_blank();
     let until = if goes_on { Until::Rollout } else { Until::Verify };
     if goes_on && service.run.is_none() {
         let text = format!("{} has no [run] and [rollout], so it is rolled out nowhere", service.name);
         return Err(Trouble::input(text).hint("`patchline init` shows how both are written"));
     }
-    let key = key(&service, base.as_str(), &only, &advisories, until, &terms);
+    let key = key(&service, base.as_str(), &subject, &advisories, until, &terms);
     let repository = PathBuf::from(&service.repository);
-    let opening = Opening { service, base, subject: Subject::Scan { only }, until, terms };
+    let opening = Opening { service, base, subject, until, terms };
     let id = works.conductor.open_again(&key, by, opening).await?;
     if works.conductor.patch(id).await?.is_some_and(|known| known.patch.is_closed()) {
         note(&format!("{id} has answered this already; this is its record"));
     }
 
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let mut driven = tokio::spawn(works.driver().run(Some(BTreeSet::from([id])), stopped));
-    let conductor = Arc::clone(&works.conductor);
-    let watched = tokio::spawn(async move { conductor.watch_ledger().await });
-    let mut teller = Teller::new(arguments.format == Format::Table);
-    let mut seen = 0;
-    // A patch that ends with verification never asks for approval; either way this is the last of it.
-    let known = tokio::select! {
-        stopped = follow(&works.conductor, id, &mut teller, &mut seen) => match stopped? {
-            Stopped::Closed(known) | Stopped::NeedsApproval(known) => known,
-        },
-        () = ended() => {
-            stop.send_replace(true);
-            let _ = driven.await;
-            let text = format!("{id} was interrupted at `{}`", stage_of(&works, id).await);
-            return Err(Trouble::new(Exit::Found, text).hint("`patchline fix` goes on from there"));
-        }
-        ended = &mut driven => {
-            let text = format!("{id} is not driven any more");
-            return Err(match ended {
-                Ok(Err(error)) => error.into(),
-                Ok(Ok(())) | Err(_) => Trouble::storage(text),
-            });
-        }
-    };
-    stop.send_replace(true);
-    watched.abort();
-    // The driver ends by itself once it was told to stop.
-    let _ = driven.await;
+    let told = driven(&works, &[id], arguments.format == Format::Table).await?;
+    let known = told.into_iter().next().ok_or_else(|| Trouble::storage(format!("{id} is not driven")))?;
     bring_branch_back(&repository, &known).await?;
     report(&works, &known, arguments.format)
 }
@@ -105,14 +79,21 @@ fn advisories_of(works: &Works) -> Result<Advisories, Trouble> {
     Advisories::open(&works.home.advisories()).map_err(|error| Trouble::input(in_full(&error)))
 }
 
-async fn stage_of(works: &Works, id: PatchId) -> String {
-    let known = works.conductor.patch(id).await.ok().flatten();
-    known.map(|known| known.patch.stage().to_string()).unwrap_or_default()
-}
-
 /// A repository without a commit has nothing to be fixed.
 fn no_commit(failure: Failure) -> Trouble {
     Trouble::input(failure.message).hint("commit the project first: only what is committed is looked at")
+}
+
+/// The commit that needs the fix: what is checked out, if no other one was named.
+async fn base_of(service: &Service, named: Option<&str>) -> Result<Commit, Trouble> {
+    let Some(named) = named else {
+        let base = head(service).await.map_err(no_commit)?;
+        say_what_is_left_out(service, base.short());
+        return Ok(base);
+    };
+    let commit = Git::at(Path::new(&service.repository)).resolve(named).await;
+    let commit = commit.map_err(|error| Trouble::from(git_failure(&error)))?;
+    commit.parse().map_err(|error| Trouble::input(format!("git answered {error}")))
 }
 
 /// What is not committed is not looked at, and that is said.
@@ -164,14 +145,14 @@ fn need(program: &str, hint: &str) -> Result<(), Trouble> {
 fn key(
     service: &Service,
     base: &str,
-    only: &[String],
+    subject: &Subject,
     advisories: &Advisories,
     until: Until,
     terms: &Terms,
 ) -> String {
     let question = match until {
-        Until::Verify => json!([service, base, only, advisories.status()]),
-        Until::Rollout => json!([service, base, only, advisories.status(), until, terms]),
+        Until::Verify => json!([service, base, subject, advisories.status()]),
+        Until::Rollout => json!([service, base, subject, advisories.status(), until, terms]),
     };
     let question = question.to_string();
     format!("fix:{}", Digest::of(question.as_bytes()).hex())

@@ -96,6 +96,7 @@ impl Site {
             subject: Subject::Change {
                 title: change.name.clone(),
                 report: change.name.clone(),
+                answers: Vec::new(),
                 commit: change.commit.clone(),
                 author: DEVELOPER.to_owned(),
             },

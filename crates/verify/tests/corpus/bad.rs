@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use patchline_model::stage::generate::Kind;
-use patchline_model::stage::verify::CheckResult::{self, Failed, Warned};
+use patchline_model::stage::verify::CheckResult::{self, Failed, Skipped, Warned};
 use patchline_model::verification::{Format, Unneeded};
 
 use crate::project::{BROKEN, FIXED, PROGRAM, Project, REPRODUCER, SUITE, TESTS};
@@ -91,6 +91,16 @@ async fn what_does_not_fix_is_refused_by_its_reproducer() {
             program(FIXED).set(|case| case.service.reproducers.clear()),
             "before-after",
             Failed,
+            "no reproducer: nothing shows that the patch removes it",
+        ),
+        (
+            "nothing says what would show a person's change",
+            program(FIXED).set(|case| {
+                case.service.reproducers.clear();
+                case.candidate.fixer = "person".to_owned();
+            }),
+            "before-after",
+            Skipped,
             "no reproducer: nothing shows that the patch removes it",
         ),
         (

@@ -1,0 +1,112 @@
+//! A person's change, its backports and its revert, on a project whose artifact is its source.
+#![allow(clippy::unwrap_used, reason = "tests may; clippy sees only the functions that are marked as tests")]
+
+#[path = "binary/cargo_project.rs"]
+#[expect(dead_code, reason = "no cargo project is made here")]
+mod cargo_project;
+#[path = "binary/run.rs"]
+mod run;
+
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+
+use crate::cargo_project::git;
+use crate::run::{check, json, patchline, text};
+
+const SETTINGS: &str = "[service]
+name = \"small\"
+owner = \"team-small\"
+tier = 3
+
+[test]
+command = [\"sh\", \"test.sh\"]
+";
+
+const WITHOUT: &str = "echo one\n";
+const BUG: &str = "echo one\necho \"$1\" | sh\n";
+const FIXED: &str = "echo one\necho \"$1\"\n";
+
+/// `main` has the bug, `fixit` the fix, `new` branched off with the bug, `old` from before.
+fn project() -> (TempDir, PathBuf, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let (project, data) = (folder.path().join("project"), folder.path().join("data"));
+    fs::create_dir(&project).unwrap();
+    let commit = |app: &str, title: &str| {
+        fs::write(project.join("app.sh"), app).unwrap();
+        git(&project, &["add", "--all"]);
+        git(&project, &["commit", "--quiet", "--message", title]);
+    };
+    git(&project, &["init", "--quiet", "--initial-branch=main"]);
+    fs::write(project.join("patchline.toml"), SETTINGS).unwrap();
+    fs::write(project.join("test.sh"), "test -n \"$(sh app.sh true)\"\n").unwrap();
+    commit(WITHOUT, "A small project");
+    git(&project, &["branch", "old"]);
+    commit(BUG, "Run it");
+    git(&project, &["branch", "new"]);
+    git(&project, &["checkout", "--quiet", "-b", "fixit"]);
+    commit(FIXED, "Run nothing that users say");
+    git(&project, &["checkout", "--quiet", "main"]);
+    (folder, project, data)
+}
+
+#[test]
+fn a_branch_a_diff_and_a_backport_go_through_the_same_line() {
+    let (folder, project, data) = project();
+    let fix = ["--data", text(&data), "fix", "--format", "json", text(&project), "--from"];
+    let ran = check(patchline(&fix).arg("fixit").env("USER", "dana"), 0, &[]);
+    let told = &json(&ran)["patches"][0];
+    assert_eq!(
+        (&told["outcome"], &told["branch"]),
+        (&"handed_over".into(), &"patchline/P-1".into()),
+        "{told}"
+    );
+    let shown =
+        told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "before-after").unwrap();
+    assert_eq!(shown["verdict"], "skipped", "nothing shows what it is for, and that is no pass");
+    assert_eq!(git(&project, &["rev-parse", "patchline/P-1"]), git(&project, &["rev-parse", "fixit"]));
+
+    let diff = folder.path().join("mailed.diff");
+    fs::write(&diff, git(&project, &["format-patch", "-1", "fixit", "--stdout"])).unwrap();
+    let ran = check(patchline(&fix).arg(&diff).env("USER", "dana"), 0, &[]);
+    assert_eq!(json(&ran)["patches"][0]["title"], "Run nothing that users say");
+    assert_eq!(git(&project, &["show", "patchline/P-2:app.sh"]), FIXED);
+    assert_eq!(git(&project, &["log", "-1", "--format=%an", "patchline/P-2"]), "Dana\n");
+
+    let backport =
+        ["--data", text(&data), "backport", "P-1", "--to", "old", "--to", "new", "--format", "json"];
+    let ran = check(patchline(&backport).env("USER", "dana"), 0, &[]);
+    let rows = &json(&ran)["backports"];
+    assert_eq!((&rows[0]["state"], &rows[1]["state"]), (&"not affected".into(), &"proven".into()), "{rows}");
+    assert_eq!(git(&project, &["show", "patchline/P-3:app.sh"]), FIXED);
+    assert_eq!(git(&project, &["rev-parse", "patchline/P-3^"]), git(&project, &["rev-parse", "new"]));
+    let explained = check(&mut patchline(&["--data", text(&data), "explain", "P-3"]), 0, &[]);
+    assert!(explained.out.contains("backport of P-1"), "{}", explained.out);
+
+    git(&project, &["checkout", "--quiet", "fixit"]);
+    let revert = ["--data", text(&data), "revert", "P-1", "--reason", "it is needed", "--by", "dana"];
+    check(&mut patchline(&revert), 0, &[]);
+    assert_eq!(git(&project, &["show", "patchline/P-4:app.sh"]), BUG);
+    assert_eq!(git(&project, &["worktree", "list"]).lines().count(), 1, "no worktree is left");
+}
+
+#[test]
+fn what_can_not_be_taken_says_why() {
+    let (folder, project, data) = project();
+    let refused = |from: &str, says: &[&str]| {
+        let arguments = ["--data", text(&data), "fix", text(&project), "--from", from];
+        check(patchline(&arguments).env("USER", "dana").current_dir(&project), 3, says);
+    };
+    refused("main", &["is the base itself", "--base"]);
+    refused("old", &["does not build on the base", "rebase it"]);
+    refused("nothing", &["could not take `nothing`", "a branch, a commit, or a file"]);
+    let diff = folder.path().join("other.diff");
+    fs::write(&diff, "--- a/none\n+++ b/none\n@@ -1 +1 @@\n-a\n+b\n").unwrap();
+    refused(text(&diff), &["could not apply", "none"]);
+    fs::write(&diff, "--- a/../../x\n+++ b/../../x\n@@ -0,0 +1 @@\n+b\n").unwrap();
+    refused(text(&diff), &["could not apply"]);
+    assert!(!folder.path().join("x").exists());
+    let unknown = ["--data", text(&data), "backport", "P-9", "--to", "old", "--by", "dana"];
+    check(&mut patchline(&unknown), 7, &["P-9 does not exist"]);
+}
