@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gauge::Gauges;
+use crate::gauge::{Gauges, Load};
 use crate::incidents::BothIncidents;
 
 /// Number of latency buckets; the last one also holds everything slower than its edge (about 210 s).
@@ -35,6 +35,9 @@ pub struct Tick {
     /// ([`crate::judge::Settings::gauges`]).
     #[serde(default)]
     pub gauges: BTreeMap<String, Gauges>,
+    /// What the instances served, where that is not what is compared.
+    #[serde(default)]
+    pub load: Option<Load>,
 }
 
 /// How many instances serve each arm. It says how much of an arm's traffic a single pause can hit.

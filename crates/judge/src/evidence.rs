@@ -55,6 +55,12 @@ impl Wealth {
         self.scale += log_factor;
     }
 
+    /// Gives away what is above this, in logs, of what the stakes hold: what was ever enough is not held for ever.
+    pub fn cap(&mut self, log: f64) {
+        let surplus = (self.log() - log).max(0.0);
+        self.held.iter_mut().for_each(|held| *held -= surplus);
+    }
+
     /// The log of all money now, with what is not yet staked. It starts at zero.
     pub fn log(&self) -> f64 {
         log_add(log_sum(&self.held), kept(self.looks).ln()) + self.scale

@@ -84,6 +84,17 @@ impl HarmGuards {
         readings
     }
 
+    /// What a guard beside the requests has to say, if it says most.
+    pub fn beside_says(&self) -> Option<String> {
+        let (reason, log) = self.beside.strongest()?;
+        let part = self.beside.part();
+        let each = part / self.beside.readings().count().max(1) as f64;
+        let errors = self.errors.log() + errors_part(self.latency.is_some(), part).ln();
+        let latency = self.latency.as_ref().map_or(f64::NEG_INFINITY, LatencyGuard::log);
+        let latency = latency + (LATENCY_PART * (1.0 - part)).ln();
+        (log + each.ln() > errors.max(latency)).then_some(reason)
+    }
+
     /// Whether slowness says more than errors.
     pub fn is_slower(&self) -> bool {
         self.latency.as_ref().is_some_and(|guard| guard.log() > self.errors.log())

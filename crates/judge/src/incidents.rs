@@ -16,7 +16,8 @@ const RATIOS: [f64; 6] = [1.5, 2.0, 3.0, 6.0, 15.0, 50.0];
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Incidents {
     pub count: u64,
-    /// In any unit that both arms share; not negative.
+    /// Instance-seconds that were wanted, served or not: one that has crashed can crash no more, and must not lose its exposure
+    /// by that. Not negative.
     pub exposure: f64,
 }
 
@@ -31,11 +32,14 @@ pub struct BothIncidents {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IncidentGuard {
     wealth: Wealth,
+    canary: Incidents,
+    baseline: Incidents,
 }
 
 impl Default for IncidentGuard {
     fn default() -> Self {
-        IncidentGuard { wealth: Wealth::new(&[1.0; RATIOS.len()]) }
+        let nothing = Incidents::default();
+        IncidentGuard { wealth: Wealth::new(&[1.0; RATIOS.len()]), canary: nothing, baseline: nothing }
     }
 }
 
@@ -46,6 +50,8 @@ impl IncidentGuard {
         if !(canary.exposure > 0.0 && baseline.exposure > 0.0 && all.is_finite()) {
             return;
         }
+        self.canary.add(canary);
+        self.baseline.add(baseline);
         let share = canary.exposure / all;
         let (own, events) = (canary.count as f64, canary.count as f64 + baseline.count as f64);
         self.wealth.bet(&RATIOS.map(|ratio| own * ratio.ln() - events * (1.0 - share + share * ratio).ln()));
@@ -61,6 +67,25 @@ impl IncidentGuard {
     /// The log of the evidence.
     pub fn log(&self) -> f64 {
         self.wealth.log()
+    }
+
+    /// In words, with what was counted; exposures are instance-seconds.
+    pub fn reason(&self) -> String {
+        let hours = |arm: Incidents| arm.exposure / 3600.0;
+        format!(
+            "instances of the canary end more often: {} times in {:.2} instance-hours against {} in {:.2} of the baseline",
+            self.canary.count,
+            hours(self.canary),
+            self.baseline.count,
+            hours(self.baseline)
+        )
+    }
+}
+
+impl Incidents {
+    fn add(&mut self, more: Incidents) {
+        self.count = self.count.saturating_add(more.count);
+        self.exposure += more.exposure;
     }
 }
 
@@ -106,6 +131,11 @@ mod tests {
             guard.compare(Incidents { count: 1, exposure: 1.0 }, Incidents { count: 0, exposure: 3.0 });
         }
         assert!(guard.log() > 100f64.ln(), "{}", guard.log());
+        assert!(
+            guard.reason().contains("6 times in 0.00 instance-hours against 0 in 0.01"),
+            "{}",
+            guard.reason()
+        );
         guard.compare(Incidents { count: 9, exposure: f64::NAN }, Incidents::default());
         assert!(guard.log().is_finite());
     }

@@ -19,7 +19,7 @@ use crate::split::SplitGuard;
 
 /// The judge's version. It is raised with every change after which the same ticks may give another word: a rollout that was
 /// judged by an earlier version can be judged again, but the words may differ.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Requests of both arms that a look needs; fewer wait for the next tick, since a comparison of one request with
 /// nothing teaches nothing.
@@ -109,6 +109,9 @@ impl Settings {
         {
             return Err(BadSettings::NotBetweenZeroAndOne { name: "most mismatches", value: most });
         }
+        if let Some((name, value)) = self.gauges.values().find_map(GaugeSettings::wrong) {
+            return Err(BadSettings::NotPositive { name, value });
+        }
         if !(self.warm_up_seconds >= 0.0 && self.warm_up_seconds.is_finite()) {
             return Err(BadSettings::NotPositive { name: "warm_up_seconds", value: self.warm_up_seconds });
         }
@@ -147,7 +150,8 @@ pub enum Data {
     Sound,
     /// The last look had no data of an arm: no evidence either way.
     Missing,
-    /// The arms do not get the shares of the plan: a fault of the target. Nothing is promoted on such data.
+    /// The arms do not get the shares of the plan: a fault of the target. Nothing is concluded from such requests, neither harm
+    /// nor its absence; incidents and gauges go on, since they don't depend on who is sent where.
     WrongSplit,
 }
 
@@ -221,7 +225,7 @@ impl Judge {
     /// A judge that knows nothing yet.
     pub fn new(settings: Settings) -> Result<Judge, BadSettings> {
         settings.check()?;
-        let beside = BesideGuard::new(settings.incidents, &settings.gauges);
+        let beside = BesideGuard::new(settings.incidents, &settings.gauges, settings.tick_seconds);
         let answers = settings.answers.map(AnswerGuard::new);
         let limit = Limit::new(settings.tick_seconds, settings.warm_up_seconds);
         let latency = settings.latency.then(|| LatencyGuard::new(limit, settings.instances));
@@ -279,10 +283,15 @@ impl Judge {
         match (&tick.canary, &tick.baseline) {
             (Some(canary), Some(baseline)) if canary.is_plausible() && baseline.is_plausible() => {
                 self.missing_in_a_row = 0;
+                // Who is sent where is not chance while the split is wrong, so nothing is concluded of what they met. It is
+                // asked before this tick has its say: what is staked on it may depend on earlier ones alone.
+                let was_wrong = self.split.is_wrong();
                 if let Some(share) = tick.planned_share {
                     self.split.observe(canary.requests, baseline.requests, share);
                 }
-                self.take_in(canary, baseline);
+                if !was_wrong {
+                    self.take_in(canary, baseline);
+                }
             }
             _ => {
                 self.missing += 1;
@@ -351,7 +360,7 @@ impl Judge {
     fn obstacle(&self) -> Option<String> {
         let (settings, step) = (&self.settings, &self.step);
         if self.split.is_wrong() {
-            return Some("the canary does not get its share of the requests".to_owned());
+            return Some("the split is not what was asked for, so nothing is concluded".to_owned());
         }
         if step.ticks < u64::from(settings.minimum_ticks) {
             return Some(format!("the bake is at tick {} of {}", step.ticks, settings.minimum_ticks));
@@ -367,6 +376,9 @@ impl Judge {
         }
         if self.harm.latency.as_ref().is_some_and(|guard| guard.looks() == 0) {
             return Some("there is no latency of both arms yet".to_owned());
+        }
+        if let Some(gauge) = self.harm.beside.beyond_margin() {
+            return Some(format!("the canary's {gauge} is beyond its margin at this moment"));
         }
         self.shows_signs_of_harm().then(|| "there are signs of harm".to_owned())
     }
@@ -413,20 +425,19 @@ impl Judge {
 
     fn reason(&self, decision: Decision) -> String {
         let told = self.harm.answers.as_ref().filter(|answers| answers.log() >= self.harm.log_of_arms());
+        let beside = self.harm.beside_says();
+        let over_limit = self.harm.beside.over_limit();
+        let over_limit = over_limit.map(|gauge| format!("the canary's {gauge} is beyond its limit"));
         match decision {
+            Decision::Rollback if over_limit.is_some() => over_limit.unwrap_or_default(),
             Decision::Rollback if told.is_some() => told.map(AnswerGuard::reason).unwrap_or_default(),
+            Decision::Rollback if beside.is_some() => beside.unwrap_or_default(),
             Decision::Rollback if self.harm.is_slower() => {
                 let p90 = |arm: &Arm| arm.latency.quantile_micros(0.9).unwrap_or_default() as f64 / 1000.0;
                 let (canary, baseline) = (p90(&self.seen.canary), p90(&self.seen.baseline));
                 format!("the canary is slower: p90 {canary:.1} ms against {baseline:.1} ms of the baseline")
             }
-            Decision::Rollback => match (self.harm.beside.over_limit(), self.harm.beside.strongest()) {
-                (Some(gauge), _) => format!("the canary's {gauge} is beyond its limit"),
-                (None, Some((name, log))) if log > self.harm.errors.log() => {
-                    format!("the canary has more {name} than the baseline")
-                }
-                (None, _) => format!("the canary fails more often: {}", self.rates()),
-            },
+            Decision::Rollback => format!("the canary fails more often: {}", self.rates()),
             Decision::Promote => {
                 let points = self.settings.margin * 100.0;
                 format!("the canary is not worse by {points} points: {}", self.rates())

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::arms::{Arm, Instances, Latency, Tick};
-use crate::gauge::{GaugeSettings, Gauges};
+use crate::gauge::{GaugeSettings, Gauges, Load};
 use crate::incidents::BothIncidents;
 use crate::judge::{BadSettings, Judge, Settings};
 
@@ -147,6 +147,7 @@ struct Window {
     incidents: Option<BothIncidents>,
     #[serde(default)]
     gauges: BTreeMap<String, Gauges>,
+    load: Option<Load>,
 }
 
 impl Window {
@@ -161,6 +162,7 @@ impl Window {
             planned_share: self.planned_share,
             incidents: self.incidents,
             gauges: self.gauges,
+            load: self.load,
         }
     }
 }

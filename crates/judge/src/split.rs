@@ -47,6 +47,8 @@ impl SplitGuard {
             pair[1] = log_e(1.0 / factor, 1.0 / TOLERATED);
         }
         self.wealth.bet(&bets);
+        // A target that was mended is to be believed soon, however long it was at fault.
+        self.wealth.cap(1.0 - Self::ALPHA.ln());
     }
 
     /// The log of the evidence.
@@ -76,6 +78,18 @@ mod tests {
             (0..600).for_each(|_| split.observe(canary, 100 - canary, 0.05));
             assert_eq!(split.is_wrong(), wrong, "{canary}: {}", split.log());
         }
+    }
+
+    #[test]
+    fn a_split_that_was_mended_is_believed_after_some_hundred_requests() {
+        let mut split = SplitGuard::default();
+        (0..600).for_each(|_| split.observe(50, 50, 0.05));
+        assert!(split.is_wrong());
+        let mended = (1..100).find(|_| {
+            split.observe(5, 95, 0.05);
+            !split.is_wrong()
+        });
+        assert!(mended.is_some_and(|looks| looks <= 10), "{mended:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use patchline_judge::arms::{Arm, BUCKETS, Latency, Tick};
 use patchline_judge::errors::{Table, log_moment};
-use patchline_judge::gauge::{GaugeSettings, Gauges};
+use patchline_judge::gauge::{GaugeSettings, Gauges, Unit};
 use patchline_judge::incidents::{BothIncidents, Incidents};
 use patchline_judge::judge::{BadSettings, Data, Decision, Judge, Settings};
 use patchline_judge::latency::log_e_ranks;
@@ -280,7 +280,7 @@ fn crashes_and_leaks_of_the_canary_are_harm_and_what_is_not_watched_is_none() {
     let mut judge = Judge::new(watching.clone()).expect("good settings");
     let verdict = (0..12).map(|_| judge.observe(&crashing)).last().expect("some looks");
     assert_eq!(verdict.decision, Decision::Rollback, "{verdict:?}");
-    assert!(verdict.reason.contains("more incidents"), "{}", verdict.reason);
+    assert!(verdict.reason.contains("12 times in 0.00"), "{}", verdict.reason);
     let mut blind = self::judge(false);
     assert!((0..12).all(|_| blind.observe(&crashing).decision != Decision::Rollback));
     let mut sound = Judge::new(watching).expect("good settings");
@@ -289,24 +289,63 @@ fn crashes_and_leaks_of_the_canary_are_harm_and_what_is_not_watched_is_none() {
 }
 
 #[test]
-fn a_gauge_beyond_the_limit_of_the_user_is_harm_at_once_and_one_that_climbs_is_in_time() {
-    let settings = |limit| Settings {
-        gauges: BTreeMap::from([("memory".to_owned(), GaugeSettings { block_looks: 5, limit })]),
-        ..Settings::default()
+fn a_gauge_beyond_the_limit_of_the_user_is_harm_at_once_and_one_beyond_its_margin_is_in_time() {
+    let settings = |limit| {
+        let memory = GaugeSettings { unit: Unit::Plain, slack: 0.0, limit, ..GaugeSettings::memory(0.5) };
+        Settings { gauges: BTreeMap::from([("memory".to_owned(), memory)]), ..Settings::default() }
     };
     let leaking = |look: u32| {
-        let (own, wave) =
-            (100.0 + 4.0 * f64::from(look), |at: u32| Some(100.0 + f64::from((look * 7 + at * 13) % 31)));
-        let gauges = Gauges { canary: vec![Some(own)], baseline: vec![wave(0), wave(1), wave(2)] };
+        let wave = |at: u32| (at.to_string(), 100.0 + f64::from((look * 7 + at * 13) % 31));
+        let gauges = Gauges {
+            canary: BTreeMap::from([("9".to_owned(), 100.0 + 4.0 * f64::from(look))]),
+            baseline: (0..3).map(wave).collect(),
+        };
         Tick { gauges: BTreeMap::from([("memory".to_owned(), gauges)]), ..tick((100, 0), (900, 1)) }
     };
     let first = |limit| {
         let mut judge = Judge::new(settings(limit)).expect("good settings");
-        (0..400).find(|look| judge.observe(&leaking(*look)).decision == Decision::Rollback)
+        let taken_back = (0..400).map(|look| (look, judge.observe(&leaking(look))));
+        taken_back.into_iter().find(|(_, verdict)| verdict.decision == Decision::Rollback).expect("it leaks")
     };
-    let (limited, free) = (first(Some(150.0)), first(None));
-    assert!(limited.is_some_and(|look| look < 30), "{limited:?}");
-    assert!(free > limited, "{free:?}");
+    let (limited, free) = (first(Some(250.0)), first(None));
+    assert!(limited.0 < 50 && limited.1.reason.contains("memory is beyond its limit"), "{limited:?}");
+    assert!(free.0 > limited.0 && free.0 < 150, "{free:?}");
+    assert!(free.1.reason.contains("memory is beyond the margin of 50 %"), "{free:?}");
+    let waits = Judge::new(settings(None))
+        .map(|mut judge| (0..60).map(|look| judge.observe(&leaking(look))).last().expect("some looks"));
+    let waits = waits.expect("good settings");
+    assert_eq!(waits.decision, Decision::Continue, "what is beyond its margin is not promoted: {waits:?}");
+    let refused = Settings {
+        gauges: BTreeMap::from([("cpu".to_owned(), GaugeSettings::cpu(-0.5))]),
+        ..Settings::default()
+    };
+    assert!(matches!(Judge::new(refused), Err(BadSettings::NotPositive { name: "margin", .. })));
+}
+
+#[test]
+fn of_a_wrong_split_nothing_is_concluded_until_it_is_right_again_but_crashes_count() {
+    let split = |canary: (u64, u64), baseline: (u64, u64)| Tick {
+        planned_share: Some(0.05),
+        ..tick(canary, baseline)
+    };
+    let settings = Settings { incidents: true, ..Settings::default() };
+    let mut judge = Judge::new(settings).expect("good settings");
+    let last = |judge: &mut Judge, looks: u32, tick: &Tick| {
+        (0..looks).map(|_| judge.observe(tick)).last().expect("some looks")
+    };
+    let wrong = last(&mut judge, 5, &split((50, 0), (50, 0)));
+    assert_eq!((wrong.decision, wrong.data), (Decision::Continue, Data::WrongSplit), "{wrong:?}");
+    let ill = last(&mut judge, 30, &split((50, 40), (50, 0)));
+    assert_eq!((ill.decision, ill.data), (Decision::Continue, Data::WrongSplit), "{ill:?}");
+    assert!(ill.reason.contains("the split is not what was asked for"), "{}", ill.reason);
+    let mut mended = judge.clone();
+    let right = last(&mut mended, 60, &split((5, 0), (95, 0)));
+    assert_eq!((right.decision, right.data), (Decision::Continue, Data::Sound), "{right:?}");
+    assert_eq!(last(&mut mended, 60, &split((5, 3), (95, 0))).decision, Decision::Rollback);
+    let of = |count, exposure| Incidents { count, exposure };
+    let incidents = Some(BothIncidents { canary: of(1, 1.0), baseline: of(0, 3.0) });
+    let crashing = last(&mut judge, 12, &Tick { incidents, ..split((50, 0), (50, 0)) });
+    assert_eq!(crashing.decision, Decision::Rollback, "{crashing:?}");
 }
 
 #[test]

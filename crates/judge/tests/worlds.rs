@@ -1,5 +1,7 @@
 //! Some of the worlds of the example `worlds`, with bounds that leave room for chance. It prints them all.
 
+#[path = "../examples/worlds/beside.rs"]
+mod beside;
 #[path = "../examples/worlds/chance.rs"]
 mod chance;
 #[path = "../examples/worlds/list.rs"]
@@ -42,6 +44,18 @@ fn slowness_that_is_not_the_versions_is_left_alone() {
         assert!(taken_back(name, 60) <= 3, "{name}");
     }
     assert!(taken_back("connections of the canary warm up in 8 s", 60) <= 4);
+}
+
+#[test]
+fn every_guard_at_once_leaves_what_is_harmless_alone_and_finds_what_is_not() {
+    for name in ["all guards", "all guards, share of 1, 5, 25, 50 % in turn", "all guards, cold for a minute"]
+    {
+        assert!(taken_back(name, 20) <= 2, "{name}");
+    }
+    for name in ["all guards, a leak of 1 MiB a second", "all guards, thrice the processor time, share 25 %"]
+    {
+        assert!(taken_back(name, 10) >= 9, "{name}");
+    }
 }
 
 #[test]

@@ -24,7 +24,7 @@ use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate;
 use patchline_model::stage::plan::{Counts, Plan, Process, Strategy, Usage, Version};
 use patchline_model::stage::review::{self, End};
-use patchline_model::stage::rollout::{self, Cause, Cursor, JudgeAnswer, Signs, Tick};
+use patchline_model::stage::rollout::{self, Cause, Cursor, JudgeAnswer, Signs, Tick, Wanted};
 use patchline_model::stage::traffic::{Apart, Met, Mirrored};
 use patchline_model::stage::triage::{self, Priority};
 use patchline_model::stage::verify::CheckResult;
@@ -346,6 +346,7 @@ fn signs() -> Signs {
         share: Some(Share::from_fraction(0.25).expect("it lies between 0 and 1")),
         canary_instances: 1,
         stable_instances: 2,
+        wanted: Some(Wanted { canary: 1, stable: 3 }),
         canary_usage: vec![usage("4711-99")],
         stable_usage: vec![usage("4712-99"), usage("4713-99")],
     }

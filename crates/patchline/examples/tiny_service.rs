@@ -1,7 +1,8 @@
 //! The smallest service that can be good or bad: an HTTP server whose behaviour is the last line of its own executable.
 //!
 //! The line is `behaviour fail_permille=50 …`: so many of a thousand requests are answered with 500, by counting. The
-//! health check is never among them. Without such a line every request is answered with 200.
+//! health check is never among them. With `leak_kib=1024` each such request leaves so much memory behind, up to 64 MiB in all; with
+//! `lives_ms=300` the process ends by itself after that time. Without such a line every request is answered with 200.
 //!
 //! On SIGHUP it becomes the executable that `PATCHLINE_ARTIFACT` leads to, as the same process; its health answer says
 //! which one it is.
@@ -13,6 +14,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use patchline_model::digest::Digest;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,18 +31,32 @@ const LONGEST_BODY: u64 = 1024 * 1024;
 /// Set for a program whose standard input is the port that it listens on.
 const HANDED_OVER: &str = "TINY_SERVICE_LISTENS_ON";
 
+/// However long it runs, it leaks no more than this.
+const MOST_LEAKED: u64 = 64 * 1024 * 1024;
+
+static LEAKED: AtomicU64 = AtomicU64::new(0);
+
 static ANSWERED: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> io::Result<()> {
     let port = std::env::var("PORT").ok().and_then(|port| port.parse().ok()).unwrap_or(8080);
-    let fail_permille = fail_permille(&tail_of_own_executable()?);
+    let tail = tail_of_own_executable()?;
+    let fail_permille = number(&tail, "fail_permille=");
+    let leak_bytes = number(&tail, "leak_kib=") * 1024;
+    let lives_ms = number(&tail, "lives_ms=");
+    if lives_ms > 0 {
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(lives_ms));
+            std::process::exit(70);
+        });
+    }
     let artifact = Digest::of(&std::fs::read("/proc/self/exe")?);
     let listener = listener(port)?;
     // Before the first answer: whoever has heard of this program may tell it to become another.
     become_another_when_told(listener.try_clone()?)?;
     for stream in listener.incoming() {
         let (stream, artifact) = (stream?, artifact.clone());
-        std::thread::spawn(move || drop(serve(&stream, fail_permille, &artifact)));
+        std::thread::spawn(move || drop(serve(&stream, fail_permille, leak_bytes, &artifact)));
     }
     Ok(())
 }
@@ -82,18 +98,29 @@ fn tail_of_own_executable() -> io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn fail_permille(tail: &str) -> u64 {
+/// The number behind a word of the behaviour; none is zero.
+fn number(tail: &str, word: &str) -> u64 {
     let line = tail.lines().rev().find_map(|line| line.strip_prefix("behaviour ")).unwrap_or_default();
-    let word = line.split_whitespace().find_map(|word| word.strip_prefix("fail_permille="));
-    word.and_then(|number| number.parse().ok()).unwrap_or(0)
+    let found = line.split_whitespace().find_map(|text| text.strip_prefix(word));
+    found.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Keeps so much memory for ever, and touches it, or it would not be resident.
+fn leak(bytes: u64) {
+    if LEAKED.fetch_add(bytes, Ordering::Relaxed) < MOST_LEAKED {
+        std::mem::forget(vec![1u8; usize::try_from(bytes).unwrap_or(0)]);
+    }
 }
 
 /// One connection, kept alive until the other side closes it.
-fn serve(stream: &TcpStream, fail_permille: u64, artifact: &Digest) -> io::Result<()> {
+fn serve(stream: &TcpStream, fail_permille: u64, leak_bytes: u64, artifact: &Digest) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     let mut writer = stream;
     while let Some(path) = request(&mut reader)? {
+        if path != "/healthz" {
+            leak(leak_bytes);
+        }
         let status = if path == "/healthz" || !fails(fail_permille) { "200 OK" } else { "500 Oh No" };
         let says = format!("x-patchline-artifact: {artifact}\r\ncontent-length: 3");
         writer.write_all(format!("HTTP/1.1 {status}\r\n{says}\r\n\r\nok\n").as_bytes())?;

@@ -88,7 +88,9 @@ impl fmt::Display for Capability {
 mod tests {
     use patchline_model::digest::Digest;
     use patchline_model::share::Share;
-    use patchline_model::stage::plan::{Exit, Guards, Hot, ObservedArm, Plan, Process, Rolling, Strategy};
+    use patchline_model::stage::plan::{
+        Exit, Guards, Hot, InstanceGuards, ObservedArm, Plan, Process, Rolling, Strategy,
+    };
     use patchline_model::time::Seconds;
 
     use super::{Capability, carries, converts};
@@ -97,7 +99,13 @@ mod tests {
         Plan {
             instances: 2,
             strategy,
-            guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.01, latency: false },
+            guards: Guards {
+                alpha: 0.01,
+                beta: 0.05,
+                error_margin: 0.01,
+                latency: false,
+                instances: InstanceGuards::default(),
+            },
             deadline: Seconds(60),
             start_deadline: Seconds(30),
             missing_limit: 3,

@@ -86,10 +86,13 @@ pub enum Fault {
     BudgetIsIgnored,
     CanaryBurnIsIgnored,
     DeferredIsForgotten,
+    OnlyHealthyInstancesCount,
+    CrashedInstancesLoseTheirTime,
+    ColdStartsAreJudged,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 83] = [
+    pub const ALL: [Fault; 86] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -173,5 +176,8 @@ impl Fault {
         Fault::BudgetIsIgnored,
         Fault::CanaryBurnIsIgnored,
         Fault::DeferredIsForgotten,
+        Fault::OnlyHealthyInstancesCount,
+        Fault::CrashedInstancesLoseTheirTime,
+        Fault::ColdStartsAreJudged,
     ];
 }

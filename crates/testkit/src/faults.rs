@@ -469,6 +469,17 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
             }
             Ok(events)
         }
+        (Fault::OnlyHealthyInstancesCount, Ok(mut events)) => {
+            for event in &mut events {
+                if let Fact::Rollout(rollout::Event::Looked { tick, .. }) = &mut event.fact
+                    && let Some(signs) = &mut tick.signs
+                {
+                    let (canary, stable) = (signs.canary_instances, signs.stable_instances);
+                    signs.wanted = Some(rollout::Wanted { canary, stable });
+                }
+            }
+            Ok(events)
+        }
         (Fault::NobodyIsPaged, Ok(mut events)) => {
             events.retain(|event| !matches!(event.fact, Fact::Rollout(rollout::Event::Paged { .. })));
             Ok(events)

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use patchline_judge::answers::{AnswerLimits, Answers};
 use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
+use patchline_judge::gauge::{GaugeSettings, Gauges, Load};
+use patchline_judge::incidents::{BothIncidents, Incidents};
 use patchline_judge::judge::{Data, Decision as JudgeDecision, Judge, Settings, Verdict};
 use patchline_model::digest::Digest;
 use patchline_model::failure::Failure;
@@ -16,13 +18,14 @@ use patchline_model::stage::budget::{History, Window};
 use patchline_model::stage::build::{self, Artifact, Pair, Reproducible};
 use patchline_model::stage::detect;
 use patchline_model::stage::generate::{self, Candidate, Kind};
-use patchline_model::stage::plan::{Counts, Desired, Observed, Plan, Strategy};
+use patchline_model::stage::plan::{Counts, Desired, Observed, Plan, Strategy, Usage};
 use patchline_model::stage::review::{self, Review};
 use patchline_model::stage::rollout::{self, JudgeAnswer, Judgement, Reading, Tick};
 use patchline_model::stage::verify::{self, CheckResult, Checked, REQUIRED, Verdict as Proof};
 use patchline_model::time::Timestamp;
 
 use crate::chance::Chance;
+use crate::fault::Fault;
 use crate::scene::{PEOPLE, Planned, Scene};
 use crate::target::Target;
 
@@ -39,9 +42,9 @@ pub struct Errand {
 }
 
 /// The hands of a world, with what they remember.
-#[derive(Default)]
 pub struct Hands {
     judges: BTreeMap<PatchId, Seated>,
+    fault: Option<Fault>,
 }
 
 /// The judge of one try of a patch.
@@ -95,6 +98,10 @@ impl Manner {
 }
 
 impl Hands {
+    pub fn new(fault: Option<Fault>) -> Self {
+        Self { judges: BTreeMap::new(), fault }
+    }
+
     pub fn carry_out(&mut self, chance: &mut Chance, asked: Asked<'_>) -> Errand {
         let manner = if asked.is_calm { Manner::Honest } else { Manner::of(chance) };
         // No hand is needed to hear a set, so none can fail at it; its answer may be late, doubled or lost.
@@ -226,9 +233,12 @@ impl Hands {
         let known = known.filter(|seated| seated.started == started && seated.seen <= ticks.len());
         let mut seated = match known {
             Some(seated) => seated,
-            None => {
-                Seated { started, seen: 0, judge: Box::new(Judge::new(settings(plan)).ok()?), asked: None }
-            }
+            None => Seated {
+                started,
+                seen: 0,
+                judge: Box::new(Judge::new(settings(plan, self.fault)).ok()?),
+                asked: None,
+            },
         };
         if let Some((tick, judge)) = seated.asked.take()
             && ticks.get(seated.seen).is_some_and(|stored| **stored == tick)
@@ -236,12 +246,12 @@ impl Hands {
             (seated.judge, seated.seen) = (judge, seated.seen + 1);
         }
         for tick in &ticks[seated.seen..] {
-            look(&mut seated.judge, tick);
+            look(&mut seated.judge, tick, self.fault);
         }
         seated.seen = ticks.len();
         let (tick, _) = patch.rollout.tick(observed);
         let mut judge = seated.judge.clone();
-        let verdict = look(&mut judge, &tick);
+        let verdict = look(&mut judge, &tick, self.fault);
         seated.asked = Some((tick, judge));
         self.judges.insert(patch.id, seated);
         let readings = verdict.guards.into_iter().chain([verdict.promotion]).map(|reading| Reading {
@@ -264,12 +274,12 @@ impl Hands {
     }
 }
 
-fn look(judge: &mut Judge, tick: &Tick) -> Verdict {
+fn look(judge: &mut Judge, tick: &Tick, fault: Option<Fault>) -> Verdict {
     if let Some(mirrored) = tick.mirrored() {
         let worse = mirrored.mismatches();
         judge.compare(&Answers { pairs: mirrored.pairs, worse, noise: 0, example: mirrored.example.clone() });
     }
-    judge.observe(&judged(tick))
+    judge.observe(&judged(tick, fault))
 }
 
 /// What a target may have counted: nothing, good days, a bad hour, or too little left for what the plan may cost. In calm
@@ -286,8 +296,16 @@ fn history(chance: &mut Chance, is_calm: bool) -> Option<History> {
     (kind != 1).then_some(known)
 }
 
-fn settings(plan: &Plan) -> Settings {
+fn settings(plan: &Plan, fault: Option<Fault>) -> Settings {
     let guards = &plan.guards;
+    let of = |name: &str, margin: Option<f64>, settings: fn(f64) -> GaugeSettings| {
+        let settings = settings(margin?);
+        let is_cold = fault == Some(Fault::ColdStartsAreJudged);
+        let warm_up_seconds = if is_cold { 0.0 } else { settings.warm_up_seconds };
+        Some((name.to_owned(), GaugeSettings { warm_up_seconds, ..settings }))
+    };
+    let memory = of("memory", guards.instances.memory_margin, GaugeSettings::memory);
+    let cpu = of("cpu", guards.instances.cpu_margin, GaugeSettings::cpu);
     let answers = match &plan.strategy {
         Strategy::Shadow(shadow) => {
             let most = shadow.most_mismatches.fraction();
@@ -305,19 +323,44 @@ fn settings(plan: &Plan) -> Settings {
         beta: guards.beta,
         margin: guards.error_margin,
         latency: guards.latency,
+        incidents: guards.instances.incidents,
+        gauges: memory.into_iter().chain(cpu).collect(),
         ..Settings::default()
     }
 }
 
-fn judged(tick: &Tick) -> JudgeTick {
+fn judged(tick: &Tick, fault: Option<Fault>) -> JudgeTick {
     let arm = |counts: &Counts| Arm {
         requests: counts.requests,
         errors: counts.errors,
         latency: Latency { buckets: counts.latency.clone() },
     };
-    let (canary, baseline) = (tick.canary.as_ref().map(arm), tick.stable.as_ref().map(arm));
-    let share = tick.signs.as_ref().and_then(|signs| signs.share);
-    JudgeTick { canary, baseline, planned_share: share.map(Share::fraction), ..JudgeTick::default() }
+    let signs = tick.signs.as_deref();
+    let wanted = signs.and_then(|signs| signs.wanted).map(|wanted| (wanted.canary, wanted.stable));
+    let healthy = signs.map(|signs| (signs.canary_instances, signs.stable_instances));
+    let forgets = fault == Some(Fault::CrashedInstancesLoseTheirTime);
+    let exposed = if forgets { healthy } else { wanted };
+    let of = |counts: &Option<Counts>, instances: u32| {
+        Some(Incidents { count: counts.as_ref()?.restarts, exposure: f64::from(instances) })
+    };
+    let incidents = exposed.and_then(|(canary, stable)| {
+        Some(BothIncidents { canary: of(&tick.canary, canary)?, baseline: of(&tick.stable, stable)? })
+    });
+    let gauge = |value: fn(&Usage) -> f64| {
+        let read = |arm: &[Usage]| arm.iter().map(|used| (used.instance.clone(), value(used))).collect();
+        let signs = signs?;
+        Some(Gauges { canary: read(&signs.canary_usage), baseline: read(&signs.stable_usage) })
+    };
+    let memory = gauge(|used| used.memory_bytes as f64).map(|read| ("memory".to_owned(), read));
+    let cpu = gauge(|used| used.cpu_millis as f64 / 1000.0).map(|read| ("cpu".to_owned(), read));
+    JudgeTick {
+        canary: tick.canary.as_ref().map(arm),
+        baseline: tick.stable.as_ref().map(arm),
+        planned_share: tick.planned_share().map(Share::fraction),
+        incidents,
+        gauges: memory.into_iter().chain(cpu).collect(),
+        load: tick.served().map(|(canary, stable)| Load { canary: canary as f64, baseline: stable as f64 }),
+    }
 }
 
 fn promote_blindly() -> Judgement {

@@ -2,6 +2,7 @@
 
 pub mod bound;
 pub mod control;
+pub mod exposed;
 pub mod order;
 pub mod paper;
 pub mod picture;

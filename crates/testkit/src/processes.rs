@@ -1,7 +1,7 @@
 //! The processes behind a fake target's instances: which is which, what each was told to serve, and what it serves.
 
 use patchline_model::digest::Digest;
-use patchline_model::stage::plan::Process;
+use patchline_model::stage::plan::{Process, Usage};
 
 use crate::chance::Chance;
 use crate::fault::Fault;
@@ -19,7 +19,11 @@ pub struct Living {
     is_signalled: bool,
     /// It takes over nothing that it is told from now on.
     is_deaf: bool,
+    lived_millis: u64,
 }
+
+/// A fresh instance burns thrice the processor time of one that is warm, for so long, and has a third of its memory.
+const COLD_MILLIS: u64 = 20_000;
 
 #[derive(Clone, Debug, Default)]
 pub struct Processes {
@@ -67,6 +71,33 @@ impl Processes {
         for _ in there..instances {
             self.start(artifact);
         }
+    }
+
+    /// Time passes for all of them.
+    pub fn live(&mut self, millis: u64) {
+        self.living.iter_mut().for_each(|one| one.lived_millis += millis);
+    }
+
+    /// An instance of this version ends, and is started anew.
+    pub fn crash(&mut self, artifact: &Digest) {
+        if let Some(place) = self.living.iter().position(|one| one.serves == *artifact) {
+            self.living.remove(place);
+            self.start(artifact);
+        }
+    }
+
+    /// What those that are healthy use.
+    pub fn usage(&self, artifact: &Digest, healthy: u32) -> Vec<Usage> {
+        let of_version = self.living.iter().filter(|one| one.serves == *artifact);
+        let used = |one: &Living| {
+            let cold = one.lived_millis.min(COLD_MILLIS);
+            Usage {
+                instance: one.process.started.to_string(),
+                memory_bytes: (100 << 20) * (cold + COLD_MILLIS / 2) / (COLD_MILLIS * 3 / 2),
+                cpu_millis: (one.lived_millis + 2 * cold) / 5,
+            }
+        };
+        of_version.take(healthy as usize).map(used).collect()
     }
 
     /// A new host, which knows only what it is told from now on.
@@ -141,6 +172,7 @@ impl Processes {
             linked: artifact.clone(),
             is_signalled: true,
             is_deaf: false,
+            lived_millis: 0,
         });
     }
 }

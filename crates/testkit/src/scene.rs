@@ -11,8 +11,8 @@ use patchline_model::share::Share;
 use patchline_model::stage::budget::Slo;
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
 use patchline_model::stage::plan::{
-    BlueGreen, Canary, Exit, Flag, Guards, Hot, Plan, Rolling, Shadow, Smoke, Step, Strategy, Version,
-    WatchedEnd,
+    BlueGreen, Canary, Exit, Flag, Guards, Hot, InstanceGuards, Plan, Rolling, Shadow, Smoke, Step, Strategy,
+    Version, WatchedEnd,
 };
 use patchline_model::stage::safety::{Irreversible, NoReturn};
 use patchline_model::stage::terms::{Membership, Terms};
@@ -75,6 +75,8 @@ pub struct Planned {
     pub error_rate: f64,
     /// How often its answers differ from those of the version that runs.
     pub differs: f64,
+    /// Its instances end again and again.
+    pub crashes: bool,
     /// What is built turns out to be what runs already.
     pub builds_the_same: Option<Digest>,
     /// A smoke test finds something.
@@ -264,7 +266,13 @@ fn plan(chance: &mut Chance) -> Plan {
     Plan {
         instances,
         strategy,
-        guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.02, latency: false },
+        guards: Guards {
+            alpha: 0.01,
+            beta: 0.05,
+            error_margin: 0.02,
+            latency: false,
+            instances: InstanceGuards { incidents: true, memory_margin: Some(0.5), cpu_margin: Some(0.5) },
+        },
         deadline: Seconds(chance.between(40, 120)),
         start_deadline: Seconds(chance.between(15, 30)),
         missing_limit: chance.between(3, 8) as u32,
@@ -350,6 +358,7 @@ fn planned(chance: &mut Chance, id: u64, services: &[Place]) -> Planned {
         smokes: chance.one_in(4),
         is_forward_only: chance.one_in(8),
         differs: *chance.pick(&[0.0, 0.0, 0.3]),
+        crashes: chance.one_in(6),
         in_set: false,
         after: Vec::new(),
         builds_the_same: chance.one_in(16).then(|| services[service].stable.artifact.clone()),

@@ -52,6 +52,8 @@ struct Truth {
     error_rate: f64,
     /// How often its answers differ from the stable version's.
     differs: f64,
+    /// Its instances end again and again.
+    crashes: bool,
     served: Served,
     /// Requests that are truly comparable, since the world began.
     compared: u64,
@@ -122,7 +124,7 @@ impl Target {
             requests_per_second,
             fault,
         };
-        target.teach(&stable.artifact, rate, 0.0);
+        target.teach(&stable.artifact, rate, 0.0, false);
         let mut arm = Running::none(stable.clone());
         (arm.instances, arm.healthy, arm.share) = (instances, instances, Share::ALL);
         target.processes.fit(&stable.artifact, instances);
@@ -131,8 +133,9 @@ impl Target {
     }
 
     /// Error rate with which this version will serve.
-    pub fn teach(&mut self, artifact: &Digest, rate: f64, differs: f64) {
-        self.versions.insert(artifact.clone(), Truth { error_rate: rate, differs, ..Truth::default() });
+    pub fn teach(&mut self, artifact: &Digest, rate: f64, differs: f64, crashes: bool) {
+        let truth = Truth { error_rate: rate, differs, crashes, ..Truth::default() };
+        self.versions.insert(artifact.clone(), truth);
     }
 
     /// The version that serves most.
@@ -224,6 +227,9 @@ impl Target {
                 there.healthy -= 1;
             }
         }
+        if !calm {
+            self.crash(chance);
+        }
         if !calm && chance.one_in(4) {
             return;
         }
@@ -251,6 +257,18 @@ impl Target {
         }
         if calm || !chance.one_in(3) {
             self.shrink(desired);
+        }
+    }
+
+    /// Instances end by themselves: those of a version that does so often, and now and then any.
+    fn crash(&mut self, chance: &mut Chance) {
+        for (artifact, there) in self.running.iter_mut().filter(|(_, there)| there.healthy > 0) {
+            let crashes = self.versions.get(artifact).is_some_and(|truth| truth.crashes);
+            if chance.one_in(if crashes { 3 } else { 60 }) {
+                there.healthy -= 1;
+                there.counts.restarts += 1;
+                self.processes.crash(artifact);
+            }
         }
     }
 
@@ -307,6 +325,7 @@ impl Target {
 
     /// Serves what comes in this span.
     pub fn serve(&mut self, chance: &mut Chance, milliseconds: u64) {
+        self.processes.live(milliseconds);
         let requests = self.requests_per_second * milliseconds / 1000;
         let parts = self.parts(requests);
         let minor =
@@ -431,7 +450,7 @@ impl Target {
             met: (blind != Some(&there.version.artifact)).then_some(there.met),
             mirrored: (blind != Some(&there.version.artifact)).then(|| there.mirrored.clone()),
             addresses: ADDRESSES.iter().take(there.healthy as usize).map(|it| (*it).to_owned()).collect(),
-            usage: Vec::new(),
+            usage: self.processes.usage(&there.version.artifact, there.healthy),
         });
         Observed {
             epoch: self.epoch.to_string(),

@@ -129,6 +129,7 @@ impl World {
                     &planned.artifact(number),
                     planned.error_rate,
                     planned.differs,
+                    planned.crashes,
                 );
             }
         }
@@ -140,7 +141,7 @@ impl World {
             ledger: Ledger::new(fault, scene.zones.clone()),
             locks: scene.services.iter().map(|place| place.service.lock()).collect(),
             watch: Watch::new(&scene),
-            hands: Hands::default(),
+            hands: Hands::new(fault),
             orders: Vec::new(),
             elapsed: 0,
             drift: 0,

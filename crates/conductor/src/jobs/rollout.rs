@@ -1,5 +1,6 @@
 //! Carries out a look at the world: makes the target match, reads back what is there, and asks the judge.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -7,6 +8,8 @@ use std::time::Duration;
 use patchline_judge::answers::{AnswerLimits, Answers};
 use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
 use patchline_judge::forecast::{Outlook, Regression, Step, detection};
+use patchline_judge::gauge::{GaugeSettings, Gauges, Load};
+use patchline_judge::incidents::{BothIncidents, Incidents};
 use patchline_judge::judge::{Data, Decision, Judge, Settings, VERSION, Verdict};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
@@ -16,7 +19,7 @@ use patchline_model::service::{Run, Service};
 use patchline_model::share::Share;
 use patchline_model::stage::budget::History;
 use patchline_model::stage::detect::Opening;
-use patchline_model::stage::plan::{Counts, Desired, Guards, Observed, Plan, Strategy, Version};
+use patchline_model::stage::plan::{Counts, Desired, Guards, Observed, Plan, Strategy, Usage, Version};
 use patchline_model::stage::rollout::{Job, JudgeAnswer, Judgement, Outcome, Reading, State, Tick};
 use patchline_model::stage::traffic::{FlagValue, Mirrored};
 use patchline_model::strategy::course::course;
@@ -39,6 +42,10 @@ const LOOK: Seconds = Seconds(1);
 
 /// How much slower an answer must be, as a part of itself, to count as harm for promotion.
 const LATENCY_MARGIN: f64 = 0.2;
+
+/// The gauges, as people are told of them.
+const MEMORY: &str = "memory";
+const CPU: &str = "cpu";
 
 /// Regressions, in error points, of which the dearest is what a plan may cost.
 const REGRESSIONS: [f64; 3] = [0.005, 0.02, 0.2];
@@ -311,7 +318,10 @@ pub fn replay(plan: &Plan, state: &State) -> Result<Option<Judgement>, Failure> 
 
 /// What the judge of a rollout by this plan is told to hold.
 pub fn judge_settings(plan: &Plan) -> Settings {
-    let Guards { alpha, beta, error_margin, latency } = plan.guards;
+    let Guards { alpha, beta, error_margin, latency, instances } = &plan.guards;
+    let (alpha, beta, error_margin, latency) = (*alpha, *beta, *error_margin, *latency);
+    let memory = instances.memory_margin.map(|margin| (MEMORY, GaugeSettings::memory(margin)));
+    let cpu = instances.cpu_margin.map(|margin| (CPU, GaugeSettings::cpu(margin)));
     Settings {
         alpha,
         beta,
@@ -323,6 +333,8 @@ pub fn judge_settings(plan: &Plan) -> Settings {
         // They change from station to station; not to know them errs towards patience with pauses.
         instances: None,
         tick_seconds: LOOK.0 as f64,
+        incidents: instances.incidents,
+        gauges: memory.into_iter().chain(cpu).map(|(name, settings)| (name.to_owned(), settings)).collect(),
         answers: answer_limits(plan),
         ..Settings::default()
     }
@@ -339,10 +351,38 @@ fn for_judge(tick: &Tick) -> JudgeTick {
         errors: counts.errors,
         latency: Latency { buckets: counts.latency.clone() },
     };
-    let (canary, baseline) = (tick.canary.as_ref().map(arm), tick.stable.as_ref().map(arm));
-    // A share is drawn request by request only while the target says that it is in force.
-    let share = tick.signs.as_ref().and_then(|signs| signs.share);
-    JudgeTick { canary, baseline, planned_share: share.map(Share::fraction), ..JudgeTick::default() }
+    JudgeTick {
+        canary: tick.canary.as_ref().map(arm),
+        baseline: tick.stable.as_ref().map(arm),
+        planned_share: tick.planned_share().map(Share::fraction),
+        incidents: incidents(tick),
+        gauges: gauges(tick),
+        load: tick.served().map(|(canary, stable)| Load { canary: canary as f64, baseline: stable as f64 }),
+    }
+}
+
+/// Both arms were watched for the same time, so how long that was has no say in the comparison.
+fn incidents(tick: &Tick) -> Option<BothIncidents> {
+    let wanted = tick.signs.as_ref()?.wanted?;
+    let of = |counts: &Option<Counts>, wanted: u32| {
+        let exposure = f64::from(wanted) * LOOK.0 as f64;
+        Some(Incidents { count: counts.as_ref()?.restarts, exposure })
+    };
+    Some(BothIncidents {
+        canary: of(&tick.canary, wanted.canary)?,
+        baseline: of(&tick.stable, wanted.stable)?,
+    })
+}
+
+fn gauges(tick: &Tick) -> BTreeMap<String, Gauges> {
+    let Some(signs) = tick.signs.as_ref() else { return BTreeMap::new() };
+    let of = |value: fn(&Usage) -> f64| {
+        let read = |arm: &[Usage]| arm.iter().map(|used| (used.instance.clone(), value(used))).collect();
+        Gauges { canary: read(&signs.canary_usage), baseline: read(&signs.stable_usage) }
+    };
+    let memory = of(|used| used.memory_bytes as f64);
+    let cpu = of(|used| used.cpu_millis as f64 / 1000.0);
+    BTreeMap::from([(MEMORY.to_owned(), memory), (CPU.to_owned(), cpu)])
 }
 
 fn judgement(verdict: Verdict) -> Judgement {

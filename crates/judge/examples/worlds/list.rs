@@ -1,5 +1,6 @@
 //! The worlds: some in which nothing is wrong with the canary, however odd they look, and some in which something is.
 
+use crate::beside::{self, Beside};
 use crate::world::{At, CLEAN, DURATIONS, Durations, Side, World};
 
 /// What a canary adds.
@@ -27,6 +28,14 @@ fn canary_takes(at: At, times: f64) -> f64 {
     if at.0 == Side::Canary { 50.0 * times } else { 50.0 }
 }
 
+const fn ill(world: World) -> World {
+    World { ill: true, ..world }
+}
+
+fn canary_has(at: At, canary: f64, baseline: f64) -> f64 {
+    if at.0 == Side::Canary { canary } else { baseline }
+}
+
 /// Every row at ticks of one second, with durations.
 const LATENCY: World = World { tick: 1, seconds: 900, history: 0, latency: Some(DURATIONS), ..CLEAN };
 
@@ -44,7 +53,20 @@ const fn paused(
     World { name, requests_per_second, share, latency, ..LATENCY }
 }
 
+/// Every guard at once, at ticks of one second.
+const fn watched(name: &'static str, beside: Beside) -> World {
+    World { name, tick: 1, history: 0, latency: Some(DURATIONS), beside: Some(beside), ..CLEAN }
+}
+
 pub const HARMLESS: &[World] = &[
+    watched("all guards", beside::HARMLESS),
+    World { share: staircase, ..watched("all guards, share of 1, 5, 25, 50 % in turn", beside::HARMLESS) },
+    watched(
+        "all guards, each instance ends 20 times an hour",
+        Beside { crashes: |_| 20.0, ..beside::HARMLESS },
+    ),
+    watched("all guards, cold for a minute", Beside { cold_seconds: 60.0, ..beside::HARMLESS }),
+    World { instances: (3, 1), ..watched("all guards, three beside one", beside::HARMLESS) },
     CLEAN,
     World { name: "clean, ticks of 1 s", tick: 1, ..CLEAN },
     World { name: "no history", history: 0, ..CLEAN },
@@ -103,6 +125,25 @@ const ILL: World = World { ill: true, ..CLEAN };
 const SLOW: World = World { ill: true, ..LATENCY };
 
 pub const HARMFUL: &[World] = &[
+    ill(watched(
+        "all guards, the canary ends 30 times an hour",
+        Beside { crashes: |at| canary_has(at, 30.0, 0.5), ..beside::HARMLESS },
+    )),
+    ill(watched(
+        "all guards, a leak of 1 MiB a second",
+        Beside { memory: |at| 100.0 + canary_has(at, f64::from(at.1), 0.0), ..beside::HARMLESS },
+    )),
+    ill(World {
+        share: |_| 0.25,
+        ..watched(
+            "all guards, thrice the processor time, share 25 %",
+            Beside { cpu: |at| canary_has(at, 15.0, 5.0), ..beside::HARMLESS },
+        )
+    }),
+    ill(World {
+        error_rate: |at| 0.001 + more(at, 0, 0.02),
+        ..watched("all guards, 2 points", beside::HARMLESS)
+    }),
     World { name: "0.3 points worse", error_rate: |at| 0.001 + more(at, 0, 0.003), ..ILL },
     World { name: "0.5 points worse", error_rate: |at| 0.001 + more(at, 0, 0.005), ..ILL },
     World { name: "1 point worse", error_rate: |at| 0.001 + more(at, 0, 0.01), ..ILL },

@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "its one task is to print a table")]
 
+mod beside;
 mod chance;
 mod list;
 mod world;

@@ -1,8 +1,10 @@
 //! A world in which a rollout is judged: traffic, errors and durations of several instances, second by second.
 
 use patchline_judge::arms::{Arm, Tick};
+use patchline_judge::gauge::Load;
 use patchline_judge::judge::{Decision, Judge, Settings};
 
+use crate::beside::{Beside, Standing, watching};
 use crate::chance::Chance;
 
 /// Which arm, and how many seconds since the rollout began.
@@ -34,6 +36,8 @@ pub struct World {
     pub gap: (u32, u32),
     pub instances: (u32, u32),
     pub latency: Option<Durations>,
+    /// Where the instances are watched, too.
+    pub beside: Option<Beside>,
 }
 
 #[derive(Clone, Copy)]
@@ -75,6 +79,7 @@ pub const CLEAN: World = World {
     gap: (0, 0),
     instances: (1, 3),
     latency: None,
+    beside: None,
 };
 
 /// How a rollout went; it goes on after a promotion.
@@ -98,6 +103,8 @@ pub fn run(world: &World, seed: u64) -> End {
         tick_seconds: f64::from(world.tick),
         ..Settings::default()
     };
+    let settings = if world.beside.is_some() { watching(settings) } else { settings };
+    let mut standing = world.beside.map(|beside| Standing::new(beside, world.instances, &mut chance));
     let mut judge = Judge::new(settings).expect("good settings");
     let mut arms = [Side::Canary, Side::Baseline].map(|side| instances(world, side, &mut chance));
     let history: Vec<Option<Arm>> = (0..world.history / world.tick)
@@ -118,9 +125,11 @@ pub fn run(world: &World, seed: u64) -> End {
             second(world, (Side::Baseline, now), &mut arms[1], &mut chance, &mut baseline);
         }
         end.canary_requests += canary.requests;
+        let load = Load { canary: canary.requests as f64, baseline: baseline.requests as f64 };
+        let tick = standing.as_mut().map(|standing| standing.tick(begins, world.tick, load, &mut chance));
         let missing = (world.gap.0..world.gap.1).contains(&begins);
         let (canary, baseline) = ((!missing).then_some(canary), (!missing).then_some(baseline));
-        let verdict = judge.observe(&Tick { canary, baseline, ..Tick::default() });
+        let verdict = judge.observe(&Tick { canary, baseline, ..tick.unwrap_or_default() });
         match verdict.decision {
             Decision::Rollback => {
                 end.rolled_back = Some(begins + world.tick);

@@ -1,5 +1,6 @@
 //! What a look reads: what came since the look before, in both arms, and how it is summed.
 
+use crate::share::Share;
 use crate::stage::plan::{Counts, Observed, ObservedArm, Version};
 use crate::stage::rollout::{Cursor, State, Tick};
 use crate::stage::traffic::{Apart, Met, Mirrored};
@@ -30,6 +31,22 @@ impl Tick {
     pub fn met_stable(&self) -> Met {
         let apart = self.apart.as_ref().and_then(|apart| apart.stable);
         apart.or(self.stable.as_ref().map(Counts::met)).unwrap_or_default()
+    }
+
+    /// The share of the requests that chance gave the new version, where the split can be held against the plan. What an
+    /// instance that ended would have answered went elsewhere, so such a look says nothing of the split.
+    pub fn planned_share(&self) -> Option<Share> {
+        let ended = |counts: &Option<Counts>| counts.as_ref().is_some_and(|counts| counts.restarts > 0);
+        let share = self.signs.as_ref().and_then(|signs| signs.share);
+        share.filter(|_| !ended(&self.canary) && !ended(&self.stable))
+    }
+
+    /// Requests that the instances of both versions answered, copies among them, if both were read: their load.
+    pub fn served(&self) -> Option<(u64, u64)> {
+        let (Some(_), Some(_)) = (&self.canary, &self.stable) else { return None };
+        let copies = self.mirrored().map_or((0, 0), |mirrored| (mirrored.pairs, mirrored.controlled));
+        let canary = self.met_canary().requests.saturating_add(copies.0);
+        Some((canary, self.met_stable().requests.saturating_add(copies.1)))
     }
 
     /// What mirrors answered.

@@ -159,6 +159,24 @@ pub struct Guards {
     pub error_margin: f64,
     /// Whether slower answers count too.
     pub latency: bool,
+    /// What is held against the instances themselves. Plans from before it was asked hold nothing.
+    #[serde(default, skip_serializing_if = "InstanceGuards::is_blank")]
+    pub instances: InstanceGuards,
+}
+
+/// What the judge watches beside the requests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct InstanceGuards {
+    /// Whether instances that end, or have to be ended, count too.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub incidents: bool,
+    /// How much more resident memory an instance uses that matters, as a part of what the stable version's use: 0.5 is half
+    /// as much again. Without it memory is not judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_margin: Option<f64>,
+    /// The same for processor time, at the new version's load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_margin: Option<f64>,
 }
 
 /// A version that can run: what was built, and from what.
@@ -275,6 +293,12 @@ fn is_zero(number: &u64) -> bool {
 impl fmt::Display for Process {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "pid {} started at tick {}", self.pid, self.started)
+    }
+}
+
+impl InstanceGuards {
+    pub fn is_blank(&self) -> bool {
+        *self == InstanceGuards::default()
     }
 }
 

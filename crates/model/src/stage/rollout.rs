@@ -40,11 +40,22 @@ pub struct Signs {
     /// Healthy instances of both versions.
     pub canary_instances: u32,
     pub stable_instances: u32,
+    /// Instances that were asked for, and so could end: one that has crashed is still wanted. Looks of earlier rollouts
+    /// don't tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<Wanted>,
     /// What each instance uses, once in [`USAGE_EVERY`] looks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canary_usage: Vec<Usage>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stable_usage: Vec<Usage>,
+}
+
+/// How many instances of both versions were asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wanted {
+    pub canary: u32,
+    pub stable: u32,
 }
 
 /// What instances use changes slowly, and is kept for ever.
@@ -455,6 +466,15 @@ impl State {
         arm.map_or(Share::NONE, |arm| arm.share)
     }
 
+    fn wanted(&self, desired: &Desired) -> Wanted {
+        let of = |version: &Option<Version>| {
+            let artifact = version.as_ref().map(|version| &version.artifact);
+            let arm = desired.arms.iter().find(|arm| Some(&arm.version.artifact) == artifact);
+            arm.map_or(0, |arm| arm.instances)
+        };
+        Wanted { canary: of(&self.new), stable: of(&self.stable) }
+    }
+
     /// Why it can't be taken back now by running the old version; nothing: it can, or a person accepted what is lost.
     pub fn no_way_back(&self) -> Option<&ForwardOnly> {
         let past = |bound: &&ForwardOnly| match bound.from {
@@ -477,10 +497,12 @@ impl State {
         let is_steady = matches!(self.phase, Phase::Watching { .. }) && self.step_requests > 0;
         // A share of users is no share of requests, and copies are as many as their originals.
         let by_turns = |desired: &Desired| desired.traffic == Traffic::ByTurns;
-        let steady = is_steady.then(|| self.desired()).flatten().filter(by_turns);
+        let desired = self.desired();
+        let steady = desired.as_ref().filter(|_| is_steady).filter(|desired| by_turns(desired));
         let in_force = steady.filter(|desired| observed.meets(desired));
         Signs {
-            share: in_force.map(|desired| self.share_of(&desired)),
+            wanted: desired.as_ref().map(|desired| self.wanted(desired)),
+            share: in_force.map(|desired| self.share_of(desired)),
             canary_instances: healthy(canary),
             stable_instances: healthy(stable),
             canary_usage: usage(canary),

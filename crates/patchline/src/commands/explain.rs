@@ -111,6 +111,11 @@ fn judged(known: &Known) -> Result<(), Trouble> {
     let rollout = &known.patch.rollout;
     let (Some(plan), Some(judgement)) = (&rollout.plan, &rollout.judgement) else { return Ok(()) };
     say(&format!("\njudge, after {} looks: {}", rollout.ticks.len(), judgement.reason));
+    if judgement.wrong_split {
+        say(
+            "  the split is not what was asked for: the target is at fault, and nothing is concluded of its requests",
+        );
+    }
     for reading in &judgement.readings {
         let (evidence, threshold) = (reading.log_evidence, reading.threshold);
         say(&format!(

@@ -139,7 +139,9 @@ mod tests {
     use patchline_model::cohort::{Cohort, Condition, Field};
     use patchline_model::service::ReloadSignal;
     use patchline_model::share::Share;
-    use patchline_model::stage::plan::{BlueGreen, Hot, Rolling, Smoke, Strategy, WatchedEnd};
+    use patchline_model::stage::plan::{
+        BlueGreen, Hot, InstanceGuards, Rolling, Smoke, Strategy, WatchedEnd,
+    };
     use patchline_model::time::Seconds;
     use proptest::prelude::{any, proptest};
 
@@ -347,6 +349,31 @@ mod tests {
         assert!(read("availability = 99.9\nperiod_days = 30").unwrap_err().contains("between 0 and 1"));
         assert!(read("availability = 0.999\nperiod_days = 0").unwrap_err().contains("between 1 and 90"));
         assert!(read("availability = 0.999").is_err());
+    }
+
+    #[test]
+    fn what_is_held_against_instances_has_its_defaults_and_can_be_switched_off() {
+        let read = |section: &str| {
+            let text = format!(
+                "{}\n[guards]\n{section}\n",
+                with_rollout("strategy = \"rolling\"\nbake_seconds = 20")
+            );
+            let source = Source { path: "patchline.toml".to_owned(), text: &text };
+            let service = service(&source, Path::new("/srv"), "");
+            service
+                .map(|service| service.run.unwrap().plan.guards.instances)
+                .map_err(|problem| problem.message)
+        };
+        let of =
+            |incidents, memory_margin, cpu_margin| InstanceGuards { incidents, memory_margin, cpu_margin };
+        assert_eq!(read("").unwrap(), of(true, Some(0.5), Some(0.5)));
+        assert_eq!(
+            read("incidents = false\nmemory_margin = 2.0\ncpu = false").unwrap(),
+            of(false, Some(2.0), None)
+        );
+        assert!(read("memory_margin = 0.0").unwrap_err().contains("a number from 0.01 to 1000"));
+        assert!(read("cpu_margin = nan").unwrap_err().contains("a number from 0.01 to 1000"));
+        assert!(read("cpu = false\ncpu_margin = 0.5").unwrap_err().contains("no effect with `cpu = false`"));
     }
 
     #[test]

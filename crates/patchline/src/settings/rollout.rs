@@ -6,7 +6,8 @@ use patchline_model::cohort::Token;
 use patchline_model::service::{Name, ReloadSignal, Run};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{
-    BlueGreen, Canary, Exit, Flag, Guards, Hot, Plan, Rolling, Shadow, Smoke, Step, Strategy, WatchedEnd,
+    BlueGreen, Canary, Exit, Flag, Guards, Hot, InstanceGuards, Plan, Rolling, Shadow, Smoke, Step, Strategy,
+    WatchedEnd,
 };
 use patchline_model::stage::safety::{Irreversible, NoReturn};
 use patchline_model::strategy::course::course;
@@ -81,13 +82,18 @@ struct StepSection {
     gate: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuardsSection {
     alpha: Option<Spanned<f64>>,
     beta: Option<Spanned<f64>>,
     error_margin: Option<Spanned<f64>>,
     latency: Option<bool>,
+    incidents: Option<bool>,
+    memory: Option<bool>,
+    memory_margin: Option<Spanned<f64>>,
+    cpu: Option<bool>,
+    cpu_margin: Option<Spanned<f64>>,
 }
 
 /// How the service runs, with its plan.
@@ -416,8 +422,7 @@ fn steps(steps: &Spanned<Vec<StepSection>>) -> Result<Vec<Step>, Problem> {
 }
 
 fn guards_of(guards: Option<GuardsSection>) -> Result<Guards, Problem> {
-    let guards =
-        guards.unwrap_or(GuardsSection { alpha: None, beta: None, error_margin: None, latency: None });
+    let guards = guards.unwrap_or_default();
     Ok(Guards {
         alpha: guards.alpha.as_ref().map_or(Ok(0.01), |value| fraction(value, "alpha"))?,
         beta: guards.beta.as_ref().map_or(Ok(0.05), |value| fraction(value, "beta"))?,
@@ -426,7 +431,36 @@ fn guards_of(guards: Option<GuardsSection>) -> Result<Guards, Problem> {
             .as_ref()
             .map_or(Ok(0.005), |value| fraction(value, "error_margin"))?,
         latency: guards.latency.unwrap_or(true),
+        instances: InstanceGuards {
+            incidents: guards.incidents.unwrap_or(true),
+            memory_margin: gauge_margin("memory", guards.memory, guards.memory_margin.as_ref())?,
+            cpu_margin: gauge_margin("cpu", guards.cpu, guards.cpu_margin.as_ref())?,
+        },
     })
+}
+
+/// How much more of something is harm; nothing, where it is switched off.
+fn gauge_margin(
+    name: &str,
+    is_on: Option<bool>,
+    margin: Option<&Spanned<f64>>,
+) -> Result<Option<f64>, Problem> {
+    /// Beyond that a margin is a slip: a thousand times as much.
+    const MOST: f64 = 1000.0;
+    match (is_on.unwrap_or(true), margin) {
+        (true, None) => Ok(Some(0.5)),
+        (true, Some(margin)) if (0.01..=MOST).contains(margin.get_ref()) => Ok(Some(*margin.get_ref())),
+        (true, Some(margin)) => {
+            let message = format!("`{name}_margin` is a number from 0.01 to {MOST}");
+            Err(Problem::at(margin.span(), message)
+                .hint("0.5 allows half as much again as the stable version uses"))
+        }
+        (false, None) => Ok(None),
+        (false, Some(margin)) => {
+            let message = format!("`{name}_margin` has no effect with `{name} = false`");
+            Err(Problem::at(margin.span(), message).hint("leave one of the two out"))
+        }
+    }
 }
 
 fn exit(value: &Spanned<String>) -> Result<Exit, Problem> {

@@ -10,7 +10,7 @@ use patchline_model::digest::Commit;
 use patchline_model::reproducer::How;
 use patchline_model::service::{Build, CommandLine, Reproducer, Run, Service, Tier};
 use patchline_model::share::Share;
-use patchline_model::stage::plan::{Canary, Exit, Guards, Plan, Step, Strategy};
+use patchline_model::stage::plan::{Canary, Exit, Guards, InstanceGuards, Plan, Step, Strategy};
 use patchline_model::time::Seconds;
 
 /// Instances of the stable version, and of a version that takes everything.
@@ -152,7 +152,13 @@ impl Project {
                     end: None,
                     cohort: None,
                 }),
-                guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.05, latency: false },
+                guards: Guards {
+                    alpha: 0.01,
+                    beta: 0.05,
+                    error_margin: 0.05,
+                    latency: false,
+                    instances: InstanceGuards::default(),
+                },
                 deadline: Seconds(600),
                 start_deadline: Seconds(120),
                 missing_limit: 10,
@@ -237,7 +243,7 @@ fn behaviour(fail_permille: u32, fixed: &str) -> String {
 }
 
 /// The example that cargo builds along with these tests.
-fn tiny_service() -> PathBuf {
+pub fn tiny_service() -> PathBuf {
     let beside = Path::new(env!("CARGO_BIN_EXE_patchline")).with_file_name("examples");
     let path = beside.join("tiny_service");
     let is_there = fs::metadata(&path).is_ok_and(|found| found.permissions().mode() & 0o111 != 0);

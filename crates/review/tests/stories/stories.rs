@@ -13,7 +13,9 @@ use patchline_model::stage::build::{Artifact, Pair, Reproducible};
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
 use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate::{Candidate, Kind, Move};
-use patchline_model::stage::plan::{Canary, Counts, Exit, Guards, Plan, Step, Strategy, Version};
+use patchline_model::stage::plan::{
+    Canary, Counts, Exit, Guards, InstanceGuards, Plan, Step, Strategy, Version,
+};
 use patchline_model::stage::review::End;
 use patchline_model::stage::rollout::{Cause, Cursor, JudgeAnswer, Judgement, Reading, Tick};
 use patchline_model::stage::terms::Terms;
@@ -155,7 +157,13 @@ fn plan() -> Plan {
             end: None,
             cohort: None,
         }),
-        guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.01, latency: true },
+        guards: Guards {
+            alpha: 0.01,
+            beta: 0.05,
+            error_margin: 0.01,
+            latency: true,
+            instances: InstanceGuards::default(),
+        },
         deadline: Seconds(600),
         start_deadline: Seconds(10),
         missing_limit: 5,

@@ -7,7 +7,9 @@ use patchline_model::failure::FailureKind;
 use patchline_model::id::{JobId, PatchId, Stage};
 use patchline_model::service::Run;
 use patchline_model::share::Share;
-use patchline_model::stage::plan::{Arm, Canary, Desired, Exit, Guards, Observed, Plan, Strategy, Version};
+use patchline_model::stage::plan::{
+    Arm, Canary, Desired, Exit, Guards, InstanceGuards, Observed, Plan, Strategy, Version,
+};
 use patchline_model::stage::traffic::Traffic;
 use patchline_model::time::Seconds;
 use patchline_rollout::process::client::HostClient;
@@ -21,7 +23,13 @@ fn site(versions: &[&Version]) -> Site {
     let plan = Plan {
         instances: 1,
         strategy: Strategy::Canary(Canary { instances: 1, steps: Vec::new(), end: None, cohort: None }),
-        guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.01, latency: true },
+        guards: Guards {
+            alpha: 0.01,
+            beta: 0.05,
+            error_margin: 0.01,
+            latency: true,
+            instances: InstanceGuards::default(),
+        },
         deadline: Seconds(600),
         start_deadline: Seconds(30),
         missing_limit: 5,

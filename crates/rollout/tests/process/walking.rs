@@ -13,8 +13,8 @@ use patchline_model::stage::folding;
 use patchline_model::stage::footing::Footing;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{
-    Arm, BlueGreen, Desired, Exit, Flag, Guards, Observed, Plan, Rolling, Shadow, Step, Strategy, Version,
-    WatchedEnd,
+    Arm, BlueGreen, Desired, Exit, Flag, Guards, InstanceGuards, Observed, Plan, Rolling, Shadow, Step,
+    Strategy, Version, WatchedEnd,
 };
 use patchline_model::stage::rollout::{Event, JudgeAnswer, Judgement, Outcome, State};
 use patchline_model::stage::traffic::{Mirror, Traffic};
@@ -53,7 +53,13 @@ impl Walk {
         let plan = Plan {
             instances: INSTANCES,
             strategy,
-            guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.01, latency: false },
+            guards: Guards {
+                alpha: 0.01,
+                beta: 0.05,
+                error_margin: 0.01,
+                latency: false,
+                instances: InstanceGuards::default(),
+            },
             deadline: Seconds(80_000),
             start_deadline: Seconds(20_000),
             missing_limit: 1000,

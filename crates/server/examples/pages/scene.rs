@@ -20,7 +20,7 @@ use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject
 use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate::{Candidate, Kind, Move};
 use patchline_model::stage::plan::{
-    Canary, Counts, Exit, Guards, Plan, Shadow, Step, Strategy, Version, WatchedEnd,
+    Canary, Counts, Exit, Guards, InstanceGuards, Plan, Shadow, Step, Strategy, Version, WatchedEnd,
 };
 use patchline_model::stage::review::{End, Review};
 use patchline_model::stage::rollout::{Cause, JudgeAnswer, Judgement, Reading, Tick};
@@ -422,7 +422,13 @@ pub fn service_of(name: &str, tier: u8) -> Service {
             end: None,
             cohort: None,
         }),
-        guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.02, latency: true },
+        guards: Guards {
+            alpha: 0.01,
+            beta: 0.05,
+            error_margin: 0.02,
+            latency: true,
+            instances: InstanceGuards::default(),
+        },
         deadline: Seconds(3600),
         start_deadline: Seconds(60),
         missing_limit: 10,

@@ -6,7 +6,7 @@ use patchline_model::patch::Patch;
 use patchline_model::share::Share;
 use patchline_model::stage::halt::is_halted;
 use patchline_model::stage::phase::Phase;
-use patchline_model::stage::plan::{Plan, Strategy};
+use patchline_model::stage::plan::{InstanceGuards, Plan, Strategy};
 use patchline_model::stage::rollout::{JudgeAnswer, Judgement, Totals};
 use patchline_model::stage::traffic::Mirrored;
 use patchline_model::strategy::course::course;
@@ -163,7 +163,11 @@ fn judge(judgement: &Judgement) -> Markup {
         JudgeAnswer::Inconclusive => ("warn", "inconclusive"),
     };
     html! {
-        p.judge { "The judge says " (words::chip(class, word)) " " (judgement.reason) }
+        p.judge {
+            "The judge says " (words::chip(class, word)) " "
+            @if judgement.wrong_split { (words::chip("warn", "wrong split")) " " }
+            (judgement.reason)
+        }
         details {
             summary { "Its numbers" }
             table {
@@ -192,10 +196,19 @@ fn versions(patch: &Patch, plan: &Plan) -> Markup {
             div { dt { "Strategy" } dd { (plan.strategy.word()) } }
             @if let Some(text) = told_apart(plan) { div.wide { dt { "Whom it meets" } dd { (text) } } }
             div { dt { "False alarm at most" } dd { (percent(plan.guards.alpha)) } }
-            div { dt { "Harm that matters" } dd { (points(plan.guards.error_margin)) " points more failures" @if plan.guards.latency { ", or slower answers" } } }
+            div { dt { "Harm that matters" } dd { (points(plan.guards.error_margin)) " points more failures" @if plan.guards.latency { ", or slower answers" } (beside(&plan.guards.instances)) } }
             div { dt { "Looks" } dd { (rollout.ticks.len()) } }
         }
     }
+}
+
+/// What is held against the instances themselves, as the rest of a sentence.
+fn beside(guards: &InstanceGuards) -> String {
+    let margin = |name: &str, margin: Option<f64>| {
+        margin.map_or_else(String::new, |margin| format!(", or {} more {name}", percent(margin)))
+    };
+    let incidents = if guards.incidents { ", or instances that end more often" } else { "" };
+    format!("{incidents}{}{}", margin("memory", guards.memory_margin), margin("CPU", guards.cpu_margin))
 }
 
 /// Users of a cohort, or none.

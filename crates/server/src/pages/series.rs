@@ -301,7 +301,7 @@ mod tests {
     use patchline_model::share::Share;
     use patchline_model::stage::footing::Footing;
     use patchline_model::stage::plan::{
-        Canary, Counts, Exit, Guards, Plan, Step, Strategy as PlanStrategy, Version,
+        Canary, Counts, Exit, Guards, InstanceGuards, Plan, Step, Strategy as PlanStrategy, Version,
     };
     use patchline_model::stage::rollout::{self, JudgeAnswer, Judgement, Reading, Tick};
     use patchline_model::time::{Seconds, Timestamp};
@@ -318,7 +318,13 @@ mod tests {
                 end: None,
                 cohort: None,
             }),
-            guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.02, latency: false },
+            guards: Guards {
+                alpha: 0.01,
+                beta: 0.05,
+                error_margin: 0.02,
+                latency: false,
+                instances: InstanceGuards::default(),
+            },
             deadline: Seconds(60),
             start_deadline: Seconds(60),
             missing_limit: 5,

@@ -15,6 +15,7 @@ use patchline_model::time::Seconds;
 use crate::breach::{Breach, hold};
 use crate::invariants::bound::standing;
 use crate::invariants::control::had_its_time;
+use crate::invariants::exposed;
 use crate::invariants::paper::is_shown;
 use crate::invariants::place;
 use crate::invariants::road::{self, Promised};
@@ -81,6 +82,7 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
         }
         Event::Looked { tick, judgement, .. } => {
             looked(seen, tick)?;
+            exposed::check(seen, tick, judgement)?;
             let truth = seen.observed().map(|observed| before.tick(observed).1);
             says(truth == seen.after.rollout.cursor, "a look remembers what was seen")?;
             let halted = matches!(before.phase, Phase::Halted { .. }) || before.forced;

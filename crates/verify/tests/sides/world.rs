@@ -13,7 +13,7 @@ use patchline_model::reproducer::How;
 use patchline_model::service::{Build, CommandLine, Reproducer, Run, Service};
 use patchline_model::stage::detect::{Finding, Location, Source};
 use patchline_model::stage::generate::{Candidate, Kind};
-use patchline_model::stage::plan::{Exit, Guards, Plan, Rolling, Strategy};
+use patchline_model::stage::plan::{Exit, Guards, InstanceGuards, Plan, Rolling, Strategy};
 use patchline_model::stage::verify::CheckResult;
 use patchline_model::time::Seconds;
 use patchline_sandbox::sandbox::Sandbox;
@@ -183,7 +183,13 @@ pub fn run(program: &str, env: &str) -> Run {
     let plan = Plan {
         instances: 1,
         strategy: Strategy::Rolling(Rolling { batch: 1, max_unavailable: 0, bake: Seconds(1) }),
-        guards: Guards { alpha: 0.01, beta: 0.05, error_margin: 0.01, latency: false },
+        guards: Guards {
+            alpha: 0.01,
+            beta: 0.05,
+            error_margin: 0.01,
+            latency: false,
+            instances: InstanceGuards::default(),
+        },
         deadline: Seconds(100),
         start_deadline: Seconds(10),
         missing_limit: 10,
