@@ -147,6 +147,7 @@ impl Scene {
                 set: planned
                     .in_set
                     .then(|| Membership { name: name("together"), after: planned.after.clone() }),
+                origin: None,
             },
         }
     }
