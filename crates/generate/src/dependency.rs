@@ -15,4 +15,5 @@ pub mod pip;
 mod place;
 pub mod python;
 mod reason;
+mod sketch;
 mod updating;

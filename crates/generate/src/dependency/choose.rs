@@ -1,44 +1,24 @@
 //! Chooses versions: over the whole graph and all findings at once, the fewest and smallest steps that leave no
 //! vulnerable copy. A ladder, each rung only where the one before does not hold: another version within what is
 //! required of it; a newer version of what requires too little; another range in the repository's own manifest; an override.
+//! Where copies share one place, what a step requires moves along, and a step into the line of another copy ends in that one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use patchline_model::stage::generate::Rung;
 
-use crate::dependency::graph::{Edge, Graph};
-use crate::dependency::market::{Kind, Market, Release};
+use crate::dependency::graph::{Edge, Graph, Sharing};
+use crate::dependency::market::{Kind, Market, Release, Requirement};
+use crate::dependency::sketch::{Plan, Relaxed, Sketch, Step};
 
 /// How far up the ways to a package are followed.
 const DEEPEST: usize = 12;
 /// Most steps that are looked at before the search for one package is given up.
 const MOST_TRIED: usize = 20_000;
-
-/// One copy that goes to another version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Step {
-    pub(crate) node: usize,
-    pub(crate) to: String,
-    pub(crate) rung: Rung,
-}
-
-/// One range of a manifest of the repository that changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Relaxed {
-    pub(crate) from: usize,
-    pub(crate) called: String,
-    pub(crate) range: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
-    pub(crate) steps: Vec<Step>,
-    pub(crate) relaxed: Vec<Relaxed>,
-    /// Copies that no version can be found for, with why.
-    pub(crate) unsolved: Vec<(usize, Vec<String>)>,
-    /// Packages of which the market must know more before the plan counts.
-    pub(crate) unknown: BTreeSet<String>,
-}
+/// Versions within the range that are tried when what they require has to move along.
+const MOST_IN_RANGE: usize = 12;
+/// Packages that move along with one.
+const MOST_ALONG: usize = 200;
 
 /// A plan that clears these copies.
 pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -> Plan {
@@ -58,60 +38,6 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
     let steps = sketch.steps.iter().filter(|(node, _)| sketch.is_needed(**node));
     let steps = steps.map(|(node, (to, rung))| Step { node: *node, to: to.clone(), rung: *rung }).collect();
     Plan { steps, relaxed: sketch.relaxed.into_values().collect(), unsolved, unknown }
-}
-
-/// The graph as it would be.
-#[derive(Clone)]
-struct Sketch {
-    edges: Vec<Edge>,
-    /// Places in `edges`, by where they lead.
-    into: BTreeMap<usize, Vec<usize>>,
-    out: BTreeMap<usize, Vec<usize>>,
-    gone: BTreeSet<usize>,
-    own: BTreeSet<usize>,
-    steps: BTreeMap<usize, (String, Rung)>,
-    relaxed: BTreeMap<(usize, String), Relaxed>,
-}
-
-impl Sketch {
-    fn of(graph: &Graph) -> Self {
-        let mut sketch = Self {
-            edges: Vec::new(),
-            into: BTreeMap::new(),
-            out: BTreeMap::new(),
-            gone: BTreeSet::new(),
-            own: (0..graph.nodes.len()).filter(|node| graph.nodes[*node].own).collect(),
-            steps: BTreeMap::new(),
-            relaxed: BTreeMap::new(),
-        };
-        graph.edges.iter().for_each(|edge| sketch.connect(edge.clone()));
-        sketch
-    }
-
-    fn connect(&mut self, edge: Edge) {
-        let at = self.edges.len();
-        self.into.entry(edge.to).or_default().push(at);
-        self.out.entry(edge.from).or_default().push(at);
-        self.edges.push(edge);
-    }
-
-    fn edges_into(&self, node: usize) -> Vec<usize> {
-        let live = |at: &&usize| !self.gone.contains(*at);
-        self.into.get(&node).into_iter().flatten().filter(live).copied().collect()
-    }
-
-    /// Whether a way leads to it from the repository's own packages.
-    fn is_needed(&self, node: usize) -> bool {
-        let (mut open, mut seen) = (vec![node], BTreeSet::from([node]));
-        while let Some(at) = open.pop() {
-            if self.own.contains(&at) {
-                return true;
-            }
-            let above = self.edges_into(at).into_iter().map(|edge| self.edges[edge].from);
-            open.extend(above.filter(|above| seen.insert(*above)));
-        }
-        false
-    }
 }
 
 struct Chooser<'a> {
@@ -149,12 +75,8 @@ impl<'a> Chooser<'a> {
 
     /// Of the candidates that all ranges take, the one that moves the fewest others, and of those the lowest.
     fn in_range(&mut self, node: usize) -> Option<&'a Release> {
-        let ranges: Vec<String> = self.ranges(node);
-        let market = self.market;
-        let mut fitting = self.candidates(node);
-        fitting.retain(|release| ranges.iter().all(|range| market.admits(range, &release.version)));
         let mut best: Option<(usize, &Release)> = None;
-        for release in fitting {
+        for release in self.fitting(node) {
             let cost = self.cost(node, release);
             if best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, release));
@@ -166,24 +88,96 @@ impl<'a> Chooser<'a> {
         best.map(|(_, release)| release)
     }
 
+    /// The candidates that all ranges take, the lowest first.
+    fn fitting(&mut self, node: usize) -> Vec<&'a Release> {
+        let (ranges, market) = (self.ranges(node), self.market);
+        let mut fitting = self.candidates(node);
+        fitting.retain(|release| ranges.iter().all(|range| market.admits(range, &release.version)));
+        fitting.retain(|release| self.has_room(node, release));
+        fitting
+    }
+
+    /// Whether no other copy is in the way: in the line of another one, that one must be able to serve as well.
+    fn has_room(&self, node: usize, release: &Release) -> bool {
+        let Some(other) = self.neighbour(node, &release.version) else { return true };
+        let version = self.version(other);
+        version == release.version
+            || (self.graph.nodes[other].movable
+                && self.market.is_above(&release.version, version)
+                && self.ranges(other).iter().all(|range| self.market.admits(range, &release.version)))
+    }
+
+    /// Another copy of the same package, in whose line of versions this one lies.
+    fn neighbour(&self, node: usize, version: &str) -> Option<usize> {
+        let copies = match self.graph.sharing {
+            Sharing::Folders => &[],
+            Sharing::Lines => self.graph.copies(&self.graph.nodes[node].called),
+        };
+        let is_near = |other: &usize| {
+            *other != node && self.is_used(*other) && !self.market.is_major(self.version(*other), version)
+        };
+        copies.iter().copied().find(is_near)
+    }
+
+    fn is_used(&self, node: usize) -> bool {
+        !self.sketch.edges_into(node).is_empty()
+    }
+
+    /// The copy that `from` gets when it asks for this.
+    fn serving(&mut self, from: usize, called: &str, range: &str) -> Option<usize> {
+        if self.graph.sharing == Sharing::Folders {
+            return self.graph.visible(from, called);
+        }
+        let (graph, market) = (self.graph, self.market);
+        let copies: Vec<usize> =
+            graph.copies(called).iter().copied().filter(|copy| self.is_used(*copy)).collect();
+        if let Some(copy) = copies.iter().find(|copy| market.admits(range, self.version(**copy))) {
+            return Some(*copy);
+        }
+        // One that would have to move up, but within its line.
+        copies.into_iter().find(|copy| {
+            let version = self.version(*copy).to_owned();
+            self.releases(&graph.nodes[*copy].name).iter().any(|release| {
+                market.admits(range, &release.version) && !market.is_major(&version, &release.version)
+            })
+        })
+    }
+
     fn ranges(&self, node: usize) -> Vec<String> {
         self.sketch.edges_into(node).iter().map(|edge| self.sketch.edges[*edge].requirement.clone()).collect()
     }
 
     /// How many packages would have to come or move with it.
-    fn cost(&self, node: usize, release: &Release) -> usize {
-        let missing = |called: &str, range: &str| match self.graph.visible(node, called) {
-            Some(found) => !self.market.admits(range, self.version(found)),
-            None => true,
-        };
-        let weight = |kind: Kind| match kind {
-            Kind::Normal => 1,
-            Kind::Optional => 1,
-            // Whoever uses the package would have to bring another one.
-            Kind::Peer => 10,
-        };
-        let unmet = release.requirements.iter().filter(|required| missing(&required.called, &required.range));
-        unmet.map(|required| weight(required.kind)).sum()
+    fn cost(&mut self, node: usize, release: &Release) -> usize {
+        let mut cost = 0;
+        for required in &release.requirements {
+            let weight = match required.kind {
+                Kind::Normal | Kind::Optional => 1,
+                Kind::Feature => usize::from(self.has_edge(node, &required.called)),
+                // Whoever uses the package would have to bring another one.
+                Kind::Peer => 10,
+            };
+            let is_met = weight == 0
+                || self
+                    .serving(node, &required.called, &required.range)
+                    .is_some_and(|found| self.market.admits(&required.range, self.version(found)));
+            cost += if is_met { 0 } else { weight };
+        }
+        cost
+    }
+
+    fn has_edge(&self, node: usize, called: &str) -> bool {
+        let live =
+            self.sketch.out.get(&node).into_iter().flatten().filter(|edge| !self.sketch.gone.contains(*edge));
+        live.into_iter().any(|edge| self.graph.nodes[self.sketch.edges[*edge].to].called == called)
+    }
+
+    /// What a release asks for where it is served by this copy. It may ask for one package twice, in two lines.
+    fn required<'r>(&self, release: &'r Release, copy: usize) -> Option<&'r Requirement> {
+        let called = &self.graph.nodes[copy].called;
+        let mut same = release.requirements.iter().filter(|required| required.called == *called);
+        let fits = |required: &&Requirement| self.market.admits(&required.range, self.version(copy));
+        same.clone().find(fits).or_else(|| same.next())
     }
 
     /// Whether there is nothing (more) to do for this copy.
@@ -197,19 +191,25 @@ impl<'a> Chooser<'a> {
             return Ok(());
         }
         self.tried = 0;
-        if let Some(release) = self.in_range(node) {
-            self.take(node, release, Rung::InRange);
-            return Ok(());
-        }
         let before = self.sketch.clone();
         let mut why = Vec::new();
-        for relax in [false, true] {
-            if self.make_way(node, relax, 0, &mut why) {
+        let mut nearest: Vec<(usize, &Release)> =
+            self.fitting(node).into_iter().map(|release| (self.cost(node, release), release)).collect();
+        nearest.sort_by_key(|(cost, _)| *cost);
+        for (_, release) in nearest.into_iter().take(MOST_IN_RANGE) {
+            self.take(node, release, Rung::InRange);
+            if self.settle(false, &mut why) {
                 return Ok(());
             }
             self.sketch = before.clone();
         }
-        if let Some(release) = self.for_override(node) {
+        for relax in [false, true] {
+            if self.make_way(node, relax, 0, &mut why) && self.settle(relax, &mut why) {
+                return Ok(());
+            }
+            self.sketch = before.clone();
+        }
+        if let Some(release) = self.market.has_overrides().then(|| self.for_override(node)).flatten() {
             self.take(node, release, Rung::Override);
             return Ok(());
         }
@@ -272,6 +272,7 @@ impl<'a> Chooser<'a> {
                 return false;
             }
         }
+        self.split(node, &candidates);
         match self.in_range(node) {
             Some(release) => {
                 let called = &self.graph.nodes[node].called;
@@ -305,13 +306,13 @@ impl<'a> Chooser<'a> {
     ) -> bool {
         let called = self.graph.nodes[node].called.clone();
         let market = self.market;
-        let helps = |release: &&Release| match release.requirements.iter().find(|one| one.called == called) {
-            None => true,
-            Some(required) => candidates.iter().any(|one| market.admits(&required.range, &one.version)),
-        };
         let name = self.graph.nodes[parent].name.clone();
         let version = self.version(parent).to_owned();
-        let newer: Vec<&Release> = self.candidates(parent).into_iter().filter(helps).collect();
+        let mut newer: Vec<&Release> = self.candidates(parent);
+        newer.retain(|release| match self.required(release, node) {
+            None => true,
+            Some(required) => candidates.iter().any(|one| market.admits(&required.range, &one.version)),
+        });
         if newer.is_empty() {
             let newest = self.releases(&name).iter().rfind(|release| release.usable);
             let newest = newest.map(|newest| match newest.version == version {
@@ -327,7 +328,10 @@ impl<'a> Chooser<'a> {
         }
         // First what everybody above takes as it is; then what has to be made room for.
         let ranges = self.ranges(parent);
-        let fits = |release: &&&Release| ranges.iter().all(|range| market.admits(range, &release.version));
+        let fits = |release: &&&Release| {
+            ranges.iter().all(|range| market.admits(range, &release.version))
+                && self.has_room(parent, release)
+        };
         if let Some(release) = newer.iter().find(fits).copied() {
             self.take(parent, release, Rung::Lift);
             return true;
@@ -371,9 +375,12 @@ impl<'a> Chooser<'a> {
                 return false;
             }
         }
+        self.split(node, wanted);
         let ranges = self.ranges(node);
         let market = self.market;
-        let fits = |release: &&&Release| ranges.iter().all(|range| market.admits(range, &release.version));
+        let fits = |release: &&&Release| {
+            ranges.iter().all(|range| market.admits(range, &release.version)) && self.has_room(node, release)
+        };
         match wanted.iter().find(fits).copied() {
             Some(release) => {
                 self.take(node, release, Rung::Lift);
@@ -402,7 +409,7 @@ impl<'a> Chooser<'a> {
         let Some(release) = wanted.iter().find(taken).or(wanted.first()) else { return false };
         let Some(range) = market.relaxed(&requirement, &release.version) else { return false };
         let called = self.graph.nodes[to].called.clone();
-        self.sketch.edges[edge].requirement.clone_from(&range);
+        self.ask(edge, &range);
         self.sketch.relaxed.insert((from, called.clone()), Relaxed { from, called, range });
         true
     }
@@ -415,29 +422,109 @@ impl<'a> Chooser<'a> {
         near.or(candidates.first()).copied()
     }
 
-    /// Moves a copy, and what it requires with it.
+    /// Moves a copy, and what it requires with it. In the line of another copy that one serves from now on.
     fn take(&mut self, node: usize, release: &Release, rung: Rung) {
+        if let Some(other) = self.neighbour(node, &release.version) {
+            for edge in self.sketch.edges_into(node) {
+                self.lead(edge, other);
+            }
+            return;
+        }
         for edge in self.sketch.out.get(&node).cloned().unwrap_or_default() {
-            let to = self.sketch.edges[edge].to;
-            let called = &self.graph.nodes[to].called;
-            match release.requirements.iter().find(|required| required.called == *called) {
-                Some(required) => self.sketch.edges[edge].requirement.clone_from(&required.range),
+            if self.sketch.gone.contains(&edge) {
+                continue;
+            }
+            match self.required(release, self.sketch.edges[edge].to) {
+                Some(required) => self.ask(edge, &required.range),
                 None => {
                     self.sketch.gone.insert(edge);
                 }
             }
         }
-        for required in &release.requirements {
-            let known = self.sketch.out.get(&node).into_iter().flatten();
-            let is_known = known
-                .filter(|edge| !self.sketch.gone.contains(*edge))
-                .any(|edge| self.graph.nodes[self.sketch.edges[*edge].to].called == required.called);
-            if let (false, Some(to)) = (is_known, self.graph.visible(node, &required.called)) {
+        for required in release.requirements.iter().filter(|required| required.kind != Kind::Feature) {
+            let is_known = self.has_edge(node, &required.called);
+            let serving = if is_known { None } else { self.serving(node, &required.called, &required.range) };
+            if let Some(to) = serving {
                 self.sketch.connect(Edge { from: node, to, requirement: required.range.clone() });
             }
         }
         let rung = self.sketch.steps.get(&node).map_or(rung, |(_, before)| rung.max(*before));
         self.sketch.steps.insert(node, (release.version.clone(), rung));
+    }
+
+    /// Asks for another range, of the copy that serves it then.
+    fn ask(&mut self, edge: usize, range: &str) {
+        self.sketch.edges[edge].requirement = range.to_owned();
+        let Edge { from, to, .. } = self.sketch.edges[edge];
+        if self.graph.sharing == Sharing::Folders || self.market.admits(range, self.version(to)) {
+            return;
+        }
+        if let Some(other) =
+            self.serving(from, &self.graph.nodes[to].called, range).filter(|other| *other != to)
+        {
+            self.lead(edge, other);
+        }
+    }
+
+    fn lead(&mut self, edge: usize, to: usize) {
+        let moved = Edge { to, ..self.sketch.edges[edge].clone() };
+        self.sketch.gone.insert(edge);
+        self.sketch.connect(moved);
+    }
+
+    /// Lets go who gets a copy of its own: where no version serves all, each line has one, and who asks for another line
+    /// than most no longer asks for this copy.
+    fn split(&mut self, node: usize, wanted: &[&Release]) {
+        let (market, ranges) = (self.market, self.ranges(node));
+        let takes_all =
+            |release: &&Release| ranges.iter().all(|range| market.admits(range, &release.version));
+        if self.graph.sharing == Sharing::Folders || wanted.iter().any(takes_all) {
+            return;
+        }
+        let installed = self.version(node).to_owned();
+        for edge in self.sketch.edges_into(node) {
+            let range = &self.sketch.edges[edge].requirement;
+            let mut taken = wanted.iter().filter(|release| market.admits(range, &release.version)).peekable();
+            if taken.peek().is_some() && taken.all(|release| market.is_major(&installed, &release.version)) {
+                self.sketch.gone.insert(edge);
+            }
+        }
+    }
+
+    /// Where copies share one place, what the steps require anew moves along, each by the smallest step that all who use
+    /// it take. Whether there is one for each.
+    fn settle(&mut self, relax: bool, why: &mut Vec<String>) -> bool {
+        if self.graph.sharing == Sharing::Folders {
+            return true;
+        }
+        for _ in 0..MOST_ALONG {
+            let Some(edge) = self.unmet() else { return true };
+            let Edge { from, to, requirement } = self.sketch.edges[edge].clone();
+            let market = self.market;
+            let mut wanted = self.candidates(to);
+            wanted.retain(|release| market.admits(&requirement, &release.version));
+            if wanted.is_empty() || !self.make_room(to, &wanted, relax, 1, why) {
+                let (name, asking) = (&self.graph.nodes[to].name, &self.graph.nodes[from].name);
+                why.push(format!("`{asking} {}` requires `{name} {requirement}`", self.version(from)));
+                return false;
+            }
+        }
+        false
+    }
+
+    /// A requirement of what moved, or on what moved, that is not met.
+    fn unmet(&self) -> Option<usize> {
+        let steps = &self.sketch.steps;
+        (0..self.sketch.edges.len()).find(|at| {
+            let Edge { from, to, requirement } = &self.sketch.edges[*at];
+            let is_new = steps.contains_key(from)
+                || steps.contains_key(to)
+                || self.sketch.relaxed.contains_key(&(*from, self.graph.nodes[*to].called.clone()));
+            is_new
+                && !self.sketch.gone.contains(at)
+                && !self.market.admits(requirement, self.version(*to))
+                && self.sketch.is_needed(*from)
+        })
     }
 }
 

@@ -26,10 +26,23 @@ pub(crate) struct Edge {
     pub(crate) requirement: String,
 }
 
+/// How the copies of one package get along.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Each lies in a folder, and who asks for it gets the nearest.
+    #[default]
+    Folders,
+    /// There is one for each line of versions that may replace each other, and who asks gets the one that fits.
+    Lines,
+}
+
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) edges: Vec<Edge>,
+    pub(crate) sharing: Sharing,
+    /// All copies that are called so.
+    copies: BTreeMap<String, Vec<usize>>,
     /// By the folder that they lie in and the name that they are called by.
     places: BTreeMap<(Option<usize>, String), usize>,
 }
@@ -37,6 +50,7 @@ pub(crate) struct Graph {
 impl Graph {
     pub(crate) fn add(&mut self, node: Node) -> usize {
         let at = self.nodes.len();
+        self.copies.entry(node.called.clone()).or_default().push(at);
         self.places.insert((node.within, node.called.clone()), at);
         self.nodes.push(node);
         at
@@ -44,6 +58,10 @@ impl Graph {
 
     pub(crate) fn connect(&mut self, from: usize, to: usize, requirement: &str) {
         self.edges.push(Edge { from, to, requirement: requirement.to_owned() });
+    }
+
+    pub(crate) fn copies(&self, called: &str) -> &[usize] {
+        self.copies.get(called).map_or(&[], Vec::as_slice)
     }
 
     /// The copy that `from` gets when it asks for this name: in its own folder, or in the nearest around it.

@@ -21,6 +21,8 @@ pub(crate) struct Requirement {
 pub(crate) enum Kind {
     Normal,
     Optional,
+    /// Only where a feature asks for it, which shows where it is there already.
+    Feature,
     /// Whoever uses the package must bring it.
     Peer,
 }
@@ -43,4 +45,9 @@ pub(crate) trait Market {
     fn is_major(&self, from: &str, to: &str) -> bool;
 
     fn is_vulnerable(&self, name: &str, version: &str) -> bool;
+
+    /// Whether the repository can say which version it gets although others require another one.
+    fn has_overrides(&self) -> bool {
+        true
+    }
 }

@@ -10,13 +10,14 @@ use patchline_model::failure::Failure;
 use patchline_model::package::{Ecosystem, Package};
 use patchline_model::stage::generate::{Move, Rung};
 
-use crate::dependency::choose::{Plan, Step, choose};
+use crate::dependency::choose::choose;
 use crate::dependency::market::{Market, Release};
 use crate::dependency::npm::lock::{LARGEST, Lock, Placed};
 use crate::dependency::npm::registry::Registry;
 use crate::dependency::npm::rules::{Comparison, compare};
 use crate::dependency::npm::tool::Npm;
 use crate::dependency::npm::{manifest, range};
+use crate::dependency::sketch::{Plan, Step};
 use crate::failures::of_file;
 use crate::fixer::Known;
 

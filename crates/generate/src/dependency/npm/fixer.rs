@@ -13,7 +13,6 @@ use patchline_model::stage::generate::{Move, Rung};
 use patchline_sandbox::git::Git;
 use patchline_sandbox::sandbox::Sandbox;
 
-use crate::dependency::choose::Plan;
 use crate::dependency::handover::{Handover, Made};
 use crate::dependency::npm::change::{Files, Shelves, carry_out, nodes_of};
 use crate::dependency::npm::lock::{Lock, Placed};
@@ -22,6 +21,7 @@ use crate::dependency::npm::rules::Comparison;
 use crate::dependency::npm::settings::Addresses;
 use crate::dependency::npm::tool::Npm;
 use crate::dependency::place::{Worktree, folder_of};
+use crate::dependency::sketch::Plan;
 use crate::failures::{of_fetch, of_file, of_git};
 use crate::fixer::{Fixer, Proposal, Request};
 use crate::message::Update;
