@@ -1,19 +1,16 @@
 //! Fixers that move a dependency to a version without the problem, one file for each ecosystem.
 
-mod aim;
 pub mod cargo;
 mod choose;
+mod fixed;
 mod flat;
 pub mod go;
 mod graph;
 mod handover;
-mod lockfile;
 mod market;
 pub mod npm;
 mod outcome;
 pub mod pip;
 mod place;
 pub mod python;
-mod reason;
 mod sketch;
-mod updating;

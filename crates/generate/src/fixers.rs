@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use patchline_sandbox::sandbox::Sandbox;
 
-use crate::dependency::cargo::CargoFixer;
+use crate::dependency::cargo::fixer::CargoFixer;
 use crate::dependency::go::fixer::GoFixer;
 use crate::dependency::npm::fixer::NpmFixer;
 use crate::dependency::pip::fixer::PipFixer;

@@ -8,7 +8,7 @@ pub mod fixers;
 pub mod message;
 pub mod person;
 
-pub use dependency::cargo::CargoFixer;
+pub use dependency::cargo::fixer::CargoFixer;
 pub use dependency::go::fixer::GoFixer;
 pub use dependency::npm::fixer::NpmFixer;
 pub use dependency::pip::fixer::PipFixer;

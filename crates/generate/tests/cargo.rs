@@ -15,29 +15,47 @@ use patchline_model::package::{Ecosystem, Package};
 use patchline_model::stage::detect::{Finding, Location, Source};
 use patchline_model::stage::generate::{Candidate, Kind};
 use patchline_sandbox::{Sandbox, rust_environment};
+use semver::Version;
 use tempfile::TempDir;
 
 /// Name, version, and what it requires.
 type Published<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
 
-const REGISTRY: [Published<'_>; 9] = [
+const REGISTRY: [Published<'_>; 18] = [
     ("inner", "0.4.0", &[]),
     ("inner", "0.4.1", &[("extra", "1")]),
     ("inner", "0.4.5", &[]),
     ("inner", "0.5.0", &[]),
     ("extra", "1.0.0", &[]),
+    ("extra", "1.1.0", &[]),
+    ("extra", "1.2.0", &[]),
     ("parent", "1.0.0", &[("inner", "=0.4.0")]),
     ("parent", "1.1.0", &[("inner", "^0.4")]),
+    ("parent", "1.2.0", &[("inner", "^0.4")]),
     ("outer", "1.0.0", &[("parent", "=1.0.0")]),
     ("other", "1.0.0", &[]),
+    ("second", "1.0.0", &[("inner", "=0.4.0")]),
+    ("second", "1.1.0", &[("inner", "^0.5")]),
+    ("heavy", "1.0.0", &[("extra", "^1.0")]),
+    ("heavy", "1.0.1", &[("extra", "^1.1")]),
+    ("modern", "1.0.0", &[]),
+    ("modern", "1.0.1", &[]),
 ];
 
-#[derive(Debug)]
-struct NothingKnown;
+/// The oldest Rust of a release that has one of its own.
+const FOR_RUST: [(&str, &str, &str); 1] = [("modern", "1.0.1", "99.0")];
 
-impl Known for NothingKnown {
-    fn problems(&self, _: &Package) -> Result<Vec<String>, Failure> {
-        Ok(Vec::new())
+/// What the findings say: bad below the lowest fixed version, and for ever where there is none.
+#[derive(Debug)]
+struct Below(Vec<(String, Option<Version>)>);
+
+impl Known for Below {
+    fn problems(&self, package: &Package) -> Result<Vec<String>, Failure> {
+        let version = Version::parse(&package.version).unwrap();
+        let bad = self.0.iter().any(|(name, fixed)| {
+            *name == package.name && fixed.as_ref().is_none_or(|fixed| version < *fixed)
+        });
+        Ok(bad.then(|| "RUSTSEC-2018-0006".to_owned()).into_iter().collect())
     }
 }
 
@@ -85,8 +103,10 @@ impl Project {
                 )
             })
             .collect();
+        let rust = FOR_RUST.iter().find(|one| (one.0, one.1) == (name, version));
+        let rust = rust.map(|one| format!(r#","rust_version":"{}""#, one.2)).unwrap_or_default();
         let line = format!(
-            r#"{{"name":"{name}","vers":"{version}","deps":[{}],"cksum":"{}","features":{{}},"yanked":false}}"#,
+            r#"{{"name":"{name}","vers":"{version}","deps":[{}],"cksum":"{}","features":{{}},"yanked":false{rust}}}"#,
             needs.join(","),
             "0".repeat(64)
         );
@@ -121,6 +141,11 @@ impl Project {
     }
 
     fn request(&self, findings: Vec<Finding>) -> Request {
+        let bad = findings.iter().map(|finding| {
+            let fixed = finding.fixed.iter().map(|text| Version::parse(text).unwrap()).min();
+            (finding.package.as_ref().unwrap().name.clone(), fixed)
+        });
+        let known = Arc::new(Below(bad.collect()));
         Request {
             patch: PatchId(7),
             number: 1,
@@ -134,7 +159,7 @@ impl Project {
             committed_at: 1_700_000_000,
             author: "Patchline <patchline@example.org>".to_owned(),
             cache: self.work.path().join("cache"),
-            known: Arc::new(NothingKnown),
+            known,
         }
     }
 
@@ -208,15 +233,15 @@ fn moves(candidate: &Candidate) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn the_smallest_fixed_version_is_taken_and_the_same_again() {
+async fn the_version_that_moves_nothing_else_is_taken_and_the_same_again() {
     let project = Project::new("", &[("inner", "0.4")], &[("inner", "0.4.0")]);
     let request = project.request(vec![finding("inner", "0.4.0", &["0.4.1"])]);
     let first = candidate(&request).await;
-    assert_eq!(first.title, "Update inner from 0.4.0 to 0.4.1 (RUSTSEC-2018-0006)");
-    assert_eq!(moves(&first), ["extra - 1.0.0", "inner 0.4.0 0.4.1"]);
+    assert_eq!(first.title, "Update inner from 0.4.0 to 0.4.5 (RUSTSEC-2018-0006)");
+    assert_eq!(moves(&first), ["inner 0.4.0 0.4.5"]);
     assert_eq!(
         first.rationale,
-        "inner 0.4.1 is the smallest fixed version above 0.4.0. One other package moves with it: extra 1.0.0 comes."
+        "inner 0.4.5 is the smallest good version above 0.4.0 within what is required of it. Nothing else moves."
     );
     assert_eq!((first.files.clone(), first.kind), (vec!["Cargo.lock".to_owned()], Kind::Dependency));
     assert_eq!(first.removes, [FindingId("inner-0.4.0".to_owned())]);
@@ -234,52 +259,104 @@ async fn the_smallest_fixed_version_is_taken_and_the_same_again() {
 }
 
 #[tokio::test]
-async fn the_second_candidate_is_the_newest_in_range() {
+async fn after_a_refusal_the_next_version_is_tried_and_a_wider_range_only_once() {
     let project = Project::new("", &[("inner", "0.4")], &[("inner", "0.4.0")]);
     let mut request = project.request(vec![finding("inner", "0.4.0", &["0.4.1"])]);
-    request.refused = vec![candidate(&request).await];
-    request.number = 2;
-    request.branch = Some("patchline/P-7-2".to_owned());
-    let second = candidate(&request).await;
-    assert_eq!(moves(&second), ["inner 0.4.0 0.4.5"]);
+    let mut next = async |expected: &[&str]| {
+        let made = candidate(&request).await;
+        assert_eq!(moves(&made), expected);
+        request.refused.push(made.clone());
+        request.number += 1;
+        request.branch = Some(format!("patchline/P-7-{}", request.number));
+        made
+    };
+    next(&["inner 0.4.0 0.4.5"]).await;
+    let second = next(&["extra - 1.2.0", "inner 0.4.0 0.4.1"]).await;
     assert_eq!(second.branch, "patchline/P-7-2");
-    request.refused.push(second);
-    request.number = 3;
-    assert_eq!(no_fix(&request).await, ["there is no other version to try than the one that was refused"]);
+    assert!(second.rationale.contains("Not again, for it was refused: inner 0.4.5."), "{}", second.rationale);
+    let third = next(&["inner 0.4.0 0.5.0"]).await;
+    assert_eq!(third.files, ["Cargo.lock", "Cargo.toml"]);
+    let reasons = no_fix(&request).await;
+    assert!(reasons[0].contains("another range for it was tried and refused"), "{reasons:?}");
     project.assert_untouched();
 }
 
 #[tokio::test]
-async fn a_fixed_version_that_does_not_exist_is_overtaken() {
-    let project = Project::new("", &[("inner", "0.4")], &[("inner", "0.4.0")]);
-    let found = candidate(&project.request(vec![finding("inner", "0.4.0", &["0.4.3"])])).await;
-    assert_eq!(moves(&found), ["inner 0.4.0 0.4.5"]);
-    assert!(found.rationale.starts_with("inner 0.4.5 is fixed, and the newest"), "{}", found.rationale);
-}
-
-#[tokio::test]
-async fn a_parent_that_pins_is_lifted() {
+async fn a_parent_that_pins_is_lifted_as_little_as_will_do() {
     let project = Project::new("", &[("parent", "1")], &[("inner", "0.4.0"), ("parent", "1.0.0")]);
     let found = candidate(&project.request(vec![finding("inner", "0.4.0", &["0.4.1"])])).await;
-    assert_eq!(moves(&found), ["extra - 1.0.0", "inner 0.4.0 0.4.1", "parent 1.0.0 1.1.0"]);
+    assert_eq!(moves(&found), ["inner 0.4.0 0.4.5", "parent 1.0.0 1.1.0"]);
     project.assert_untouched();
 }
 
 #[tokio::test]
-async fn what_can_not_be_lifted_is_said_in_words() {
+async fn what_a_step_requires_moves_along_by_the_smallest_step() {
+    let project = Project::new("", &[("heavy", "1")], &[("heavy", "1.0.0"), ("extra", "1.0.0")]);
+    let found = candidate(&project.request(vec![finding("heavy", "1.0.0", &["1.0.1"])])).await;
+    assert_eq!(moves(&found), ["extra 1.0.0 1.1.0", "heavy 1.0.0 1.0.1"]);
+}
+
+#[tokio::test]
+async fn a_copy_that_reaches_the_line_of_another_one_becomes_that_one() {
+    let project = Project::new("", &[("second", "1"), ("inner", "0.5")], &[("second", "1.0.0")]);
+    let found = candidate(&project.request(vec![finding("inner", "0.4.0", &["0.4.9"])])).await;
+    assert_eq!(moves(&found), ["inner 0.4.0 -", "second 1.0.0 1.1.0"]);
+    assert_eq!(found.files, ["Cargo.lock"]);
+}
+
+#[tokio::test]
+async fn the_projects_own_range_is_widened_in_its_own_style() {
+    let project = Project::new("", &[("inner", "=0.4.0"), ("other", "1")], &[]);
+    let found = candidate(&project.request(vec![finding("inner", "0.4.0", &["0.4.1"])])).await;
+    assert_eq!(moves(&found), ["extra - 1.2.0", "inner 0.4.0 0.4.1"]);
+    assert_eq!(found.files, ["Cargo.lock", "Cargo.toml"]);
+    let show = |commit: &str| project.git(&["show", &format!("{commit}:Cargo.toml")]);
+    assert_eq!(show(found.commit.as_str()), show("main").replace("=0.4.0", "=0.4.1"));
+
+    let project = Project::new("", &[("inner", "0.4")], &[]);
+    let found = candidate(&project.request(vec![finding("inner", "0.4.5", &["0.5.0"])])).await;
+    assert_eq!(moves(&found), ["inner 0.4.5 0.5.0"]);
+    assert!(found.rationale.contains("a major upgrade"), "{}", found.rationale);
+    project.assert_untouched();
+}
+
+#[tokio::test]
+async fn an_inherited_range_is_widened_in_the_workspace() {
+    let project = Project::new("", &[("inner", "0.4")], &[("inner", "0.4.0")]);
+    let top = project.folder.path();
+    let shared = "[workspace]\nmembers = [\"app\"]\n\n[workspace.dependencies]\ninner = \"=0.4.0\" # why\n";
+    let member = "[package]\nname = \"app\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n[dependencies]\ninner.workspace = true\n";
+    fs::create_dir_all(top.join("app/src")).unwrap();
+    fs::rename(top.join("src/lib.rs"), top.join("app/src/lib.rs")).unwrap();
+    fs::write(top.join("app/Cargo.toml"), member).unwrap();
+    fs::write(top.join("Cargo.toml"), shared).unwrap();
+    project.commit("A workspace");
+    let found = candidate(&project.request(vec![finding("inner", "0.4.0", &["0.4.2"])])).await;
+    assert_eq!(found.files, ["Cargo.lock", "Cargo.toml"]);
+    let now = project.git(&["show", &format!("{}:Cargo.toml", found.commit)]);
+    assert_eq!(now + "\n", shared.replace("=0.4.0", "=0.4.5"));
+}
+
+#[tokio::test]
+async fn what_can_not_be_fixed_is_said_in_words() {
     let project = Project::new("", &[("outer", "1")], &[]);
     let reasons = no_fix(&project.request(vec![finding("inner", "0.4.0", &["0.4.1"])])).await;
-    assert!(reasons[0].starts_with("`parent 1.0.0` requires `inner =0.4.0`"), "{reasons:?}");
+    let words = ["`outer 1.0.0` requires `parent =1.0.0`", "cargo has no override by version"];
+    assert!(words.iter().all(|word| reasons[0].contains(word)), "{reasons:?}");
     project.assert_untouched();
     assert_eq!(project.git(&["branch", "--list", "patchline/*"]), "");
 
-    let project = Project::new("", &[("inner", "=0.4.0")], &[]);
-    let reasons = no_fix(&project.request(vec![finding("inner", "0.4.0", &["0.4.1"])])).await;
-    let expected = "`app 0.1.0` requires `inner =0.4.0`: its `Cargo.toml` would have to change";
-    assert!(reasons[0].starts_with(expected), "{reasons:?}");
+    let project = Project::new("", &[("other", "1"), ("modern", "1")], &[("modern", "1.0.0")]);
+    let reasons = no_fix(&project.request(vec![finding("other", "1.0.0", &[])])).await;
+    assert_eq!(reasons, ["no version of `other` above 1.0.0 is free of known problems"]);
+    let reasons = no_fix(&project.request(vec![finding("modern", "1.0.0", &["1.0.1"])])).await;
+    assert!(reasons[0].contains("`modern 1.0.1` needs Rust 99.0, and the project is for 1."), "{reasons:?}");
 
-    let reasons = no_fix(&project.request(vec![finding("inner", "0.4.0", &[])])).await;
-    assert_eq!(reasons, ["no fixed version of `inner` is published"]);
+    let settings = "[source.crates-io]\nreplace-with = \"own\"\n[source.own]\ndirectory = \"vendor\"\n";
+    fs::write(project.folder.path().join(".cargo/config.toml"), settings).unwrap();
+    project.commit("Vendored");
+    let reasons = no_fix(&project.request(vec![finding("other", "1.0.0", &["1.0.1"])])).await;
+    assert!(reasons[0].contains("a folder of vendored crates"), "{reasons:?}");
 }
 
 #[tokio::test]
@@ -291,7 +368,7 @@ async fn what_can_not_be_fixed_does_not_hold_up_the_rest() {
     assert_eq!(found.leaves.len(), 1);
     assert_eq!(found.leaves[0].0, FindingId("other-1.0.0".to_owned()));
     assert!(found.leaves[0].1.contains("other"), "{:?}", found.leaves);
-    assert_eq!(moves(&found), ["extra - 1.0.0", "inner 0.4.0 0.4.1"]);
+    assert_eq!(moves(&found), ["inner 0.4.0 0.4.5"]);
 }
 
 #[tokio::test]
@@ -321,7 +398,7 @@ async fn a_workspace_above_the_worktrees_is_named() {
     let failure = CargoFixer::new(Sandbox::plain()).propose(&request).await.unwrap_err();
     assert!(failure.message.contains(&outer.display().to_string()), "{failure}");
     fs::remove_file(&outer).unwrap();
-    assert_eq!(moves(&candidate(&request).await), ["extra - 1.0.0", "inner 0.4.0 0.4.1"]);
+    assert_eq!(moves(&candidate(&request).await), ["inner 0.4.0 0.4.5"]);
 }
 
 #[tokio::test]

@@ -37,7 +37,8 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
     // What nothing needs any more need not move.
     let steps = sketch.steps.iter().filter(|(node, _)| sketch.is_needed(**node));
     let steps = steps.map(|(node, (to, rung))| Step { node: *node, to: to.clone(), rung: *rung }).collect();
-    Plan { steps, relaxed: sketch.relaxed.into_values().collect(), unsolved, unknown }
+    let merged = sketch.merged.iter().copied().collect();
+    Plan { steps, merged, relaxed: sketch.relaxed.into_values().collect(), unsolved, unknown }
 }
 
 struct Chooser<'a> {
@@ -216,8 +217,8 @@ impl<'a> Chooser<'a> {
         let mut seen = BTreeSet::new();
         why.retain(|reason| seen.insert(reason.clone()));
         why.truncate(4);
-        if why.is_empty() {
-            why.push(self.nothing_better(node));
+        if why.is_empty() || self.candidates(node).is_empty() {
+            why = vec![self.nothing_better(node)];
         }
         Err(why)
     }
@@ -244,7 +245,8 @@ impl<'a> Chooser<'a> {
     /// by the repository's own manifests.
     fn make_way(&mut self, node: usize, relax: bool, depth: usize, why: &mut Vec<String>) -> bool {
         let candidates = self.candidates(node);
-        if candidates.is_empty() || depth > DEEPEST {
+        // Without a good version there may still be something above that does without any.
+        if !self.graph.nodes[node].movable || depth > DEEPEST {
             why.push(self.nothing_better(node));
             return false;
         }
@@ -259,13 +261,11 @@ impl<'a> Chooser<'a> {
             if accepts(self, &requirement) {
                 continue;
             }
-            let fixed = &candidates[0].version;
             if self.graph.nodes[from].own {
                 if !(relax && self.relax(edge, &candidates)) {
                     let name = &self.graph.nodes[node].called;
-                    why.push(format!(
-                        "the project's own manifest requires `{name} {requirement}`, fixed in {fixed}"
-                    ));
+                    let fixed = fixed_in(&candidates);
+                    why.push(format!("the project's own manifest requires `{name} {requirement}`{fixed}"));
                     return false;
                 }
             } else if !self.lift(from, node, &requirement, &candidates, relax, depth, why) {
@@ -319,9 +319,9 @@ impl<'a> Chooser<'a> {
                 true => " and is the newest".to_owned(),
                 false => format!("; the newest, {}, does not help either", newest.version),
             });
-            let fixed = &candidates[0].version;
             why.push(format!(
-                "`{name} {version}` requires `{called} {requirement}`, fixed in {fixed}{}",
+                "`{name} {version}` requires `{called} {requirement}`{}{}",
+                fixed_in(candidates),
                 newest.unwrap_or_default()
             ));
             return false;
@@ -397,6 +397,9 @@ impl<'a> Chooser<'a> {
     /// Writes another range into a manifest of the repository: the lowest version that its other users take.
     fn relax(&mut self, edge: usize, wanted: &[&Release]) -> bool {
         let Edge { from, to, requirement } = self.sketch.edges[edge].clone();
+        if !self.market.may_relax(&self.graph.nodes[to].called) {
+            return false;
+        }
         let others: Vec<String> = self
             .sketch
             .edges_into(to)
@@ -406,7 +409,7 @@ impl<'a> Chooser<'a> {
             .collect();
         let market = self.market;
         let taken = |release: &&&Release| others.iter().all(|range| market.admits(range, &release.version));
-        let Some(release) = wanted.iter().find(taken).or(wanted.first()) else { return false };
+        let Some(release) = wanted.iter().find(taken).or_else(|| wanted.first()) else { return false };
         let Some(range) = market.relaxed(&requirement, &release.version) else { return false };
         let called = self.graph.nodes[to].called.clone();
         self.ask(edge, &range);
@@ -428,6 +431,7 @@ impl<'a> Chooser<'a> {
             for edge in self.sketch.edges_into(node) {
                 self.lead(edge, other);
             }
+            self.sketch.merged.insert(node);
             return;
         }
         for edge in self.sketch.out.get(&node).cloned().unwrap_or_default() {
@@ -501,8 +505,17 @@ impl<'a> Chooser<'a> {
             let Some(edge) = self.unmet() else { return true };
             let Edge { from, to, requirement } = self.sketch.edges[edge].clone();
             let market = self.market;
+            let version = self.version(to).to_owned();
+            let in_line = |release: &&Release| {
+                market.admits(&requirement, &release.version) && !market.is_major(&version, &release.version)
+            };
+            // Of another line it gets a copy of its own.
+            if !self.releases(&self.graph.nodes[to].name).iter().any(|release| in_line(&release)) {
+                self.sketch.gone.insert(edge);
+                continue;
+            }
             let mut wanted = self.candidates(to);
-            wanted.retain(|release| market.admits(&requirement, &release.version));
+            wanted.retain(in_line);
             if wanted.is_empty() || !self.make_room(to, &wanted, relax, 1, why) {
                 let (name, asking) = (&self.graph.nodes[to].name, &self.graph.nodes[from].name);
                 why.push(format!("`{asking} {}` requires `{name} {requirement}`", self.version(from)));
@@ -517,7 +530,8 @@ impl<'a> Chooser<'a> {
         let steps = &self.sketch.steps;
         (0..self.sketch.edges.len()).find(|at| {
             let Edge { from, to, requirement } = &self.sketch.edges[*at];
-            let is_new = steps.contains_key(from)
+            let is_new = *at >= self.graph.edges.len()
+                || steps.contains_key(from)
                 || steps.contains_key(to)
                 || self.sketch.relaxed.contains_key(&(*from, self.graph.nodes[*to].called.clone()));
             is_new
@@ -526,6 +540,10 @@ impl<'a> Chooser<'a> {
                 && self.sketch.is_needed(*from)
         })
     }
+}
+
+fn fixed_in(candidates: &[&Release]) -> String {
+    candidates.first().map(|lowest| format!(", fixed in {}", lowest.version)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, proptest};
 
 use super::choose;
-use crate::dependency::graph::{Graph, Node};
+use crate::dependency::graph::{Graph, Node, Sharing};
 use crate::dependency::market::{Kind, Market, Release, Requirement};
 use crate::dependency::npm::range;
 
 /// A registry that is known as a whole.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shop {
+    has_overrides: bool,
     releases: BTreeMap<String, Vec<Release>>,
     bad: BTreeSet<(String, String)>,
 }
@@ -19,7 +20,7 @@ struct Shop {
 impl Shop {
     /// Lines as in `a 1.2.0: b ^1, c ~2.0`, the lowest version of each first; a leading `!` says that it is vulnerable.
     fn of(lines: &[&str]) -> Self {
-        let mut shop = Self::default();
+        let mut shop = Self { has_overrides: true, releases: BTreeMap::new(), bad: BTreeSet::new() };
         for line in lines {
             let (head, required) = line.split_once(':').unwrap_or((line, ""));
             let (bad, head) = head.strip_prefix('!').map_or((false, head), |head| (true, head));
@@ -70,6 +71,10 @@ impl Market for Shop {
     fn is_vulnerable(&self, name: &str, version: &str) -> bool {
         self.bad.contains(&(name.to_owned(), version.to_owned()))
     }
+
+    fn has_overrides(&self) -> bool {
+        self.has_overrides
+    }
 }
 
 /// Everything installed once and at the top; `root` is what the project itself asks for.
@@ -114,6 +119,127 @@ fn check(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&
     let ranges = plan.relaxed.iter().map(|one| format!("{} {}", one.called, one.range));
     let left = plan.unsolved.iter().flat_map(|(_, why)| why.iter().map(|why| format!("! {why}")));
     assert_eq!(steps.chain(ranges).chain(left).collect::<Vec<_>>(), then);
+}
+
+/// The same where there is one copy for each line of versions, and each asks for the one that fits.
+#[track_caller]
+fn check_lines(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
+    let shop = Shop { has_overrides: false, ..Shop::of(shop) };
+    let mut graph = Graph::default();
+    graph.sharing = Sharing::Lines;
+    let top = graph.add(Node { called: String::new(), own: true, ..Node::default() });
+    for (name, version) in there {
+        let (name, version) = ((*name).to_owned(), (*version).to_owned());
+        graph.add(Node { called: name.clone(), name, version, movable: true, ..Node::default() });
+    }
+    let serving = |graph: &Graph, called: &str, range: &str| {
+        let mut copies = graph.copies(called).iter().copied();
+        copies.find(|at| range::admits(range, &graph.nodes[*at].version)).expect("it is installed")
+    };
+    for (name, range) in root {
+        let to = serving(&graph, name, range);
+        graph.connect(top, to, range);
+    }
+    for from in 1..graph.nodes.len() {
+        for required in shop.requirements(&graph.nodes[from].name, &graph.nodes[from].version) {
+            let to = serving(&graph, &required.called, &required.range);
+            graph.connect(from, to, &required.range);
+        }
+    }
+    let bad = |node: &Node| shop.is_vulnerable(&node.name, &node.version);
+    let vulnerable: Vec<usize> = (0..graph.nodes.len()).filter(|at| bad(&graph.nodes[*at])).collect();
+    let plan = choose(&graph, &shop, &vulnerable);
+    let label = |at: usize| format!("{} {}", graph.nodes[at].name, graph.nodes[at].version);
+    let steps = plan.steps.iter().map(|step| format!("{} -> {} {:?}", label(step.node), step.to, step.rung));
+    let ranges = plan.relaxed.iter().map(|one| format!("{} {}", one.called, one.range));
+    let merged = plan.merged.iter().map(|node| format!("{} goes", label(*node)));
+    let left = plan.unsolved.iter().flat_map(|(_, why)| why.iter().map(|why| format!("! {why}")));
+    assert_eq!(steps.chain(ranges).chain(merged).chain(left).collect::<Vec<_>>(), then);
+}
+
+#[test]
+fn where_copies_share_one_place_what_is_required_moves_along() {
+    let shop = ["!a 1.0.0", "a 1.0.1: b ^1.2", "b 1.0.0", "b 1.2.0", "b 1.3.0: c ^1", "c 1.0.0"];
+    check_lines(
+        &shop,
+        &[("a", "^1"), ("b", "^1")],
+        &[("a", "1.0.0"), ("b", "1.0.0")],
+        &["a 1.0.0 -> 1.0.1 InRange", "b 1.0.0 -> 1.2.0 Lift"],
+    );
+    // Where that can't be, another version of the first is looked for.
+    let shop = [
+        "!a 1.0.0",
+        "a 1.0.1: b ^1.2",
+        "a 1.0.2: b ^1.2, b ^1.0",
+        "a 1.1.0: b ^1.0, d ^1",
+        "b 1.0.0",
+        "b 1.2.0",
+    ];
+    check_lines(
+        &shop,
+        &[("a", "^1"), ("b", "=1.0.0")],
+        &[("a", "1.0.0"), ("b", "1.0.0")],
+        &["a 1.0.0 -> 1.1.0 InRange"],
+    );
+}
+
+#[test]
+fn a_copy_that_reaches_the_line_of_another_one_becomes_that_one() {
+    let shop = ["!a 1.0.0", "a 2.0.0", "a 2.1.0", "top 1.0.0: a ^1", "top 1.1.0: a ^2"];
+    let there = [("a", "1.0.0"), ("a", "2.0.0"), ("top", "1.0.0")];
+    check_lines(&shop, &[("top", "^1"), ("a", "^2")], &there, &["top 1.0.0 -> 1.1.0 Lift", "a 1.0.0 goes"]);
+    // A range that takes both lines: the copy goes into the other one.
+    let shop = ["!a 1.0.0", "a 2.0.0", "a 2.1.0", "top 1.0.0: a >=1.0.0"];
+    check_lines(&shop, &[("top", "^1"), ("a", "^2")], &there, &["a 1.0.0 goes"]);
+}
+
+#[test]
+fn what_is_required_in_a_line_without_a_copy_comes_anew() {
+    let shop = ["!a 1.0.0: b ^1", "a 1.0.1: b ^2", "b 1.0.0", "b 2.0.0", "top 1.0.0: b ^1"];
+    check_lines(
+        &shop,
+        &[("a", "^1"), ("top", "^1")],
+        &[("a", "1.0.0"), ("b", "1.0.0"), ("top", "1.0.0")],
+        &["a 1.0.0 -> 1.0.1 InRange"],
+    );
+}
+
+#[test]
+fn without_a_good_version_something_above_may_do_without() {
+    let shop = ["!a 1.0.0", "!a 1.0.1", "top 1.0.0: a ^1", "top 1.1.0"];
+    check_lines(&shop, &[("top", "^1")], &[("a", "1.0.0"), ("top", "1.0.0")], &["top 1.0.0 -> 1.1.0 Lift"]);
+}
+
+#[test]
+fn never_are_two_copies_planned_in_one_line() {
+    // The lowest of the line is 2.0.0, but another copy is at 2.1.0 there.
+    let shop = ["!a 1.0.0", "a 2.0.0", "a 2.1.0"];
+    let there = [("a", "1.0.0"), ("a", "2.1.0"), ("top", "1.0.0")];
+    let shop: Vec<&str> = shop.into_iter().chain(["top 1.0.0: a ^2.1.0"]).collect();
+    check_lines(&shop, &[("a", "^1"), ("top", "^1")], &there, &["a ^2.0.0", "a 1.0.0 goes"]);
+}
+
+#[test]
+fn who_asks_for_another_line_than_the_rest_gets_a_copy_of_its_own() {
+    let shop =
+        ["!a 1.0.0", "a 1.0.1", "a 2.0.0", "pin 1.0.0: a =1.0.0", "pin 1.1.0: a ^2", "top 1.0.0: a ^1.0"];
+    check_lines(
+        &shop,
+        &[("pin", "^1"), ("top", "^1")],
+        &[("a", "1.0.0"), ("pin", "1.0.0"), ("top", "1.0.0")],
+        &["a 1.0.0 -> 1.0.1 Lift", "pin 1.0.0 -> 1.1.0 Lift"],
+    );
+}
+
+#[test]
+fn without_an_override_what_is_in_the_way_is_said() {
+    let shop = ["!a 1.0.0", "a 1.0.1", "pin 1.0.0: a =1.0.0"];
+    check_lines(
+        &shop,
+        &[("pin", "^1")],
+        &[("a", "1.0.0"), ("pin", "1.0.0")],
+        &["! `pin 1.0.0` requires `a =1.0.0`, fixed in 1.0.1 and is the newest"],
+    );
 }
 
 #[test]
@@ -224,7 +350,7 @@ proptest! {
     fn a_plan_never_goes_down_and_never_chooses_what_is_vulnerable(world in worlds(), wanted in prop::collection::vec(0_u8..5, 6)) {
         let names = ["a", "b", "c", "d", "e", "f"];
         let range = |kind: u8| ["*", "^1.0.0", "1.0.0", "~1.1.0", ">=1.1.0"][usize::from(kind)];
-        let mut shop = Shop::default();
+        let mut shop = Shop::of(&[]);
         for (name, releases) in names.iter().zip(&world) {
             for (at, (bad, required)) in releases.iter().enumerate() {
                 let version = format!("1.{at}.0");

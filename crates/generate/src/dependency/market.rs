@@ -50,4 +50,9 @@ pub(crate) trait Market {
     fn has_overrides(&self) -> bool {
         true
     }
+
+    /// Whether the repository's own ranges of this package may change.
+    fn may_relax(&self, _called: &str) -> bool {
+        true
+    }
 }

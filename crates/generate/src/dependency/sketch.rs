@@ -26,6 +26,8 @@ pub(crate) struct Relaxed {
 pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     pub(crate) relaxed: Vec<Relaxed>,
+    /// Copies in whose place another copy serves from now on.
+    pub(crate) merged: Vec<usize>,
     /// Copies that no version can be found for, with why.
     pub(crate) unsolved: Vec<(usize, Vec<String>)>,
     /// Packages of which the market must know more before the plan counts.
@@ -41,6 +43,7 @@ pub(crate) struct Sketch {
     pub(crate) out: BTreeMap<usize, Vec<usize>>,
     pub(crate) gone: BTreeSet<usize>,
     pub(crate) own: BTreeSet<usize>,
+    pub(crate) merged: BTreeSet<usize>,
     pub(crate) steps: BTreeMap<usize, (String, Rung)>,
     pub(crate) relaxed: BTreeMap<(usize, String), Relaxed>,
 }
@@ -53,6 +56,7 @@ impl Sketch {
             out: BTreeMap::new(),
             gone: BTreeSet::new(),
             own: (0..graph.nodes.len()).filter(|node| graph.nodes[*node].own).collect(),
+            merged: BTreeSet::new(),
             steps: BTreeMap::new(),
             relaxed: BTreeMap::new(),
         };

@@ -1,36 +1,16 @@
-//! `Cargo.lock`, read, and compared before and after: what moved, and what must not have happened.
+//! What a change of the lockfile must not do, whoever wrote it: nothing goes down, no problem comes in, nothing moves that
+//! had no reason to, and no version comes from elsewhere or with another content.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
+use patchline_model::failure::Failure;
+use patchline_model::package::{Ecosystem, Package};
 use patchline_model::stage::generate::Move;
 use semver::Version;
-use serde::Deserialize;
-use thiserror::Error;
 
-/// Largest lockfile that is read, in bytes.
-pub(crate) const LARGEST: usize = 32 << 20;
-
-/// Text that is not a lockfile of cargo.
-#[derive(Debug, Error)]
-#[error("could not read `Cargo.lock`: {0}")]
-pub(crate) struct NotALockfile(String);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Locked {
-    pub(crate) name: String,
-    pub(crate) version: Version,
-    /// Nothing for a package of the workspace itself.
-    pub(crate) source: Option<String>,
-    checksum: Option<String>,
-    dependencies: Vec<String>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Lockfile {
-    packages: Vec<Locked>,
-    /// 1 to 4; formats 1 and 2 do not name themselves.
-    pub(crate) format: u32,
-}
+use crate::dependency::cargo::lock::{Locked, Lockfile};
+use crate::dependency::cargo::settings::registry_of;
+use crate::fixer::Known;
 
 /// What happened between two lockfiles.
 #[derive(Debug, Default, PartialEq)]
@@ -38,107 +18,79 @@ pub(crate) struct Comparison {
     pub(crate) moves: Vec<Move>,
     /// Each broken rule in one sentence; none for a good change.
     pub(crate) violations: Vec<String>,
+    /// Versions that came with a problem of their own, which is such a sentence.
+    pub(crate) bad: Vec<(String, Version)>,
 }
 
-#[derive(Deserialize)]
-struct Document {
-    version: Option<u32>,
-    #[serde(default)]
-    package: Vec<Entry>,
-    /// Where lockfiles of format 1 keep the checksums, as `checksum <name> <version> (<source>)`.
-    #[serde(default)]
-    metadata: BTreeMap<String, toml::Value>,
-}
-
-#[derive(Deserialize)]
-struct Entry {
-    name: String,
-    version: String,
-    source: Option<String>,
-    checksum: Option<String>,
-    #[serde(default)]
-    dependencies: Vec<String>,
-}
-
-impl Lockfile {
-    pub(crate) fn parse(text: &str) -> Result<Self, NotALockfile> {
-        if text.len() > LARGEST {
-            return Err(NotALockfile(format!("it has more than {LARGEST} bytes")));
+/// Holds a change to all rules. `planned` are the packages that were meant to move.
+pub(crate) fn judge(
+    before: &Lockfile,
+    after: &Lockfile,
+    planned: &BTreeSet<String>,
+    known: &dyn Known,
+) -> Result<Comparison, Failure> {
+    let mut comparison = compare(before, after);
+    let (old, new) = (registered(before), registered(after));
+    for (name, versions) in &new {
+        let had = old.get(name).cloned().unwrap_or_default();
+        let mut problems_before = BTreeSet::new();
+        for version in &had {
+            problems_before.extend(problems(name, version, known)?);
         }
-        let first_line = |text: String| text.lines().next().unwrap_or_default().to_owned();
-        let document: Document =
-            toml::from_str(text).map_err(|error| NotALockfile(first_line(error.message().to_owned())))?;
-        let metadata = document.metadata;
-        let format = document.version.unwrap_or(if metadata.is_empty() { 2 } else { 1 });
-        let packages = document.package.into_iter().map(|entry| {
-            let version = Version::parse(&entry.version)
-                .map_err(|_| NotALockfile(format!("`{}` is not a version", entry.version.escape_debug())))?;
-            Ok(Locked {
-                checksum: entry.checksum.clone().or_else(|| checksum_apart(&metadata, &entry)),
-                name: entry.name,
-                version,
-                source: entry.source,
-                dependencies: entry.dependencies,
-            })
-        });
-        Ok(Self { packages: packages.collect::<Result<_, _>>()?, format })
-    }
-
-    pub(crate) fn versions<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Version> {
-        self.packages.iter().filter(move |package| package.name == name).map(|package| &package.version)
-    }
-
-    /// The packages from outside that need this one, the nearest first.
-    pub(crate) fn ancestors(&self, name: &str, version: &Version) -> Vec<(String, Version)> {
-        let mut needed_by: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-        self.packages
-            .iter()
-            .enumerate()
-            .for_each(|(at, package)| by_name.entry(&package.name).or_default().push(at));
-        for (at, package) in self.packages.iter().enumerate() {
-            for dependency in &package.dependencies {
-                // `name`, `name version` where there are several, `name version (source)` where that is not enough.
-                let mut words = dependency.splitn(3, ' ');
-                let (name, version) = (words.next().unwrap_or_default(), words.next());
-                let fits =
-                    |at: &&usize| version.is_none_or(|text| self.packages[**at].version.to_string() == text);
-                let named = by_name.get(name).into_iter().flatten().filter(fits);
-                named.for_each(|needed| needed_by.entry(*needed).or_default().push(at));
+        for version in versions.difference(&had) {
+            let fresh = problems(name, version, known)?;
+            if let Some(problem) = fresh.into_iter().find(|problem| !problems_before.contains(problem)) {
+                comparison.violations.push(format!("`{name} {version}` would bring {problem} in"));
+                comparison.bad.push((name.clone(), version.clone()));
             }
         }
-        let found = |package: &Locked| package.name == name && package.version == *version;
-        let mut queue: VecDeque<usize> = self
-            .packages
-            .iter()
-            .enumerate()
-            .filter(|(_, package)| found(package))
-            .map(|(at, _)| at)
-            .collect();
-        let mut seen: BTreeSet<usize> = queue.iter().copied().collect();
-        let mut order = Vec::new();
-        while let Some(at) = queue.pop_front() {
-            let fresh = needed_by.get(&at).into_iter().flatten().filter(|parent| seen.insert(**parent));
-            let fresh: Vec<usize> = fresh.copied().collect();
-            order.extend(&fresh);
-            queue.extend(&fresh);
-        }
-        let needing = order.into_iter().map(|at: usize| &self.packages[at]);
-        let outside = needing.filter(|package: &&Locked| package.source.is_some());
-        outside.map(|package| (package.name.clone(), package.version.clone())).collect()
     }
+    let reached: BTreeSet<String> =
+        reached(before, planned).into_iter().chain(reached(after, planned)).collect();
+    // What goes brings no code in, and a package of the repository has the version that its manifest says.
+    let is_own =
+        |name: &str| after.packages.iter().any(|package| package.name == name && package.source.is_none());
+    let moved = comparison.moves.iter().filter(|step| step.to.is_some() && !is_own(&step.package));
+    let unrelated: BTreeSet<&String> =
+        moved.map(|step| &step.package).filter(|name| !reached.contains(*name)).collect();
+    let unrelated = unrelated
+        .into_iter()
+        .map(|name| format!("`{name}` would move, though nothing that is fixed needs it"))
+        .collect::<Vec<_>>();
+    comparison.violations.extend(unrelated);
+    Ok(comparison)
 }
 
-/// The checksum of a package in a lockfile of format 1; cargo writes `<none>` where there is none.
-fn checksum_apart(metadata: &BTreeMap<String, toml::Value>, entry: &Entry) -> Option<String> {
-    let source = entry.source.as_ref()?;
-    let key = format!("checksum {} {} ({source})", entry.name, entry.version);
-    let checksum = metadata.get(&key)?.as_str()?;
-    (checksum != "<none>").then(|| checksum.to_owned())
+/// The crates that advisories speak of.
+fn registered(lock: &Lockfile) -> BTreeMap<String, BTreeSet<Version>> {
+    let mut found: BTreeMap<String, BTreeSet<Version>> = BTreeMap::new();
+    let is_registered =
+        |package: &&Locked| package.source.as_deref().is_some_and(|at| registry_of(at).is_empty());
+    for package in lock.packages.iter().filter(is_registered) {
+        found.entry(package.name.clone()).or_default().insert(package.version.clone());
+    }
+    found
+}
+
+fn problems(name: &str, version: &Version, known: &dyn Known) -> Result<Vec<String>, Failure> {
+    let ecosystem = Ecosystem::crates_io();
+    known.problems(&Package { ecosystem, name: name.to_owned(), version: version.to_string() })
+}
+
+/// The packages that the planned ones lead to, themselves included.
+fn reached(lock: &Lockfile, planned: &BTreeSet<String>) -> BTreeSet<String> {
+    let edges = lock.edges();
+    let start = lock.packages.iter().enumerate().filter(|(_, package)| planned.contains(&package.name));
+    let mut open: Vec<usize> = start.map(|(at, _)| at).collect();
+    let mut seen: BTreeSet<usize> = open.iter().copied().collect();
+    while let Some(at) = open.pop() {
+        open.extend(edges[at].iter().copied().filter(|to| seen.insert(*to)));
+    }
+    seen.into_iter().map(|at| lock.packages[at].name.clone()).chain(planned.iter().cloned()).collect()
 }
 
 /// Nothing may go below its installed version, and nothing may come from elsewhere or with another content.
-pub(crate) fn compare(before: &Lockfile, after: &Lockfile) -> Comparison {
+fn compare(before: &Lockfile, after: &Lockfile) -> Comparison {
     let names: BTreeSet<&str> =
         before.packages.iter().chain(&after.packages).map(|package| package.name.as_str()).collect();
     let mut comparison = Comparison::default();
@@ -207,9 +159,12 @@ fn label(package: &Locked) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Comparison, Lockfile, compare};
-    use proptest::prelude::{ProptestConfig, any, prop, prop_assert_eq, proptest};
-    use semver::Version;
+    use super::{compare, judge};
+    use crate::dependency::cargo::lock::Lockfile;
+    use crate::fixer::Known;
+    use patchline_model::failure::Failure;
+    use patchline_model::package::Package;
+    use std::collections::BTreeSet;
 
     fn lockfile(packages: &[(&str, &str, &str)]) -> String {
         let package = |(name, version, needs): &(&str, &str, &str)| {
@@ -306,32 +261,32 @@ mod tests {
         }
     }
 
-    #[test]
-    fn ancestors_come_nearest_first_and_without_our_own_packages() {
-        let text = lockfile(&[
-            ("app", "0.1.0", "outer,inner 0.5.0"),
-            ("outer", "1.0.0", "parent"),
-            ("parent", "1.0.0", "inner 0.4.0"),
-            ("inner", "0.4.0", "parent"),
-            ("inner", "0.5.0", ""),
-        ]);
-        let found = Lockfile::parse(&text).unwrap().ancestors("inner", &Version::new(0, 4, 0));
-        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["parent", "outer"]);
+    /// Everything bad is known by name and version.
+    #[derive(Debug)]
+    struct Bad(&'static str, &'static str);
+
+    impl Known for Bad {
+        fn problems(&self, package: &Package) -> Result<Vec<String>, Failure> {
+            let is_bad = (package.name.as_str(), package.version.as_str()) == (self.0, self.1);
+            Ok(is_bad.then(|| "X-1".to_owned()).into_iter().collect())
+        }
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-        #[test]
-        fn foreign_text_is_read_or_refused(text in any::<String>(), at in any::<prop::sample::Index>(), end in any::<prop::sample::Index>()) {
-            let good = lockfile(&[("app", "0.1.0", "inner"), ("inner", "0.4.0", "app,inner 9,ghost")]);
-            let bent = format!("{}{text}{}", &good[..at.index(good.len())], &good[end.index(good.len())..]);
-            for text in [text, bent] {
-                if let Ok(read) = Lockfile::parse(&text) {
-                    read.ancestors("inner", &Version::new(0, 4, 0));
-                    prop_assert_eq!(compare(&read, &read), Comparison::default());
-                }
-            }
-        }
+    #[test]
+    fn a_problem_that_was_not_there_and_a_move_without_a_reason_are_refused() {
+        let parse = |packages| {
+            let text = lockfile(packages)
+                .replace("\"registry\"", "\"registry+https://github.com/rust-lang/crates.io-index\"");
+            Lockfile::parse(&text).expect("it is a lockfile")
+        };
+        let before = parse(&[("app", "0.1.0", "a,c"), ("a", "1.0.0", ""), ("c", "1.0.0", "")]);
+        let after =
+            parse(&[("app", "0.1.0", "a,c"), ("a", "1.0.1", "b"), ("b", "1.0.0", ""), ("c", "1.0.1", "")]);
+        let planned = BTreeSet::from(["a".to_owned()]);
+        let found = judge(&before, &after, &planned, &Bad("b", "1.0.0")).expect("all is known");
+        assert_eq!(
+            found.violations,
+            ["`b 1.0.0` would bring X-1 in", "`c` would move, though nothing that is fixed needs it"]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! `cargo update` in a sandbox, without the network where that is enough, and the lockfile that it changes.
+//! Cargo itself, in the sandbox: it tells what the workspace asks for, completes a lockfile and writes it, without the
+//! network where that is enough.
 
 use std::fs;
 use std::io::Read as _;
@@ -6,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchline_model::failure::{Failure, FailureClass};
-use patchline_sandbox::foreign::{Exit, Foreign};
+use patchline_sandbox::foreign::{Exit, Finished, Foreign};
 use patchline_sandbox::rust::{only_rusts_own_programs, rust_environment, rust_writable};
 use patchline_sandbox::sandbox::Sandbox;
 
-use crate::dependency::lockfile::{self, Lockfile};
-use crate::dependency::reason;
+use crate::dependency::cargo::lock::{self, Lockfile};
+use crate::dependency::cargo::reason;
 use crate::failures;
 
 const DEADLINE: Duration = Duration::from_secs(300);
@@ -19,33 +20,24 @@ const DEADLINE: Duration = Duration::from_secs(300);
 /// Bytes kept of all that cargo wrote.
 const LONGEST_LOG: usize = 256 << 10;
 
-/// Where cargo looks first; it looks in the other place when it does not find.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Look {
-    /// At what is on this machine: enough for a version that is known by number.
-    HereFirst,
-    /// At the registry: only it knows what is newest.
-    OutFirst,
-}
+/// Bytes kept of each stream of one run.
+const MOST_OUTPUT: usize = 64 << 10;
 
-pub(crate) enum Answer {
-    Done,
-    /// With the reason in one sentence.
-    Refused(String),
-}
+/// Bytes kept of what it tells of the workspace.
+const MOST_METADATA: usize = 64 << 20;
 
-/// One lockfile that is being updated.
-pub(crate) struct Updating<'a> {
+/// Cargo for one lockfile.
+pub(crate) struct Cargo<'a> {
     sandbox: &'a Sandbox,
     worktree: PathBuf,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     lockfile: PathBuf,
     pub(crate) log: String,
     /// Whether the network was needed and did not answer.
     pub(crate) unreachable: bool,
 }
 
-impl<'a> Updating<'a> {
+impl<'a> Cargo<'a> {
     /// The folder of the worktree holds `Cargo.lock`, as an ordinary file: a link would lead cargo out of it.
     pub(crate) fn new(sandbox: &'a Sandbox, worktree: &Path, folder: &str) -> Result<Self, Failure> {
         let (worktree, folder) = (worktree.to_owned(), worktree.join(folder));
@@ -57,31 +49,56 @@ impl<'a> Updating<'a> {
         Ok(Self { sandbox, worktree, folder, lockfile, log: String::new(), unreachable: false })
     }
 
-    /// Runs `cargo update` with these arguments. What it refuses in one place it may do in the other.
-    pub(crate) async fn update(&mut self, arguments: &[&str], look: Look) -> Result<Answer, Failure> {
-        let places = match look {
-            Look::HereFirst => [true, false],
-            Look::OutFirst => [false, true],
-        };
-        let mut refusal = None;
-        for offline in places {
-            if !offline && self.unreachable {
-                continue;
-            }
-            let Err(stderr) = self.run(arguments, offline).await? else { return Ok(Answer::Done) };
-            let silent = !offline && reason::is_unreachable(&stderr);
-            self.unreachable |= silent;
-            // Of two reasons that of the registry counts: it knows all versions.
-            if !silent && (refusal.is_none() || !offline) {
-                refusal = Some(reason::reason(&stderr));
-            }
+    /// What the packages of the workspace ask for, as JSON.
+    pub(crate) async fn metadata(&mut self) -> Result<String, Failure> {
+        let command = ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"];
+        let finished = self.run(&command, true, MOST_METADATA).await?;
+        match finished.exit {
+            Exit::Code(0) => Ok(finished.stdout),
+            Exit::Code(_) | Exit::Signal(_) | Exit::Deadline => Err(Failure::permanent(format!(
+                "could not read the manifests: {}",
+                reason::reason(&finished.stderr)
+            ))
+            .of(FailureClass::Input)
+            .with_hint("see what `cargo metadata --no-deps` says")),
         }
-        Ok(Answer::Refused(refusal.unwrap_or_else(|| "the network could not be reached".to_owned())))
+    }
+
+    /// The Rust that this folder is built with, as in `1.95.0`.
+    pub(crate) async fn rust(&mut self) -> Result<String, Failure> {
+        let finished = self.run(&["rustc", "--version"], true, MOST_OUTPUT).await?;
+        let version = finished.stdout.split_whitespace().nth(1).map(str::to_owned);
+        version.filter(|_| finished.exit == Exit::Code(0)).ok_or_else(|| {
+            Failure::permanent(format!(
+                "could not ask rustc for its version: {}",
+                reason::reason(&finished.stderr)
+            ))
+            .of(FailureClass::Tool)
+        })
+    }
+
+    /// Brings the lockfile in line with the manifests, and leaves what is in it as it is. What it wrote, where it refused.
+    pub(crate) async fn complete(&mut self, offline: bool) -> Result<Result<(), String>, Failure> {
+        let words = ["cargo", "update", "--workspace", "--offline"];
+        let command = if offline { &words[..] } else { &words[..3] };
+        let finished = self.run(command, offline, MOST_OUTPUT).await?;
+        match finished.exit {
+            Exit::Code(0) => Ok(Ok(())),
+            Exit::Code(_) => {
+                self.unreachable |= !offline && reason::is_unreachable(&finished.stderr);
+                Ok(Err(finished.stderr))
+            }
+            Exit::Signal(_) | Exit::Deadline => Err(Failure::transient(format!(
+                "could not run `{}`: {}",
+                command.join(" "),
+                finished.ending()
+            ))),
+        }
     }
 
     pub(crate) fn text(&self) -> Result<String, Failure> {
         let mut text = String::new();
-        let limit = lockfile::LARGEST as u64 + 1;
+        let limit = lock::LARGEST as u64 + 1;
         let read = fs::File::open(&self.lockfile).and_then(|file| file.take(limit).read_to_string(&mut text));
         read.map_err(|error| failures::of_file("read `Cargo.lock`", error))?;
         Ok(text)
@@ -96,14 +113,13 @@ impl<'a> Updating<'a> {
         fs::write(&self.lockfile, text).map_err(|error| failures::of_file("write `Cargo.lock`", error))
     }
 
-    /// What cargo wrote, if it refused.
-    async fn run(&mut self, arguments: &[&str], offline: bool) -> Result<Result<(), String>, Failure> {
-        let mode: &[&str] = if offline { &["cargo", "update", "--offline"] } else { &["cargo", "update"] };
-        let command = [mode, arguments].concat();
+    async fn run(&mut self, command: &[&str], offline: bool, most: usize) -> Result<Finished, Failure> {
         let mut environment = rust_environment();
         environment.extend(only_rusts_own_programs());
         environment.insert("CARGO_NET_RETRY".to_owned(), "1".to_owned());
         environment.insert("CARGO_HTTP_TIMEOUT".to_owned(), "20".to_owned());
+        // What comes along is for the Rust that the project is for, where there is such a version.
+        environment.insert("CARGO_RESOLVER_INCOMPATIBLE_RUST_VERSIONS".to_owned(), "fallback".to_owned());
         let foreign = Foreign {
             // The lockfile alone: nothing else of the worktree can change, whatever the repository's settings run.
             writable: std::iter::once(self.lockfile.clone()).chain(rust_writable()).collect(),
@@ -112,11 +128,12 @@ impl<'a> Updating<'a> {
             environment,
             network: !offline,
             deadline: DEADLINE,
-            output_limit: 64 << 10,
-            ..Foreign::new(&command, &self.folder)
+            output_limit: most,
+            ..Foreign::new(command, &self.folder)
         };
         let finished = self.sandbox.run(&foreign).await.map_err(failures::of_sandbox)?;
-        self.note(&format!("$ {}\n{}\n{}\n", command.join(" "), finished.combined(), finished.ending()));
+        let shown = if most == MOST_OUTPUT { finished.combined() } else { finished.stderr.clone() };
+        self.note(&format!("$ {}\n{shown}\n{}\n", command.join(" "), finished.ending()));
         if let Some(missing) = reason::missing_toolchain(&finished.stderr) {
             let hint = "install it with `rustup toolchain install`, or change the repository's `rust-toolchain.toml`";
             let failure = Failure::permanent(format!("could not run cargo: {missing}")).with_hint(hint);
@@ -130,15 +147,7 @@ impl<'a> Updating<'a> {
             let hint = "keep the folder for worktrees outside of every cargo workspace";
             return Err(Failure::permanent(message).with_hint(hint));
         }
-        match finished.exit {
-            Exit::Code(0) => Ok(Ok(())),
-            Exit::Code(_) => Ok(Err(finished.stderr)),
-            Exit::Signal(_) | Exit::Deadline => Err(Failure::transient(format!(
-                "could not run `{}`: {}",
-                command.join(" "),
-                finished.ending()
-            ))),
-        }
+        Ok(finished)
     }
 
     /// A manifest above the worktree, in which cargo, too, looks for the workspace; there is no way to stop it.

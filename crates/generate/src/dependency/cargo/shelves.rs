@@ -1,0 +1,203 @@
+//! The registry as the chooser sees it: releases with the judgement of the advisories, of this project's Rust, and of what
+//! was refused before.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use patchline_model::failure::Failure;
+use patchline_model::package::{Ecosystem, Package};
+use patchline_model::stage::detect::Finding;
+use semver::Version;
+
+use crate::dependency::cargo::index::{Age, Index, Name, Published};
+use crate::dependency::cargo::range;
+use crate::dependency::cargo::refused::Refused;
+use crate::dependency::cargo::workspace::rust_version;
+use crate::dependency::choose::choose;
+use crate::dependency::fixed::clears;
+use crate::dependency::graph::Graph;
+use crate::dependency::market::{Market, Release};
+use crate::dependency::sketch::Plan;
+use crate::fixer::Known;
+
+/// How often the registry is asked for what a plan did not know.
+const MOST_ROUNDS: usize = 64;
+
+/// What the registry and the advisories said so far.
+pub(crate) struct Shelves<'a> {
+    pub(crate) index: &'a Index,
+    pub(crate) known: &'a dyn Known,
+    pub(crate) findings: &'a [Finding],
+    /// The oldest Rust that the project is for.
+    pub(crate) rust: Version,
+    pub(crate) refused: Refused,
+    published: BTreeMap<String, Vec<Published>>,
+    releases: BTreeMap<String, Vec<Release>>,
+    vulnerable: Mutex<BTreeMap<(String, String), bool>>,
+    failed: Mutex<Option<Failure>>,
+}
+
+impl<'a> Shelves<'a> {
+    pub(crate) fn new(
+        index: &'a Index,
+        known: &'a dyn Known,
+        findings: &'a [Finding],
+        rust: Version,
+        refused: Refused,
+    ) -> Self {
+        Self {
+            index,
+            known,
+            findings,
+            rust,
+            refused,
+            published: BTreeMap::new(),
+            releases: BTreeMap::new(),
+            vulnerable: Mutex::default(),
+            failed: Mutex::default(),
+        }
+    }
+
+    /// A plan that clears these nodes, made with all that the registry has to say of it.
+    pub(crate) async fn plan(&mut self, graph: &Graph, vulnerable: &[usize]) -> Result<Plan, Failure> {
+        for _ in 0..MOST_ROUNDS {
+            let plan = choose(graph, self, vulnerable);
+            if let Some(failure) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                return Err(failure);
+            }
+            if plan.unknown.is_empty() {
+                return Ok(plan);
+            }
+            let names: BTreeSet<Name> = plan.unknown.iter().map(|key| Name::of_key(key)).collect();
+            self.ask(&names).await?;
+        }
+        Err(Failure::permanent("could not choose versions: each answer of the registry asks for more"))
+    }
+
+    async fn ask(&mut self, names: &BTreeSet<Name>) -> Result<(), Failure> {
+        for (name, published) in self.index.published(names, Age::Now).await? {
+            let releases = published.iter().map(|one| self.release(&name.key(), one)).collect();
+            self.releases.insert(name.key(), releases);
+            self.published.insert(name.key(), published);
+        }
+        Ok(())
+    }
+
+    /// The lowest good release above this one that the range takes.
+    pub(crate) async fn next(
+        &mut self,
+        key: &str,
+        version: &str,
+        wanted: &str,
+    ) -> Result<Option<String>, Failure> {
+        if !self.releases.contains_key(key) {
+            self.ask(&BTreeSet::from([Name::of_key(key)])).await?;
+        }
+        let releases = self.releases.get(key).into_iter().flatten();
+        let mut good = releases.filter(|one| {
+            one.usable && range::is_above(&one.version, version) && range::admits(wanted, &one.version)
+        });
+        Ok(good.find(|one| !self.is_vulnerable(key, &one.version)).map(|one| one.version.clone()))
+    }
+
+    fn release(&self, key: &str, one: &Published) -> Release {
+        let version = one.version.to_string();
+        let is_refused = self.refused.versions.contains(&(key.to_owned(), version.clone()));
+        Release {
+            usable: !one.is_yanked && one.version.pre.is_empty() && self.is_for_our_rust(one) && !is_refused,
+            requirements: one.requirements.clone(),
+            version,
+        }
+    }
+
+    fn is_for_our_rust(&self, one: &Published) -> bool {
+        one.rust.as_deref().and_then(rust_version).is_none_or(|rust| rust <= self.rust)
+    }
+
+    /// The digest of a release's content.
+    pub(crate) fn checksum(&self, key: &str, version: &str) -> Option<String> {
+        let published = self.published.get(key)?.iter();
+        published.filter(|one| one.version.to_string() == version).map(|one| one.checksum.clone()).next()
+    }
+
+    /// The good version above this one that only the project's Rust is too old for, in words.
+    pub(crate) fn held_back(&self, key: &str, installed: &str) -> Option<String> {
+        let good = |one: &&Published| {
+            let version = one.version.to_string();
+            let is_good =
+                !one.is_yanked && one.version.pre.is_empty() && range::is_above(&version, installed);
+            is_good && !self.is_vulnerable(key, &version)
+        };
+        let all = self.published.get(key)?.iter().filter(good);
+        let held = all.clone().find(|one| !self.is_for_our_rust(one))?;
+        let rust = held.rust.as_deref().unwrap_or_default();
+        Some(format!("`{key} {}` needs Rust {rust}, and the project is for {}", held.version, self.rust))
+    }
+
+    fn is_vulnerable_now(&self, key: &str, version: &str) -> Result<bool, Failure> {
+        let name = Name::of_key(key);
+        // The advisories speak of the default registry's crates.
+        if !name.registry.is_empty() {
+            return Ok(false);
+        }
+        let about = self
+            .findings
+            .iter()
+            .filter(|finding| finding.package.as_ref().is_some_and(|package| package.name == name.name));
+        for finding in about {
+            let is_installed = finding.package.as_ref().is_some_and(|package| package.version == version);
+            // What is merely worth knowing the advisories do not count as a problem.
+            if is_installed || (finding.informational.is_some() && !clears(&finding.fixed, version)) {
+                return Ok(true);
+            }
+        }
+        let ecosystem = Ecosystem::crates_io();
+        let package = Package { ecosystem, name: name.name, version: version.to_owned() };
+        Ok(!self.known.problems(&package)?.is_empty())
+    }
+}
+
+impl Market for Shelves<'_> {
+    fn releases(&self, name: &str) -> Option<&[Release]> {
+        self.releases.get(name).map(Vec::as_slice)
+    }
+
+    fn admits(&self, range: &str, version: &str) -> bool {
+        range::admits(range, version)
+    }
+
+    fn is_above(&self, version: &str, other: &str) -> bool {
+        range::is_above(version, other)
+    }
+
+    fn relaxed(&self, range: &str, version: &str) -> Option<String> {
+        range::relaxed(range, version)
+    }
+
+    fn is_major(&self, from: &str, to: &str) -> bool {
+        range::is_major(from, to)
+    }
+
+    fn is_vulnerable(&self, name: &str, version: &str) -> bool {
+        let key = (name.to_owned(), version.to_owned());
+        if let Some(known) = self.vulnerable.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return *known;
+        }
+        // What could not be asked is not taken for good; the plan is thrown away.
+        let answer = self.is_vulnerable_now(name, version).unwrap_or_else(|failure| {
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+            true
+        });
+        self.vulnerable.lock().unwrap_or_else(PoisonError::into_inner).insert(key, answer);
+        answer
+    }
+
+    /// `[patch]` puts a fork in a crate's place, and no version.
+    fn has_overrides(&self) -> bool {
+        false
+    }
+
+    fn may_relax(&self, called: &str) -> bool {
+        !self.refused.relaxed.contains(called)
+    }
+}
