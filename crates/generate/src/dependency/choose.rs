@@ -246,7 +246,8 @@ impl<'a> Chooser<'a> {
     fn make_way(&mut self, node: usize, relax: bool, depth: usize, why: &mut Vec<String>) -> bool {
         let candidates = self.candidates(node);
         // Without a good version there may still be something above that does without any.
-        if !self.graph.nodes[node].movable || depth > DEEPEST {
+        let found = &self.graph.nodes[node];
+        if !found.movable || depth > DEEPEST || self.market.releases(&found.name).is_none() {
             why.push(self.nothing_better(node));
             return false;
         }
