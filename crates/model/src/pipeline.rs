@@ -4,6 +4,7 @@ pub mod begin;
 pub mod decide;
 pub mod due;
 pub mod evolve;
+pub mod grounds;
 pub mod held;
 pub mod joint;
 pub mod recall;

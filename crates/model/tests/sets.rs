@@ -33,7 +33,7 @@ fn member(mut given: Given, after: &[u64]) -> Given {
 /// Another member on the board: what it comes after, how it stands, and how often it was taken back.
 fn beside(mut given: Given, other: u64, after: &[u64], standing: Standing, returns: u32) -> Given {
     let after = after.iter().copied().map(PatchId).collect();
-    let member = Member { after, standing, returns, seen: 0 };
+    let member = Member { after, standing, returns, seen: 0, version: 40 + other };
     let set: &mut Set = given.board.sets.entry(name()).or_default();
     set.members.insert(PatchId(other), member);
     given
@@ -95,7 +95,7 @@ fn a_person_s_recall_waits_for_what_comes_after() {
     if let Some(set) = stays.board.sets.get_mut(&name()) {
         set.members.insert(
             PatchId(9),
-            Member { after: vec![PatchId(7)], standing: Standing::Runs, returns: 0, seen: 1 },
+            Member { after: vec![PatchId(7)], standing: Standing::Runs, returns: 0, seen: 1, version: 0 },
         );
     }
     check(&stays, follows(&stays), Ok(&["rollout kept", "review ended promoted"]));

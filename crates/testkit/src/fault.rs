@@ -67,6 +67,7 @@ pub enum Fault {
     SetBeginsEarly,
     SetIsForgotten,
     SetReturnsInAnyOrder,
+    SetRestsOnNothing,
     ConversionIsHoped,
     ReplacedLeaveFirst,
     StrangersPass,
@@ -89,7 +90,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub const ALL: [Fault; 83] = [
+    pub const ALL: [Fault; 84] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -154,6 +155,7 @@ impl Fault {
         Fault::SetBeginsEarly,
         Fault::SetIsForgotten,
         Fault::SetReturnsInAnyOrder,
+        Fault::SetRestsOnNothing,
         Fault::ConversionIsHoped,
         Fault::ReplacedLeaveFirst,
         Fault::StrangersPass,

@@ -47,6 +47,12 @@ pub fn press(chance: &mut Chance, patch: &Patch) -> Command {
     Command { by, ask }
 }
 
+/// Somebody takes a version back.
+pub fn take_back() -> Command {
+    let ask = Ask::Rollout(rollout::Command::Rollback { reason: "because".to_owned() });
+    Command { by: Actor::person(PEOPLE[2]), ask }
+}
+
 /// Whether this takes a version back.
 pub fn takes_back(command: &Command) -> bool {
     matches!(

@@ -270,8 +270,12 @@ fn rolled(
         (rollout::Outcome::Followed, Some(Owed::Stays { why })) => {
             vec![rollout::Event::Kept { reason: why, seen: 0 }]
         }
-        // Meanwhile the set wants something else, or nothing.
+        // Meanwhile the set wants something else, or nothing; who is called back hears that first.
         (rollout::Outcome::Followed, Some(Owed::Waits { .. }) | None)
+        | (
+            rollout::Outcome::Reconciled { .. } | rollout::Outcome::Smoked { .. },
+            Some(Owed::Returns { .. }),
+        )
         | (rollout::Outcome::Begun { .. } | rollout::Outcome::Recallable { .. }, Some(_)) => {
             return Err(Rejection::NotOwed { job });
         }

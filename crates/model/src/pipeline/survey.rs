@@ -35,6 +35,7 @@ fn sets<'a>(
             standing: standing(runs, patch),
             returns: patch.returns,
             seen: patch.rollout.footing.seen,
+            version: patch.version,
         };
         sets.entry(membership.name.clone()).or_default().members.insert(patch.id, member);
     }

@@ -361,8 +361,15 @@ impl Story {
         let expected = store.read(id, 0).await.expect("the ledger can be read").len() as u64;
         let events = self.events[self.saved..].to_vec();
         self.saved = self.events.len();
-        let append =
-            Append { patch: id, expected, events, fence: None, takes: None, gives: None, line: None };
+        let append = Append {
+            patch: id,
+            expected,
+            events,
+            fence: None,
+            takes: None,
+            gives: None,
+            grounds: Default::default(),
+        };
         store.append(append).await.expect("nobody else writes just now");
     }
 
