@@ -1,5 +1,6 @@
 //! The three functions over the whole patch: `decide`, `evolve`, `due`.
 
+pub mod afterwards;
 pub mod begin;
 pub mod decide;
 pub mod due;
@@ -7,6 +8,7 @@ pub mod evolve;
 pub mod grounds;
 pub mod held;
 pub mod joint;
+pub mod others;
 pub mod recall;
 pub mod retry;
 pub mod survey;

@@ -18,8 +18,8 @@ use crate::cli::{Cli, Command, DbCommand, JudgeCommand};
 use crate::commands::control::{self, Control};
 use crate::commands::db::compare;
 use crate::commands::{
-    approve, db, demo, down, explain, fix, freeze, init, judge, line, plan, process_host, scan, serve, set,
-    status,
+    approve, db, demo, down, explain, fix, freeze, init, judge, line, plan, process_host, review, scan,
+    serve, set, status,
 };
 use crate::exit::{Exit, Trouble};
 
@@ -52,6 +52,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Promote(arguments) => block_on(control::run(Control::Promote, arguments, data)),
         Command::Abort(arguments) => block_on(control::run(Control::Abort, arguments, data)),
         Command::Rollback(arguments) => block_on(control::rollback(arguments, data)),
+        Command::Review(arguments) => block_on(review::run(arguments, data)),
         Command::Set(arguments) => block_on(set::run(arguments, data)),
         Command::Retry(arguments) => block_on(control::run(Control::Retry, arguments, data)),
         Command::Line(command) => block_on(line::run(command, data)),

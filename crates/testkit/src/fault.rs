@@ -87,10 +87,14 @@ pub enum Fault {
     BudgetIsIgnored,
     CanaryBurnIsIgnored,
     DeferredIsForgotten,
+    EmergencyPassesStops,
+    EmergencyOwesNothing,
+    ReplacedGoesOn,
+    StuckMemberIsGivenUp,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 84] = [
+    pub const ALL: [Fault; 88] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -175,5 +179,9 @@ impl Fault {
         Fault::BudgetIsIgnored,
         Fault::CanaryBurnIsIgnored,
         Fault::DeferredIsForgotten,
+        Fault::EmergencyPassesStops,
+        Fault::EmergencyOwesNothing,
+        Fault::ReplacedGoesOn,
+        Fault::StuckMemberIsGivenUp,
     ];
 }

@@ -12,6 +12,7 @@ pub mod seen;
 pub mod walk;
 
 use std::collections::BTreeMap;
+use std::mem::take;
 use std::sync::Arc;
 
 use patchline_model::command::{Ask, Command};
@@ -47,7 +48,7 @@ const PATIENCE_MILLIS: u64 = 60_000;
 pub struct Watch {
     patches: BTreeMap<PatchId, Patch>,
     /// Every job that stored events ever asked for.
-    owed: BTreeMap<JobId, (Job, Option<Commit>, usize)>,
+    owed: BTreeMap<JobId, (Job, Option<Commit>, Option<usize>)>,
     accounts: BTreeMap<PatchId, Account>,
     /// The version that each service runs while nobody moves it.
     rest: Vec<Digest>,
@@ -135,6 +136,7 @@ impl Watch {
                 self.recalled(&entry, &after, fact)?;
                 bound::check(seen, fact, self.truth(entry.scene, id))?;
                 self.ordered(&entry, &after, fact)?;
+                self.replaces(&after, fact)?;
                 self.account(&entry, &after, event.at, fact);
             }
             if let Fact::Review(review::Event::Retried { .. }) = &event.fact {
@@ -147,9 +149,11 @@ impl Watch {
             account.check(&patch, entry.target)?;
         }
         self.patches.insert(id, patch);
-        let Board { runs, sets, fences, .. } = survey(BTreeMap::new(), self.patches());
-        self.free = Board { runs: runs.clone(), sets: sets.clone(), ..Board::default() };
-        (self.board.runs, self.board.sets, self.board.fences) = (runs, sets, fences);
+        let told = survey(BTreeMap::new(), self.patches());
+        self.free = Board { fences: BTreeMap::new(), ..told.clone() };
+        let (locks, line, zones) = (&mut self.board.locks, &mut self.board.line, &mut self.board.zones);
+        let (locks, line, zones) = (take(locks), take(line), take(zones));
+        self.board = Board { locks, line, zones, ..told };
         self.remember_owed(id)
     }
 
@@ -177,6 +181,17 @@ impl Watch {
         let checked = log.check(&order::Others { scene, patches, rest: &self.rest }, after.id, fact);
         self.log = log;
         checked
+    }
+
+    /// Who takes another's place begins when that one has ended, or has got through.
+    fn replaces(&self, after: &Patch, fact: &rollout::Event) -> Result<(), Breach> {
+        let rollout::Event::Started { .. } = fact else { return Ok(()) };
+        let older = after.opening.as_ref().and_then(|opening| opening.terms.supersedes);
+        // What was tried again meanwhile waits for this one, and begins nothing.
+        let is_again = |older: &Patch| older.rollout.phase == Phase::Idle && older.review.retries > 0;
+        let stands = older.map(|older| self.patch(older)).filter(|it| !it.has_ended() && !is_again(it));
+        let invariant = "a patch begins after the one whose place it takes has ended";
+        hold(stands.is_none(), invariant, after.id, || format!("{:?} has not", stands.map(|it| it.id)))
     }
 
     fn truth(&self, scene: &Scene, id: PatchId) -> bound::Truth {
@@ -221,7 +236,9 @@ impl Watch {
         let with_set = owed(&self.free, patch).filter(|owed| !follows(owed));
         let Some((id, job)) = with_set.or_else(|| owed(&unbound(&self.free), patch)) else { return Ok(()) };
         let commit = patch.candidate().map(|candidate| candidate.commit.clone());
-        let asks = (job, commit, patch.approve.approvals.len());
+        // Only the gate is asked about approvals.
+        let gate = matches!(job, Job::Approve(_)).then_some(patch.approve.approvals.len());
+        let asks = (job, commit, gate);
         let before = self.owed.entry(id).or_insert_with(|| asks.clone());
         hold(*before == asks, "a job's id is never used for another job", patch.id, || {
             format!("{id} was {before:?} and is {asks:?}")
@@ -411,6 +428,8 @@ fn is_judged(phase: &Phase) -> bool {
 /// The same board, on which no set asks anything of anybody.
 fn unbound(board: &Board) -> Board {
     let mut board = board.clone();
+    board.replaced.clear();
+    board.under_way.clear();
     for member in board.sets.values_mut().flat_map(|set| set.members.values_mut()) {
         (member.standing, member.returns) = (Standing::Covered, 0);
     }

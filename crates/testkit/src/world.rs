@@ -88,18 +88,29 @@ impl World {
             || people::waits_for_person(patch)
             || (patch.rollout.plan.is_none() && holder.is_some_and(waits_for))
             || self.waits_with_its_set(id, 0)
+            || self.waits_with_its_pair(id)
+    }
+
+    /// Who takes its place, or whose place it takes, waits for a person.
+    fn waits_with_its_pair(&self, id: PatchId) -> bool {
+        let waits = |other: PatchId| people::waits_for_person(self.watch.patch(other));
+        let newer = self.watch.board.replaced.get(&id);
+        newer.is_some_and(|newer| waits(newer.by)) || self.scene.planned(id).supersedes.is_some_and(waits)
     }
 
     /// A member of its set, or who holds such a member's service, waits for a person.
     fn waits_with_its_set(&self, id: PatchId, depth: u32) -> bool {
         let waits = |other: PatchId| {
             people::waits_for_person(self.watch.patch(other))
+                || self.waits_with_its_pair(other)
                 || (depth < 3 && self.waits_with_its_set(other, depth + 1))
         };
         let scene = &self.scene;
         let mates = scene.patches.iter().filter(|other| scene.planned(id).in_set && other.in_set);
         mates.filter(|other| other.id != id).any(|other| {
-            people::waits_for_person(self.watch.patch(other.id)) || self.holder(other.id).is_some_and(waits)
+            people::waits_for_person(self.watch.patch(other.id))
+                || self.waits_with_its_pair(other.id)
+                || self.holder(other.id).is_some_and(waits)
         }) || self.holder(id).is_some_and(waits)
     }
 

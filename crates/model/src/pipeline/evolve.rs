@@ -29,7 +29,14 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
         Fact::Generate(fact) => generate::evolve(Arc::make_mut(&mut patch.generate), fact),
         Fact::Build(fact) => build::evolve(Arc::make_mut(&mut patch.build), fact),
         Fact::Verify(fact) => verify::evolve(Arc::make_mut(&mut patch.verify), fact),
-        Fact::Approve(fact) => approve::evolve(Arc::make_mut(&mut patch.approve), fact),
+        Fact::Approve(fact) => {
+            if let approve::Event::Approved(approval) = fact
+                && approval.emergency.is_some()
+            {
+                review::owe(Arc::make_mut(&mut patch.review), approval);
+            }
+            approve::evolve(Arc::make_mut(&mut patch.approve), fact);
+        }
         Fact::Rollout(fact) => {
             folding::evolve(Arc::make_mut(&mut patch.rollout), event.at, fact);
             patch.returns = patch.returns.saturating_add(u32::from(takes_back(fact)));

@@ -14,6 +14,16 @@ pub struct Terms {
     /// The set that it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub set: Option<Membership>,
+    /// The older patch, still under way, whose place it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<PatchId>,
+}
+
+/// Who takes a patch's place, and whether it has come so far that it may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    pub by: PatchId,
+    pub is_ready: bool,
 }
 
 /// A place in a set.

@@ -53,7 +53,7 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     warn_if_only_built_in(&advisories);
     let after = arguments.after.clone();
     let set = arguments.set.clone().map(|name| Membership { name, after });
-    let terms = Terms { forward_only: arguments.forward_only.clone(), set };
+    let terms = Terms { forward_only: arguments.forward_only.clone(), set, supersedes: arguments.supersedes };
     let goes_on = arguments.rollout || !terms.is_blank();
     let until = if goes_on { Until::Rollout } else { Until::Verify };
     if goes_on && service.run.is_none() {

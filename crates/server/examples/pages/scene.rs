@@ -217,6 +217,7 @@ impl Story {
             dossier: self.keep("{\"dossier\": 1}"),
             comment: "Read the change log; fine.".to_owned(),
             at: self.at,
+            emergency: None,
         };
         self.then(94.0, &Actor::person(by), Fact::Approve(approve::Event::Approved(approval)))
     }

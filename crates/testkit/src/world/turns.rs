@@ -183,7 +183,8 @@ impl World {
     }
 
     pub fn open(&mut self, id: PatchId) -> Result<(), Breach> {
-        let opening = Box::new(self.scene.opening(id));
+        let is_under_way = |other: PatchId| self.watch.board.under_way.contains_key(&other);
+        let opening = Box::new(self.scene.opening(id, is_under_way));
         let by = Actor::person(crate::scene::PEOPLE[3]);
         let driver = self.any_driver();
         self.submit(driver, id, Command { by, ask: Ask::Detect(detect::Command::Open(opening)) })
