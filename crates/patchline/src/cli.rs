@@ -57,6 +57,8 @@ pub enum Command {
     Backport(BackportArguments),
     /// Take a patch's change out of the source again, as a patch of its own
     Revert(RevertArguments),
+    /// Close the review that an emergency owes; another person than the one who let it pass
+    Review(ReviewArguments),
     /// Show the members of a set, their order, and how they stand
     Set(SetArguments),
     /// Try a patch again that was taken back, from the gate on and with the same artifact
@@ -149,7 +151,7 @@ pub struct FixArguments {
     #[arg(long, value_name = "REV")]
     pub base: Option<String>,
     /// Say what would be changed, and leave no branch and no record
-    #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "from"])]
+    #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "supersedes", "from"])]
     pub dry_run: bool,
     /// Take the fix all the way onto every instance, and not only to a proven branch
     #[arg(long)]
@@ -163,6 +165,9 @@ pub struct FixArguments {
     /// In its set it comes after this patch; may be given several times
     #[arg(long, value_name = "PATCH", requires = "set")]
     pub after: Vec<PatchId>,
+    /// It takes the place of this older patch, which ends, or is taken back, before this one begins
+    #[arg(long, value_name = "PATCH")]
+    pub supersedes: Option<PatchId>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }
@@ -277,6 +282,9 @@ pub struct ApproveArguments {
     pub dossier: Option<String>,
     #[arg(long, default_value = "")]
     pub comment: String,
+    /// It can't wait for others, for a freeze, or for a window, for this reason; a review is owed afterwards
+    #[arg(long, value_name = "REASON", conflicts_with_all = ["comment", "reject"])]
+    pub emergency: Option<String>,
     /// Say no instead, for this reason
     #[arg(long, value_name = "REASON")]
     pub reject: Option<String>,
@@ -291,6 +299,18 @@ pub struct ControlArguments {
     pub by: Option<String>,
     #[arg(long, default_value = "")]
     pub reason: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ReviewArguments {
+    /// The patch, as in `P-7`
+    pub patch: PatchId,
+    /// Your name, for the record
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+    /// What you found: whether it was right to let it pass, and what follows
+    #[arg(long)]
+    pub note: String,
 }
 
 #[derive(Debug, Args)]

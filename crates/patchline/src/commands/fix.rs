@@ -54,7 +54,8 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     }
     let after = arguments.after.clone();
     let set = arguments.set.clone().map(|name| Membership { name, after });
-    let terms = Terms { forward_only: arguments.forward_only.clone(), set, origin: None };
+    let (forward_only, supersedes) = (arguments.forward_only.clone(), arguments.supersedes);
+    let terms = Terms { forward_only, set, origin: None, supersedes };
     let goes_on = arguments.rollout || !terms.is_blank();
     let until = if goes_on { Until::Rollout } else { Until::Verify };
     if goes_on && service.run.is_none() {

@@ -208,6 +208,7 @@ fn before_the_rollout() -> Vec<Event> {
         dossier: digest("dossier"),
         comment: "read the diff".to_owned(),
         at: Timestamp(NOON + 41_000),
+        emergency: None,
     };
     let decided = |answer, considered| {
         Fact::Approve(approve::Event::Decided { decision: decision(answer), considered })
