@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_model::stage::generate::Rung;
 
-use crate::dependency::graph::{Edge, Graph};
-use crate::dependency::market::{Kind, Market, Release};
+use crate::dependency::graph::{Edge, Graph, Layout};
+use crate::dependency::market::{Kind, Market, Release, Requirement};
 
 /// How far up the ways to a package are followed.
 const DEEPEST: usize = 12;
@@ -38,6 +38,14 @@ pub(crate) struct Plan {
     pub(crate) unsolved: Vec<(usize, Vec<String>)>,
     /// Packages of which the market must know more before the plan counts.
     pub(crate) unknown: BTreeSet<String>,
+    /// Who asks for a copy that moves, with the range that holds then.
+    pub(crate) asked: BTreeMap<usize, Vec<(usize, String)>>,
+}
+
+impl Plan {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.relaxed.is_empty()
+    }
 }
 
 /// A plan that clears these copies.
@@ -53,11 +61,13 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
             unsolved.push((node, why));
         }
     }
-    let Chooser { sketch, unknown, .. } = chooser;
     // What nothing needs any more need not move.
-    let steps = sketch.steps.iter().filter(|(node, _)| sketch.is_needed(**node));
-    let steps = steps.map(|(node, (to, rung))| Step { node: *node, to: to.clone(), rung: *rung }).collect();
-    Plan { steps, relaxed: sketch.relaxed.into_values().collect(), unsolved, unknown }
+    let moving = chooser.sketch.steps.iter().filter(|(node, _)| chooser.sketch.is_needed(**node));
+    let steps: Vec<Step> =
+        moving.map(|(node, (to, rung))| Step { node: *node, to: to.clone(), rung: *rung }).collect();
+    let asked = steps.iter().map(|step| (step.node, chooser.asked(step.node))).collect();
+    let Chooser { sketch, unknown, .. } = chooser;
+    Plan { steps, relaxed: sketch.relaxed.into_values().collect(), unsolved, unknown, asked }
 }
 
 /// The graph as it would be.
@@ -166,14 +176,48 @@ impl<'a> Chooser<'a> {
         best.map(|(_, release)| release)
     }
 
-    fn ranges(&self, node: usize) -> Vec<String> {
-        self.sketch.edges_into(node).iter().map(|edge| self.sketch.edges[*edge].requirement.clone()).collect()
+    fn ranges(&mut self, node: usize) -> Vec<String> {
+        let edges = self.sketch.edges_into(node);
+        let mut ranges: Vec<String> = edges.into_iter().map(|edge| self.requirement(edge)).collect();
+        ranges.sort_unstable();
+        ranges.dedup();
+        ranges
+    }
+
+    fn asked(&mut self, node: usize) -> Vec<(usize, String)> {
+        let edges = self.sketch.edges_into(node);
+        edges.into_iter().map(|edge| (self.sketch.edges[edge].from, self.requirement(edge))).collect()
+    }
+
+    /// What is required, by the lockfile or else by what is published of the version that requires it.
+    fn requirement(&mut self, edge: usize) -> String {
+        let Edge { from, to, requirement } = &self.sketch.edges[edge];
+        if let Some(requirement) = requirement {
+            return requirement.clone();
+        }
+        let (from, called) = (&self.graph.nodes[*from], &self.graph.nodes[*to].called);
+        let releases = self.releases(&from.name);
+        let release = releases.iter().find(|release| release.version == from.version);
+        let required = release.and_then(|release| release.requirements.iter().find(|one| one.called == *called));
+        // What is not published comes by something else than the package's own word, and takes any version.
+        required.map_or_else(|| "*".to_owned(), |required| required.range.clone())
+    }
+
+    /// The copy that would serve this requirement of `node`.
+    fn serving(&self, node: usize, required: &Requirement) -> Option<usize> {
+        match self.graph.layout {
+            Layout::Folders => self.graph.visible(node, &required.called),
+            Layout::Store => {
+                let fits = |copy: &&usize| self.market.admits(&required.range, self.version(**copy));
+                self.graph.called(&required.called).iter().rfind(fits).copied()
+            }
+        }
     }
 
     /// How many packages would have to come or move with it.
     fn cost(&self, node: usize, release: &Release) -> usize {
-        let missing = |called: &str, range: &str| match self.graph.visible(node, called) {
-            Some(found) => !self.market.admits(range, self.version(found)),
+        let missing = |required: &&Requirement| match self.serving(node, required) {
+            Some(found) => !self.market.admits(&required.range, self.version(found)),
             None => true,
         };
         let weight = |kind: Kind| match kind {
@@ -182,7 +226,7 @@ impl<'a> Chooser<'a> {
             // Whoever uses the package would have to bring another one.
             Kind::Peer => 10,
         };
-        let unmet = release.requirements.iter().filter(|required| missing(&required.called, &required.range));
+        let unmet = release.requirements.iter().filter(missing);
         unmet.map(|required| weight(required.kind)).sum()
     }
 
@@ -255,7 +299,7 @@ impl<'a> Chooser<'a> {
             if self.sketch.gone.contains(&edge) {
                 continue;
             }
-            let Edge { from, requirement, .. } = self.sketch.edges[edge].clone();
+            let (from, requirement) = (self.sketch.edges[edge].from, self.requirement(edge));
             if accepts(self, &requirement) {
                 continue;
             }
@@ -283,7 +327,8 @@ impl<'a> Chooser<'a> {
             None => {
                 let clear = self.is_clear(node);
                 if !clear {
-                    let (name, ranges) = (&self.graph.nodes[node].name, self.ranges(node).join("` and `"));
+                    let ranges = self.ranges(node).join("` and `");
+                    let name = &self.graph.nodes[node].name;
                     why.push(format!("no fixed version of `{name}` is within `{ranges}` at once"));
                 }
                 clear
@@ -354,7 +399,7 @@ impl<'a> Chooser<'a> {
             if self.sketch.gone.contains(&edge) {
                 continue;
             }
-            let Edge { from, requirement, .. } = self.sketch.edges[edge].clone();
+            let (from, requirement) = (self.sketch.edges[edge].from, self.requirement(edge));
             if wanted.iter().any(|release| self.market.admits(&requirement, &release.version)) {
                 continue;
             }
@@ -389,20 +434,18 @@ impl<'a> Chooser<'a> {
 
     /// Writes another range into a manifest of the repository: the lowest version that its other users take.
     fn relax(&mut self, edge: usize, wanted: &[&Release]) -> bool {
-        let Edge { from, to, requirement } = self.sketch.edges[edge].clone();
-        let others: Vec<String> = self
-            .sketch
-            .edges_into(to)
-            .into_iter()
-            .filter(|other| !self.graph.nodes[self.sketch.edges[*other].from].own)
-            .map(|other| self.sketch.edges[other].requirement.clone())
-            .collect();
+        let Edge { from, to, .. } = self.sketch.edges[edge];
+        let requirement = self.requirement(edge);
+        let others = self.sketch.edges_into(to).into_iter();
+        let others = others.filter(|other| !self.graph.nodes[self.sketch.edges[*other].from].own);
+        let others: Vec<usize> = others.collect();
+        let others: Vec<String> = others.into_iter().map(|other| self.requirement(other)).collect();
         let market = self.market;
         let taken = |release: &&&Release| others.iter().all(|range| market.admits(range, &release.version));
         let Some(release) = wanted.iter().find(taken).or(wanted.first()) else { return false };
         let Some(range) = market.relaxed(&requirement, &release.version) else { return false };
         let called = self.graph.nodes[to].called.clone();
-        self.sketch.edges[edge].requirement.clone_from(&range);
+        self.sketch.edges[edge].requirement = Some(range.clone());
         self.sketch.relaxed.insert((from, called.clone()), Relaxed { from, called, range });
         true
     }
@@ -421,7 +464,7 @@ impl<'a> Chooser<'a> {
             let to = self.sketch.edges[edge].to;
             let called = &self.graph.nodes[to].called;
             match release.requirements.iter().find(|required| required.called == *called) {
-                Some(required) => self.sketch.edges[edge].requirement.clone_from(&required.range),
+                Some(required) => self.sketch.edges[edge].requirement = Some(required.range.clone()),
                 None => {
                     self.sketch.gone.insert(edge);
                 }
@@ -432,8 +475,8 @@ impl<'a> Chooser<'a> {
             let is_known = known
                 .filter(|edge| !self.sketch.gone.contains(*edge))
                 .any(|edge| self.graph.nodes[self.sketch.edges[*edge].to].called == required.called);
-            if let (false, Some(to)) = (is_known, self.graph.visible(node, &required.called)) {
-                self.sketch.connect(Edge { from: node, to, requirement: required.range.clone() });
+            if let (false, Some(to)) = (is_known, self.serving(node, required)) {
+                self.sketch.connect(Edge { from: node, to, requirement: Some(required.range.clone()) });
             }
         }
         let rung = self.sketch.steps.get(&node).map_or(rung, |(_, before)| rung.max(*before));

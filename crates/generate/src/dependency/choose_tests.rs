@@ -7,7 +7,7 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop, proptest};
 use super::choose;
 use crate::dependency::graph::{Graph, Node};
 use crate::dependency::market::{Kind, Market, Release, Requirement};
-use crate::dependency::npm::range;
+use crate::dependency::node::range;
 
 /// A registry that is known as a whole.
 #[derive(Debug, Default)]

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::dependency::market::{Kind, Release, Requirement};
-use crate::dependency::npm::range::parsed;
-use crate::dependency::npm::settings::Addresses;
+use crate::dependency::node::range::parsed;
+use crate::dependency::node::settings::Addresses;
 use crate::failures::of_fetch;
 
 /// The short form of a package's document: without what installing does not need.
