@@ -144,9 +144,12 @@ fn found(program: &str) -> (String, Option<PathBuf>) {
 
 /// The search path, and of the user's settings those that say where to ask.
 pub(crate) fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    let path = [("PATH".to_owned(), env::var("PATH").unwrap_or_default())];
-    let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    path.into_iter().chain(pairs).collect()
+    let mut found = BTreeMap::from([("PATH".to_owned(), env::var("PATH").unwrap_or_default())]);
+    // Node does not look where others do for the certificates of a company's own proxy.
+    let certificates = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"].into_iter().find_map(|name| env::var(name).ok());
+    found.extend(certificates.map(|file| ("NODE_EXTRA_CA_CERTS".to_owned(), file)));
+    found.extend(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    found
 }
 
 /// The first number of a version.

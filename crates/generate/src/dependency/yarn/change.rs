@@ -83,7 +83,7 @@ impl<'a> YarnProject<'a> {
             for (from, range) in blocking.filter(|(_, range)| !range::admits(range, &step.to)) {
                 let (key, value) = match self.is_classic() {
                     true => (format!("**/{}/{called}", nodes[*from].name), self.value(step.node, &step.to)),
-                    false => (format!("{called}@{}", protocol(range)), format!("npm:{}", self.value(step.node, &step.to).trim_start_matches("npm:"))),
+                    false => (format!("{called}@{}", self.spelled(range)), format!("npm:{}", self.value(step.node, &step.to).trim_start_matches("npm:"))),
                 };
                 found.insert(key, value);
             }
@@ -113,6 +113,11 @@ impl<'a> YarnProject<'a> {
         Ok(found)
     }
 
+    /// A range as the key of a resolution has it, which up to yarn 3 is as it is written.
+    fn spelled(&self, range: &str) -> String {
+        if self.yarn.major < 4 || range.starts_with("npm:") { range.to_owned() } else { format!("npm:{range}") }
+    }
+
     async fn classic(&mut self, plan: &Plan, pins: &[Pin], shelves: &Shelves<'_>) -> Result<Result<(), String>, Failure> {
         if let Err(reason) = self.write(plan, &[])? {
             return Ok(Err(reason));
@@ -133,7 +138,7 @@ impl<'a> YarnProject<'a> {
     }
 
     async fn berry(&mut self, plan: &Plan, pins: &[Pin]) -> Result<Result<(), String>, Failure> {
-        let held = pins.iter().map(|pin| (format!("{}@{}", pin.called, protocol(&pin.range)), pin.exactly()));
+        let held = pins.iter().map(|pin| (format!("{}@{}", pin.called, self.spelled(&pin.range)), pin.exactly()));
         let held: Vec<(String, String)> = held.collect();
         if let Err(reason) = self.write(plan, &held)? {
             return Ok(Err(reason));
@@ -154,11 +159,6 @@ impl<'a> YarnProject<'a> {
         self.files.write(&path, &text)?;
         self.yarn.complete().await
     }
-}
-
-/// A range as berry has it.
-fn protocol(range: &str) -> String {
-    if range.starts_with("npm:") { range.to_owned() } else { format!("npm:{range}") }
 }
 
 /// The lockfile as it stands, with the manifests as they stand.
