@@ -56,8 +56,16 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
     // What needs more than a step of its own comes first: it may take others along.
     let (easy, hard): (Vec<usize>, Vec<usize>) =
         vulnerable.iter().partition(|node| chooser.in_range(**node).is_some());
-    for node in hard.into_iter().chain(easy) {
-        if let Err(why) = chooser.clear(node) {
+    let order: Vec<usize> = hard.into_iter().chain(easy).collect();
+    for node in &order {
+        if let Err(why) = chooser.clear(*node) {
+            unsolved.push((*node, why));
+        }
+    }
+    for node in order {
+        if chooser.drop_stale_override(node)
+            && let Err(why) = chooser.clear(node)
+        {
             unsolved.push((node, why));
         }
     }
@@ -81,6 +89,8 @@ struct Sketch {
     own: BTreeSet<usize>,
     steps: BTreeMap<usize, (String, Rung)>,
     relaxed: BTreeMap<(usize, String), Relaxed>,
+    /// The ranges that an override was chosen against.
+    overridden: BTreeMap<usize, Vec<String>>,
 }
 
 impl Sketch {
@@ -93,6 +103,7 @@ impl Sketch {
             own: (0..graph.nodes.len()).filter(|node| graph.nodes[*node].own).collect(),
             steps: BTreeMap::new(),
             relaxed: BTreeMap::new(),
+            overridden: BTreeMap::new(),
         };
         graph.edges.iter().for_each(|edge| sketch.connect(edge.clone()));
         sketch
@@ -254,6 +265,8 @@ impl<'a> Chooser<'a> {
             self.sketch = before.clone();
         }
         if let Some(release) = self.for_override(node) {
+            let ranges = self.ranges(node);
+            self.sketch.overridden.insert(node, ranges);
             self.take(node, release, Rung::Override);
             return Ok(());
         }
@@ -264,6 +277,17 @@ impl<'a> Chooser<'a> {
             why.push(self.nothing_better(node));
         }
         Err(why)
+    }
+
+    /// An override is for the ranges that were there: with others, it may be a step down, or not needed.
+    fn drop_stale_override(&mut self, node: usize) -> bool {
+        let Some(before) = self.sketch.overridden.get(&node).cloned() else { return false };
+        let is_stale = before != self.ranges(node);
+        if is_stale {
+            self.sketch.overridden.remove(&node);
+            self.sketch.steps.remove(&node);
+        }
+        is_stale
     }
 
     fn nothing_better(&self, node: usize) -> String {
@@ -458,13 +482,30 @@ impl<'a> Chooser<'a> {
         near.or(candidates.first()).copied()
     }
 
+    /// Where any copy within the range serves: another one without a known problem, when this one is not within it.
+    fn served_elsewhere(&self, node: usize, to: usize, required: &Requirement) -> Option<usize> {
+        if self.graph.layout == Layout::Folders || self.market.admits(&required.range, self.version(to)) {
+            return None;
+        }
+        let name = &self.graph.nodes[to].name;
+        let good = |other: &usize| !self.market.is_vulnerable(name, self.version(*other));
+        self.serving(node, required).filter(good)
+    }
+
     /// Moves a copy, and what it requires with it.
     fn take(&mut self, node: usize, release: &Release, rung: Rung) {
         for edge in self.sketch.out.get(&node).cloned().unwrap_or_default() {
             let to = self.sketch.edges[edge].to;
             let called = &self.graph.nodes[to].called;
             match release.requirements.iter().find(|required| required.called == *called) {
-                Some(required) => self.sketch.edges[edge].requirement = Some(required.range.clone()),
+                Some(required) => match self.served_elsewhere(node, to, required) {
+                    Some(other) => {
+                        self.sketch.gone.insert(edge);
+                        let requirement = Some(required.range.clone());
+                        self.sketch.connect(Edge { from: node, to: other, requirement });
+                    }
+                    None => self.sketch.edges[edge].requirement = Some(required.range.clone()),
+                },
                 None => {
                     self.sketch.gone.insert(edge);
                 }

@@ -6,4 +6,6 @@ mod index;
 mod locks;
 mod npm;
 mod pip;
+mod pnpm;
 mod scene;
+mod shop;

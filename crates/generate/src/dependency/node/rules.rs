@@ -78,6 +78,7 @@ pub(crate) fn compare(
             comparison.violations.push(format!("`{name} {version}` would have another content"));
         }
     }
+    comparison.violations.extend(lowered(&before.graph, &after.graph));
     let reached =
         reached(&before.graph, planned).into_iter().chain(reached(&after.graph, planned)).collect::<BTreeSet<_>>();
     let unrelated = moved.iter().filter(|name| !reached.contains(*name));
@@ -127,6 +128,31 @@ fn new_problems(
         violations.extend(new.map(|problem| format!("`{name} {version}` would bring {problem} in")));
     }
     Ok(())
+}
+
+/// What asks for the same as before and would get less.
+fn lowered(before: &Graph, after: &Graph) -> Vec<String> {
+    let (old, new) = (lowest(before), lowest(after));
+    let pairs = new.iter().filter_map(|(ask, version)| Some((ask, version, old.get(ask)?)));
+    let down = pairs.filter(|(_, version, old)| is_above(old, version));
+    down.map(|((from, called), version, old)| {
+        format!("`{called} {old}` would go down to `{called} {version}` for `{from}`")
+    })
+    .collect()
+}
+
+/// The lowest version that each package at its version gets of what it asks for.
+fn lowest(graph: &Graph) -> BTreeMap<(String, &str), &str> {
+    let mut found: BTreeMap<(String, &str), &str> = BTreeMap::new();
+    for edge in &graph.edges {
+        let (from, to) = (&graph.nodes[edge.from], &graph.nodes[edge.to]);
+        let label = if from.own { from.name.clone() } else { format!("{} {}", from.name, from.version) };
+        let known = found.entry((label, &to.called)).or_insert(&to.version);
+        if is_above(known, &to.version) {
+            *known = &to.version;
+        }
+    }
+    found
 }
 
 /// The packages that the planned ones lead to, themselves included, and what leads to them.

@@ -12,8 +12,6 @@ pub(crate) struct Pnpm<'a> {
     program: Program<'a>,
     /// The first number of its version.
     pub(crate) major: u32,
-    /// Whether the folder has a `pnpm-workspace.yaml`; else pnpm would look for one above.
-    has_workspace: bool,
     cache: String,
 }
 
@@ -56,8 +54,7 @@ impl<'a> Pnpm<'a> {
         };
         program.folder = folder.to_owned();
         program.writable.push(folder.to_owned());
-        let has_workspace = folder.join("pnpm-workspace.yaml").is_file();
-        Ok(Self { program, major, has_workspace, cache: cache.display().to_string() })
+        Ok(Self { program, major, cache: cache.display().to_string() })
     }
 
     /// Whether this pnpm writes lockfiles of this format as they are, and is the one that the manifest asks for.
@@ -111,7 +108,8 @@ impl<'a> Pnpm<'a> {
         if offline {
             words.push("--prefer-offline");
         }
-        if !self.has_workspace {
+        // Else pnpm would look for one above.
+        if !self.program.folder.join("pnpm-workspace.yaml").is_file() {
             words.push("--ignore-workspace");
         }
         Ok(match self.program.run(&words).await? {

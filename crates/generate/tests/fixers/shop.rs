@@ -1,0 +1,56 @@
+//! A registry of Node packages on loopback, with their archives.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::process::Command;
+
+use serde_json::{Map, Value, json};
+
+use crate::scene::Server;
+
+/// With lines as in `a 1.2.0: b ^1, c ~2.0`.
+pub fn shop(lines: &[&str]) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let mut pages: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut packages: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    for line in lines {
+        let (name, version, required) = read(line);
+        let place = format!("/{name}/-/{name}-{version}.tgz");
+        let manifest = json!({
+            "name": name, "version": version, "dependencies": required,
+            "dist": { "tarball": format!("{url}{place}"), "integrity": format!("sha512-{name}{version}") },
+        });
+        pages.insert(place, archive(&manifest));
+        pages.insert(format!("/{name}/{version}"), manifest.to_string().into_bytes());
+        packages.entry(name).or_default().insert(version, manifest);
+    }
+    for (name, versions) in packages {
+        let newest = versions.keys().max_by_key(|text| semver::Version::parse(text).expect("a version"));
+        let tags = json!({ "latest": newest });
+        let document = json!({ "name": name, "dist-tags": tags, "versions": versions });
+        pages.insert(format!("/{name}"), document.to_string().into_bytes());
+    }
+    Server::on(listener, pages)
+}
+
+/// Name, version and what is required, of such a line.
+pub fn read(line: &str) -> (String, String, Map<String, Value>) {
+    let (head, required) = line.split_once(':').unwrap_or((line, ""));
+    let (name, version) = head.split_once(' ').expect("a name and a version");
+    let required = required.split(',').filter(|one| !one.trim().is_empty());
+    let required = required.map(|one| one.trim().split_once(' ').expect("a name and a range"));
+    let required = required.map(|(called, range)| (called.to_owned(), json!(range)));
+    (name.to_owned(), version.to_owned(), required.collect())
+}
+
+fn archive(manifest: &Value) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir(folder.path().join("package")).expect("a folder");
+    fs::write(folder.path().join("package/package.json"), manifest.to_string()).expect("a file");
+    let mut command = Command::new("tar");
+    let output = command.args(["-czf", "-", "package"]).current_dir(folder.path()).output().expect("tar runs");
+    assert!(output.status.success());
+    output.stdout
+}
