@@ -209,7 +209,8 @@ impl<'a> Chooser<'a> {
         let (from, called) = (&self.graph.nodes[*from], &self.graph.nodes[*to].called);
         let releases = self.releases(&from.name);
         let release = releases.iter().find(|release| release.version == from.version);
-        let required = release.and_then(|release| release.requirements.iter().find(|one| one.called == *called));
+        let required =
+            release.and_then(|release| release.requirements.iter().find(|one| one.called == *called));
         // What is not published comes by something else than the package's own word, and takes any version.
         required.map_or_else(|| "*".to_owned(), |required| required.range.clone())
     }

@@ -9,3 +9,4 @@ mod pip;
 mod pnpm;
 mod scene;
 mod shop;
+mod yarn;

@@ -19,7 +19,10 @@ fn lock(own: &[&str], lines: &[&str]) -> String {
         text += &format!("\n  {folder}:\n    dependencies:\n");
         for one in wanted.split(',') {
             let parts: Vec<&str> = one.split_whitespace().collect();
-            text += &format!("      {}:\n        specifier: '{}'\n        version: {}\n", parts[0], parts[1], parts[2]);
+            text += &format!(
+                "      {}:\n        specifier: '{}'\n        version: {}\n",
+                parts[0], parts[1], parts[2]
+            );
         }
     }
     text += "\npackages:\n";
@@ -32,14 +35,17 @@ fn lock(own: &[&str], lines: &[&str]) -> String {
         for (called, version) in &required {
             needs += &format!("      {called}: {}\n", version.as_str().unwrap());
         }
-        let needs = if needs.is_empty() { " {}\n".to_owned() } else { format!("\n    dependencies:\n{needs}") };
+        let needs =
+            if needs.is_empty() { " {}\n".to_owned() } else { format!("\n    dependencies:\n{needs}") };
         text += &format!("\n  {name}@{version}:{needs}");
     }
     text
 }
 
 fn manifest(name: &str, wanted: &Value) -> String {
-    serde_json::to_string_pretty(&json!({ "name": name, "version": "1.0.0", "dependencies": wanted })).unwrap() + "\n"
+    serde_json::to_string_pretty(&json!({ "name": name, "version": "1.0.0", "dependencies": wanted }))
+        .unwrap()
+        + "\n"
 }
 
 fn scene(server: &Server, wanted: &Value, lock: &str, more: &[(&str, &str)]) -> Scene {
@@ -54,7 +60,8 @@ fn fixer(program: &Path) -> PnpmFixer {
 
 #[tokio::test]
 async fn each_choice_moves_within_its_own_range_and_nothing_else_changes() {
-    let server = shop(&["a 1.0.0", "a 1.0.1", "a 1.1.0", "a 1.2.0", "top 1.0.0: a ^1.0.0", "z 1.0.0", "z 1.1.0"]);
+    let server =
+        shop(&["a 1.0.0", "a 1.0.1", "a 1.1.0", "a 1.2.0", "top 1.0.0: a ^1.0.0", "z 1.0.0", "z 1.1.0"]);
     let before = lock(
         &[".: top ^1.0.0 1.0.0, z ^1.0.0 1.0.0", "packages/x: a ~1.0.0 1.0.0"],
         &["a 1.0.0", "top 1.0.0: a 1.0.0", "z 1.0.0"],
@@ -72,7 +79,9 @@ async fn each_choice_moves_within_its_own_range_and_nothing_else_changes() {
         assert_eq!(made.files, ["pnpm-lock.yaml"]);
         let after = scene.show(made.commit.as_str(), "pnpm-lock.yaml");
         let expected = before.replace("a@1.0.0", "a@1.0.1").replace("a1.0.0", "a1.0.1");
-        let expected = expected.replace("a: 1.0.0", "a: 1.0.1").replace("'~1.0.0'\n        version: 1.0.0", "~1.0.0\n        version: 1.0.1");
+        let expected = expected
+            .replace("a: 1.0.0", "a: 1.0.1")
+            .replace("'~1.0.0'\n        version: 1.0.0", "~1.0.0\n        version: 1.0.1");
         assert_eq!(after.trim_end(), expected.replace("'^1.0.0'", "^1.0.0").trim_end());
         let again = candidate(&fixer(&pnpm), &request).await;
         assert_eq!(again.commit, made.commit, "asked again it answers the same");
@@ -106,7 +115,8 @@ async fn what_pins_it_is_lifted_and_what_nothing_lifts_is_overridden() {
         let made = candidate(&fixer(&pnpm), &request).await;
         assert_eq!(moves(&made), ["a 1.0.0 -> 1.0.1", "b 1.0.0 -> 1.0.1", "top 1.0.0 -> 1.1.0"]);
         assert_eq!(made.files, ["package.json", "pnpm-lock.yaml"]);
-        let manifest: Value = serde_json::from_str(&scene.show(made.commit.as_str(), "package.json")).unwrap();
+        let manifest: Value =
+            serde_json::from_str(&scene.show(made.commit.as_str(), "package.json")).unwrap();
         assert_eq!(manifest["pnpm"], json!({ "overrides": { "b@1.0.0": "1.0.1" } }));
         assert_eq!(manifest["dependencies"], root, "the range for the good copy stays");
         scene.assert_untouched();
@@ -116,7 +126,15 @@ async fn what_pins_it_is_lifted_and_what_nothing_lifts_is_overridden() {
 #[tokio::test]
 async fn catalogs_and_overrides_change_where_they_stand_and_comments_stay() {
     let Some(pnpm) = tool("pnpm", 10) else { return };
-    let server = shop(&["a 1.0.0", "a 2.0.0", "b 1.0.0", "b 1.0.1", "c 1.0.0", "c 1.0.1", "old 1.0.0: b ^1.0.0, c 1.0.0"]);
+    let server = shop(&[
+        "a 1.0.0",
+        "a 2.0.0",
+        "b 1.0.0",
+        "b 1.0.1",
+        "c 1.0.0",
+        "c 1.0.1",
+        "old 1.0.0: b ^1.0.0, c 1.0.0",
+    ]);
     let settings = "packages:\n  - packages/* # all\n# what all use\ncatalog:\n  a: ~1.0.0 # soon 2\noverrides:\n  b: 1.0.0 # held\n";
     let before = lock(
         &[".: a catalog: 1.0.0, old ^1.0.0 1.0.0"],
@@ -133,7 +151,9 @@ async fn catalogs_and_overrides_change_where_they_stand_and_comments_stay() {
     assert_eq!(moves(&made), ["a 1.0.0 -> 2.0.0", "b 1.0.0 -> 1.0.1", "c 1.0.0 -> 1.0.1"]);
     assert_eq!(made.files, ["pnpm-lock.yaml", "pnpm-workspace.yaml"]);
     assert!(made.rationale.contains("Overrides of the project move along: b 1.0.1."), "{}", made.rationale);
-    let expected = settings.replace("~1.0.0 #", "~2.0.0 #").replace("b: 1.0.0 # held\n", "b: 1.0.1 # held\n  'c@1.0.0': 1.0.1\n");
+    let expected = settings
+        .replace("~1.0.0 #", "~2.0.0 #")
+        .replace("b: 1.0.0 # held\n", "b: 1.0.1 # held\n  'c@1.0.0': 1.0.1\n");
     assert_eq!(scene.show(made.commit.as_str(), "pnpm-workspace.yaml"), expected);
     scene.assert_untouched();
 }
@@ -159,14 +179,18 @@ async fn neither_scripts_nor_code_of_the_project_run() {
     let touch = format!("touch {}", ran.display());
     let manifest = json!({ "name": "app", "dependencies": { "a": "^1.0.0" },
         "scripts": { "preinstall": touch, "postinstall": touch, "prepare": touch, "pnpm:devPreinstall": touch } });
-    let (before, settings) = (lock(&[".: a ^1.0.0 1.0.0"], &["a 1.0.0"]), format!("registry={}\nignore-scripts=false\n", server.url()));
+    let (before, settings) = (
+        lock(&[".: a ^1.0.0 1.0.0"], &["a 1.0.0"]),
+        format!("registry={}\nignore-scripts=false\n", server.url()),
+    );
     let text = manifest.to_string() + "\n";
     let files = [("package.json", text.as_str()), ("pnpm-lock.yaml", &before), (".npmrc", &settings)];
     let (bad, plain) = (Bad::of(&[("a", "1.0.0")]), PnpmFixer::at(Sandbox::plain(), &pnpm));
     let scene = Scene::of(&files);
     // Without namespaces nothing but pnpm's own word would keep the script from the folder.
     candidate(&plain, &scene.request("npm", "pnpm-lock.yaml", &[("a", "1.0.0")], &bad)).await;
-    let hook = format!("require('fs').writeFileSync({:?}, ''); module.exports = {{}};\n", ran.display().to_string());
+    let hook =
+        format!("require('fs').writeFileSync({:?}, ''); module.exports = {{}};\n", ran.display().to_string());
     let scene = Scene::of(&[&files[..], &[(".pnpmfile.cjs", hook.as_str())]].concat());
     let why = no_fix(&plain, &scene.request("npm", "pnpm-lock.yaml", &[("a", "1.0.0")], &bad)).await;
     assert!(why[0].contains("`.pnpmfile.cjs`"), "{why:?}");
@@ -182,9 +206,11 @@ async fn another_pnpm_than_the_projects_is_named_with_what_to_install() {
         (before.replace("'9.0'", "'6.0'"), "npm@1.0.0", "pnpm@8"),
         (before.clone(), "pnpm@10.1.0", "pnpm@10"),
     ] {
-        let manifest = json!({ "name": "app", "dependencies": { "a": "^1.0.0" }, "packageManager": asked }).to_string();
+        let manifest =
+            json!({ "name": "app", "dependencies": { "a": "^1.0.0" }, "packageManager": asked }).to_string();
         let settings = format!("registry={}\n", server.url());
-        let scene = Scene::of(&[("package.json", &manifest), ("pnpm-lock.yaml", &lock), (".npmrc", &settings)]);
+        let scene =
+            Scene::of(&[("package.json", &manifest), ("pnpm-lock.yaml", &lock), (".npmrc", &settings)]);
         let request = scene.request("npm", "pnpm-lock.yaml", &[("a", "1.0.0")], &Bad::of(&[("a", "1.0.0")]));
         let failure = fixer(&pnpm).propose(&request).await.expect_err("it is another one");
         assert!(failure.hint.as_ref().is_some_and(|said| said.contains(hint)), "{failure:?}");

@@ -28,8 +28,11 @@ pub fn shop(lines: &[&str]) -> Server {
     }
     for (name, versions) in packages {
         let newest = versions.keys().max_by_key(|text| semver::Version::parse(text).expect("a version"));
+        // Newer tools wait for some days before they take what was published.
+        let time: Map<String, Value> =
+            versions.keys().map(|version| (version.clone(), json!("2020-01-01T00:00:00.000Z"))).collect();
         let tags = json!({ "latest": newest });
-        let document = json!({ "name": name, "dist-tags": tags, "versions": versions });
+        let document = json!({ "name": name, "dist-tags": tags, "time": time, "versions": versions });
         pages.insert(format!("/{name}"), document.to_string().into_bytes());
     }
     Server::on(listener, pages)
@@ -50,7 +53,8 @@ fn archive(manifest: &Value) -> Vec<u8> {
     fs::create_dir(folder.path().join("package")).expect("a folder");
     fs::write(folder.path().join("package/package.json"), manifest.to_string()).expect("a file");
     let mut command = Command::new("tar");
-    let output = command.args(["-czf", "-", "package"]).current_dir(folder.path()).output().expect("tar runs");
+    let output =
+        command.args(["-czf", "-", "package"]).current_dir(folder.path()).output().expect("tar runs");
     assert!(output.status.success());
     output.stdout
 }

@@ -149,8 +149,14 @@ mod tests {
         );
         let twice = with_override(&once, &["overrides"], "e", "3.0.0").expect("it can be added");
         assert_eq!(twice, once.replace("\"2.0.1\"\n", "\"2.0.1\",\n\t\t\"e\": \"3.0.0\"\n"));
-        assert_eq!(with_override(&twice, &["overrides"], "d", "2.0.2"), Some(twice.replace("2.0.1", "2.0.2")));
-        assert_eq!(with_override("{}", &["overrides"], "d", "1.0.0").as_deref(), Some("{\"overrides\": {\"d\": \"1.0.0\"}}"));
+        assert_eq!(
+            with_override(&twice, &["overrides"], "d", "2.0.2"),
+            Some(twice.replace("2.0.1", "2.0.2"))
+        );
+        assert_eq!(
+            with_override("{}", &["overrides"], "d", "1.0.0").as_deref(),
+            Some("{\"overrides\": {\"d\": \"1.0.0\"}}")
+        );
     }
 
     proptest! {

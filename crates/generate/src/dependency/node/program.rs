@@ -76,7 +76,9 @@ impl Program<'_> {
             Exit::Code(0) => Ok(Ran::Well(finished.stdout)),
             Exit::Code(_) if UNREACHABLE.iter().any(|word| output.contains(word)) => {
                 let text = format!("{name} could not reach the registry: {}", self.reason(&output));
-                let hint = format!("look at the network and at the `registry` that {name} is set to; then try again");
+                let hint = format!(
+                    "look at the network and at the `registry` that {name} is set to; then try again"
+                );
                 Err(Failure::transient(text).of(FailureClass::Network).with_hint(hint))
             }
             Exit::Code(_) => Ok(Ran::Refused(self.reason(&output))),
@@ -146,7 +148,8 @@ fn found(program: &str) -> (String, Option<PathBuf>) {
 pub(crate) fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::from([("PATH".to_owned(), env::var("PATH").unwrap_or_default())]);
     // Node does not look where others do for the certificates of a company's own proxy.
-    let certificates = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"].into_iter().find_map(|name| env::var(name).ok());
+    let certificates =
+        ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"].into_iter().find_map(|name| env::var(name).ok());
     found.extend(certificates.map(|file| ("NODE_EXTRA_CA_CERTS".to_owned(), file)));
     found.extend(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     found
@@ -157,9 +160,16 @@ pub(crate) fn leading(version: &str) -> Option<u32> {
     version.trim().trim_start_matches('v').split('.').next()?.parse().ok()
 }
 
-/// The first number of the version that `packageManager` of a manifest asks for, as in `pnpm@9.1.0`.
-pub(crate) fn wanted_major(manifest: &str, tool: &str) -> Option<u32> {
+/// The version that `packageManager` of a manifest asks for, as in `pnpm@9.1.0`, without the hash behind it.
+pub(crate) fn wanted_version(manifest: &str, tool: &str) -> Option<String> {
     let manifest: serde_json::Value = serde_json::from_str(manifest).ok()?;
     let (name, version) = manifest.get("packageManager")?.as_str()?.split_once('@')?;
-    leading(version).filter(|_| name == tool)
+    let version = version.split('+').next()?;
+    let is_version = version.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'));
+    (name == tool && is_version).then(|| version.to_owned())
+}
+
+/// The first number of it.
+pub(crate) fn wanted_major(manifest: &str, tool: &str) -> Option<u32> {
+    leading(&wanted_version(manifest, tool)?)
 }

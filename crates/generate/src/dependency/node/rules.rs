@@ -79,8 +79,10 @@ pub(crate) fn compare(
         }
     }
     comparison.violations.extend(lowered(&before.graph, &after.graph));
-    let reached =
-        reached(&before.graph, planned).into_iter().chain(reached(&after.graph, planned)).collect::<BTreeSet<_>>();
+    let reached = reached(&before.graph, planned)
+        .into_iter()
+        .chain(reached(&after.graph, planned))
+        .collect::<BTreeSet<_>>();
     let unrelated = moved.iter().filter(|name| !reached.contains(*name));
     let unrelated =
         unrelated.map(|name| format!("`{name}` would move, though nothing that is fixed needs it"));

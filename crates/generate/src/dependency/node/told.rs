@@ -80,7 +80,12 @@ pub(crate) fn updates<'a>(cleared: &[&'a Finding], moves: &[Move]) -> Vec<Update
 }
 
 /// Why these versions, and what else moves.
-pub(crate) fn rationale(plan: &Plan, graph: &Graph, updates: &[Update<'_>], comparison: &Comparison) -> String {
+pub(crate) fn rationale(
+    plan: &Plan,
+    graph: &Graph,
+    updates: &[Update<'_>],
+    comparison: &Comparison,
+) -> String {
     let mut sentences = Vec::new();
     for step in &plan.steps {
         let node = &graph.nodes[step.node];

@@ -27,14 +27,15 @@ pub(crate) struct NpmProject<'a> {
 
 impl<'a> NpmProject<'a> {
     /// npm's reason, where it could not read the lockfile.
-    pub(crate) async fn open(mut npm: Npm<'a>, files: Files) -> Result<Result<Self, (String, String)>, Failure> {
+    pub(crate) async fn open(
+        mut npm: Npm<'a>,
+        files: Files,
+    ) -> Result<Result<Self, (String, String)>, Failure> {
         let original = Lock::parse(&files.lock_now()?).map_err(Failure::permanent)?;
         // Format 1 does not say what requires what; npm's own newer format of the same does.
         let lock = match original.version {
             1 => match npm.complete(3).await? {
-                Ok(()) => {
-                    Lock { version: 1, ..Lock::parse(&files.lock_now()?).map_err(Failure::permanent)? }
-                }
+                Ok(()) => Lock { version: 1, ..Lock::parse(&files.lock_now()?).map_err(Failure::permanent)? },
                 Err(reason) => return Ok(Err((reason, npm.log()))),
             },
             _ => original,

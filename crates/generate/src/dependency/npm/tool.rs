@@ -62,7 +62,8 @@ impl<'a> Npm<'a> {
     /// Brings the lockfile in line with the manifests, in this format. Its reason, where it refused.
     pub(crate) async fn complete(&mut self, format: u64) -> Result<Result<(), String>, Failure> {
         let format = format!("--lockfile-version={format}");
-        let words = ["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", &format];
+        let words =
+            ["install", "--package-lock-only", "--ignore-scripts", "--no-audit", "--no-fund", &format];
         Ok(match self.program.run(&words).await? {
             Ran::Well(_) => Ok(()),
             Ran::Refused(reason) => Err(reason),

@@ -104,14 +104,11 @@ impl<'a> PnpmProject<'a> {
         let path = self.workspace();
         let settings = self.files.original_if_any(&path)?.unwrap_or_default();
         if self.pnpm.major > 10 || (self.pnpm.major == 10 && workspace::has(&settings, "overrides")) {
-            return texts.change(&mut self.files, path, |text| {
-                workspace::with(text, &["overrides"], key, value)
-            });
+            return texts
+                .change(&mut self.files, path, |text| workspace::with(text, &["overrides"], key, value));
         }
         let path = self.files.folder.join("package.json");
-        texts.change(&mut self.files, path, |text| {
-            manifest::with_override(text, IN_MANIFEST[0], key, value)
-        })
+        texts.change(&mut self.files, path, |text| manifest::with_override(text, IN_MANIFEST[0], key, value))
     }
 
     /// Overrides that the project has of its own, and that would keep a package where it may not stay.
@@ -124,8 +121,11 @@ impl<'a> PnpmProject<'a> {
             let called = self.lock.state.graph.nodes[step.node].called.clone();
             let stale = |key: &str, value: &str| {
                 let of = key.rsplit('>').next().unwrap_or(key).trim();
-                let of = of.char_indices().skip(1).find(|(_, sign)| *sign == '@').map_or(of, |(at, _)| &of[..at]);
-                (of == called && !range::admits(value, &step.to)).then(|| range::relaxed(value, &step.to)).flatten()
+                let of =
+                    of.char_indices().skip(1).find(|(_, sign)| *sign == '@').map_or(of, |(at, _)| &of[..at]);
+                (of == called && !range::admits(value, &step.to))
+                    .then(|| range::relaxed(value, &step.to))
+                    .flatten()
             };
             for way in IN_MANIFEST {
                 for (key, value) in manifest::entries(&root, way) {
@@ -149,8 +149,7 @@ impl<'a> PnpmProject<'a> {
 
     /// For each choice exactly the version that is planned for it.
     fn hold(&mut self, plan: &Plan, texts: &mut Texts) -> Result<bool, Failure> {
-        let to: BTreeMap<usize, &str> =
-            plan.steps.iter().map(|step| (step.node, step.to.as_str())).collect();
+        let to: BTreeMap<usize, &str> = plan.steps.iter().map(|step| (step.node, step.to.as_str())).collect();
         for step in &plan.steps {
             let called = self.lock.state.graph.nodes[step.node].called.clone();
             let value = self.value(step.node, &step.to);

@@ -46,7 +46,6 @@ impl Lock {
         let has_hooks = lock.get("pnpmfileChecksum").is_some();
         Ok(Self { format, state: State { copies, graph }, own, catalogs, has_hooks })
     }
-
 }
 
 static NOTHING: Value<'static> = Value { offset: 0, kind: patchline_inventory::text::value::Kind::Null };
@@ -210,7 +209,12 @@ mod tests {
             None => format!("{} {}", graph.nodes[at].called, graph.nodes[at].version),
         };
         let edges = graph.edges.iter().map(|edge| {
-            format!("{} > {} {}", shown(edge.from), shown(edge.to), edge.requirement.as_deref().unwrap_or("?"))
+            format!(
+                "{} > {} {}",
+                shown(edge.from),
+                shown(edge.to),
+                edge.requirement.as_deref().unwrap_or("?")
+            )
         });
         assert_eq!(edges.collect::<Vec<_>>(), expected);
     }

@@ -95,7 +95,8 @@ impl<'a> Pnpm<'a> {
 
     /// Brings the lockfile in line with the manifests. Its reason, where it refused.
     pub(crate) async fn complete(&mut self, offline: bool) -> Result<Result<(), String>, Failure> {
-        let (store, cache) = (format!("--store-dir={}/store", self.cache), format!("--cache-dir={}/metadata", self.cache));
+        let (store, cache) =
+            (format!("--store-dir={}/store", self.cache), format!("--cache-dir={}/metadata", self.cache));
         let mut words = vec![
             "install",
             "--lockfile-only",
@@ -138,6 +139,9 @@ mod tests {
     fn an_error_is_what_pnpm_names_so() {
         let said = " WARN  deprecated\n ERR_PNPM_NO_MATCHING_VERSION  No matching version found for a@9\nThis error happened while installing\n ERROR  Unknown option\n";
         let told: Vec<&str> = said.lines().filter_map(error_line).map(str::trim).collect();
-        assert_eq!(told, ["ERR_PNPM_NO_MATCHING_VERSION  No matching version found for a@9", "Unknown option"]);
+        assert_eq!(
+            told,
+            ["ERR_PNPM_NO_MATCHING_VERSION  No matching version found for a@9", "Unknown option"]
+        );
     }
 }

@@ -96,7 +96,8 @@ fn split(content: &str) -> Option<(&str, &str)> {
 fn lines(text: &str, place: Range<usize>) -> impl Iterator<Item = Line> {
     let mut at = place.start;
     text[place].split_inclusive('\n').map(move |line| {
-        let found = Line { place: at..at + line.len(), indent: line.len() - line.trim_start_matches(' ').len() };
+        let found =
+            Line { place: at..at + line.len(), indent: line.len() - line.trim_start_matches(' ').len() };
         at += line.len();
         found
     })

@@ -17,8 +17,10 @@ pub(crate) fn entries(text: &str) -> Result<Vec<Entry>, String> {
             let (called, range) = name_and_rest(head);
             (called.to_owned(), bare(range).to_owned())
         });
-        let asks = ["dependencies", "optionalDependencies"].iter().flat_map(|list| entry.value.entries_of(list));
-        let asks = asks.map(|ask| (ask.key.to_string(), bare(ask.value.text().unwrap_or_default()).to_owned()));
+        let asks =
+            ["dependencies", "optionalDependencies"].iter().flat_map(|list| entry.value.entries_of(list));
+        let asks =
+            asks.map(|ask| (ask.key.to_string(), bare(ask.value.text().unwrap_or_default()).to_owned()));
         found.push(Entry {
             heads: heads.collect(),
             name: name.to_owned(),
@@ -81,8 +83,10 @@ mod tests {
     #[test]
     fn what_asks_for_what_is_read() {
         let found = entries(TEXT).expect("it is a lockfile");
-        let shown: Vec<String> =
-            found.iter().map(|one| format!("{} {:?} {:?} {:?}", one.name, one.heads, one.asks, one.own)).collect();
+        let shown: Vec<String> = found
+            .iter()
+            .map(|one| format!("{} {:?} {:?} {:?}", one.name, one.heads, one.asks, one.own))
+            .collect();
         assert_eq!(
             shown,
             [

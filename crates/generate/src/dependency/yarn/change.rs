@@ -34,10 +34,26 @@ pub(crate) struct YarnProject<'a> {
 }
 
 impl<'a> YarnProject<'a> {
-    pub(crate) fn open(yarn: Yarn<'a>, files: Files, left_out: Vec<&'static str>) -> Result<Self, Failure> {
+    /// A yarn that would bring the lockfile to another format is not the one that keeps it.
+    pub(crate) async fn open(
+        mut yarn: Yarn<'a>,
+        files: Files,
+        left_out: Vec<&'static str>,
+    ) -> Result<Result<Self, (String, String)>, Failure> {
         let text = files.lock_now()?;
         let lock = read(&files, &text)?;
-        Ok(Self { yarn, files, lock, text, left_out, moved: BTreeSet::new() })
+        if let Some(format) = berry::format(&text) {
+            if let Err(reason) = yarn.complete().await? {
+                return Ok(Err((reason, yarn.log())));
+            }
+            let then = berry::format(&files.lock_now()?);
+            files.restore()?;
+            if then != Some(format) {
+                let manifest = crate::dependency::node::files::read(&files.folder.join("package.json"))?;
+                return Err(yarn.writes_another(format, then, &manifest));
+            }
+        }
+        Ok(Ok(Self { yarn, files, lock, text, left_out, moved: BTreeSet::new() }))
     }
 
     fn is_classic(&self) -> bool {
@@ -83,7 +99,10 @@ impl<'a> YarnProject<'a> {
             for (from, range) in blocking.filter(|(_, range)| !range::admits(range, &step.to)) {
                 let (key, value) = match self.is_classic() {
                     true => (format!("**/{}/{called}", nodes[*from].name), self.value(step.node, &step.to)),
-                    false => (format!("{called}@{}", self.spelled(range)), format!("npm:{}", self.value(step.node, &step.to).trim_start_matches("npm:"))),
+                    false => (
+                        format!("{called}@{}", self.spelled(range)),
+                        format!("npm:{}", self.value(step.node, &step.to).trim_start_matches("npm:")),
+                    ),
                 };
                 found.insert(key, value);
             }
@@ -103,10 +122,14 @@ impl<'a> YarnProject<'a> {
         let (mut found, own) = (BTreeMap::new(), manifest::entries(&root, RESOLUTIONS));
         for step in &plan.steps {
             let Some(keys) = self.lock.resolved.get(&step.node) else { continue };
-            for (key, value) in own.iter().filter(|(key, value)| keys.contains(key) && !range::admits(value, &step.to)) {
+            for (key, value) in
+                own.iter().filter(|(key, value)| keys.contains(key) && !range::admits(value, &step.to))
+            {
                 let bare = value.strip_prefix("npm:").unwrap_or(value);
                 let sign = &value[..value.len() - bare.len()];
-                found.extend(range::relaxed(bare, &step.to).map(|value| (key.clone(), format!("{sign}{value}"))));
+                found.extend(
+                    range::relaxed(bare, &step.to).map(|value| (key.clone(), format!("{sign}{value}"))),
+                );
             }
         }
         self.moved = found.iter().map(|(key, value)| format!("{key} {value}")).collect();
@@ -115,17 +138,27 @@ impl<'a> YarnProject<'a> {
 
     /// A range as the key of a resolution has it, which up to yarn 3 is as it is written.
     fn spelled(&self, range: &str) -> String {
-        if self.yarn.major < 4 || range.starts_with("npm:") { range.to_owned() } else { format!("npm:{range}") }
+        if self.yarn.major < 4 || range.starts_with("npm:") {
+            range.to_owned()
+        } else {
+            format!("npm:{range}")
+        }
     }
 
-    async fn classic(&mut self, plan: &Plan, pins: &[Pin], shelves: &Shelves<'_>) -> Result<Result<(), String>, Failure> {
+    async fn classic(
+        &mut self,
+        plan: &Plan,
+        pins: &[Pin],
+        shelves: &Shelves<'_>,
+    ) -> Result<Result<(), String>, Failure> {
         if let Err(reason) = self.write(plan, &[])? {
             return Ok(Err(reason));
         }
         let mut published = BTreeMap::new();
         for pin in pins {
             let key = (pin.name.clone(), pin.version.clone());
-            let there = self.lock.entries.iter().any(|entry| (&entry.name, &entry.version) == (&key.0, &key.1));
+            let there =
+                self.lock.entries.iter().any(|entry| (&entry.name, &entry.version) == (&key.0, &key.1));
             if !there && !published.contains_key(&key) {
                 let manifest = shelves.registry.manifest(&pin.name, &pin.version).await?;
                 published.insert(key, manifest);
@@ -138,7 +171,8 @@ impl<'a> YarnProject<'a> {
     }
 
     async fn berry(&mut self, plan: &Plan, pins: &[Pin]) -> Result<Result<(), String>, Failure> {
-        let held = pins.iter().map(|pin| (format!("{}@{}", pin.called, self.spelled(&pin.range)), pin.exactly()));
+        let held =
+            pins.iter().map(|pin| (format!("{}@{}", pin.called, self.spelled(&pin.range)), pin.exactly()));
         let held: Vec<(String, String)> = held.collect();
         if let Err(reason) = self.write(plan, &held)? {
             return Ok(Err(reason));

@@ -71,7 +71,13 @@ fn entry(heads: &str, place: Range<usize>) -> Entry {
         .collect();
     let (called, range) = &heads[0];
     let alias = range.strip_prefix("npm:").map(|alias| name_and_rest(alias).0.to_owned());
-    Entry { name: alias.unwrap_or_else(|| called.clone()), heads, from_registry: true, place, ..Entry::default() }
+    Entry {
+        name: alias.unwrap_or_else(|| called.clone()),
+        heads,
+        from_registry: true,
+        place,
+        ..Entry::default()
+    }
 }
 
 /// Key and value of a line, without their quotes.
@@ -125,13 +131,21 @@ fn joined(heads: &[Ask]) -> String {
     heads.iter().map(|(called, range)| format!("\"{called}@{range}\"")).collect::<Vec<_>>().join(", ")
 }
 
-fn block(heads: &[Ask], name: &str, version: &str, manifest: &Map<String, Value>, like: Option<&Entry>) -> String {
+fn block(
+    heads: &[Ask],
+    name: &str,
+    version: &str,
+    manifest: &Map<String, Value>,
+    like: Option<&Entry>,
+) -> String {
     let dist = |key: &str| manifest.get("dist").and_then(|dist| dist.get(key)).and_then(Value::as_str);
     let tarball = dist("tarball").unwrap_or_default();
     // The lockfile goes on naming the registry that it names.
     let folder = format!("/{name}/-/");
     let place = |address: &str| address.find(&folder);
-    let tarball = match like.and_then(|like| Some((&like.source[..place(&like.source)?], &tarball[place(tarball)?..]))) {
+    let tarball = match like
+        .and_then(|like| Some((&like.source[..place(&like.source)?], &tarball[place(tarball)?..])))
+    {
         Some((registry, rest)) => format!("{registry}{rest}"),
         None => tarball.to_owned(),
     };
@@ -174,7 +188,8 @@ mod tests {
     #[test]
     fn what_asks_for_what_is_read() {
         let found = entries(TEXT).expect("it is a lockfile");
-        let shown: Vec<String> = found.iter().map(|one| format!("{:?} {} {:?}", one.heads, one.version, one.asks)).collect();
+        let shown: Vec<String> =
+            found.iter().map(|one| format!("{:?} {} {:?}", one.heads, one.version, one.asks)).collect();
         assert_eq!(
             shown,
             [
@@ -194,7 +209,8 @@ mod tests {
         };
         let manifest = json!({ "dependencies": { "c": "^1", "d": "2" }, "optionalDependencies": { "d": "2" },
             "dist": { "tarball": "https://other.example/x/a/-/a-1.0.1.tgz", "shasum": "cc", "integrity": "sha512-c" } });
-        let published = BTreeMap::from([(("a".to_owned(), "1.0.1".to_owned()), manifest.as_object().unwrap().clone())]);
+        let published =
+            BTreeMap::from([(("a".to_owned(), "1.0.1".to_owned()), manifest.as_object().unwrap().clone())]);
         let added = "\n\"a@^1.0.0\":\n  version \"1.0.1\"\n  resolved \"https://r.example/a/-/a-1.0.1.tgz#cc\"\n  integrity sha512-c\n  dependencies:\n    \"c\" \"^1\"\n  optionalDependencies:\n    \"d\" \"2\"\n";
         let expected = TEXT.replace("a@^1.0.0, a@~1.0.0:", "\"a@~1.0.0\":") + added + TO_GO;
         assert_eq!(with(TEXT, &entries(TEXT).unwrap(), &[pin], &published), expected);

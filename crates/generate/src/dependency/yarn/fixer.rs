@@ -95,7 +95,10 @@ impl YarnFixer {
         let kept = request.work.join(format!("yarn-{}-{}.yml", request.patch, request.number));
         yarn.set_up(&main, kept, &settings::kept(&rc))?;
         let registry = registry(request, addresses, &main)?;
-        let mut project = YarnProject::open(yarn, files, settings::own_code(&rc))?;
+        let mut project = match YarnProject::open(yarn, files, settings::own_code(&rc)).await? {
+            Ok(project) => project,
+            Err((reason, log)) => return Ok(Proposal::NoFix { reasons: vec![reason], log }),
+        };
         let base = Base { request, git, worktree, unchanged, may_change: &["package.json", LOCKFILE] };
         propose(base, &mut project, &registry).await
     }

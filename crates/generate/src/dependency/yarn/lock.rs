@@ -72,7 +72,12 @@ impl Lock {
                     lock.answered.insert((called.clone(), range.clone()), at);
                     nodes.push(at);
                 }
-                let key = format!("{}@{} {}", entry.name, entry.version, if entry.from_registry { "" } else { &entry.source });
+                let key = format!(
+                    "{}@{} {}",
+                    entry.name,
+                    entry.version,
+                    if entry.from_registry { "" } else { &entry.source }
+                );
                 let copy = Copy {
                     name: entry.name.clone(),
                     version: entry.version.clone(),

@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn members_are_found_by_their_globs() {
-        let manifest = r#"{ "workspaces": { "packages": ["./packages/*", "apps/**", "tools-*", "!packages/old"] } }"#;
+        let manifest =
+            r#"{ "workspaces": { "packages": ["./packages/*", "apps/**", "tools-*", "!packages/old"] } }"#;
         let globs = globs(manifest);
         for (path, is) in [
             ("packages/a", true),

@@ -55,10 +55,15 @@ pub(crate) fn own_code(text: &str) -> Vec<&'static str> {
 pub(crate) fn of_berry(text: &str) -> Addresses {
     let settings = yaml(text).ok();
     let text_of = |value: Option<&Value<'_>>| {
-        value.and_then(|value| value.text_of("npmRegistryServer")).filter(|text| !text.contains("${")).map(str::to_owned)
+        value
+            .and_then(|value| value.text_of("npmRegistryServer"))
+            .filter(|text| !text.contains("${"))
+            .map(str::to_owned)
     };
-    let mut found =
-        Addresses { main: env::var("YARN_NPM_REGISTRY_SERVER").ok().or(text_of(settings.as_ref())), ..Addresses::default() };
+    let mut found = Addresses {
+        main: env::var("YARN_NPM_REGISTRY_SERVER").ok().or(text_of(settings.as_ref())),
+        ..Addresses::default()
+    };
     for scope in settings.iter().flat_map(|settings| settings.entries_of("npmScopes")) {
         if let Some(address) = text_of(Some(&scope.value)) {
             found.scoped.insert(format!("@{}", scope.key), address);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use patchline_model::failure::{Failure, FailureClass};
 use patchline_sandbox::sandbox::Sandbox;
 
-use crate::dependency::node::program::{Program, Ran, environment, leading, wanted_major};
+use crate::dependency::node::program::{Program, Ran, environment, leading, wanted_major, wanted_version};
 use crate::failures::of_file;
 
 /// Yarn 1 lets whoever starts it stand in for its steps: nothing is fetched, installed or built, only resolved.
@@ -70,7 +70,9 @@ impl<'a> Yarn<'a> {
             Some(5..=7) => 3,
             Some(_) => 4,
         };
-        let wanted = wanted_major(manifest, "yarn").filter(|asked| (*asked == 1) == format.is_none()).unwrap_or(writer);
+        let wanted = wanted_major(manifest, "yarn")
+            .filter(|asked| (*asked == 1) == format.is_none())
+            .unwrap_or(writer);
         if wanted == self.major {
             return Ok(());
         }
@@ -81,6 +83,22 @@ impl<'a> Yarn<'a> {
         ))
         .of(FailureClass::Tool)
         .with_hint(format!("put yarn {wanted} on `PATH`, as with `npm install --global {package}@{wanted}`")))
+    }
+
+    /// A yarn of the right leading number that still writes another format.
+    pub(crate) fn writes_another(&self, format: u32, then: Option<u32>, manifest: &str) -> Failure {
+        let then = then.map_or_else(|| "another".to_owned(), |then| then.to_string());
+        let version = wanted_version(manifest, "yarn");
+        let hint = match version {
+            Some(version) => format!("put yarn {version} on `PATH`, as with `npm install --global @yarnpkg/cli-dist@{version}`"),
+            None => "put the release of yarn on `PATH` that the project uses, or run `yarn install` with this one first and commit what it changes".to_owned(),
+        };
+        let (major, text) = (self.major, "`yarn.lock` has format");
+        Failure::permanent(format!(
+            "{text} {format}, and the yarn {major} that is here would bring it to {then}"
+        ))
+        .of(FailureClass::Tool)
+        .with_hint(hint)
     }
 
     /// The registry that it asks where nothing is set.
@@ -133,7 +151,10 @@ impl<'a> Yarn<'a> {
         let modules = self.cache.join("modules");
         let folder = format!("--modules-folder={}", modules.display());
         let cache = format!("--cache-folder={}", self.cache.join("packages").display());
-        let registry = format!("--registry={}", self.program.environment.get("YARN_REGISTRY").cloned().unwrap_or_default());
+        let registry = format!(
+            "--registry={}",
+            self.program.environment.get("YARN_REGISTRY").cloned().unwrap_or_default()
+        );
         let words: Vec<&str> = match self.major {
             1 => vec![
                 "install",
@@ -174,7 +195,8 @@ fn error_line(line: &str) -> Option<&str> {
     if let Some(error) = line.strip_prefix("error ") {
         return Some(error);
     }
-    if let Some(error) = line.strip_prefix("Usage Error: ").or_else(|| line.strip_prefix("Internal Error: ")) {
+    if let Some(error) = line.strip_prefix("Usage Error: ").or_else(|| line.strip_prefix("Internal Error: "))
+    {
         return Some(error);
     }
     let rest = line.trim_start_matches(|sign: char| !sign.is_ascii()).trim_start();
@@ -183,7 +205,8 @@ fn error_line(line: &str) -> Option<&str> {
     // Unmet peers, deprecated packages, what was fetched or skipped: said on every run.
     const TOLD: [&str; 12] =
         ["0000", "0002", "0007", "0013", "0019", "0060", "0061", "0062", "0068", "0073", "0085", "0086"];
-    (!TOLD.contains(&number)).then(|| message.trim_start_matches(|sign: char| !sign.is_ascii() || sign == ' '))
+    (!TOLD.contains(&number))
+        .then(|| message.trim_start_matches(|sign: char| !sign.is_ascii() || sign == ' '))
 }
 
 #[cfg(test)]
