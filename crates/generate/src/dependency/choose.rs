@@ -38,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) unsolved: Vec<(usize, Vec<String>)>,
     /// Packages of which the market must know more before the plan counts.
     pub(crate) unknown: BTreeSet<String>,
+    /// Copies that moved so that another one comes within them, if the newer archive has one: by the copy that it is about.
+    pub(crate) hopes: BTreeMap<usize, usize>,
     /// Who asks for a copy that moves, with the range that holds then.
     pub(crate) asked: BTreeMap<usize, Vec<(usize, String)>>,
 }
@@ -75,7 +77,8 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
         moving.map(|(node, (to, rung))| Step { node: *node, to: to.clone(), rung: *rung }).collect();
     let asked = steps.iter().map(|step| (step.node, chooser.asked(step.node))).collect();
     let Chooser { sketch, unknown, .. } = chooser;
-    Plan { steps, relaxed: sketch.relaxed.into_values().collect(), unsolved, unknown, asked }
+    let Sketch { relaxed, hopes, .. } = sketch;
+    Plan { steps, relaxed: relaxed.into_values().collect(), unsolved, unknown, hopes, asked }
 }
 
 /// The graph as it would be.
@@ -89,6 +92,7 @@ struct Sketch {
     own: BTreeSet<usize>,
     steps: BTreeMap<usize, (String, Rung)>,
     relaxed: BTreeMap<(usize, String), Relaxed>,
+    hopes: BTreeMap<usize, usize>,
     /// The ranges that an override was chosen against.
     overridden: BTreeMap<usize, Vec<String>>,
 }
@@ -103,6 +107,7 @@ impl Sketch {
             own: (0..graph.nodes.len()).filter(|node| graph.nodes[*node].own).collect(),
             steps: BTreeMap::new(),
             relaxed: BTreeMap::new(),
+            hopes: BTreeMap::new(),
             overridden: BTreeMap::new(),
         };
         graph.edges.iter().for_each(|edge| sketch.connect(edge.clone()));
@@ -253,6 +258,9 @@ impl<'a> Chooser<'a> {
             return Ok(());
         }
         self.tried = 0;
+        if let Some((parent, called)) = self.graph.bundler(node) {
+            return self.clear_bundled(node, parent, called);
+        }
         if let Some(release) = self.in_range(node) {
             self.take(node, release, Rung::InRange);
             return Ok(());
@@ -280,6 +288,35 @@ impl<'a> Chooser<'a> {
         Err(why)
     }
 
+    /// What comes within another moves with it alone: to the lowest version that brings it no more, or else to the newest
+    /// that is in range, or at all, of which only the archive tells what it brings.
+    fn clear_bundled(&mut self, node: usize, parent: usize, called: &str) -> Result<(), Vec<String>> {
+        if self.sketch.steps.contains_key(&parent) {
+            self.sketch.hopes.insert(node, parent);
+            return Ok(());
+        }
+        let (newer, ranges, market) = (self.candidates(parent), self.ranges(parent), self.market);
+        let fits = |release: &&Release| ranges.iter().all(|range| market.admits(range, &release.version));
+        let without = |release: &&Release| !release.bundles.iter().any(|bundled| bundled == called);
+        let near: Vec<&Release> = newer.iter().copied().filter(fits).collect();
+        if let Some(release) = near.iter().copied().find(without).or(near.last().copied()) {
+            self.take(parent, release, Rung::Lift);
+            self.sketch.hopes.insert(node, parent);
+            return Ok(());
+        }
+        let far: Vec<&Release> = newer.iter().copied().filter(without).collect();
+        let far = if far.is_empty() { newer.last().copied().into_iter().collect() } else { far };
+        let (before, mut why) = (self.sketch.clone(), Vec::new());
+        for relax in [false, true] {
+            if !far.is_empty() && self.make_room(parent, &far, relax, 0, &mut why) {
+                self.sketch.hopes.insert(node, parent);
+                return Ok(());
+            }
+            self.sketch = before.clone();
+        }
+        Err(vec![self.nothing_better(node)])
+    }
+
     /// An override is for the ranges that were there: with others, it may be a step down, or not needed.
     fn drop_stale_override(&mut self, node: usize) -> bool {
         let Some(before) = self.sketch.overridden.get(&node).cloned() else { return false };
@@ -300,7 +337,8 @@ impl<'a> Chooser<'a> {
             false => {
                 match found.within.map(|around| &self.graph.nodes[around]).filter(|around| !around.own) {
                     Some(around) => format!(
-                        "`{} {}` comes within `{} {}`: only another version of that can bring another one",
+                        "`{} {}` comes within `{} {}`: only a newer version of that can bring another one, and there is \
+                         none that could take its place",
                         found.name, found.version, around.name, around.version
                     ),
                     None => format!("`{} {}` does not come from the registry", found.name, found.version),

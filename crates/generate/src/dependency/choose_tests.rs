@@ -35,6 +35,7 @@ impl Shop {
                 version: version.to_owned(),
                 usable: true,
                 requirements: requirements.collect(),
+                bundles: Vec::new(),
             });
         }
         shop
@@ -237,7 +238,8 @@ proptest! {
                     kind: Kind::Normal,
                 });
                 shop.releases.entry((*name).to_owned()).or_default().push(Release {
-                    version, usable: true, requirements: requirements.collect(),
+                    version, usable: true,
+                    bundles: Vec::new(), requirements: requirements.collect(),
                 });
             }
         }

@@ -14,6 +14,8 @@ pub(crate) struct Node {
     pub(crate) own: bool,
     /// Whether another version can take its place: it comes from the registry, and by itself.
     pub(crate) movable: bool,
+    /// Whether it came with the copy in whose folder it lies.
+    pub(crate) bundled: bool,
     /// The copy in whose folder this one lies; none where there is one place for all.
     pub(crate) within: Option<usize>,
 }
@@ -63,6 +65,21 @@ impl Graph {
     /// Connects what is installed, where only the registry knows the range.
     pub(crate) fn connect_as_published(&mut self, from: usize, to: usize) {
         self.edges.push(Edge { from, to, requirement: None });
+    }
+
+    /// The copy that this one came with, and the name of what that bundles.
+    pub(crate) fn bundler(&self, node: usize) -> Option<(usize, &str)> {
+        let mut at = self.nodes.get(node).filter(|node| node.bundled)?;
+        // No chain of folders is longer than there are copies.
+        for _ in 0..self.nodes.len() {
+            let around = at.within?;
+            match &self.nodes[around] {
+                outer if outer.bundled => at = outer,
+                outer if outer.own => return None,
+                _ => return Some((around, &at.called)),
+            }
+        }
+        None
     }
 
     /// The nodes that go by this name.

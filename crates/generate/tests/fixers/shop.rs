@@ -9,20 +9,26 @@ use serde_json::{Map, Value, json};
 
 use crate::scene::Server;
 
-/// With lines as in `a 1.2.0: b ^1, c ~2.0`.
+/// With lines as in `a 1.2.0: b ^1, c ~2.0`; behind a slash stands what comes within it, as in `a 1.2.0: b ^1 / b 1.0.0`.
 pub fn shop(lines: &[&str]) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let mut pages: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut packages: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for line in lines {
+        let (line, bundled) = line.split_once(" / ").unwrap_or((line, ""));
         let (name, version, required) = read(line);
         let place = format!("/{name}/-/{name}-{version}.tgz");
-        let manifest = json!({
+        let mut manifest = json!({
             "name": name, "version": version, "dependencies": required,
             "dist": { "tarball": format!("{url}{place}"), "integrity": format!("sha512-{name}{version}") },
         });
-        pages.insert(place, archive(&manifest));
+        if let Some((inner, _)) = bundled.split_once(' ') {
+            manifest["bundleDependencies"] = json!([inner]);
+            // What is opened is compared with it.
+            manifest["dist"] = json!({ "tarball": format!("{url}{place}") });
+        }
+        pages.insert(place, archive(&manifest, bundled));
         pages.insert(format!("/{name}/{version}"), manifest.to_string().into_bytes());
         packages.entry(name).or_default().insert(version, manifest);
     }
@@ -48,10 +54,16 @@ pub fn read(line: &str) -> (String, String, Map<String, Value>) {
     (name.to_owned(), version.to_owned(), required.collect())
 }
 
-fn archive(manifest: &Value) -> Vec<u8> {
+fn archive(manifest: &Value, bundled: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("package")).expect("a folder");
     fs::write(folder.path().join("package/package.json"), manifest.to_string()).expect("a file");
+    if let Some((name, version)) = bundled.split_once(' ') {
+        let inner = folder.path().join("package/node_modules").join(name);
+        fs::create_dir_all(&inner).expect("folders");
+        fs::write(inner.join("package.json"), json!({ "name": name, "version": version }).to_string())
+            .expect("a file");
+    }
     let mut command = Command::new("tar");
     let output =
         command.args(["-czf", "-", "package"]).current_dir(folder.path()).output().expect("tar runs");

@@ -12,6 +12,7 @@ use patchline_sandbox::git::Git;
 
 use crate::dependency::choose::Plan;
 use crate::dependency::handover::{Handover, Made};
+use crate::dependency::market::Market as _;
 use crate::dependency::node::choice::{Shelves, nodes_of};
 use crate::dependency::node::files::Files;
 use crate::dependency::node::registry::Registry;
@@ -37,6 +38,11 @@ pub(crate) trait Project: Send {
     fn now(&self) -> Result<State, Failure>;
 
     fn files(&self) -> &Files;
+
+    /// Where a copy lies; none where all lie in one place.
+    fn place(&self, _: usize) -> Option<&str> {
+        None
+    }
 
     /// Writes down what the plan says and lets the tool complete it. The reason, where that can't be.
     async fn carry_out(&mut self, plan: &Plan, shelves: &Shelves<'_>) -> Result<Result<(), String>, Failure>;
@@ -151,7 +157,43 @@ impl Work<'_> {
             return Ok(None);
         }
         let done = self.carry_out(&plan, shelves).await?;
+        let lost = if done.is_ok() { self.lost(&plan, shelves)? } else { BTreeSet::new() };
+        if lost.is_empty() {
+            return Ok(done.ok().map(|comparison| (plan, comparison)));
+        }
+        // What moved in vain need not move.
+        self.project.files().restore()?;
+        let rest: Vec<usize> = nodes.iter().copied().filter(|node| !lost.contains(node)).collect();
+        let plan = shelves.plan(&self.project.before().graph, &rest).await?;
+        if plan.is_empty() {
+            return Ok(None);
+        }
+        let done = self.carry_out(&plan, shelves).await?;
         Ok(done.ok().map(|comparison| (plan, comparison)))
+    }
+
+    /// Copies in whose place the newer version of what they come within has brought one with a problem, too.
+    fn lost(&mut self, plan: &Plan, shelves: &Shelves<'_>) -> Result<BTreeSet<usize>, Failure> {
+        let (mut lost, after) = (BTreeSet::new(), self.project.now()?);
+        for (node, parent) in &plan.hopes {
+            let graph = &self.project.before().graph;
+            let (bundled, around) = (&graph.nodes[*node], &graph.nodes[*parent]);
+            let Some(place) = self.project.place(*parent) else { continue };
+            let within = after.copies.iter().filter(|(other, _)| other.starts_with(&format!("{place}/")));
+            let same = within.filter(|(_, copy)| copy.name == bundled.name);
+            let mut bad = same.filter(|(_, copy)| shelves.is_vulnerable(&copy.name, &copy.version));
+            let to = plan.steps.iter().find(|step| step.node == *parent).map(|step| step.to.clone());
+            if let (Some((_, copy)), Some(to)) = (bad.next(), to) {
+                let why = format!(
+                    "`{} {}` comes within `{} {}`; {to}, the newest that could take its place, brings `{} {}`, which has a \
+                     known problem too",
+                    bundled.name, bundled.version, around.name, around.version, copy.name, copy.version
+                );
+                self.leaves.insert((bundled.name.clone(), bundled.version.clone()), why);
+                lost.insert(*node);
+            }
+        }
+        Ok(lost)
     }
 
     /// One package after the other, each added to those before it only if that holds.
@@ -178,8 +220,10 @@ impl Work<'_> {
             }
             match self.carry_out(&plan, shelves).await? {
                 Ok(comparison) => {
-                    kept = tried;
-                    best = Some((plan, comparison));
+                    if self.lost(&plan, shelves)?.is_empty() {
+                        kept = tried;
+                        best = Some((plan, comparison));
+                    }
                 }
                 Err(why) => {
                     self.leaves.insert(package, why.join("; "));

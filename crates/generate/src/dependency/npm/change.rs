@@ -48,8 +48,16 @@ impl<'a> NpmProject<'a> {
     async fn write(&mut self, plan: &Plan, shelves: &Shelves<'_>) -> Result<Result<(), String>, Failure> {
         let mut lock = self.lock.clone();
         for step in &plan.steps {
-            let name = &self.placed.graph.nodes[step.node].name;
-            lock.put(&self.placed.places[step.node], &shelves.registry.manifest(name, &step.to).await?);
+            let (name, place) = (&self.placed.graph.nodes[step.node].name, &self.placed.places[step.node]);
+            let manifest = shelves.registry.manifest(name, &step.to).await?;
+            // What comes within it only its archive tells, which npm opens for what is new alone.
+            let had = self.lock.bundles(place);
+            match had
+                || ["bundleDependencies", "bundledDependencies"].iter().any(|key| manifest.contains_key(*key))
+            {
+                true => lock.take_out(place),
+                false => lock.put(place, &manifest),
+            }
         }
         let mut manifests: BTreeMap<PathBuf, String> = BTreeMap::new();
         for relaxed in &plan.relaxed {
@@ -113,6 +121,10 @@ impl Project for NpmProject<'_> {
 
     fn files(&self) -> &Files {
         &self.files
+    }
+
+    fn place(&self, node: usize) -> Option<&str> {
+        self.placed.places.get(node).map(String::as_str)
     }
 
     async fn carry_out(&mut self, plan: &Plan, shelves: &Shelves<'_>) -> Result<Result<(), String>, Failure> {

@@ -103,17 +103,33 @@ impl Lock {
         *old = new;
     }
 
+    /// Whether anything came with the copy at this place.
+    pub(crate) fn bundles(&self, place: &str) -> bool {
+        let within = format!("{place}/");
+        let mut entries = self.entries().into_iter().flatten();
+        entries.any(|(other, entry)| other.starts_with(&within) && entry.get("inBundle").is_some())
+    }
+
+    /// Takes a copy out with all that lies within it: npm looks for it anew, and unpacks what comes within what it finds.
+    pub(crate) fn take_out(&mut self, place: &str) {
+        if let Some(packages) = self.document.get_mut("packages").and_then(Value::as_object_mut) {
+            let within = format!("{place}/");
+            packages.retain(|other, _| other != place && !other.starts_with(&within));
+        }
+    }
+
     pub(crate) fn text(&self) -> String {
         serde_json::to_string_pretty(&self.document).expect("a document has text keys only") + "\n"
     }
 }
 
 /// What npm copies from a package's manifest into the lockfile.
-const COPIED: [&str; 13] = [
+const COPIED: [&str; 14] = [
     "version",
     "license",
     "hasInstallScript",
     "bin",
+    "bundleDependencies",
     "dependencies",
     "optionalDependencies",
     "peerDependencies",
@@ -175,6 +191,7 @@ impl<'a> Builder<'a> {
             version: text("version").unwrap_or_default().to_owned(),
             own: folder.is_none(),
             movable: folder.is_some() && from_registry && !is("link") && !is("inBundle"),
+            bundled: is("inBundle"),
             // A folder of the repository lies within none; what it asks for and does not hold, the top holds.
             within: match folder {
                 Some(folder) => self.at.get(folder).copied(),

@@ -163,6 +163,7 @@ impl Reader<'_> {
             version: copy.version.clone(),
             own: false,
             movable: !self.foreign.contains(key),
+            bundled: false,
             within: None,
         });
         self.slots.insert(slot, at);

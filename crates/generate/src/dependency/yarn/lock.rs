@@ -67,6 +67,7 @@ impl Lock {
                         version: entry.version.clone(),
                         own: false,
                         movable: entry.from_registry && parsed(&entry.version).is_some(),
+                        bundled: false,
                         within: None,
                     });
                     lock.answered.insert((called.clone(), range.clone()), at);
