@@ -128,7 +128,7 @@ fn indent(text: &str) -> String {
 mod tests {
     use proptest::prelude::{any, proptest};
 
-    use super::{with_override, with_range};
+    use super::{entries, with_override, with_range};
 
     const TEXT: &str = "{\n\t\"name\": \"a\",\n\t\"dependencies\": { \"b\":  \"^1.0.0\", \"c\": \"1\" },\n\t\"devDependencies\": {\n\t\t\"b\": \"^1.0.0\"\n\t}\n}\n";
 
@@ -157,6 +157,19 @@ mod tests {
             with_override("{}", &["overrides"], "d", "1.0.0").as_deref(),
             Some("{\"overrides\": {\"d\": \"1.0.0\"}}")
         );
+    }
+
+    #[test]
+    fn a_section_within_another_is_made_or_used() {
+        let way = ["pnpm", "overrides"];
+        let once = with_override(TEXT, &way, "d", "2.0.1").expect("it can be added");
+        let added = "\n\t},\n\t\"pnpm\": {\n\t\t\"overrides\": {\n\t\t\t\"d\": \"2.0.1\"\n\t\t}\n\t}\n}";
+        assert_eq!(once, TEXT.replace("\n\t}\n}", added));
+        let twice = with_override(&once, &way, "e", "3.0.0").expect("it can be added");
+        assert_eq!(twice, once.replace("\"2.0.1\"\n", "\"2.0.1\",\n\t\t\t\"e\": \"3.0.0\"\n"));
+        let pairs = [("d".to_owned(), "2.0.1".to_owned()), ("e".to_owned(), "3.0.0".to_owned())];
+        assert_eq!(entries(&twice, &way), pairs);
+        assert_eq!(with_override("{ \"pnpm\": 1 }", &way, "d", "1.0.0"), None);
     }
 
     proptest! {
