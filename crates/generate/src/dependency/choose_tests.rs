@@ -172,7 +172,7 @@ fn an_override_is_dropped_when_what_it_was_for_asks_for_something_else() {
     // In this order `b` is looked at first.
     let there = [("a", "1.0.0"), ("top", "1.0.0"), ("b", "1.0.0"), ("b", "2.0.0")];
     check_store(&shop, &root, &there, &["a 2.0.0 Override"]);
-    check_store(&shop, &root[..1], &there[..3], &["a 2.0.0 Override", "b 2.0.0 InRange"]);
+    check_store(&shop, &root[..1], &there[..3], &["b 2.0.0 InRange", "a 2.0.0 Override"]);
 }
 
 #[test]

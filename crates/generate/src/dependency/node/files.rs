@@ -13,6 +13,8 @@ use crate::failures::of_file;
 const LARGEST: u64 = 32 << 20;
 
 pub(crate) struct Files {
+    /// Nothing outside of it is read or written, whatever a lockfile names.
+    worktree: PathBuf,
     pub(crate) lock: PathBuf,
     /// The folder of the lockfile and its `package.json`.
     pub(crate) folder: PathBuf,
@@ -21,11 +23,12 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    pub(crate) fn open(folder: &Path, lock: &str) -> Result<Self, Failure> {
+    pub(crate) fn open(worktree: &Path, folder: &Path, lock: &str) -> Result<Self, Failure> {
         let path = folder.join(lock);
+        let worktree = worktree.canonicalize().map_err(|error| of_file("find the worktree", error))?;
         let text = read(&path)?;
         let before = BTreeMap::from([(path.clone(), Some(text))]);
-        Ok(Self { lock: path, folder: folder.to_owned(), before })
+        Ok(Self { worktree, lock: path, folder: folder.to_owned(), before })
     }
 
     /// The lockfile as it stands.
@@ -44,6 +47,13 @@ impl Files {
     pub(crate) fn original_if_any(&mut self, path: &Path) -> Result<Option<String>, Failure> {
         if let Some(text) = self.before.get(path) {
             return Ok(text.clone());
+        }
+        let around = path.parent().and_then(|around| around.canonicalize().ok());
+        if !around.is_some_and(|around| around.starts_with(&self.worktree)) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            return Err(Failure::permanent(format!(
+                "could not use `{name}`: it leads out of the repository"
+            )));
         }
         let text = if path.symlink_metadata().is_ok() { Some(read(path)?) } else { None };
         self.before.insert(path.to_owned(), text.clone());
@@ -116,4 +126,34 @@ pub(crate) fn read(path: &Path) -> Result<String, Failure> {
         return Err(Failure::permanent(format!("could not use `{name}`: it has more than {LARGEST} bytes")));
     }
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::Files;
+
+    #[test]
+    fn nothing_outside_of_the_worktree_is_read_or_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let worktree = folder.path().join("worktree");
+        fs::create_dir(&worktree).unwrap();
+        for place in ["worktree/yarn.lock", "worktree/package.json", "package.json"] {
+            fs::write(folder.path().join(place), "{}").unwrap();
+        }
+        symlink(folder.path(), worktree.join("link")).unwrap();
+        symlink(folder.path().join("package.json"), worktree.join("linked.json")).unwrap();
+        let mut files = Files::open(&worktree, &worktree, "yarn.lock").unwrap();
+        assert!(files.write(&worktree.join("package.json"), "[]").is_ok());
+        for place in ["../package.json", "link/package.json", "missing/package.json", "linked.json"] {
+            let path = worktree.join(place);
+            assert!(files.original_if_any(&path).is_err(), "{place}");
+            assert!(files.write(&path, "[]").is_err(), "{place}");
+        }
+        files.restore().unwrap();
+        assert_eq!(fs::read_to_string(worktree.join("package.json")).unwrap(), "{}");
+        assert_eq!(fs::read_to_string(folder.path().join("package.json")).unwrap(), "{}");
+    }
 }

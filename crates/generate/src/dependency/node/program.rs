@@ -147,6 +147,8 @@ fn found(program: &str) -> (String, Option<PathBuf>) {
 /// The search path, and of the user's settings those that say where to ask.
 pub(crate) fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     let mut found = BTreeMap::from([("PATH".to_owned(), env::var("PATH").unwrap_or_default())]);
+    // Where what is called `yarn` or `pnpm` is corepack, it would fetch the code that it runs.
+    found.insert("COREPACK_ENABLE_NETWORK".to_owned(), "0".to_owned());
     // Node does not look where others do for the certificates of a company's own proxy.
     let certificates =
         ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"].into_iter().find_map(|name| env::var(name).ok());

@@ -70,7 +70,7 @@ impl NpmFixer {
     ) -> Result<Proposal, Failure> {
         let place = worktree.join(folder);
         let unchanged = git.changes(worktree).await.map_err(of_git)?;
-        let files = Files::open(&place, lock)?;
+        let files = Files::open(worktree, &place, lock)?;
         manifest::beside(&place, lock, "npm")?;
         let cache = request.cache.join("npm");
         fs::create_dir_all(&cache).map_err(|error| of_file("make npm's cache", error))?;

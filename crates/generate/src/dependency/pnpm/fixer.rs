@@ -77,7 +77,7 @@ impl PnpmFixer {
     ) -> Result<Proposal, Failure> {
         let place = worktree.join(folder);
         let unchanged = git.changes(worktree).await.map_err(of_git)?;
-        let files = Files::open(&place, LOCKFILE)?;
+        let files = Files::open(worktree, &place, LOCKFILE)?;
         manifest::beside(&place, LOCKFILE, "pnpm")?;
         let lock = Lock::parse(&files.lock_now()?).map_err(Failure::permanent)?;
         if let Some(reason) = own_code(&place, &lock)? {

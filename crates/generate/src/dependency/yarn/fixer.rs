@@ -73,7 +73,7 @@ impl YarnFixer {
     ) -> Result<Proposal, Failure> {
         let place = worktree.join(folder);
         let unchanged = git.changes(worktree).await.map_err(of_git)?;
-        let files = Files::open(&place, LOCKFILE)?;
+        let files = Files::open(worktree, &place, LOCKFILE)?;
         manifest::beside(&place, LOCKFILE, "yarn")?;
         let format = berry::format(&files.lock_now()?);
         if format.is_none() && settings::keeps_packages(&place) {

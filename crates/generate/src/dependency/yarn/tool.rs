@@ -20,6 +20,8 @@ pub(crate) struct Yarn<'a> {
     cache: PathBuf,
     /// A file beside the worktree with berry's settings.
     settings: Option<PathBuf>,
+    /// What this run alone uses: the folder that yarn 1 takes for that of packages, and what berry remembers.
+    scratch: PathBuf,
 }
 
 impl<'a> Yarn<'a> {
@@ -58,7 +60,7 @@ impl<'a> Yarn<'a> {
         };
         program.folder = folder.to_owned();
         program.writable.push(folder.to_owned());
-        Ok(Self { program, major, cache: cache.to_owned(), settings: None })
+        Ok(Self { program, major, cache: cache.to_owned(), settings: None, scratch: cache.join("run") })
     }
 
     /// Whether this yarn keeps lockfiles of this format, none being that of yarn 1, and is the one that the manifest asks
@@ -112,6 +114,7 @@ impl<'a> Yarn<'a> {
 
     /// Prepares the run: whom to ask, and what of the project's settings holds. `settings` is a file beside the worktree.
     pub(crate) fn set_up(&mut self, registry: &str, settings: PathBuf, kept: &str) -> Result<(), Failure> {
+        self.scratch = self.cache.join(settings.file_stem().unwrap_or_default());
         let environment = &mut self.program.environment;
         let mut set = |name: &str, value: String| environment.insert(name.to_owned(), value);
         if self.major == 1 {
@@ -126,7 +129,7 @@ impl<'a> Yarn<'a> {
         set("YARN_RC_FILENAME", name);
         set("YARN_NPM_REGISTRY_SERVER", registry.to_owned());
         set("YARN_GLOBAL_FOLDER", self.cache.display().to_string());
-        set("YARN_INSTALL_STATE_PATH", self.cache.join("state.gz").display().to_string());
+        set("YARN_INSTALL_STATE_PATH", self.scratch.join("state.gz").display().to_string());
         for (name, value) in [
             ("YARN_ENABLE_GLOBAL_CACHE", "1"),
             ("YARN_ENABLE_TELEMETRY", "0"),
@@ -148,8 +151,7 @@ impl<'a> Yarn<'a> {
 
     /// Brings the lockfile in line with the manifests. Its reason, where it refused.
     pub(crate) async fn complete(&mut self) -> Result<Result<(), String>, Failure> {
-        let modules = self.cache.join("modules");
-        let folder = format!("--modules-folder={}", modules.display());
+        let folder = format!("--modules-folder={}", self.scratch.display());
         let cache = format!("--cache-folder={}", self.cache.join("packages").display());
         let registry = format!(
             "--registry={}",
@@ -169,8 +171,8 @@ impl<'a> Yarn<'a> {
             _ => vec!["install", "--mode=update-lockfile"],
         };
         // What yarn 1 remembers there of an earlier run would let it do nothing.
-        if modules.exists() {
-            fs::remove_dir_all(&modules).map_err(|error| of_file("clear yarn's cache", error))?;
+        if self.scratch.exists() {
+            fs::remove_dir_all(&self.scratch).map_err(|error| of_file("clear yarn's cache", error))?;
         }
         Ok(match self.program.run(&words).await? {
             Ran::Well(_) => Ok(()),
@@ -187,6 +189,7 @@ impl Drop for Yarn<'_> {
     fn drop(&mut self) {
         // What could not be removed is written over by the next run.
         self.settings.iter().for_each(|settings| drop(fs::remove_file(settings)));
+        drop(fs::remove_dir_all(&self.scratch));
     }
 }
 
