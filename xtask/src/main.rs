@@ -4,6 +4,7 @@
 mod bench;
 mod budget;
 mod cargo;
+mod node_tools;
 mod parts;
 mod probe;
 mod sim;

@@ -24,7 +24,7 @@ import rego.v1
 # --- What an organisation may want to change -------------------------------------------------------------------------
 
 # Fixers whose changes are known to be what they say.
-fixers := {"cargo", "go", "npm", "person", "pip", "poetry", "uv"}
+fixers := {"cargo", "go", "npm", "person", "pip", "pnpm", "poetry", "uv", "yarn"}
 
 # Checks without which nothing is verified.
 required_checks := ["before-after", "suite", "re-scan", "diff"]
@@ -42,7 +42,7 @@ emergency_roles := {"owner"}
 # Files that a change of low risk may touch, by name.
 low_risk_files := {
 	"Cargo.lock", "Cargo.toml", "go.mod", "go.sum", "npm-shrinkwrap.json", "package-lock.json",
-	"poetry.lock", "requirements.txt", "uv.lock",
+	"pnpm-lock.yaml", "poetry.lock", "requirements.txt", "uv.lock", "yarn.lock",
 }
 
 # Packages that a change of low risk may move.

@@ -8,7 +8,9 @@ use crate::dependency::cargo::CargoFixer;
 use crate::dependency::go::fixer::GoFixer;
 use crate::dependency::npm::fixer::NpmFixer;
 use crate::dependency::pip::fixer::PipFixer;
+use crate::dependency::pnpm::fixer::PnpmFixer;
 use crate::dependency::python::fixer::LockFixer;
+use crate::dependency::yarn::fixer::YarnFixer;
 use crate::fixer::Fixer;
 
 /// All fixers, the most specific first: the first that can is the one to ask.
@@ -16,6 +18,8 @@ pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
     vec![
         Arc::new(CargoFixer::new(sandbox.clone())),
         Arc::new(NpmFixer::new(sandbox.clone())),
+        Arc::new(PnpmFixer::new(sandbox.clone())),
+        Arc::new(YarnFixer::new(sandbox.clone())),
         Arc::new(PipFixer::new(sandbox.clone())),
         Arc::new(LockFixer::uv(sandbox.clone())),
         Arc::new(LockFixer::poetry(sandbox.clone())),

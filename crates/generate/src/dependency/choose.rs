@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_model::stage::generate::Rung;
 
-use crate::dependency::graph::{Edge, Graph};
-use crate::dependency::market::{Kind, Market, Release};
+use crate::dependency::graph::{Edge, Graph, Layout};
+use crate::dependency::market::{Kind, Market, Release, Requirement};
 
 /// How far up the ways to a package are followed.
 const DEEPEST: usize = 12;
@@ -38,6 +38,16 @@ pub(crate) struct Plan {
     pub(crate) unsolved: Vec<(usize, Vec<String>)>,
     /// Packages of which the market must know more before the plan counts.
     pub(crate) unknown: BTreeSet<String>,
+    /// Copies that moved so that another one comes within them, if the newer archive has one: by the copy that it is about.
+    pub(crate) hopes: BTreeMap<usize, usize>,
+    /// Who asks for a copy that moves, with the range that holds then.
+    pub(crate) asked: BTreeMap<usize, Vec<(usize, String)>>,
+}
+
+impl Plan {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.relaxed.is_empty()
+    }
 }
 
 /// A plan that clears these copies.
@@ -48,16 +58,27 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
     // What needs more than a step of its own comes first: it may take others along.
     let (easy, hard): (Vec<usize>, Vec<usize>) =
         vulnerable.iter().partition(|node| chooser.in_range(**node).is_some());
-    for node in hard.into_iter().chain(easy) {
-        if let Err(why) = chooser.clear(node) {
+    let order: Vec<usize> = hard.into_iter().chain(easy).collect();
+    for node in &order {
+        if let Err(why) = chooser.clear(*node) {
+            unsolved.push((*node, why));
+        }
+    }
+    for node in order {
+        if chooser.drop_stale_override(node)
+            && let Err(why) = chooser.clear(node)
+        {
             unsolved.push((node, why));
         }
     }
-    let Chooser { sketch, unknown, .. } = chooser;
     // What nothing needs any more need not move.
-    let steps = sketch.steps.iter().filter(|(node, _)| sketch.is_needed(**node));
-    let steps = steps.map(|(node, (to, rung))| Step { node: *node, to: to.clone(), rung: *rung }).collect();
-    Plan { steps, relaxed: sketch.relaxed.into_values().collect(), unsolved, unknown }
+    let moving = chooser.sketch.steps.iter().filter(|(node, _)| chooser.sketch.is_needed(**node));
+    let steps: Vec<Step> =
+        moving.map(|(node, (to, rung))| Step { node: *node, to: to.clone(), rung: *rung }).collect();
+    let asked = steps.iter().map(|step| (step.node, chooser.asked(step.node))).collect();
+    let Chooser { sketch, unknown, .. } = chooser;
+    let Sketch { relaxed, hopes, .. } = sketch;
+    Plan { steps, relaxed: relaxed.into_values().collect(), unsolved, unknown, hopes, asked }
 }
 
 /// The graph as it would be.
@@ -71,6 +92,9 @@ struct Sketch {
     own: BTreeSet<usize>,
     steps: BTreeMap<usize, (String, Rung)>,
     relaxed: BTreeMap<(usize, String), Relaxed>,
+    hopes: BTreeMap<usize, usize>,
+    /// The ranges that an override was chosen against.
+    overridden: BTreeMap<usize, Vec<String>>,
 }
 
 impl Sketch {
@@ -83,6 +107,8 @@ impl Sketch {
             own: (0..graph.nodes.len()).filter(|node| graph.nodes[*node].own).collect(),
             steps: BTreeMap::new(),
             relaxed: BTreeMap::new(),
+            hopes: BTreeMap::new(),
+            overridden: BTreeMap::new(),
         };
         graph.edges.iter().for_each(|edge| sketch.connect(edge.clone()));
         sketch
@@ -166,14 +192,49 @@ impl<'a> Chooser<'a> {
         best.map(|(_, release)| release)
     }
 
-    fn ranges(&self, node: usize) -> Vec<String> {
-        self.sketch.edges_into(node).iter().map(|edge| self.sketch.edges[*edge].requirement.clone()).collect()
+    fn ranges(&mut self, node: usize) -> Vec<String> {
+        let edges = self.sketch.edges_into(node);
+        let mut ranges: Vec<String> = edges.into_iter().map(|edge| self.requirement(edge)).collect();
+        ranges.sort_unstable();
+        ranges.dedup();
+        ranges
+    }
+
+    fn asked(&mut self, node: usize) -> Vec<(usize, String)> {
+        let edges = self.sketch.edges_into(node);
+        edges.into_iter().map(|edge| (self.sketch.edges[edge].from, self.requirement(edge))).collect()
+    }
+
+    /// What is required, by the lockfile or else by what is published of the version that requires it.
+    fn requirement(&mut self, edge: usize) -> String {
+        let Edge { from, to, requirement } = &self.sketch.edges[edge];
+        if let Some(requirement) = requirement {
+            return requirement.clone();
+        }
+        let (from, called) = (&self.graph.nodes[*from], &self.graph.nodes[*to].called);
+        let releases = self.releases(&from.name);
+        let release = releases.iter().find(|release| release.version == from.version);
+        let required =
+            release.and_then(|release| release.requirements.iter().find(|one| one.called == *called));
+        // What is not published comes by something else than the package's own word, and takes any version.
+        required.map_or_else(|| "*".to_owned(), |required| required.range.clone())
+    }
+
+    /// The copy that would serve this requirement of `node`.
+    fn serving(&self, node: usize, required: &Requirement) -> Option<usize> {
+        match self.graph.layout {
+            Layout::Folders => self.graph.visible(node, &required.called),
+            Layout::Store => {
+                let fits = |copy: &&usize| self.market.admits(&required.range, self.version(**copy));
+                self.graph.called(&required.called).iter().rfind(fits).copied()
+            }
+        }
     }
 
     /// How many packages would have to come or move with it.
     fn cost(&self, node: usize, release: &Release) -> usize {
-        let missing = |called: &str, range: &str| match self.graph.visible(node, called) {
-            Some(found) => !self.market.admits(range, self.version(found)),
+        let missing = |required: &&Requirement| match self.serving(node, required) {
+            Some(found) => !self.market.admits(&required.range, self.version(found)),
             None => true,
         };
         let weight = |kind: Kind| match kind {
@@ -182,7 +243,7 @@ impl<'a> Chooser<'a> {
             // Whoever uses the package would have to bring another one.
             Kind::Peer => 10,
         };
-        let unmet = release.requirements.iter().filter(|required| missing(&required.called, &required.range));
+        let unmet = release.requirements.iter().filter(missing);
         unmet.map(|required| weight(required.kind)).sum()
     }
 
@@ -197,6 +258,9 @@ impl<'a> Chooser<'a> {
             return Ok(());
         }
         self.tried = 0;
+        if let Some((parent, called)) = self.graph.bundler(node) {
+            return self.clear_bundled(node, parent, called);
+        }
         if let Some(release) = self.in_range(node) {
             self.take(node, release, Rung::InRange);
             return Ok(());
@@ -210,6 +274,8 @@ impl<'a> Chooser<'a> {
             self.sketch = before.clone();
         }
         if let Some(release) = self.for_override(node) {
+            let ranges = self.ranges(node);
+            self.sketch.overridden.insert(node, ranges);
             self.take(node, release, Rung::Override);
             return Ok(());
         }
@@ -222,6 +288,46 @@ impl<'a> Chooser<'a> {
         Err(why)
     }
 
+    /// What comes within another moves with it alone: to the lowest version that brings it no more, or else to the newest
+    /// that is in range, or at all, of which only the archive tells what it brings.
+    fn clear_bundled(&mut self, node: usize, parent: usize, called: &str) -> Result<(), Vec<String>> {
+        if self.sketch.steps.contains_key(&parent) {
+            self.sketch.hopes.insert(node, parent);
+            return Ok(());
+        }
+        let (newer, ranges, market) = (self.candidates(parent), self.ranges(parent), self.market);
+        let fits = |release: &&Release| ranges.iter().all(|range| market.admits(range, &release.version));
+        let without = |release: &&Release| !release.bundles.iter().any(|bundled| bundled == called);
+        let near: Vec<&Release> = newer.iter().copied().filter(fits).collect();
+        if let Some(release) = near.iter().copied().find(without).or(near.last().copied()) {
+            self.take(parent, release, Rung::Lift);
+            self.sketch.hopes.insert(node, parent);
+            return Ok(());
+        }
+        let far: Vec<&Release> = newer.iter().copied().filter(without).collect();
+        let far = if far.is_empty() { newer.last().copied().into_iter().collect() } else { far };
+        let (before, mut why) = (self.sketch.clone(), Vec::new());
+        for relax in [false, true] {
+            if !far.is_empty() && self.make_room(parent, &far, relax, 0, &mut why) {
+                self.sketch.hopes.insert(node, parent);
+                return Ok(());
+            }
+            self.sketch = before.clone();
+        }
+        Err(vec![self.nothing_better(node)])
+    }
+
+    /// An override is for the ranges that were there: with others, it may be a step down, or not needed.
+    fn drop_stale_override(&mut self, node: usize) -> bool {
+        let Some(before) = self.sketch.overridden.get(&node).cloned() else { return false };
+        let is_stale = before != self.ranges(node);
+        if is_stale {
+            self.sketch.overridden.remove(&node);
+            self.sketch.steps.remove(&node);
+        }
+        is_stale
+    }
+
     fn nothing_better(&self, node: usize) -> String {
         let found = &self.graph.nodes[node];
         match found.movable {
@@ -231,7 +337,8 @@ impl<'a> Chooser<'a> {
             false => {
                 match found.within.map(|around| &self.graph.nodes[around]).filter(|around| !around.own) {
                     Some(around) => format!(
-                        "`{} {}` comes within `{} {}`: only another version of that can bring another one",
+                        "`{} {}` comes within `{} {}`: only a newer version of that can bring another one, and there is \
+                         none that could take its place",
                         found.name, found.version, around.name, around.version
                     ),
                     None => format!("`{} {}` does not come from the registry", found.name, found.version),
@@ -255,7 +362,7 @@ impl<'a> Chooser<'a> {
             if self.sketch.gone.contains(&edge) {
                 continue;
             }
-            let Edge { from, requirement, .. } = self.sketch.edges[edge].clone();
+            let (from, requirement) = (self.sketch.edges[edge].from, self.requirement(edge));
             if accepts(self, &requirement) {
                 continue;
             }
@@ -283,7 +390,8 @@ impl<'a> Chooser<'a> {
             None => {
                 let clear = self.is_clear(node);
                 if !clear {
-                    let (name, ranges) = (&self.graph.nodes[node].name, self.ranges(node).join("` and `"));
+                    let ranges = self.ranges(node).join("` and `");
+                    let name = &self.graph.nodes[node].name;
                     why.push(format!("no fixed version of `{name}` is within `{ranges}` at once"));
                 }
                 clear
@@ -354,7 +462,7 @@ impl<'a> Chooser<'a> {
             if self.sketch.gone.contains(&edge) {
                 continue;
             }
-            let Edge { from, requirement, .. } = self.sketch.edges[edge].clone();
+            let (from, requirement) = (self.sketch.edges[edge].from, self.requirement(edge));
             if wanted.iter().any(|release| self.market.admits(&requirement, &release.version)) {
                 continue;
             }
@@ -389,20 +497,18 @@ impl<'a> Chooser<'a> {
 
     /// Writes another range into a manifest of the repository: the lowest version that its other users take.
     fn relax(&mut self, edge: usize, wanted: &[&Release]) -> bool {
-        let Edge { from, to, requirement } = self.sketch.edges[edge].clone();
-        let others: Vec<String> = self
-            .sketch
-            .edges_into(to)
-            .into_iter()
-            .filter(|other| !self.graph.nodes[self.sketch.edges[*other].from].own)
-            .map(|other| self.sketch.edges[other].requirement.clone())
-            .collect();
+        let Edge { from, to, .. } = self.sketch.edges[edge];
+        let requirement = self.requirement(edge);
+        let others = self.sketch.edges_into(to).into_iter();
+        let others = others.filter(|other| !self.graph.nodes[self.sketch.edges[*other].from].own);
+        let others: Vec<usize> = others.collect();
+        let others: Vec<String> = others.into_iter().map(|other| self.requirement(other)).collect();
         let market = self.market;
         let taken = |release: &&&Release| others.iter().all(|range| market.admits(range, &release.version));
         let Some(release) = wanted.iter().find(taken).or(wanted.first()) else { return false };
         let Some(range) = market.relaxed(&requirement, &release.version) else { return false };
         let called = self.graph.nodes[to].called.clone();
-        self.sketch.edges[edge].requirement.clone_from(&range);
+        self.sketch.edges[edge].requirement = Some(range.clone());
         self.sketch.relaxed.insert((from, called.clone()), Relaxed { from, called, range });
         true
     }
@@ -415,13 +521,30 @@ impl<'a> Chooser<'a> {
         near.or(candidates.first()).copied()
     }
 
+    /// Where any copy within the range serves: another one without a known problem, when this one is not within it.
+    fn served_elsewhere(&self, node: usize, to: usize, required: &Requirement) -> Option<usize> {
+        if self.graph.layout == Layout::Folders || self.market.admits(&required.range, self.version(to)) {
+            return None;
+        }
+        let name = &self.graph.nodes[to].name;
+        let good = |other: &usize| !self.market.is_vulnerable(name, self.version(*other));
+        self.serving(node, required).filter(good)
+    }
+
     /// Moves a copy, and what it requires with it.
     fn take(&mut self, node: usize, release: &Release, rung: Rung) {
         for edge in self.sketch.out.get(&node).cloned().unwrap_or_default() {
             let to = self.sketch.edges[edge].to;
             let called = &self.graph.nodes[to].called;
             match release.requirements.iter().find(|required| required.called == *called) {
-                Some(required) => self.sketch.edges[edge].requirement.clone_from(&required.range),
+                Some(required) => match self.served_elsewhere(node, to, required) {
+                    Some(other) => {
+                        self.sketch.gone.insert(edge);
+                        let requirement = Some(required.range.clone());
+                        self.sketch.connect(Edge { from: node, to: other, requirement });
+                    }
+                    None => self.sketch.edges[edge].requirement = Some(required.range.clone()),
+                },
                 None => {
                     self.sketch.gone.insert(edge);
                 }
@@ -432,8 +555,8 @@ impl<'a> Chooser<'a> {
             let is_known = known
                 .filter(|edge| !self.sketch.gone.contains(*edge))
                 .any(|edge| self.graph.nodes[self.sketch.edges[*edge].to].called == required.called);
-            if let (false, Some(to)) = (is_known, self.graph.visible(node, &required.called)) {
-                self.sketch.connect(Edge { from: node, to, requirement: required.range.clone() });
+            if let (false, Some(to)) = (is_known, self.serving(node, required)) {
+                self.sketch.connect(Edge { from: node, to, requirement: Some(required.range.clone()) });
             }
         }
         let rung = self.sketch.steps.get(&node).map_or(rung, |(_, before)| rung.max(*before));

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -165,6 +166,21 @@ pub fn has(program: &str) -> bool {
     there
 }
 
+/// A program of this name and leading version: of those that `cargo xtask test` brings, or else on `PATH`. A test that needs
+/// it says so where it is not.
+pub fn tool(name: &str, major: u32) -> Option<PathBuf> {
+    let brought = std::env::var_os("PATCHLINE_NODE_TOOLS").map(PathBuf::from);
+    let brought = brought.map(|tools| tools.join(format!("{name}{major}/node_modules/.bin/{name}")));
+    let found = brought.into_iter().chain([PathBuf::from(name)]).find(|program| {
+        let said = Command::new(program).arg("--version").current_dir("/").output();
+        said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).starts_with(&format!("{major}.")))
+    });
+    if found.is_none() {
+        eprintln!("skipped: `{name}` {major} is not installed");
+    }
+    found
+}
+
 /// Answers GET by path until it is dropped; what it does not have is not found.
 pub struct Server {
     pub address: SocketAddr,
@@ -173,9 +189,13 @@ pub struct Server {
 
 impl Server {
     pub fn of<Body: Into<Vec<u8>>>(pages: BTreeMap<String, Body>) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a port"), pages)
+    }
+
+    /// On a port that was taken before, for pages that name it.
+    pub fn on<Body: Into<Vec<u8>>>(listener: TcpListener, pages: BTreeMap<String, Body>) -> Self {
         let pages: BTreeMap<String, Vec<u8>> =
             pages.into_iter().map(|(path, body)| (path, body.into())).collect();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (pages, seen) = (Arc::new(pages), Arc::clone(&asked));
