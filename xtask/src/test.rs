@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::parts::{Need, PARTS, Part};
-use crate::{budget, cargo};
+use crate::{analyzers, budget, cargo};
 
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
@@ -61,6 +61,8 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    // Who asks for packages knows which programs their tests need.
+    skipped.extend(analyzers::bring(root, options.fast || !options.packages.is_empty()));
     let mut plan = plan(root, options, &examples(root)?);
     skipped.append(&mut plan.skipped);
     let planned = plan.steps.len();

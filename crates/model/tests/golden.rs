@@ -37,8 +37,20 @@ use patchline_model::triage::cvss;
 fn file(fact: &Fact) -> &'static str {
     match fact {
         Fact::Detect(detect::Event::Opened(opening)) if !opening.terms.is_blank() => "detect_opened_terms",
+        Fact::Detect(detect::Event::Opened(opening)) if has_analyzers(opening) => "detect_opened_analyzers",
         Fact::Detect(detect::Event::Opened(_)) => "detect_opened",
+        Fact::Detect(detect::Event::Found { findings, .. })
+            if findings.iter().any(|finding| finding.analysis().is_some()) =>
+        {
+            "detect_found_analyzer"
+        }
         Fact::Detect(detect::Event::Found { .. }) => "detect_found",
+        Fact::Detect(detect::Event::Opened(Box::new(given::analyzed_opening()))),
+        Fact::Detect(detect::Event::Found {
+            findings: vec![given::analyzed_finding()],
+            packages: 0,
+            evidence: evidence.clone(),
+        }),
         Fact::Detect(detect::Event::NothingFound { .. }) => "detect_nothing_found",
         Fact::Triage(triage::Event::Prioritised { .. }) => "triage_prioritised",
         Fact::Generate(generate::Event::Proposed { .. }) => "generate_proposed",
@@ -114,7 +126,11 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 68;
+const VARIANTS: usize = 70;
+
+fn has_analyzers(opening: &Opening) -> bool {
+    !opening.service.verification.analyzers.is_empty()
+}
 
 fn text(words: &str) -> String {
     words.to_owned()
