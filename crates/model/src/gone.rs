@@ -58,11 +58,11 @@ fn judge<'a>(group: &Group<'a>, removed: &BTreeSet<&FindingId>, became: &mut Bec
     for (_, analysis) in kept {
         take(analysis);
     }
-    for (finding, analysis) in gone {
-        if excess > 0 && take(analysis) {
-            became.still.insert(&finding.id);
-            excess -= 1;
-        }
+    let (alike, changed): (Vec<_>, Vec<_>) = gone.into_iter().partition(|(_, analysis)| take(analysis));
+    // Where there are as many as before, what looks otherwise now is what was to go.
+    for (finding, _) in alike.into_iter().chain(changed).take(excess) {
+        became.still.insert(&finding.id);
+        excess -= 1;
     }
     let is_new = |print: &str| looks.get(print).is_some_and(|count| *count > 0);
     let new = group.after.iter().rev().filter(|(_, analysis)| is_new(&analysis.print));
@@ -135,8 +135,9 @@ mod tests {
     #[test]
     fn a_line_that_changed_is_no_new_finding_unless_there_is_one_more() {
         check(&["r a 1"], &["r a 1", "r a 2"], &["r a 3"], &[], &[]);
-        check(&["r a 1"], &["r a 1"], &["r a 3"], &[], &["r a 3"]);
-        check(&["r a 1"], &["r a 1", "r a 2"], &["r a 2", "r a 3"], &[], &["r a 3"]);
+        check(&["r a 1"], &["r a 1"], &["r a 3"], &["r a 1"], &[]);
+        check(&["r a 1"], &["r a 1", "r a 2"], &["r a 2", "r a 3"], &["r a 1"], &[]);
+        check(&["r a 1"], &["r a 1"], &["r a 3", "r a 4"], &["r a 1"], &["r a 4"]);
         check(&[], &["r a 1"], &["r a 1", "r a 2"], &[], &["r a 2"]);
     }
 

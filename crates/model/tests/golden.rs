@@ -45,12 +45,6 @@ fn file(fact: &Fact) -> &'static str {
             "detect_found_analyzer"
         }
         Fact::Detect(detect::Event::Found { .. }) => "detect_found",
-        Fact::Detect(detect::Event::Opened(Box::new(given::analyzed_opening()))),
-        Fact::Detect(detect::Event::Found {
-            findings: vec![given::analyzed_finding()],
-            packages: 0,
-            evidence: evidence.clone(),
-        }),
         Fact::Detect(detect::Event::NothingFound { .. }) => "detect_nothing_found",
         Fact::Triage(triage::Event::Prioritised { .. }) => "triage_prioritised",
         Fact::Generate(generate::Event::Proposed { .. }) => "generate_proposed",
@@ -175,6 +169,12 @@ fn paperwork() -> Vec<Fact> {
         Fact::Detect(detect::Event::Found {
             findings: vec![given::finding()],
             packages: 41,
+            evidence: evidence.clone(),
+        }),
+        Fact::Detect(detect::Event::Opened(Box::new(given::analyzed_opening()))),
+        Fact::Detect(detect::Event::Found {
+            findings: vec![given::analyzed_finding()],
+            packages: 0,
             evidence: evidence.clone(),
         }),
         Fact::Detect(detect::Event::NothingFound { packages: 41, evidence: evidence.clone() }),

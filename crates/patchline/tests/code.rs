@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "tests may; clippy sees only the functions that are marked as tests")]
 
 #[path = "binary/cargo_project.rs"]
+#[allow(dead_code, reason = "only a part of it is needed here")]
 mod cargo_project;
 #[path = "binary/run.rs"]
+#[allow(dead_code, reason = "only a part of it is needed here")]
 mod run;
 #[path = "binary/tools.rs"]
 mod tools;

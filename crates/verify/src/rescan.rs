@@ -156,7 +156,22 @@ mod tests {
 
     use super::compare;
     use crate::outcome::Record;
-    use crate::sample::{case, finding, report};
+    use crate::sample::{analyzed, case, finding, lint, report};
+
+    #[test]
+    fn what_analyzers_find_is_looked_for_again_or_nothing_is_shown() {
+        let own = |rule: &str, line: u32| analyzed(rule, line, Some("lint"));
+        let (one, two) = ([own("R-1", 3)], [own("R-1", 3), own("R-2", 5)]);
+        check(&one, &two, &two[1..], CheckResult::Passed, "gone, and nothing new");
+        check(&one, &two, &two, CheckResult::Failed, "still found");
+        check(&one, &two, &[own("R-2", 5), own("R-1", 4)], CheckResult::Failed, "still found");
+        let more = [own("R-2", 5), own("R-2", 6)];
+        check(&one, &two, &more, CheckResult::Failed, "brings in `R-2 app.py:6");
+        check(&one, &[], &[], CheckResult::Warned, "does not show everything");
+        let foreign = [analyzed("R-1", 3, None)];
+        check(&foreign, &[], &[], CheckResult::Skipped, "nothing could look again for `R-1 app.py:3`");
+        check(&foreign, &[], &[own("R-2", 5)], CheckResult::Failed, "brings in");
+    }
 
     #[track_caller]
     fn check(removes: &[Finding], before: &[Finding], after: &[Finding], result: CheckResult, words: &str) {
@@ -164,6 +179,7 @@ mod tests {
         case.findings = removes.to_vec();
         case.candidate.removes = removes.iter().map(|finding| finding.id.clone()).collect();
         case.before = before.to_vec();
+        case.service.verification.analyzers = vec![lint()];
         case.after = after.to_vec();
         let mut record = Record::default();
         let summary = compare(&case, &mut record);

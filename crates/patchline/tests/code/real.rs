@@ -23,8 +23,6 @@ fn walk(project: &Project, only: &[&str], found: &[&str], file: &str, then: &str
     assert_eq!(git(&project.path(), &["worktree", "list"]).lines().count(), 1);
     let message = git(&project.path(), &["log", "-1", "--format=%B", "patchline/P-1"]);
     assert!(message.contains("Patchline-Patch: P-1\nFixes: "), "{message}");
-    let again = project.run(&["fix"]);
-    assert!(only.is_empty() || again.code != 70, "{}", again.err);
 }
 
 #[test]
@@ -44,7 +42,7 @@ fn semgrep_s_own_fix_is_taken_where_letters_are_wide() {
 #[test]
 fn ruff_s_report_fixes_and_so_does_its_command() {
     let Some(ruff) = tool("ruff") else { return };
-    let text = "import os\nimport sys\n\nprint(sys.argv, \"äö😀\" == None)\n";
+    let text = "import os\nimport sys\n\nprint(\"äö😀\", sys.argv == None)\n";
     let report = format!(
         "[[analyzer]]\nname = \"ruff\"\ncommand = [\"{ruff}\", \"check\", \"--isolated\", \"--select=F401\", \
          \"--output-format=sarif\", \".\"]\n"
