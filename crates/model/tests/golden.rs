@@ -3,6 +3,8 @@
 //! `UPDATE_GOLDEN=1 cargo test -p patchline-model --test golden` writes them. A file that is in the repository is never
 //! changed by hand or by an update: an old event is brought up to date when it is read.
 
+#[path = "fixtures/analyzed.rs"]
+mod analyzed;
 #[path = "fixtures/given.rs"]
 mod given;
 
@@ -171,9 +173,9 @@ fn paperwork() -> Vec<Fact> {
             packages: 41,
             evidence: evidence.clone(),
         }),
-        Fact::Detect(detect::Event::Opened(Box::new(given::analyzed_opening()))),
+        Fact::Detect(detect::Event::Opened(Box::new(analyzed::analyzed_opening()))),
         Fact::Detect(detect::Event::Found {
-            findings: vec![given::analyzed_finding()],
+            findings: vec![analyzed::analyzed_finding()],
             packages: 0,
             evidence: evidence.clone(),
         }),
