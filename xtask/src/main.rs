@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything one does to this repository, in one place. The table of contents.
 #![allow(clippy::print_stdout, reason = "a task runner speaks to the terminal")]
 
+mod analyzers;
 mod bench;
 mod budget;
 mod cargo;

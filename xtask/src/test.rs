@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::parts::{Need, PARTS, Part};
-use crate::{budget, cargo, node_tools};
+use crate::{analyzers, budget, cargo, node_tools};
 
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
@@ -62,6 +62,8 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
         }
     };
     skipped.append(&mut node_tools::bring(&node_tools::folder(root), options.fast));
+    // Who asks for packages knows which programs their tests need.
+    skipped.extend(analyzers::bring(root, options.fast || !options.packages.is_empty()));
     let mut plan = plan(root, options, &examples(root)?);
     skipped.append(&mut plan.skipped);
     let planned = plan.steps.len();

@@ -2,6 +2,7 @@
 //! against advisories, and says what needs a fix, where, and by which way it came in. The only part that touches
 //! the network is `update`; a scan asks files alone.
 
+pub mod analyzer;
 pub mod container;
 pub mod error;
 pub mod index;
@@ -12,6 +13,8 @@ pub mod scan;
 pub mod update;
 pub mod walk;
 
+pub use analyzer::found::Analyzed;
+pub use analyzer::place::Tree;
 pub use error::DetectError;
 pub use index::brought::Imported;
 pub use index::build::import;

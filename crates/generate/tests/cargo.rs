@@ -7,7 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use patchline_generate::fixer::Known;
-use patchline_generate::{CargoFixer, Fixer, Proposal, Request, proposed};
+use patchline_generate::{CargoFixer, Fixer, Looks, Proposal, Request, proposed};
+use patchline_model::analyzer::Analyzer;
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::{Failure, FailureKind};
 use patchline_model::id::{FindingId, PatchId};
@@ -37,6 +38,17 @@ struct NothingKnown;
 
 impl Known for NothingKnown {
     fn problems(&self, _: &Package) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait::async_trait]
+impl Looks for NothingKnown {
+    fn analyzer(&self, _: &str) -> Option<&Analyzer> {
+        None
+    }
+
+    async fn findings(&self, _: &Commit) -> Result<Vec<Finding>, Failure> {
         Ok(Vec::new())
     }
 }
@@ -135,6 +147,7 @@ impl Project {
             author: "Patchline <patchline@example.org>".to_owned(),
             cache: self.work.path().join("cache"),
             known: Arc::new(NothingKnown),
+            looks: Arc::new(NothingKnown),
         }
     }
 

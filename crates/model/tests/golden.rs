@@ -3,6 +3,8 @@
 //! `UPDATE_GOLDEN=1 cargo test -p patchline-model --test golden` writes them. A file that is in the repository is never
 //! changed by hand or by an update: an old event is brought up to date when it is read.
 
+#[path = "fixtures/analyzed.rs"]
+mod analyzed;
 #[path = "fixtures/given.rs"]
 mod given;
 
@@ -42,7 +44,13 @@ fn file(fact: &Fact) -> &'static str {
             "detect_opened_superseding"
         }
         Fact::Detect(detect::Event::Opened(opening)) if !opening.terms.is_blank() => "detect_opened_terms",
+        Fact::Detect(detect::Event::Opened(opening)) if has_analyzers(opening) => "detect_opened_analyzers",
         Fact::Detect(detect::Event::Opened(_)) => "detect_opened",
+        Fact::Detect(detect::Event::Found { findings, .. })
+            if findings.iter().any(|finding| finding.analysis().is_some()) =>
+        {
+            "detect_found_analyzer"
+        }
         Fact::Detect(detect::Event::Found { .. }) => "detect_found",
         Fact::Detect(detect::Event::NothingFound { .. }) => "detect_nothing_found",
         Fact::Triage(triage::Event::Prioritised { .. }) => "triage_prioritised",
@@ -126,7 +134,11 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 72;
+const VARIANTS: usize = 74;
+
+fn has_analyzers(opening: &Opening) -> bool {
+    !opening.service.verification.analyzers.is_empty()
+}
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -184,6 +196,12 @@ fn paperwork() -> Vec<Fact> {
         Fact::Detect(detect::Event::Found {
             findings: vec![given::finding()],
             packages: 41,
+            evidence: evidence.clone(),
+        }),
+        Fact::Detect(detect::Event::Opened(Box::new(analyzed::analyzed_opening()))),
+        Fact::Detect(detect::Event::Found {
+            findings: vec![analyzed::analyzed_finding()],
+            packages: 0,
             evidence: evidence.clone(),
         }),
         Fact::Detect(detect::Event::NothingFound { packages: 41, evidence: evidence.clone() }),

@@ -101,12 +101,18 @@ pub struct ScanArguments {
     /// Least action that makes the exit code 1
     #[arg(long, value_enum, default_value_t = FailOn::Schedule)]
     pub fail_on: FailOn,
+    /// Reports of analyzers that ran elsewhere, in SARIF; their paths count from the top of the repository
+    #[arg(long, value_name = "FILE")]
+    pub sarif: Vec<PathBuf>,
+    /// Run no analyzer of `patchline.toml`
+    #[arg(long)]
+    pub no_analyzers: bool,
     /// Only what this revision or range brought in or changed, as in `main` or `v1.0..v1.1`; a revision alone counts what is
     /// not committed, too
     #[arg(long, value_name = "REV")]
     pub changed: Option<String>,
-    /// Use no network. It is always so: a scan goes by the advisories at hand, and where none were imported by the built-in
-    /// ones, with a warning
+    /// Use no network. It is so anyway, but for analyzers that ask for it: a scan goes by the advisories at hand, and where
+    /// none were imported by the built-in ones, with a warning
     #[arg(long)]
     pub offline: bool,
     /// Days after which advisories that the scan needs are old
@@ -138,7 +144,7 @@ pub struct FixArguments {
     /// The project's folder, inside a git repository
     #[arg(default_value = ".")]
     pub path: PathBuf,
-    /// Only these advisories or packages; with `--from` those that the change claims to fix
+    /// Only these advisories, rules or packages; with `--from` those that the change claims to fix
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// Take a person's change instead of making one: a branch, a commit, or a file with a diff (`-`: standard input)
@@ -150,6 +156,9 @@ pub struct FixArguments {
     /// The branch or commit that needs the fix [default: what is checked out]; settings are those of the checkout
     #[arg(long, value_name = "REV")]
     pub base: Option<String>,
+    /// Reports of analyzers that ran elsewhere, in SARIF; their paths count from the top of the repository
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub sarif: Vec<PathBuf>,
     /// Say what would be changed, and leave no branch and no record
     #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "supersedes", "from"])]
     pub dry_run: bool,

@@ -143,7 +143,7 @@ impl Scene {
         Opening {
             service: self.services[planned.service].service.clone(),
             base: planned.base.clone(),
-            subject: Subject::Scan { only: Vec::new() },
+            subject: Subject::Scan { only: Vec::new(), reports: Vec::new() },
             until: planned.until,
             terms: Terms {
                 forward_only: planned.is_forward_only.then(|| "it drops a column".to_owned()),

@@ -12,14 +12,30 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use patchline_generate::fixer::Known;
-use patchline_generate::{Fixer, Proposal, Request};
-use patchline_model::digest::Digest;
+use patchline_generate::{Fixer, Looks, Proposal, Request};
+use patchline_model::analyzer::Analyzer;
+use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
 use patchline_model::id::{FindingId, PatchId};
 use patchline_model::package::{Ecosystem, Package};
 use patchline_model::stage::detect::{Finding, Location, Source};
 use patchline_model::stage::generate::Candidate;
 use tempfile::TempDir;
+
+/// A service without analyzers.
+#[derive(Debug)]
+pub struct NobodyLooks;
+
+#[async_trait::async_trait]
+impl Looks for NobodyLooks {
+    fn analyzer(&self, _: &str) -> Option<&Analyzer> {
+        None
+    }
+
+    async fn findings(&self, _: &Commit) -> Result<Vec<Finding>, Failure> {
+        Ok(Vec::new())
+    }
+}
 
 /// Packages with a problem, by name and version.
 #[derive(Clone, Debug, Default)]
@@ -116,6 +132,7 @@ impl Scene {
             committed_at: 1_700_000_000,
             author: "Patchline <patchline@example.org>".to_owned(),
             known: Arc::new(bad.clone()),
+            looks: Arc::new(NobodyLooks),
         }
     }
 

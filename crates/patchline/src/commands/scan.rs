@@ -1,5 +1,6 @@
-//! `scan`: find vulnerable dependencies, and say how urgent they are.
+//! `scan`: find vulnerable dependencies and what analyzers find, and say how urgent it is.
 
+mod analyzed;
 mod changed;
 mod place;
 mod whole;
@@ -10,6 +11,7 @@ use std::time::SystemTime;
 
 use patchline_conductor::clock;
 use patchline_detect::Advisories;
+use patchline_inventory::Unresolved;
 use patchline_model::context::{Board, Context};
 use patchline_model::id::FindingId;
 use patchline_model::policy::Policy;
@@ -19,6 +21,7 @@ use patchline_model::stage::triage::{Priority, prioritise};
 use patchline_model::triage::action::Action;
 
 use crate::cli::{Face, FailOn, ScanArguments, Stale};
+use crate::commands::scan::analyzed::Analyzing;
 use crate::commands::scan::changed::Ranges;
 use crate::commands::scan::place::{Place, folder_of};
 use crate::commands::scan::whole::{trouble, whole};
@@ -39,15 +42,22 @@ pub fn run(arguments: &ScanArguments, data: Option<&Path>) -> Result<Exit, Troub
     let status = advisories.status().clone();
     let mut scanned = Scanned::new(place.name.clone(), clock::now(), place.within.clone(), status);
     let mut needed = BTreeSet::new();
+    let analyzing = Analyzing::new(&arguments.sarif, !arguments.no_analyzers, arguments.offline)?;
     let mut ranges = arguments.changed.as_deref().map(Ranges::new);
     for (path, folder) in arguments.paths.iter().zip(&place.folders) {
-        let scan = match &mut ranges {
+        let mut scan = match &mut ranges {
             Some(ranges) => ranges.scan(path, &advisories)?,
             None => whole(path, path, &advisories)?,
         };
         let names = scan.inventory.iter().filter_map(|one| one.package.ecosystem.0.split(':').next());
         needed.extend(names.map(str::to_owned));
-        let priorities = priorities(path, &scan.findings)?;
+        let service = service_at(path)?;
+        let sides = ranges.as_mut().map(|ranges| ranges.sides(path)).transpose()?;
+        let analyzed = analyzing.at(path, &service.verification.analyzers, sides.as_ref())?;
+        scan.findings.extend(analyzed.findings);
+        let lacks = analyzed.troubles.into_iter().chain(analyzed.left);
+        scan.unresolved.extend(lacks.map(|what| Unresolved::of(".", what)));
+        let priorities = priorities(&service, &scan.findings);
         scanned.take(folder, scan, priorities);
     }
     scanned.since = ranges.and_then(|ranges| ranges.since());
@@ -89,16 +99,15 @@ fn show(scanned: &Scanned, face: Face, advisories: &Advisories) {
 }
 
 /// Ranks by the tier that the project's settings state, or as an internal service where there are none.
-fn priorities(path: &Path, findings: &[Finding]) -> Result<Vec<Priority>, Trouble> {
+fn priorities(service: &Service, findings: &[Finding]) -> Vec<Priority> {
     let board = Board::default();
     let policy = Policy::default();
     let cx = Context { now: clock::now(), policy: &policy, board: &board };
-    let service = service_at(path)?;
-    let ranked = prioritise(cx, &service, findings);
+    let ranked = prioritise(cx, service, findings);
     let known: HashMap<&FindingId, &Priority> =
         ranked.iter().map(|priority| (&priority.finding, priority)).collect();
     let of = |finding: &Finding| known.get(&finding.id).map(|priority| (*priority).clone());
-    Ok(findings.iter().filter_map(of).collect())
+    findings.iter().filter_map(of).collect()
 }
 
 fn service_at(path: &Path) -> Result<Service, Trouble> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use patchline_model::analyzer::Analysis;
 use patchline_model::triage::action::Action;
 use serde_json::{Value, json};
 
@@ -41,7 +42,22 @@ fn finding(row: &Row) -> Value {
         "fixed": finding.fixed,
         "severity": finding.severity,
         "informational": finding.informational,
+        "analysis": finding.analysis().map(analysis),
         "priority": priority,
+    })
+}
+
+/// What an analyzer said.
+fn analysis(analysis: &Analysis) -> Value {
+    json!({
+        "tool": analysis.tool,
+        "analyzer": analysis.analyzer,
+        "rule": analysis.rule,
+        "level": analysis.level,
+        "security_severity": analysis.severity(),
+        "region": analysis.region,
+        "fingerprint": analysis.print,
+        "has_fix": analysis.fix.is_some(),
     })
 }
 

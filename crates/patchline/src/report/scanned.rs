@@ -73,7 +73,12 @@ impl Scanned {
     pub fn finish(&mut self) {
         let key = |row: &Row| {
             let finding = &row.finding;
-            (finding.location.path.clone(), finding.package.clone(), finding.advisory.clone())
+            let (path, package, advisory) = (&finding.location.path, &finding.package, &finding.advisory);
+            // Of what analyzers find there may be more than one in a file, in the order of its lines.
+            let analysis = finding.analysis();
+            let place =
+                analysis.map(|analysis| (finding.location.line, analysis.region, finding.summary.clone()));
+            (path.clone(), package.clone(), place, advisory.clone())
         };
         self.rows.sort_by_cached_key(key);
         self.rows.dedup_by_key(|row| key(row));

@@ -55,7 +55,7 @@ fn opening() -> Opening {
     Opening {
         service,
         base: commit("1"),
-        subject: Subject::Scan { only: Vec::new() },
+        subject: Subject::Scan { only: Vec::new(), reports: Vec::new() },
         until: Until::Rollout,
         terms: Terms::default(),
     }

@@ -81,7 +81,7 @@ impl Story {
         let opening = Opening {
             service: service_of(service, tier),
             base: commit("base"),
-            subject: Subject::Scan { only: Vec::new() },
+            subject: Subject::Scan { only: Vec::new(), reports: Vec::new() },
             until: Until::Rollout,
             terms: Terms::default(),
         };
