@@ -1,5 +1,6 @@
 //! The advisory index: a file an ecosystem, made once by an import and asked package by package.
 
+pub mod answers;
 pub mod blocks;
 pub mod brought;
 pub mod build;

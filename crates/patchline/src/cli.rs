@@ -475,6 +475,8 @@ pub enum Face {
     Table,
     /// For a script
     Json,
+    /// For a script, a line for each finding as soon as it is known: for thousands of lockfiles
+    Jsonl,
     /// SARIF 2.1.0, for code scanning
     Sarif,
     /// CycloneDX 1.6: packages, dependencies and vulnerabilities

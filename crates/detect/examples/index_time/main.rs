@@ -5,7 +5,11 @@
 //! - `import FOLDER INDEX` makes the index, or takes in what changed.
 //! - `lockfile PATH ECOSYSTEM-PACKAGES COUNT` writes a `package-lock.json`, of which three in ten packages may be known.
 //! - `scan INDEX PATH` scans it, `cold INDEX PATH` after the index was taken out of the memory of the system.
-//! - `match INDEX ECOSYSTEM PACKAGES` asks for packages, `fleet INDEX ECOSYSTEM LOCKFILES` for a thousand each on every core.
+//! - `match INDEX ECOSYSTEM PACKAGES` asks for packages.
+//! - `fleet FOLDER ECOSYSTEM-PACKAGES COUNT` writes a tree with as many lockfiles of a thousand packages.
+
+mod chance;
+mod lockfiles;
 
 use std::error::Error;
 use std::fs::{self, File};
@@ -15,6 +19,8 @@ use std::time::Instant;
 
 use patchline_detect::{Advisories, import, scan};
 use patchline_model::package::{Ecosystem, Package};
+
+use crate::chance::Chance;
 
 /// Ecosystem, its share of the rows in percent, rows a record, packages for a thousand rows, and how versions look.
 const SHAPES: [(&str, u64, u64, u64, Look); 8] = [
@@ -54,19 +60,6 @@ enum Look {
     Rpm,
 }
 
-/// SplitMix64: the same numbers from the same seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (value ^ (value >> 31)) % end
-    }
-}
-
 fn main() -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -77,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ["change", folder, ecosystem, count, to] => {
             change(Path::new(folder), ecosystem, count.parse()?, Path::new(to))?
         }
-        ["lockfile", path, known, count] => lockfile(Path::new(path), known.parse()?, count.parse()?)?,
+        ["lockfile", path, known, count] => lockfiles::one(Path::new(path), known.parse()?, count.parse()?)?,
         ["scan", index, path] => scanned(Path::new(index), Path::new(path))?,
         ["cold", index, path] => {
             forget(Path::new(index))?;
@@ -86,7 +79,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             format!("{said}; {:.1} ms from a cold index", began.elapsed().as_secs_f64() * 1e3)
         }
         ["match", index, ecosystem, packages] => ask(Path::new(index), ecosystem, packages.parse()?)?,
-        ["fleet", index, ecosystem, lockfiles] => fleet(Path::new(index), ecosystem, lockfiles.parse()?)?,
+        ["fleet", folder, known, count] => {
+            lockfiles::fleet(Path::new(folder), known.parse()?, count.parse()?)?
+        }
         _ => return Err("the first lines of this example say what it takes".into()),
     };
     let millis = began.elapsed().as_secs_f64() * 1e3;
@@ -220,25 +215,6 @@ fn change(folder: &Path, ecosystem: &str, count: usize, to: &Path) -> Result<Str
     Ok(format!("{count} records of {ecosystem}"))
 }
 
-fn lockfile(path: &Path, known: u64, count: u64) -> Result<String, Box<dyn Error>> {
-    let mut chance = Chance(7);
-    let mut out = BufWriter::new(File::create(path)?);
-    write!(out, r#"{{"lockfileVersion":3,"packages":{{"":{{"name":"measured","version":"1.0.0"}}"#)?;
-    for number in 0..count {
-        let name = match number % 10 < 3 {
-            true => format!("package-{}", chance.below(known)),
-            false => format!("unheard-of-{number}"),
-        };
-        write!(
-            out,
-            r#","node_modules/{name}":{{"version":"2.5.0","resolved":"https://packages.invalid/{name}.tgz","integrity":"sha512-{number}"}}"#
-        )?;
-    }
-    write!(out, "}}}}")?;
-    out.flush()?;
-    Ok(format!("{count} packages"))
-}
-
 fn scanned(index: &Path, path: &Path) -> Result<String, Box<dyn Error>> {
     let advisories = Advisories::open(index)?;
     let scan = scan(path, &advisories)?;
@@ -253,36 +229,6 @@ fn forget(index: &Path) -> Result<(), Box<dyn Error>> {
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
     }
     Ok(())
-}
-
-/// Each lockfile has a thousand packages; the fleet has twenty thousand among it.
-fn fleet(index: &Path, ecosystem: &str, lockfiles: u64) -> Result<String, Box<dyn Error>> {
-    let advisories = Advisories::open(index)?;
-    let cores = std::thread::available_parallelism()?.get() as u64;
-    let began = Instant::now();
-    let work = |core: u64| -> Result<usize, String> {
-        let mut found = 0;
-        for lockfile in (0..lockfiles).filter(|lockfile| lockfile % cores == core) {
-            let mut chance = Chance(lockfile);
-            for number in 0..1000 {
-                let name = match number % 10 < 3 {
-                    true => format!("package-{}", chance.below(6000)),
-                    false => format!("unheard-of-{}", chance.below(14000)),
-                };
-                let package =
-                    Package { ecosystem: Ecosystem(ecosystem.to_owned()), name, version: "2.5.0".to_owned() };
-                found += advisories.of(&package).map_err(|error| error.to_string())?.problems.len();
-            }
-        }
-        Ok(found)
-    };
-    let found: Result<Vec<usize>, String> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|core| scope.spawn(move || work(core))).collect();
-        workers.into_iter().map(|worker| worker.join().expect("no worker panics")).collect()
-    });
-    let found: usize = found?.into_iter().sum();
-    let seconds = began.elapsed().as_secs_f64();
-    Ok(format!("{found} problems in {lockfiles} lockfiles of 1000 packages, {seconds:.1} s on {cores} cores"))
 }
 
 fn most_memory_kb() -> Result<u64, Box<dyn Error>> {
