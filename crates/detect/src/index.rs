@@ -17,6 +17,8 @@ pub mod parcel;
 pub mod piece;
 pub mod posting;
 pub mod roll;
+pub mod shape;
 pub mod shelf;
 pub mod spool;
 pub mod survey;
+pub mod words;

@@ -146,7 +146,7 @@ impl Advisories {
         }
         let mut postings = Vec::new();
         for (layer, image, bytes) in &found {
-            let posting = Posting::read(bytes).map_err(|damaged| image.damaged(damaged))?;
+            let posting = image.posting(bytes)?;
             // Another package may share the key.
             if *posting.named.ecosystem == *package.ecosystem.0 && *posting.named.name == *name {
                 postings.push(Layer { above: *layer > 0, image, posting });
