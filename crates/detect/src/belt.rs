@@ -143,9 +143,7 @@ mod tests {
 
     #[test]
     fn a_panic_is_passed_on() {
-        let run = || {
-            in_order(100, |number| assert_ne!(number, 50, "as it should"), |()| Ok::<(), ()>(()))
-        };
+        let run = || in_order(100, |number| assert_ne!(number, 50, "as it should"), |()| Ok::<(), ()>(()));
         assert!(std::panic::catch_unwind(run).is_err());
     }
 }

@@ -88,11 +88,7 @@ fn held(root: &Path) -> Result<Option<Inventory>, DetectError> {
 }
 
 /// What belongs to no lockfile by itself.
-fn rest(
-    mut inventory: Inventory,
-    unjudged: &Unjudged,
-    advisories: &Advisories,
-) -> Result<Scan, DetectError> {
+fn rest(mut inventory: Inventory, unjudged: &Unjudged, advisories: &Advisories) -> Result<Scan, DetectError> {
     inventory.unresolved.extend(say_unjudged(unjudged));
     judged(inventory, advisories)
 }
@@ -134,11 +130,7 @@ impl Tree {
     }
 
     /// Takes the next file in, and gives its part.
-    fn take<T>(
-        &mut self,
-        walked: &Walked,
-        read: Readable<File<T>>,
-    ) -> Result<Option<T>, DetectError> {
+    fn take<T>(&mut self, walked: &Walked, read: Readable<File<T>>) -> Result<Option<T>, DetectError> {
         let found = &walked.lockfiles[self.taken];
         self.taken += 1;
         match read {

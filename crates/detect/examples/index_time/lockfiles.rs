@@ -76,7 +76,11 @@ fn lockfile(service: u64, names: &[String]) -> Result<String, Box<dyn Error>> {
         "{{\n  \"name\": \"service-{service}\",\n  \"version\": \"1.0.0\",\n  \"lockfileVersion\": 3,\n  \"requires\": true,\n  \"packages\": {{\n    \"\": {{\n      \"name\": \"service-{service}\",\n      \"version\": \"1.0.0\",\n"
     );
     needs(&mut out, "dependencies", chosen.iter().copied().take((DIRECT / 2) as usize))?;
-    needs(&mut out, "devDependencies", chosen.iter().copied().skip((DIRECT / 2) as usize).take((DIRECT / 2) as usize))?;
+    needs(
+        &mut out,
+        "devDependencies",
+        chosen.iter().copied().skip((DIRECT / 2) as usize).take((DIRECT / 2) as usize),
+    )?;
     out.push_str("      \"license\": \"MIT\"\n    }");
     for (number, name) in chosen.iter().enumerate() {
         write!(
@@ -100,7 +104,9 @@ fn lockfile(service: u64, names: &[String]) -> Result<String, Box<dyn Error>> {
         needed.sort_unstable();
         needed.dedup();
         needs(&mut out, "dependencies", needed.into_iter())?;
-        out.push_str("      \"license\": \"MIT\",\n      \"engines\": {\n        \"node\": \">=6\"\n      }\n    }");
+        out.push_str(
+            "      \"license\": \"MIT\",\n      \"engines\": {\n        \"node\": \">=6\"\n      }\n    }",
+        );
     }
     out.push_str("\n  }\n}\n");
     Ok(out)

@@ -1,16 +1,18 @@
-//! Measures the advisory index. Each says how long it took and the most memory that it had.
+//! Measures the advisory index. Each says what it did, and on a second line in figures what that took.
 //!
 //! - `generate FOLDER ROWS` writes OSV records as databases have them, the same each time.
 //! - `change FOLDER ECOSYSTEM COUNT TO` writes as many of them again, changed later.
 //! - `import FOLDER INDEX` makes the index, or takes in what changed.
 //! - `lockfile PATH ECOSYSTEM-PACKAGES COUNT` writes a `package-lock.json`, of which three in ten packages may be known.
 //! - `scan INDEX PATH` scans it, `cold INDEX PATH` after the index was taken out of the memory of the system.
+//! - `zip FOLDER ECOSYSTEM TO` puts records together as databases hand them out.
 //! - `match INDEX ECOSYSTEM PACKAGES` asks for packages.
 //! - `fleet FOLDER ECOSYSTEM-PACKAGES COUNT` writes a tree with as many lockfiles of a thousand packages.
 
 mod chance;
 mod lockfiles;
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -60,13 +62,17 @@ enum Look {
     Rpm,
 }
 
+/// What was measured, by name.
+type Figures = BTreeMap<&'static str, f64>;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut figures = Figures::new();
     let said = match words.as_slice() {
         ["generate", folder, rows] => generate(Path::new(folder), rows.parse()?)?,
-        ["import", folder, index] => import_all(Path::new(folder), Path::new(index))?,
+        ["import", folder, index] => import_all(Path::new(folder), Path::new(index), &mut figures)?,
         ["change", folder, ecosystem, count, to] => {
             change(Path::new(folder), ecosystem, count.parse()?, Path::new(to))?
         }
@@ -76,16 +82,20 @@ fn main() -> Result<(), Box<dyn Error>> {
             forget(Path::new(index))?;
             let began = Instant::now();
             let said = scanned(Path::new(index), Path::new(path))?;
-            format!("{said}; {:.1} ms from a cold index", began.elapsed().as_secs_f64() * 1e3)
+            figures.insert("cold_seconds", began.elapsed().as_secs_f64());
+            said
         }
+        ["zip", folder, ecosystem, to] => zip(Path::new(folder), ecosystem, Path::new(to))?,
         ["match", index, ecosystem, packages] => ask(Path::new(index), ecosystem, packages.parse()?)?,
         ["fleet", folder, known, count] => {
             lockfiles::fleet(Path::new(folder), known.parse()?, count.parse()?)?
         }
         _ => return Err("the first lines of this example say what it takes".into()),
     };
-    let millis = began.elapsed().as_secs_f64() * 1e3;
-    writeln!(std::io::stdout(), "{said}; {millis:.1} ms in all, at most {} MB", most_memory_kb()? / 1000)?;
+    figures.insert("seconds", began.elapsed().as_secs_f64());
+    figures.insert("cpu_seconds", cpu_seconds()?);
+    figures.insert("memory_mb", most_memory_kb()? as f64 / 1e3);
+    writeln!(std::io::stdout(), "{said}\n{}", serde_json::to_string(&figures)?)?;
     Ok(())
 }
 
@@ -148,7 +158,7 @@ fn version(chance: &mut Chance, look: Look) -> String {
     }
 }
 
-fn import_all(folder: &Path, index: &Path) -> Result<String, Box<dyn Error>> {
+fn import_all(folder: &Path, index: &Path, figures: &mut Figures) -> Result<String, Box<dyn Error>> {
     let mut paths: Vec<PathBuf> = Vec::new();
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
@@ -156,10 +166,7 @@ fn import_all(folder: &Path, index: &Path) -> Result<String, Box<dyn Error>> {
         bytes += fs::metadata(&path)?.len();
         paths.push(path);
     }
-    let began = Instant::now();
     let imported = import(&paths, index)?;
-    let seconds = began.elapsed().as_secs_f64();
-    let megabytes = bytes as f64 / 1e6;
     let advisories = Advisories::open(index)?;
     let (mut rows, mut packages, mut matching, mut whole) = (0, 0, 0, 0);
     for image in advisories.sources().flat_map(patchline_detect::Shelf::layers) {
@@ -168,13 +175,13 @@ fn import_all(folder: &Path, index: &Path) -> Result<String, Box<dyn Error>> {
         matching += image.size_for_matching();
         whole += image.size();
     }
+    figures.insert("json_mb", bytes as f64 / 1e6);
+    figures.insert("matching_mb", matching as f64 / 1e6);
+    figures.insert("mapped_mb", whole as f64 / 1e6);
     Ok(format!(
-        "{} records, {rows} rows, {packages} packages from {megabytes:.0} MB in {seconds:.2} s, {:.0} MB a second; {:.1} MB to match, {:.1} bytes a row, {:.1} MB in all",
+        "{} records, {rows} rows of {packages} packages, from {} MB",
         imported.records,
-        megabytes / seconds,
-        matching as f64 / 1e6,
-        matching as f64 / rows as f64,
-        whole as f64 / 1e6
+        bytes / 1_000_000
     ))
 }
 
@@ -229,6 +236,34 @@ fn forget(index: &Path) -> Result<(), Box<dyn Error>> {
         rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed)?;
     }
     Ok(())
+}
+
+/// Seconds that all cores worked for this process.
+fn cpu_seconds() -> Result<f64, Box<dyn Error>> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let (_, rest) = stat.rsplit_once(") ").ok_or("no name in /proc/self/stat")?;
+    let ticks = |field: usize| rest.split(' ').nth(field).ok_or("too little in /proc/self/stat");
+    let ticks = ticks(11)?.parse::<u64>()? + ticks(12)?.parse::<u64>()?;
+    // A tick is a hundredth of a second for whoever reads this file.
+    Ok(ticks as f64 / 100.0)
+}
+
+/// Each record as a file of its own, as the public bucket has them.
+fn zip(folder: &Path, ecosystem: &str, to: &Path) -> Result<String, Box<dyn Error>> {
+    fs::create_dir_all(to.parent().ok_or("it needs a folder")?)?;
+    let file = BufReader::new(File::open(folder.join(format!("{ecosystem}.jsonl")))?);
+    let mut out = zip::ZipWriter::new(BufWriter::new(File::create(to)?));
+    let options = zip::write::SimpleFileOptions::default();
+    let mut count = 0;
+    for line in file.lines() {
+        let line = line?;
+        let id = line.split('"').nth(7).ok_or("a record without an id")?;
+        out.start_file(format!("{id}.json"), options)?;
+        out.write_all(line.as_bytes())?;
+        count += 1;
+    }
+    out.finish()?.flush()?;
+    Ok(format!("{count} records of {ecosystem}"))
 }
 
 fn most_memory_kb() -> Result<u64, Box<dyn Error>> {

@@ -170,12 +170,7 @@ impl Advisories {
         let newest = newest.max().filter(|newest| !newest.is_empty()).map(|newest| format!("{newest}Z"));
         let records = usable().map(Shelf::records).sum();
         let status = AdvisoryStatus { from, records, newest, only_built_in };
-        Self {
-            shelves: Arc::new(shelves),
-            status,
-            answers: Arc::default(),
-            nothing: Arc::default(),
-        }
+        Self { shelves: Arc::new(shelves), status, answers: Arc::default(), nothing: Arc::default() }
     }
 }
 

@@ -59,11 +59,7 @@ pub fn run(arguments: &ScanArguments, data: Option<&Path>) -> Result<Exit, Troub
 }
 
 /// Scans every PATH before anything is told, so that all is in one order and nothing is told twice.
-fn whole_of_all(
-    arguments: &ScanArguments,
-    advisories: &Advisories,
-    place: &Place,
-) -> Result<Tally, Trouble> {
+fn whole_of_all(arguments: &ScanArguments, advisories: &Advisories, place: &Place) -> Result<Tally, Trouble> {
     let status = advisories.status().clone();
     let mut scanned = Scanned::new(place.name.clone(), clock::now(), place.within.clone(), status);
     let mut ranges = arguments.changed.as_deref().map(Ranges::new);
