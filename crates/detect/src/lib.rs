@@ -3,12 +3,15 @@
 //! the network is `update`; a scan asks files alone.
 
 pub mod analyzer;
+pub mod belt;
 pub mod container;
 pub mod error;
 pub mod index;
+pub mod judged;
 pub mod ordinary;
 pub mod origin;
 pub mod osv;
+pub mod reading;
 pub mod scan;
 pub mod update;
 pub mod walk;
@@ -21,5 +24,6 @@ pub use index::build::import;
 pub use index::image::Image;
 pub use index::open::{Advisories, AdvisoryStatus, Answer, Problem};
 pub use index::shelf::Shelf;
+pub use judged::Scan;
 pub use origin::Sources;
-pub use scan::{Scan, scan, scan_from};
+pub use scan::{scan, scan_from, scan_parts};

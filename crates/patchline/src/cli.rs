@@ -104,9 +104,9 @@ pub struct ScanArguments {
     /// Reports of analyzers that ran elsewhere, in SARIF; their paths count from the top of the repository
     #[arg(long, value_name = "FILE")]
     pub sarif: Vec<PathBuf>,
-    /// Run no analyzer of `patchline.toml`
+    /// Run the analyzers of the `patchline.toml` in each PATH: commands of that file, in the sandbox
     #[arg(long)]
-    pub no_analyzers: bool,
+    pub analyzers: bool,
     /// Only what this revision or range brought in or changed, as in `main` or `v1.0..v1.1`; a revision alone counts what is
     /// not committed, too
     #[arg(long, value_name = "REV")]
@@ -504,6 +504,8 @@ pub enum Face {
     Table,
     /// For a script
     Json,
+    /// For a script, a line for each finding as soon as it is known: for thousands of lockfiles
+    Jsonl,
     /// SARIF 2.1.0, for code scanning
     Sarif,
     /// CycloneDX 1.6: packages, dependencies and vulnerabilities

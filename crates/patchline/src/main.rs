@@ -13,6 +13,7 @@ mod wire;
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use mimalloc::MiMalloc;
 
 use crate::cli::{Cli, Command, DbCommand, JudgeCommand};
 use crate::commands::control::{self, Control};
@@ -22,6 +23,10 @@ use crate::commands::{
     scan, serve, set, status,
 };
 use crate::exit::{Exit, Trouble};
+
+/// A scan is made of small texts; the system's allocator takes a third of its time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -46,7 +46,7 @@ fn fix_of(text: &str) -> Value {
 #[test]
 fn a_command_fixes_and_what_it_changes_elsewhere_is_put_back() {
     let project = linted("sed -i 's/eval/int/' \"$@\"\necho 'y = 2' > other.py\necho new > new.py\n");
-    assert_eq!(project.found(&[]), ["no-eval app.py:1"]);
+    assert_eq!(project.found(&["--analyzers"]), ["no-eval app.py:1"]);
     let patch = project.fixed(&[], 0);
     assert_eq!(check(&patch, "re-scan").0, "passed", "{patch:#}");
     assert_eq!(git(&project.path(), &["diff", "--name-only", "main", "patchline/P-1"]), "app.py\n");
@@ -129,13 +129,14 @@ fn what_is_wrong_with_a_report_is_said_before_anything_is_opened() {
 #[test]
 fn a_scan_tells_of_code_in_every_face_and_fails_on_it() {
     let project = linted("true\n");
-    assert_eq!(project.run(&["scan"]).code, 1);
-    assert_eq!(project.run(&["scan", "--no-analyzers"]).code, 0);
+    assert_eq!(project.run(&["scan", "--analyzers"]).code, 1);
+    let ran = project.run(&["scan"]);
+    assert!(ran.code == 0 && ran.err.contains("lint did not look at the code"), "{}", ran.err);
     for face in ["table", "json", "sarif", "cyclonedx", "spdx", "markdown"] {
-        let ran = project.run(&["scan", "--format", face]);
+        let ran = project.run(&["scan", "--analyzers", "--format", face]);
         assert!(ran.out.contains("no-eval") && ran.out.contains("app.py"), "{face}: {}", ran.out);
     }
-    let sarif = project.run(&["scan", "--format", "sarif"]).out;
+    let sarif = project.run(&["scan", "--analyzers", "--format", "sarif"]).out;
     let again = project.report(&serde_json::from_str(&sarif).unwrap());
     let both = Project::new("", &[("app.py", APP)]);
     assert_eq!(both.found(&["--sarif", &again]), ["no-eval app.py:1"], "what it writes it reads");
@@ -145,15 +146,16 @@ fn a_scan_tells_of_code_in_every_face_and_fails_on_it() {
 fn a_range_tells_what_it_brought_in() {
     let project = linted("true\n");
     project.write("app.py", &format!("import os\n{APP}\nexec('2')\n"));
-    assert_eq!(project.found(&["--changed", "HEAD"]), ["no-exec app.py:5"], "also before it is committed");
-    project.commit();
-    assert_eq!(project.found(&["--changed", "HEAD~1..HEAD"]), ["no-exec app.py:5"]);
-    assert_eq!(project.found(&["--changed", "HEAD"]), Vec::<String>::new());
-    let file = project.report(&report(json!([])));
     assert_eq!(
-        project.found(&["--no-analyzers", "--sarif", &file, "--changed", "HEAD"]),
-        Vec::<String>::new()
+        project.found(&["--analyzers", "--changed", "HEAD"]),
+        ["no-exec app.py:5"],
+        "also before it is committed"
     );
+    project.commit();
+    assert_eq!(project.found(&["--analyzers", "--changed", "HEAD~1..HEAD"]), ["no-exec app.py:5"]);
+    assert_eq!(project.found(&["--analyzers", "--changed", "HEAD"]), Vec::<String>::new());
+    let file = project.report(&report(json!([])));
+    assert_eq!(project.found(&["--sarif", &file, "--changed", "HEAD"]), Vec::<String>::new());
 }
 
 #[test]
@@ -166,8 +168,8 @@ fn an_analyzer_that_does_not_answer_is_no_all_clear() {
         let project = linted("true\n");
         project.write("lint.sh", script);
         project.commit();
-        for command in ["scan", "fix"] {
-            let ran = project.run(&[command]);
+        for command in [&["scan", "--analyzers"] as &[&str], &["fix"]] {
+            let ran = project.run(command);
             assert_eq!(ran.code, 3, "{script}: {}\n{}", ran.out, ran.err);
             assert!(ran.err.contains("`lint`") && ran.err.contains(words), "{script}: {}", ran.err);
         }

@@ -77,7 +77,7 @@ impl Analyzing {
                     "{} lies in no git repository, and analyzers look at what git knows of",
                     path.display()
                 );
-                return Err(Trouble::input(text).hint("`--no-analyzers` leaves them out"));
+                return Err(Trouble::input(text).hint("without `--analyzers` they are left out"));
             }
             all = spot.analyzed(analyzers, after).await?;
             if let Some(sides) = sides {
@@ -165,7 +165,7 @@ impl Spot {
                         "the checkout is larger than {} GiB, and is not copied for analyzers",
                         LARGEST_COPY >> 30
                     );
-                    Trouble::input(text).hint("`--no-analyzers` leaves them out")
+                    Trouble::input(text).hint("without `--analyzers` they are left out")
                 })?;
                 fs::copy(&from, &to).map_err(storage)?;
             }
