@@ -1,9 +1,11 @@
 //! `cargo xtask`: everything one does to this repository, in one place. The table of contents.
 #![allow(clippy::print_stdout, reason = "a task runner speaks to the terminal")]
 
+mod analyzers;
 mod bench;
 mod budget;
 mod cargo;
+mod node_tools;
 mod parts;
 mod probe;
 mod sim;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::parts::{Need, PARTS, Part};
-use crate::{budget, cargo};
+use crate::{analyzers, budget, cargo, node_tools};
 
 #[derive(Debug, Default, clap::Args)]
 pub struct Options {
@@ -61,6 +61,9 @@ pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     };
+    skipped.append(&mut node_tools::bring(&node_tools::folder(root), options.fast));
+    // Who asks for packages knows which programs their tests need.
+    skipped.extend(analyzers::bring(root, options.fast || !options.packages.is_empty()));
     let mut plan = plan(root, options, &examples(root)?);
     skipped.append(&mut plan.skipped);
     let planned = plan.steps.len();
@@ -182,7 +185,7 @@ fn perform(root: &Path, step: &Step) -> Result<u8> {
         Work::Budget => Ok(u8::from(budget::run(root)? != ExitCode::SUCCESS)),
         Work::Cargo { arguments, folder, target } => {
             let mut command = cargo::command(folder);
-            command.args(arguments);
+            command.args(arguments).env(node_tools::VARIABLE, node_tools::folder(root));
             if let Some(target) = target {
                 command.env("CARGO_TARGET_DIR", target);
             }

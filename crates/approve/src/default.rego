@@ -9,6 +9,7 @@
 #   yes                        | yes      | -                                           | allow
 #   yes                        | no       | yes                                         | allow
 #   yes                        | no       | no                                          | needs those who have not
+#   yes                        | no       | one, in an emergency                        | allow
 #
 # Evidence rules: finding, generated, provenance, sbom, and every check. A check that warned, a required one that had
 # nothing to check with, and a build that does not repeat bit for bit, do not deny: a person must look at them. So do all changes but
@@ -23,7 +24,7 @@ import rego.v1
 # --- What an organisation may want to change -------------------------------------------------------------------------
 
 # Fixers whose changes are known to be what they say.
-fixers := {"cargo", "go", "npm", "person", "pip", "poetry", "uv"}
+fixers := {"autofix", "cargo", "go", "npm", "person", "pip", "pnpm", "poetry", "uv", "yarn"}
 
 # Checks without which nothing is verified.
 required_checks := ["before-after", "suite", "re-scan", "diff"]
@@ -34,10 +35,14 @@ optional_checks := {"hunks", "diff-coverage", "performance"}
 # Who must approve what is not low risk: a different person for each role.
 required_roles := {"owner"}
 
+# Roles in which one person may say, in an emergency, that a proven patch can't wait: for the others who would have to
+# approve, for a freeze, for a window. Empty: there is no such way. A review by somebody else is owed afterwards.
+emergency_roles := {"owner"}
+
 # Files that a change of low risk may touch, by name.
 low_risk_files := {
 	"Cargo.lock", "Cargo.toml", "go.mod", "go.sum", "npm-shrinkwrap.json", "package-lock.json",
-	"poetry.lock", "requirements.txt", "uv.lock",
+	"pnpm-lock.yaml", "poetry.lock", "requirements.txt", "uv.lock", "yarn.lock",
 }
 
 # Packages that a change of low risk may move.
@@ -63,6 +68,11 @@ allow if {
 	approved
 }
 
+allow if {
+	shown
+	count(emergencies) > 0
+}
+
 needs contains role if {
 	waits
 	some role in required_roles
@@ -80,6 +90,7 @@ waits if {
 	shown
 	not low_risk
 	not approved
+	count(emergencies) == 0
 }
 
 # --- What is shown ---------------------------------------------------------------------------------------------------
@@ -218,6 +229,17 @@ approvers[role] := people if {
 	}
 }
 
+# People who said over exactly what is shown now that it can't wait, and why. Nobody says so of their own patch.
+emergencies := {person(approval.by) |
+	some approval in input.approvals
+	approval.role in emergency_roles
+	approval.dossier == input.dossier
+	is_string(approval.emergency)
+	trim_space(approval.emergency) != ""
+	not_author(approval.by)
+	not trim_space(approval.by) in {"", "patchline"}
+}
+
 # Somebody for each role, and as many people as roles. (Two roles are told apart exactly by this; for three, state
 # every pair as well.)
 approved if {
@@ -239,7 +261,7 @@ person(name) := lower(trim_space(found[0][1])) if {
 
 # --- Reasons: one plain sentence each --------------------------------------------------------------------------------
 
-reasons := array.concat(evidence_reasons, array.concat(all_check_reasons, risk_reasons))
+reasons := array.concat(array.concat(evidence_reasons, all_check_reasons), array.concat(risk_reasons, emergency_reasons))
 
 evidence_reasons := [
 	reason(
@@ -327,6 +349,24 @@ short(text) := substring(text, 0, 10)
 # What is asked only once the evidence is complete.
 risk_reasons := [entry | shown; some entry in [repeated, risk, consent]]
 
+# What lets a patch pass a freeze is this reason, and nothing else.
+emergency_reasons := [entry |
+	shown
+	some approval in input.approvals
+	is_string(approval.emergency)
+	entry := urgent
+]
+
+urgent := {
+	"rule": "emergency", "holds": true, "evidence": [],
+	"text": sprintf("It passes in an emergency, on the word of %s; a review is owed afterwards.", [concat(" and ", emergencies)]),
+} if {
+	count(emergencies) > 0
+} else := {
+	"rule": "emergency", "holds": false, "evidence": [],
+	"text": sprintf("In an emergency another person than the author must say so, over exactly this dossier, as one of: %s.", [concat(", ", emergency_roles)]),
+}
+
 repeated := {
 	"rule": "reproducible", "holds": true, "evidence": identical,
 	"text": "Two builds in two folders gave the same bytes.",
@@ -395,6 +435,11 @@ consent := {
 	"text": "No approval is needed.",
 } if {
 	low_risk
+} else := {
+	"rule": "approval", "holds": true, "evidence": [],
+	"text": "One person's word stands for all in an emergency.",
+} if {
+	count(emergencies) > 0
 } else := {
 	"rule": "approval", "holds": false, "evidence": [],
 	"text": sprintf("No approval over exactly this dossier, by another person than the author, is there from each of: %s.", [role_names]),

@@ -70,6 +70,8 @@ pub struct ApprovalFacts {
     pub by: String,
     pub role: String,
     pub dossier: Digest,
+    /// Why it can't wait, where one person's word is to stand for all; null: it can.
+    pub emergency: Option<String>,
 }
 
 impl Input {
@@ -85,6 +87,7 @@ impl Input {
             by: approval.by.name().to_owned(),
             role: approval.role.clone(),
             dossier: approval.dossier.clone(),
+            emergency: approval.emergency.as_ref().map(|emergency| emergency.reason.clone()),
         });
         let checks = patch.verify.verdict.as_ref().map_or_else(Vec::new, |verdict| verdict.checks.clone());
         Some(Self { patch: facts, approvals: approvals.collect(), evidence, checks, dossier })

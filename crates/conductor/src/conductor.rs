@@ -12,7 +12,7 @@ use patchline_model::hold::Hold;
 use patchline_model::id::PatchId;
 use patchline_model::line::{self, Line};
 use patchline_model::patch::Patch;
-use patchline_model::pipeline::held;
+use patchline_model::pipeline::{held, recall};
 use patchline_model::policy::Policy;
 use patchline_model::rejection::Rejection;
 use patchline_model::stage::detect::{self, Opening};
@@ -29,6 +29,15 @@ use crate::zones;
 
 /// How often the ledger is asked whether another process has written.
 const PULSE: Duration = Duration::from_millis(100);
+
+/// What else is so when a patch is looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Around {
+    /// What holds it now.
+    pub hold: Option<Hold>,
+    /// Why it could not be taken back after its promotion; nothing: it could.
+    pub stays: Option<String>,
+}
 
 /// Commands in, patches out, over one ledger.
 pub struct Conductor {
@@ -130,10 +139,11 @@ impl Conductor {
         Ok(events)
     }
 
-    /// What holds this patch now.
-    pub async fn held(&self, patch: &Patch) -> Result<Option<Hold>, StoreError> {
+    /// What of the world around it whoever shows this patch must know.
+    pub async fn around(&self, patch: &Patch) -> Result<Around, StoreError> {
         let board = self.board([patch]).await?;
-        Ok(held::hold(Context { now: clock::now(), policy: &self.policy, board: &board }, patch))
+        let hold = held::hold(Context { now: clock::now(), policy: &self.policy, board: &board }, patch);
+        Ok(Around { hold, stays: recall::why_not(&board, patch) })
     }
 
     /// The card of each patch, with what holds it now, oldest first.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use patchline_generate::fixer::{Proposal, Request};
-use patchline_model::digest::Commit;
+use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
 use patchline_model::id::PatchId;
 use patchline_model::service::Service;
@@ -14,6 +14,7 @@ use patchline_sandbox::Git;
 use crate::failures::git_failure;
 use crate::hands::Hands;
 use crate::jobs::advised::advised;
+use crate::jobs::analyze::Analyzers;
 use crate::jobs::detect::{findings_in, findings_to_fix, refuse_unknown, wanted};
 use crate::jobs::generate::{AUTHOR, from_fixers};
 
@@ -31,12 +32,13 @@ pub async fn rehearse(
     service: &Service,
     base: &Commit,
     only: &[String],
+    reports: &[Digest],
 ) -> Result<Rehearsed, Failure> {
     let storage =
         |error: std::io::Error| Failure::transient(format!("could not make a scratch folder: {error}"));
     let scratch = hands.home.root().join("work").join(format!("rehearsal-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).map_err(storage)?;
-    let rehearsed = within(hands, service, base, only, &scratch).await;
+    let rehearsed = within(hands, service, base, only, reports, &scratch).await;
     // What could not be removed holds nothing up.
     drop(std::fs::remove_dir_all(&scratch));
     rehearsed
@@ -58,12 +60,13 @@ async fn within(
     service: &Service,
     base: &Commit,
     only: &[String],
+    reports: &[Digest],
     scratch: &Path,
 ) -> Result<Rehearsed, Failure> {
     let repository = Path::new(&service.repository).to_owned();
     let (git, tree) = (Git::at(&repository), scratch.join("base"));
     git.export(base.as_str(), &tree).await.map_err(|error| git_failure(&error))?;
-    let found = findings_to_fix(hands, service, &tree).await?;
+    let found = findings_to_fix(hands, service, &tree, reports).await?.findings;
     refuse_unknown(only, &found)?;
     let findings: Vec<Finding> = found.into_iter().filter(|finding| wanted(finding, only)).collect();
     if findings.is_empty() {
@@ -82,6 +85,7 @@ async fn within(
         committed_at: git.commit_time(base.as_str()).await.map_err(|error| git_failure(&error))?,
         author: AUTHOR.to_owned(),
         known: Arc::new(advised(hands)?),
+        looks: Arc::new(Analyzers::new(hands, service, scratch)),
         repository,
     };
     let proposal = from_fixers(hands, request).await?;

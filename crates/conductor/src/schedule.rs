@@ -15,7 +15,7 @@ use crate::conductor::Conductor;
 use crate::failures::git_failure;
 use crate::failures::storage;
 use crate::hands::Hands;
-use crate::jobs::detect::findings_to_fix;
+use crate::jobs::detect::{findings_to_fix, wanted};
 use crate::jobs::generate::has_fixer;
 use crate::turn::SubmitError;
 
@@ -33,16 +33,16 @@ pub async fn scan_and_open(
     }
     let git = Git::at(Path::new(&service.repository));
     git.export(base.as_str(), &tree).await.map_err(|error| git_failure(&error))?;
-    let findings = findings_to_fix(hands, service, &tree).await?;
+    let findings = findings_to_fix(hands, service, &tree, &[]).await?.findings;
     let _ = std::fs::remove_dir_all(&tree);
-    let serious: Vec<&Finding> = findings.iter().filter(|finding| finding.informational.is_none()).collect();
+    let serious: Vec<&Finding> = findings.iter().filter(|finding| wanted(finding, &[])).collect();
     if !serious.iter().any(|finding| has_fixer(finding, &hands.fixers)) {
         return Ok(None);
     }
     let opening = Opening {
         service: service.clone(),
         base,
-        subject: Subject::Scan { only: Vec::new() },
+        subject: Subject::Scan { only: Vec::new(), reports: Vec::new() },
         until: Until::Rollout,
         terms: Terms::default(),
     };

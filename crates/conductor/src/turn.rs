@@ -7,7 +7,8 @@ use patchline_model::event::Event;
 use patchline_model::failure::Failure;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::decide::decide;
-use patchline_model::pipeline::evolve::{locks, replay, rests_on_the_line};
+use patchline_model::pipeline::evolve::{locks, replay};
+use patchline_model::pipeline::grounds::grounds;
 use patchline_model::policy::Policy;
 use patchline_model::rejection::Rejection;
 use thiserror::Error;
@@ -59,7 +60,7 @@ pub async fn submit(
             fence: fence.cloned(),
             takes,
             gives,
-            line: rests_on_the_line(&events).then_some(board.line.version),
+            grounds: grounds(&board, &patch, &events),
         };
         match store.append(append).await {
             Ok(()) => return Ok(events),

@@ -41,7 +41,7 @@ fn opening() -> Opening {
             verification: Default::default(),
         },
         base: "a".repeat(40).parse().unwrap(),
-        subject: Subject::Scan { only: Vec::new() },
+        subject: Subject::Scan { only: Vec::new(), reports: Vec::new() },
         until: Until::Verify,
         terms: Terms::default(),
     }

@@ -1,5 +1,6 @@
 //! The advisory index: a file an ecosystem, made once by an import and asked package by package.
 
+pub mod answers;
 pub mod blocks;
 pub mod brought;
 pub mod build;
@@ -16,6 +17,8 @@ pub mod parcel;
 pub mod piece;
 pub mod posting;
 pub mod roll;
+pub mod shape;
 pub mod shelf;
 pub mod spool;
 pub mod survey;
+pub mod words;

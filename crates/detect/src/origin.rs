@@ -8,6 +8,7 @@
 //!   gets from another registry than crates.io is not matched, and is unresolved by name;
 //! - what the settings call a mirror is public.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_inventory::Installed;
@@ -128,7 +129,10 @@ fn other_cargo_registry(installed: &Installed) -> Option<String> {
 
 /// The host of the first address in what a lockfile says of a source. Yarn writes addresses encoded.
 fn host(source: &str) -> Option<String> {
-    let plain = source.replace("%3A", ":").replace("%2F", "/");
+    let plain = match source.contains('%') {
+        true => Cow::Owned(source.replace("%3A", ":").replace("%2F", "/")),
+        false => Cow::Borrowed(source),
+    };
     let (_, rest) = plain.split_once("://")?;
     let end = rest.find(|sign: char| matches!(sign, '/' | '?' | '#' | ',') || sign.is_whitespace());
     let authority = &rest[..end.unwrap_or(rest.len())];

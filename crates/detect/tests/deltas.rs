@@ -55,7 +55,7 @@ fn ask(directory: &Path, ecosystem: &str, name: &str, version: &str) -> Answer {
         version: version.to_owned(),
     };
     let advisories = Advisories::open(directory).unwrap_or_else(|error| panic!("{error}"));
-    advisories.of(&package).unwrap_or_else(|error| panic!("{error}"))
+    Answer::clone(&advisories.of(&package).unwrap_or_else(|error| panic!("{error}")))
 }
 
 fn record(id: &str, day: u8, ecosystem: &str, name: &str) -> Value {

@@ -67,8 +67,8 @@ fn fixed(advisories: &Advisories) -> Vec<String> {
         .of(&package)
         .expect("an answer")
         .problems
-        .into_iter()
-        .flat_map(|problem| problem.fixed)
+        .iter()
+        .flat_map(|problem| problem.fixed.clone())
         .collect()
 }
 
@@ -328,7 +328,7 @@ fn an_import_that_was_changed_or_cut_off_is_refused_by_name_and_never_overwritte
         let asked = advisories.of(&package("crates.io")).expect_err("it is refused");
         assert_eq!(asked.to_string(), error.to_string());
         assert!(advisories.knows(&Ecosystem::crates_io()), "what can't be used is not unknown");
-        assert_eq!(advisories.of(&package("npm")).expect("others do no harm"), Answer::default());
+        assert_eq!(advisories.of(&package("npm")).expect("others do no harm").as_ref(), &Answer::default());
         let start = format!("could not use the advisories in `{}`: it", stored.display());
         assert!(error.to_string().starts_with(&start), "{error}");
         assert!(error.hint().is_some_and(|hint| hint.contains("`patchline db import <files>`")));

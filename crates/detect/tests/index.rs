@@ -50,8 +50,10 @@ fn questions(records: &[Value]) -> BTreeMap<(String, String), BTreeSet<String>> 
 /// The names of all that the index says: of each problem, and of what it leaves open.
 fn said(advisories: &Advisories, package: &Package) -> (BTreeSet<String>, BTreeSet<String>) {
     let answer = advisories.of(package).unwrap_or_else(|error| panic!("{package}: {error}"));
-    let names =
-        answer.problems.into_iter().flat_map(|problem| [vec![problem.advisory], problem.aliases].concat());
+    let names = answer
+        .problems
+        .iter()
+        .flat_map(|problem| [std::slice::from_ref(&problem.advisory), &problem.aliases].concat());
     let open = answer.unresolved.iter().filter_map(|what| what.split(": ").next()).map(str::to_owned);
     (names.collect(), open.collect())
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use patchline_detect::{Advisories, Scan, import, scan};
+use patchline_detect::{Advisories, DetectError, Scan, Sources, import, scan, scan_parts};
 use tempfile::TempDir;
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
@@ -249,6 +249,58 @@ fn a_second_scan_says_the_same() {
     assert_eq!(first, second);
     let places: Vec<&str> = first.findings.iter().map(|finding| finding.location.path.as_str()).collect();
     assert_eq!(places, ["a/Cargo.lock", "b/Cargo.lock"]);
+}
+
+#[test]
+fn parts_come_in_the_order_of_their_files_and_are_together_the_whole() {
+    let advisories = advisories(&[
+        &record("R-1", "[]", "a", r#"{"introduced": "0"}"#, ""),
+        &record("R-2", "[]", "b", r#"{"introduced": "0"}"#, "").replace("crates.io", "PyPI"),
+    ]);
+    // Both read a file that is no lockfile by its name.
+    let mut files = vec![
+        ("x/requirements.txt".to_owned(), "-r ../common.in\nc==1.0\n".to_owned()),
+        ("y/requirements.txt".to_owned(), "-r ../common.in\n".to_owned()),
+        ("common.in".to_owned(), "b==1.0\n".to_owned()),
+        ("odd/Cargo.lock".to_owned(), "version = 9\n".to_owned()),
+        ("Cargo.lock".to_owned(), lock(&["a 1.0.0"])),
+    ];
+    files.extend((0..100).map(|number| {
+        let version = format!("a 1.0.{number}");
+        (format!("service-{number:03}/Cargo.lock"), lock(&[&version]))
+    }));
+    let files: Vec<(&str, &str)> = files.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+    let folder = tree(&files);
+    let whole = scanned(&folder, &advisories);
+    let mut parts: Vec<Scan> = Vec::new();
+    let sources = Sources::default();
+    scan_parts(folder.path(), &advisories, &sources, |part| part, &mut |part| {
+        parts.push(part);
+        Ok::<(), DetectError>(())
+    })
+    .expect("a scan");
+    let rest = parts.pop().expect("a part for all else");
+    assert_eq!(
+        rest.findings.iter().map(|one| one.id.0.as_str()).collect::<Vec<_>>(),
+        ["R-2:PyPI/b@1.0:common.in"]
+    );
+    assert!(unresolved(&rest).iter().any(|one| one.starts_with("odd/Cargo.lock: ")), "{:?}", rest.unresolved);
+    let places: Vec<&str> = parts
+        .iter()
+        .flat_map(|part| part.findings.first())
+        .map(|finding| finding.location.path.as_str())
+        .collect();
+    assert!(places.len() == 101 && places.is_sorted(), "{places:?}");
+    parts.push(rest);
+    let mut ids: Vec<&str> =
+        parts.iter().flat_map(|part| &part.findings).map(|finding| finding.id.0.as_str()).collect();
+    ids.sort_unstable();
+    let mut all: Vec<&str> = whole.findings.iter().map(|finding| finding.id.0.as_str()).collect();
+    all.sort_unstable();
+    assert_eq!(ids, all);
+    let count = |of: fn(&Scan) -> usize| parts.iter().map(of).sum::<usize>();
+    assert_eq!(count(|part| part.inventory.len()), whole.inventory.len());
+    assert_eq!(count(|part| part.unresolved.len()), whole.unresolved.len());
 }
 
 #[test]

@@ -91,7 +91,7 @@ impl Place {
             version: "1.0.0".to_owned(),
         };
         let answer = Advisories::open(&self.database()).expect("a database").of(&package).expect("an answer");
-        answer.problems.into_iter().map(|problem| problem.advisory).collect()
+        answer.problems.iter().map(|problem| problem.advisory.clone()).collect()
     }
 
     /// All files of the database that a scan reads.

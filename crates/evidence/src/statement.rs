@@ -15,6 +15,7 @@ pub const VULNS: &str = "https://in-toto.io/attestation/vulns/v0.2";
 pub const CYCLONEDX: &str = "https://cyclonedx.org/bom";
 pub const PATCHLINE_GENERATION: &str = "https://patchline.dev/attestation/generation/v0.1";
 pub const PATCHLINE_DECISION: &str = "https://patchline.dev/attestation/decision/v0.1";
+pub const PATCHLINE_EMERGENCY_REVIEW: &str = "https://patchline.dev/attestation/emergency-review/v0.1";
 pub const PATCHLINE_LINE: &str = "https://patchline.dev/attestation/line/v0.1";
 pub const PATCHLINE_REVIEW: &str = "https://patchline.dev/attestation/review/v0.1";
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use patchline_model::analyzer::Analyzer;
 use patchline_model::digest::Commit;
 use patchline_model::failure::Failure;
 use patchline_model::id::PatchId;
@@ -37,6 +38,16 @@ pub trait Known: Debug + Send + Sync {
     fn problems(&self, package: &Package) -> Result<Vec<String>, Failure>;
 }
 
+/// The service's own analyzers.
+#[async_trait]
+pub trait Looks: Debug + Send + Sync {
+    /// The analyzer of this name.
+    fn analyzer(&self, name: &str) -> Option<&Analyzer>;
+
+    /// What all of them find at a commit of the repository.
+    async fn findings(&self, commit: &Commit) -> Result<Vec<Finding>, Failure>;
+}
+
 /// What a fixer is asked.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -62,6 +73,8 @@ pub struct Request {
     pub author: String,
     /// No version is chosen that has a problem of its own.
     pub known: Arc<dyn Known>,
+    /// What a fix of code leaves to be found is looked for before it is proposed.
+    pub looks: Arc<dyn Looks>,
 }
 
 /// What a fixer answers.

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use patchline_sandbox::sandbox::Sandbox;
 
+use crate::code::autofix::Autofix;
 use crate::dependency::cargo::fixer::CargoFixer;
 use crate::dependency::go::fixer::GoFixer;
 use crate::dependency::npm::fixer::NpmFixer;
 use crate::dependency::pip::fixer::PipFixer;
+use crate::dependency::pnpm::fixer::PnpmFixer;
 use crate::dependency::python::fixer::LockFixer;
+use crate::dependency::yarn::fixer::YarnFixer;
 use crate::fixer::Fixer;
 
 /// All fixers, the most specific first: the first that can is the one to ask.
@@ -16,9 +19,12 @@ pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
     vec![
         Arc::new(CargoFixer::new(sandbox.clone())),
         Arc::new(NpmFixer::new(sandbox.clone())),
+        Arc::new(PnpmFixer::new(sandbox.clone())),
+        Arc::new(YarnFixer::new(sandbox.clone())),
         Arc::new(PipFixer::new(sandbox.clone())),
         Arc::new(LockFixer::uv(sandbox.clone())),
         Arc::new(LockFixer::poetry(sandbox.clone())),
         Arc::new(GoFixer::new(sandbox.clone())),
+        Arc::new(Autofix::new(sandbox.clone())),
     ]
 }

@@ -1,6 +1,7 @@
 //! Generate: the smallest change that removes the findings, as a commit on a branch of its own.
 
 pub mod carry;
+mod code;
 mod dependency;
 mod failures;
 pub mod fixer;
@@ -8,11 +9,14 @@ pub mod fixers;
 pub mod message;
 pub mod person;
 
+pub use code::autofix::Autofix;
 pub use dependency::cargo::fixer::CargoFixer;
 pub use dependency::go::fixer::GoFixer;
 pub use dependency::npm::fixer::NpmFixer;
 pub use dependency::pip::fixer::PipFixer;
+pub use dependency::pnpm::fixer::PnpmFixer;
 pub use dependency::python::fixer::LockFixer;
-pub use fixer::{Fixer, Proposal, Request};
+pub use dependency::yarn::fixer::YarnFixer;
+pub use fixer::{Fixer, Looks, Proposal, Request};
 pub use fixers::fixers;
 pub use person::proposed;

@@ -4,13 +4,13 @@ use patchline_model::id::PatchId;
 use patchline_model::stage::detect::Finding;
 
 /// Longest first line, in characters.
-const LONGEST_TITLE: usize = 100;
+pub(crate) const LONGEST_TITLE: usize = 100;
 
 /// Where lines of the body are broken.
 const COLUMNS: usize = 78;
 
 /// Longest piece of foreign text, in characters.
-const LONGEST_TEXT: usize = 400;
+pub(crate) const LONGEST_TEXT: usize = 400;
 
 /// One package that goes to a version without the problem.
 #[derive(Clone, Debug)]
@@ -95,9 +95,9 @@ fn advisories(updates: &[Update<'_>]) -> Vec<String> {
 }
 
 /// An advisory's name keeps only what such names are made of.
-fn identifier(name: &str) -> String {
+pub(crate) fn identifier(name: &str) -> String {
     name.chars()
-        .filter(|letter| letter.is_ascii_alphanumeric() || "-_.:".contains(*letter))
+        .filter(|letter| letter.is_ascii_alphanumeric() || "-_.:/@".contains(*letter))
         .take(60)
         .collect()
 }
@@ -111,7 +111,7 @@ fn is_invisible(letter: char) -> bool {
 }
 
 /// Lines after the first are set in by as much as the first one's mark, and so can't begin as a trailer does.
-fn wrap(mark: &str, text: &str) -> String {
+pub(crate) fn wrap(mark: &str, text: &str) -> String {
     let indent = " ".repeat(mark.len());
     let (mut wrapped, mut column) = (mark.to_owned(), mark.len());
     for (index, word) in text.split_whitespace().enumerate() {

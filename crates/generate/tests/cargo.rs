@@ -7,7 +7,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use patchline_generate::fixer::Known;
-use patchline_generate::{CargoFixer, Fixer, Proposal, Request, proposed};
+use patchline_generate::{CargoFixer, Fixer, Looks, Proposal, Request, proposed};
+use patchline_model::analyzer::Analyzer;
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::{Failure, FailureKind};
 use patchline_model::id::{FindingId, PatchId};
@@ -56,6 +57,17 @@ impl Known for Below {
             *name == package.name && fixed.as_ref().is_none_or(|fixed| version < *fixed)
         });
         Ok(bad.then(|| "RUSTSEC-2018-0006".to_owned()).into_iter().collect())
+    }
+}
+
+#[async_trait::async_trait]
+impl Looks for Below {
+    fn analyzer(&self, _: &str) -> Option<&Analyzer> {
+        None
+    }
+
+    async fn findings(&self, _: &Commit) -> Result<Vec<Finding>, Failure> {
+        Ok(Vec::new())
     }
 }
 
@@ -159,6 +171,7 @@ impl Project {
             committed_at: 1_700_000_000,
             author: "Patchline <patchline@example.org>".to_owned(),
             cache: self.work.path().join("cache"),
+            looks: known.clone(),
             known,
         }
     }

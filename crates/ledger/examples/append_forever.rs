@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 fence: None,
                 takes: None,
                 gives: None,
-                line: None,
+                grounds: Default::default(),
             })
             .await?;
         version += size;

@@ -335,20 +335,29 @@ fn check_line(transaction: &Transaction<'_>, expected: u64) -> Result<(), Fault>
     Err(Fault::Answer(StoreError::LineMoved { expected, found }))
 }
 
+/// The patch has had so many events, and no more.
+fn check_version(transaction: &Transaction<'_>, patch: PatchId, expected: u64) -> Result<(), Fault> {
+    let sql = "select version from patches where id = ?1";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let found: i64 = statement.query_row(params![patch.0.cast_signed()], |row| row.get(0))?;
+    let found = found.cast_unsigned();
+    if found == expected {
+        return Ok(());
+    }
+    Err(Fault::Answer(StoreError::Conflict { patch, expected, found }))
+}
+
 fn append_in(transaction: &Transaction<'_>, append: &Append) -> Result<(), Fault> {
     let patch = append.patch.0.cast_signed();
     if let Some(fence) = &append.fence {
         check_fence(transaction, fence)?;
     }
-    let found: i64 =
-        transaction
-            .query_row("select version from patches where id = ?1", params![patch], |row| row.get(0))?;
-    if found.cast_unsigned() != append.expected {
-        let (expected, found) = (append.expected, found.cast_unsigned());
-        return Err(Fault::Answer(StoreError::Conflict { patch: append.patch, expected, found }));
-    }
-    if let Some(line) = append.line {
+    check_version(transaction, append.patch, append.expected)?;
+    if let Some(line) = append.grounds.line {
         check_line(transaction, line)?;
+    }
+    for (other, expected) in &append.grounds.others {
+        check_version(transaction, *other, *expected)?;
     }
     if let Some(lock) = &append.takes {
         let sql = "insert into locks (name, patch) values (?1, ?2) on conflict do nothing";

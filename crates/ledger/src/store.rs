@@ -5,6 +5,7 @@ use patchline_model::context::Board;
 use patchline_model::event::Event;
 use patchline_model::id::PatchId;
 use patchline_model::line;
+use patchline_model::pipeline::grounds::Grounds;
 use patchline_model::time::Timestamp;
 use thiserror::Error;
 
@@ -53,9 +54,9 @@ pub struct Append {
     pub fence: Option<Fence>,
     pub takes: Option<String>,
     pub gives: Option<String>,
-    /// The version of the line that the events were decided upon, where they let anything go forward. If somebody has
-    /// held something since, nothing is written.
-    pub line: Option<u64>,
+    /// What the events were decided upon, where they let anything go forward. If somebody has held something since, or
+    /// another member of the patch's set has moved, nothing is written.
+    pub grounds: Grounds,
 }
 
 /// A lease as its holder knows it.

@@ -7,6 +7,7 @@ use crate::line::Line;
 use crate::policy::Policy;
 use crate::service::Name;
 use crate::stage::set::Set;
+use crate::stage::terms::Replacement;
 use crate::time::Timestamp;
 use crate::window::Offsets;
 
@@ -29,6 +30,12 @@ pub struct Board {
     pub sets: BTreeMap<Name, Set>,
     /// Who must go back with its set and has not begun to: nobody else moves its service meanwhile, by the same name.
     pub fences: BTreeMap<String, PatchId>,
+    /// Patches whose place a newer one takes.
+    pub replaced: BTreeMap<PatchId, Replacement>,
+    /// Patches that have not ended, with the service and environment that each moves.
+    pub under_way: BTreeMap<PatchId, Option<String>>,
+    /// Who passed in an emergency and owes the review of it, by service.
+    pub reviews: BTreeMap<Name, PatchId>,
     /// What people hold: stops and freezes.
     pub line: Line,
     /// The offsets from UTC of the places whose clocks somebody goes by, for the days around now.

@@ -2,12 +2,14 @@
 //! no clock, no chance. What it needs from outside comes in by [`context::Context`].
 
 pub mod actor;
+pub mod analyzer;
 pub mod cohort;
 pub mod command;
 pub mod context;
 pub mod digest;
 pub mod event;
 pub mod failure;
+pub mod gone;
 pub mod hold;
 pub mod id;
 pub mod job;

@@ -1,11 +1,14 @@
 //! The three functions over the whole patch: `decide`, `evolve`, `due`.
 
+pub mod afterwards;
 pub mod begin;
 pub mod decide;
 pub mod due;
 pub mod evolve;
+pub mod grounds;
 pub mod held;
 pub mod joint;
+pub mod others;
 pub mod recall;
 pub mod retry;
 pub mod survey;

@@ -18,6 +18,9 @@ pub struct Policy {
     /// Wait after the first failed try; doubles with each further one up to the longest.
     pub first_wait: Seconds,
     pub longest_wait: Seconds,
+    /// How long an emergency lets a patch begin and grow, and by when somebody else must have looked at it.
+    pub emergency_lasts: Seconds,
+    pub emergency_review: Seconds,
 }
 
 impl Default for Policy {
@@ -29,6 +32,8 @@ impl Default for Policy {
             candidates: 3,
             first_wait: Seconds(1),
             longest_wait: Seconds(60),
+            emergency_lasts: Seconds(86_400),
+            emergency_review: Seconds(3 * 86_400),
         }
     }
 }

@@ -42,7 +42,7 @@ pub enum Rejection {
     NotInSet { patch: PatchId, why: String },
     #[error("{patch} can't {asked} now: {hold}")]
     Held { patch: PatchId, asked: String, hold: Hold },
-    #[error("what holds others needs a reason")]
+    #[error("this needs a reason; others read it")]
     NoReason,
     #[error("a reason has at most {most} bytes")]
     ReasonTooLong { most: usize },
@@ -52,6 +52,16 @@ pub enum Rejection {
     NoFreeze { freeze: u32 },
     #[error("{most} stops and freezes are in force or ahead, and no more are taken")]
     TooMuchHeld { most: usize },
+    #[error(
+        "{patch} passed in an emergency, and the review of that is owed; no other does before it is done"
+    )]
+    ReviewOwed { patch: PatchId },
+    #[error("{patch} owes no review of an emergency")]
+    NoReviewOwed { patch: PatchId },
+    #[error("{name} let it pass; another person must look at that afterwards")]
+    OwnEmergency { name: String },
+    #[error("{patch} can't replace {other}: {why}")]
+    NoReplacement { patch: PatchId, other: PatchId, why: String },
     #[error("the answer makes no sense: {0}")]
     Nonsense(String),
 }

@@ -1,10 +1,12 @@
-//! How a service wants its patches verified beyond reproducers: how its tests are read, hunks, coverage, speed.
+//! How a service wants its patches looked at beyond reproducers: how its tests are read, hunks, coverage, speed, analyzers.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::analyzer::Analyzer;
 
 /// More runs of a suite on each side, where a test fails with the patch and not on the base.
 const RERUNS: u32 = 2;
@@ -27,6 +29,9 @@ pub struct Verification {
     pub coverage: Option<Coverage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bench: Option<Bench>,
+    /// What looks at the code, of the base and of each patch.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub analyzers: Vec<Analyzer>,
 }
 
 /// In what form a suite says how its tests ended.
@@ -90,6 +95,10 @@ pub struct Bench {
 pub struct NotAFormat(pub String);
 
 impl Verification {
+    pub fn analyzer(&self, name: &str) -> Option<&Analyzer> {
+        self.analyzers.iter().find(|analyzer| analyzer.name == name)
+    }
+
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
     }

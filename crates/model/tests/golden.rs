@@ -3,6 +3,8 @@
 //! `UPDATE_GOLDEN=1 cargo test -p patchline-model --test golden` writes them. A file that is in the repository is never
 //! changed by hand or by an update: an old event is brought up to date when it is read.
 
+#[path = "fixtures/analyzed.rs"]
+mod analyzed;
 #[path = "fixtures/given.rs"]
 mod given;
 
@@ -20,11 +22,13 @@ use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer, Approval};
 use patchline_model::stage::budget::{History, Window};
 use patchline_model::stage::detect::{self, Opening, Until};
+use patchline_model::stage::emergency::Emergency;
 use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate;
 use patchline_model::stage::plan::{Counts, Plan, Process, Strategy, Usage, Version};
 use patchline_model::stage::review::{self, End};
 use patchline_model::stage::rollout::{self, Cause, Cursor, JudgeAnswer, Signs, Tick, Wanted};
+use patchline_model::stage::terms::Terms;
 use patchline_model::stage::traffic::{Apart, Met, Mirrored};
 use patchline_model::stage::triage::{self, Priority};
 use patchline_model::stage::verify::CheckResult;
@@ -36,8 +40,17 @@ use patchline_model::triage::cvss;
 /// The file of each variant. A new variant breaks the build here: give it a file, and an event in `samples`.
 fn file(fact: &Fact) -> &'static str {
     match fact {
+        Fact::Detect(detect::Event::Opened(opening)) if opening.terms.supersedes.is_some() => {
+            "detect_opened_superseding"
+        }
         Fact::Detect(detect::Event::Opened(opening)) if !opening.terms.is_blank() => "detect_opened_terms",
+        Fact::Detect(detect::Event::Opened(opening)) if has_analyzers(opening) => "detect_opened_analyzers",
         Fact::Detect(detect::Event::Opened(_)) => "detect_opened",
+        Fact::Detect(detect::Event::Found { findings, .. })
+            if findings.iter().any(|finding| finding.analysis().is_some()) =>
+        {
+            "detect_found_analyzer"
+        }
         Fact::Detect(detect::Event::Found { .. }) => "detect_found",
         Fact::Detect(detect::Event::NothingFound { .. }) => "detect_nothing_found",
         Fact::Triage(triage::Event::Prioritised { .. }) => "triage_prioritised",
@@ -51,6 +64,9 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Verify(verify::Event::Verified { .. }) => "verify_verified",
         Fact::Verify(verify::Event::Dropped) => "verify_dropped",
         Fact::Approve(approve::Event::Decided { .. }) => "approve_decided",
+        Fact::Approve(approve::Event::Approved(approval)) if approval.emergency.is_some() => {
+            "approve_approved_emergency"
+        }
         Fact::Approve(approve::Event::Approved(_)) => "approve_approved",
         Fact::Approve(approve::Event::Rejected { .. }) => "approve_rejected",
         Fact::Rollout(rollout::Event::Deferred { .. }) => "rollout_deferred",
@@ -101,6 +117,9 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Rollout(rollout::Event::RollbackDecided { cause: Cause::Set { .. } }) => {
             "rollout_rollback_decided_set"
         }
+        Fact::Rollout(rollout::Event::RollbackDecided { cause: Cause::Replaced { .. } }) => {
+            "rollout_rollback_decided_replaced"
+        }
         Fact::Rollout(rollout::Event::RollbackDecided { .. }) => "rollout_rollback_decided",
         Fact::Rollout(rollout::Event::ShareTaken) => "rollout_share_taken",
         Fact::Rollout(rollout::Event::Counted { .. }) => "rollout_counted",
@@ -109,12 +128,17 @@ fn file(fact: &Fact) -> &'static str {
         Fact::Review(review::Event::Ended(_)) => "review_ended",
         Fact::Review(review::Event::Reviewed(_)) => "review_reviewed",
         Fact::Review(review::Event::Retried { .. }) => "review_retried",
+        Fact::Review(review::Event::EmergencyReviewed { .. }) => "review_emergency_reviewed",
         Fact::Faltered { .. } => "faltered",
     }
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 68;
+const VARIANTS: usize = 74;
+
+fn has_analyzers(opening: &Opening) -> bool {
+    !opening.service.verification.analyzers.is_empty()
+}
 
 fn text(words: &str) -> String {
     words.to_owned()
@@ -126,7 +150,9 @@ fn samples() -> Vec<Event> {
         Fact::Detect(detect::Event::Opened(_))
         | Fact::Approve(_)
         | Fact::Rollout(rollout::Event::GateOpened { .. })
-        | Fact::Review(review::Event::Retried { .. }) => Actor::person("ops@example.com"),
+        | Fact::Review(review::Event::Retried { .. } | review::Event::EmergencyReviewed { .. }) => {
+            Actor::person("ops@example.com")
+        }
         _ => Actor::Machine,
     };
     let at = Timestamp(1_767_225_600_123);
@@ -149,16 +175,33 @@ fn paperwork() -> Vec<Fact> {
         dossier: given::dossier(),
         comment: text("looks right"),
         at: Timestamp(1_767_225_600_123),
+        emergency: None,
     };
+    let emergency = Emergency {
+        reason: text("it is exploited"),
+        until: Timestamp(1_767_312_000_123),
+        review_due: Timestamp(1_767_484_800_123),
+    };
+    let urgent = Approval { comment: String::new(), emergency: Some(emergency), ..approval.clone() };
     vec![
         Fact::Detect(detect::Event::Opened(Box::new(given::opening(Until::Rollout)))),
         Fact::Detect(detect::Event::Opened(Box::new(Opening {
             terms: given::terms(),
             ..given::opening(Until::Rollout)
         }))),
+        Fact::Detect(detect::Event::Opened(Box::new(Opening {
+            terms: Terms { supersedes: Some(PatchId(3)), ..Terms::default() },
+            ..given::opening(Until::Rollout)
+        }))),
         Fact::Detect(detect::Event::Found {
             findings: vec![given::finding()],
             packages: 41,
+            evidence: evidence.clone(),
+        }),
+        Fact::Detect(detect::Event::Opened(Box::new(analyzed::analyzed_opening()))),
+        Fact::Detect(detect::Event::Found {
+            findings: vec![analyzed::analyzed_finding()],
+            packages: 0,
             evidence: evidence.clone(),
         }),
         Fact::Detect(detect::Event::NothingFound { packages: 41, evidence: evidence.clone() }),
@@ -177,6 +220,7 @@ fn paperwork() -> Vec<Fact> {
             considered: 1,
         }),
         Fact::Approve(approve::Event::Approved(approval)),
+        Fact::Approve(approve::Event::Approved(urgent)),
         Fact::Approve(approve::Event::Rejected {
             by: Actor::person("bob@example.com"),
             reason: text("not on a Friday"),
@@ -184,6 +228,10 @@ fn paperwork() -> Vec<Fact> {
         Fact::Review(review::Event::Ended(End::RolledBack(text("the canary fails more often")))),
         Fact::Review(review::Event::Reviewed(Box::new(given::review()))),
         Fact::Review(review::Event::Retried { reason: text("the database was full") }),
+        Fact::Review(review::Event::EmergencyReviewed {
+            note: text("it was right to do so"),
+            evidence: Some(Digest::of(b"reviewed")),
+        }),
         Fact::Faltered {
             job: given::job(Stage::Build, 1),
             failure: Failure::transient("the disk is full").with_hint("make room"),
@@ -332,6 +380,7 @@ fn moves() -> Vec<Fact> {
         rollout::Event::RollbackDecided {
             cause: Cause::Set { name: given::service().name, patch: PatchId(9) },
         },
+        rollout::Event::RollbackDecided { cause: Cause::Replaced { patch: PatchId(9) } },
         rollout::Event::ShareTaken,
         rollout::Event::Counted { tick, cursor },
         rollout::Event::RolledBack,

@@ -33,7 +33,7 @@ fn member(mut given: Given, after: &[u64]) -> Given {
 /// Another member on the board: what it comes after, how it stands, and how often it was taken back.
 fn beside(mut given: Given, other: u64, after: &[u64], standing: Standing, returns: u32) -> Given {
     let after = after.iter().copied().map(PatchId).collect();
-    let member = Member { after, standing, returns, seen: 0 };
+    let member = Member { after, standing, returns, seen: 0, version: 40 + other };
     let set: &mut Set = given.board.sets.entry(name()).or_default();
     set.members.insert(PatchId(other), member);
     given
@@ -95,7 +95,7 @@ fn a_person_s_recall_waits_for_what_comes_after() {
     if let Some(set) = stays.board.sets.get_mut(&name()) {
         set.members.insert(
             PatchId(9),
-            Member { after: vec![PatchId(7)], standing: Standing::Runs, returns: 0, seen: 1 },
+            Member { after: vec![PatchId(7)], standing: Standing::Runs, returns: 0, seen: 1, version: 0 },
         );
     }
     check(&stays, follows(&stays), Ok(&["rollout kept", "review ended promoted"]));
@@ -131,7 +131,30 @@ fn a_member_on_its_way_out_goes_back_at_once() {
     let given = beside(given, 9, &[], Standing::Returns, 1);
     check(&given, follows(&given), Ok(&["rollout rollback_decided"]));
     let kept = given.answer(given.followed(10, JudgeAnswer::Continue));
-    check(&given, kept, Ok(&["rollout looked"]));
+    check(&given, kept, Err("not owed"));
+}
+
+#[test]
+fn a_member_that_can_t_go_back_calls_a_person_by_name_and_is_tried_again() {
+    let rollback = || steer(rollout::Command::Rollback { reason: "carts are empty".to_owned() });
+    let given = member(Given::promoted().answered(reviewed()), &[]).asked("ann", rollback());
+    let given = member(given, &[]);
+    let runs = given.patch.new_version().expect("it was built").artifact;
+    let seen = |lacking: Option<&str>| {
+        let lacking = lacking.map(str::to_owned);
+        Outcome::Rollout(rollout::Outcome::Recallable { runs: runs.clone(), lacking })
+    };
+    check(&given, given.answer(seen(Some("it is gone"))), Ok(&["faltered", "rollout paged"]));
+    let events = given.decide(given.answer(seen(Some("it is gone")))).expect("it is taken in");
+    let told = format!("{events:?}");
+    assert!(told.contains("P-7 of the set `rename-topic` can't go back"), "{told}");
+    let stuck = given.takes(&events).later(60);
+    assert_eq!((&stuck.patch.rollout.phase, stuck.patch.rollout.paged), (&Phase::Recalling, true));
+    // Once a person knows, it is tried again and nobody is called twice.
+    check(&stuck, stuck.answer(seen(Some("it is gone"))), Ok(&["faltered"]));
+    check(&stuck, stuck.answer(seen(None)), Ok(&["rollout return_begun"]));
+    let stays = steer(rollout::Command::Promote { reason: "it stays".to_owned() });
+    check(&stuck, by("ann", stays), Ok(&["rollout kept", "review ended promoted"]));
 }
 
 #[test]

@@ -57,6 +57,8 @@ pub enum Command {
     Backport(BackportArguments),
     /// Take a patch's change out of the source again, as a patch of its own
     Revert(RevertArguments),
+    /// Close the review that an emergency owes; another person than the one who let it pass
+    Review(ReviewArguments),
     /// Show the members of a set, their order, and how they stand
     Set(SetArguments),
     /// Try a patch again that was taken back, from the gate on and with the same artifact
@@ -99,12 +101,18 @@ pub struct ScanArguments {
     /// Least action that makes the exit code 1
     #[arg(long, value_enum, default_value_t = FailOn::Schedule)]
     pub fail_on: FailOn,
+    /// Reports of analyzers that ran elsewhere, in SARIF; their paths count from the top of the repository
+    #[arg(long, value_name = "FILE")]
+    pub sarif: Vec<PathBuf>,
+    /// Run the analyzers of the `patchline.toml` in each PATH: commands of that file, in the sandbox
+    #[arg(long)]
+    pub analyzers: bool,
     /// Only what this revision or range brought in or changed, as in `main` or `v1.0..v1.1`; a revision alone counts what is
     /// not committed, too
     #[arg(long, value_name = "REV")]
     pub changed: Option<String>,
-    /// Use no network. It is always so: a scan goes by the advisories at hand, and where none were imported by the built-in
-    /// ones, with a warning
+    /// Use no network. It is so anyway, but for analyzers that ask for it: a scan goes by the advisories at hand, and where
+    /// none were imported by the built-in ones, with a warning
     #[arg(long)]
     pub offline: bool,
     /// Days after which advisories that the scan needs are old
@@ -136,7 +144,7 @@ pub struct FixArguments {
     /// The project's folder, inside a git repository
     #[arg(default_value = ".")]
     pub path: PathBuf,
-    /// Only these advisories or packages; with `--from` those that the change claims to fix
+    /// Only these advisories, rules or packages; with `--from` those that the change claims to fix
     #[arg(long, value_name = "NAME")]
     pub only: Vec<String>,
     /// Take a person's change instead of making one: a branch, a commit, or a file with a diff (`-`: standard input)
@@ -148,8 +156,11 @@ pub struct FixArguments {
     /// The branch or commit that needs the fix [default: what is checked out]; settings are those of the checkout
     #[arg(long, value_name = "REV")]
     pub base: Option<String>,
+    /// Reports of analyzers that ran elsewhere, in SARIF; their paths count from the top of the repository
+    #[arg(long, value_name = "FILE", conflicts_with = "from")]
+    pub sarif: Vec<PathBuf>,
     /// Say what would be changed, and leave no branch and no record
-    #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "from"])]
+    #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "supersedes", "from"])]
     pub dry_run: bool,
     /// Take the fix all the way onto every instance, and not only to a proven branch
     #[arg(long)]
@@ -163,6 +174,9 @@ pub struct FixArguments {
     /// In its set it comes after this patch; may be given several times
     #[arg(long, value_name = "PATCH", requires = "set")]
     pub after: Vec<PatchId>,
+    /// It takes the place of this older patch, which ends, or is taken back, before this one begins
+    #[arg(long, value_name = "PATCH")]
+    pub supersedes: Option<PatchId>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }
@@ -277,6 +291,9 @@ pub struct ApproveArguments {
     pub dossier: Option<String>,
     #[arg(long, default_value = "")]
     pub comment: String,
+    /// It can't wait for others, for a freeze, or for a window, for this reason; a review is owed afterwards
+    #[arg(long, value_name = "REASON", conflicts_with_all = ["comment", "reject"])]
+    pub emergency: Option<String>,
     /// Say no instead, for this reason
     #[arg(long, value_name = "REASON")]
     pub reject: Option<String>,
@@ -291,6 +308,18 @@ pub struct ControlArguments {
     pub by: Option<String>,
     #[arg(long, default_value = "")]
     pub reason: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ReviewArguments {
+    /// The patch, as in `P-7`
+    pub patch: PatchId,
+    /// Your name, for the record
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+    /// What you found: whether it was right to let it pass, and what follows
+    #[arg(long)]
+    pub note: String,
 }
 
 #[derive(Debug, Args)]
@@ -475,6 +504,8 @@ pub enum Face {
     Table,
     /// For a script
     Json,
+    /// For a script, a line for each finding as soon as it is known: for thousands of lockfiles
+    Jsonl,
     /// SARIF 2.1.0, for code scanning
     Sarif,
     /// CycloneDX 1.6: packages, dependencies and vulnerabilities

@@ -17,6 +17,8 @@ pub mod line;
 pub mod person;
 pub mod plan;
 pub mod process_host;
+pub mod reports;
+pub mod review;
 pub mod scan;
 pub mod serve;
 pub mod set;

@@ -8,4 +8,5 @@ pub mod sarif;
 pub mod scanned;
 pub mod spdx;
 pub mod table;
+pub mod tally;
 pub mod words;

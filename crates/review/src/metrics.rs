@@ -32,7 +32,7 @@ pub enum MetricKind {
 }
 
 const OUTCOMES: [&str; 6] = ["open", "promoted", "rolled_back", "handed_over", "nothing_to_do", "abandoned"];
-const CAUSES: [&str; 6] = ["judge", "unhealthy", "inconclusive", "smoke", "person", "set"];
+const CAUSES: [&str; 7] = ["judge", "unhealthy", "inconclusive", "smoke", "person", "set", "replaced"];
 
 /// The numbers over these patches; each with its events, oldest first. What never happened is there as 0, so that its
 /// first time is a change that can be seen.
@@ -216,6 +216,7 @@ fn word(cause: &Cause) -> &'static str {
         Cause::Smoke { .. } => "smoke",
         Cause::Person { .. } => "person",
         Cause::Set { .. } => "set",
+        Cause::Replaced { .. } => "replaced",
     }
 }
 

@@ -157,6 +157,11 @@ fn installing(program: &str) -> String {
         "cargo" | "rustc" => "install Rust with `rustup`, or put its folder on `PATH`".to_owned(),
         "git" => "install git with the system's package manager, as in `apt install git`".to_owned(),
         "npm" | "npx" | "node" => "install Node.js, or put its folder on `PATH`".to_owned(),
+        "pnpm" => "install it, as with `npm install --global pnpm`".to_owned(),
+        "yarn" => {
+            "install it, as with `npm install --global yarn`, or `@yarnpkg/cli-dist` for yarn 2 and later"
+                .to_owned()
+        }
         "python3" | "pip" | "pytest" => "install Python 3, or put its folder on `PATH`".to_owned(),
         _ if program.contains('/') => "the file does not exist or may not be executed".to_owned(),
         _ => format!("install `{name}`, or put its folder on `PATH`"),

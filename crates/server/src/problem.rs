@@ -99,6 +99,11 @@ fn hint(rejection: &Rejection) -> Option<&'static str> {
         }
         Rejection::NotInSet { .. } => Some("open the patches that it comes after first"),
         Rejection::Held { .. } => Some("lift what holds it first, or wait; taking it back is never held"),
+        Rejection::ReviewOwed { .. } => {
+            Some("`patchline review` closes it: another person says what they found")
+        }
+        Rejection::OwnEmergency { .. } => Some("ask a colleague"),
+        Rejection::NoReplacement { .. } => Some("open it without taking the other's place"),
         Rejection::NoReason => Some("give a `reason`"),
         Rejection::NoFreeze { .. } => Some("`/api/v1/line` lists what is in force"),
         Rejection::TooMuchHeld { .. } => Some("lift some of them, or hold everything at once"),
@@ -108,6 +113,7 @@ fn hint(rejection: &Rejection) -> Option<&'static str> {
         | Rejection::NotOpen { .. }
         | Rejection::NotOwed { .. }
         | Rejection::WrongStage { .. }
+        | Rejection::NoReviewOwed { .. }
         | Rejection::Ended { .. }
         | Rejection::Nonsense(_) => None,
     }

@@ -67,6 +67,7 @@ pub enum Fault {
     SetBeginsEarly,
     SetIsForgotten,
     SetReturnsInAnyOrder,
+    SetRestsOnNothing,
     ConversionIsHoped,
     ReplacedLeaveFirst,
     StrangersPass,
@@ -89,10 +90,14 @@ pub enum Fault {
     OnlyHealthyInstancesCount,
     CrashedInstancesLoseTheirTime,
     ColdStartsAreJudged,
+    EmergencyPassesStops,
+    EmergencyOwesNothing,
+    ReplacedGoesOn,
+    StuckMemberIsGivenUp,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 86] = [
+    pub const ALL: [Fault; 91] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -157,6 +162,7 @@ impl Fault {
         Fault::SetBeginsEarly,
         Fault::SetIsForgotten,
         Fault::SetReturnsInAnyOrder,
+        Fault::SetRestsOnNothing,
         Fault::ConversionIsHoped,
         Fault::ReplacedLeaveFirst,
         Fault::StrangersPass,
@@ -179,5 +185,9 @@ impl Fault {
         Fault::OnlyHealthyInstancesCount,
         Fault::CrashedInstancesLoseTheirTime,
         Fault::ColdStartsAreJudged,
+        Fault::EmergencyPassesStops,
+        Fault::EmergencyOwesNothing,
+        Fault::ReplacedGoesOn,
+        Fault::StuckMemberIsGivenUp,
     ];
 }

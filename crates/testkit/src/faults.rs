@@ -37,7 +37,7 @@ pub struct Rules {
 impl Rules {
     pub fn decide(self, cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Event>, Rejection> {
         let Some(fault) = self.fault else { return decide(cx, patch, command) };
-        let carried = miscarry(fault, cx.board);
+        let carried = miscarry(fault, cx.board, patch);
         let cx = Context { board: &carried, ..cx };
         let (misled, wrong) = mislead(fault, cx, patch.clone(), command.clone());
         let board = misread(fault, cx.board, patch);
@@ -51,6 +51,10 @@ impl Rules {
             let approve = patch.approve.clone();
             return Patch { approve, ..evolve(patch, event) };
         }
+        if self.fault == Some(Fault::EmergencyOwesNothing) && matches!(event.fact, Fact::Approve(_)) {
+            let review = patch.review.clone();
+            return Patch { review, ..evolve(patch, event) };
+        }
         let forgets = self.fault == Some(Fault::PauseIsNotRemembered);
         if forgets && matches!(event.fact, Fact::Rollout(rollout::Event::Paused { .. })) {
             let paused = patch.rollout.paused.clone();
@@ -63,7 +67,7 @@ impl Rules {
 
     pub fn due(self, cx: Context<'_>, patch: &Patch) -> Due {
         let Some(fault) = self.fault else { return due(cx, patch) };
-        let board = misread(fault, &miscarry(fault, cx.board), patch);
+        let board = misread(fault, &miscarry(fault, cx.board, patch), patch);
         let cx = Context { board: &board, ..cx };
         if fault == Fault::DeferredIsForgotten && patch.rollout.deferred.is_some() {
             return Due::Nothing;
@@ -99,6 +103,7 @@ fn misread(fault: Fault, board: &Board, patch: &Patch) -> Board {
         Fault::SetBeginsEarly if patch.rollout.plan.is_none() => {
             members.for_each(|member| member.standing = Standing::Covered);
         }
+        Fault::ReplacedGoesOn => board.replaced.clear(),
         Fault::SetIsForgotten => members.for_each(|member| member.returns = 0),
         Fault::SetReturnsInAnyOrder => members.for_each(|member| member.after.clear()),
         _ => {}
@@ -107,11 +112,13 @@ fn misread(fault: Fault, board: &Board, patch: &Patch) -> Board {
 }
 
 /// What is held, read wrongly.
-fn miscarry(fault: Fault, board: &Board) -> Board {
+fn miscarry(fault: Fault, board: &Board, patch: &Patch) -> Board {
     let mut board = board.clone();
+    let is_said = patch.approve.approvals.iter().any(|approval| approval.emergency.is_some());
     let line = &mut board.line;
     match fault {
         Fault::StopIsIgnored => line.stops.clear(),
+        Fault::EmergencyPassesStops if is_said => line.stops.clear(),
         Fault::FreezeHoldsNothing => line.freezes.clear(),
         Fault::FreezeIsBroughtForward => {
             line.freezes.iter_mut().for_each(|freeze| freeze.from = Timestamp(0));
@@ -480,6 +487,17 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
             }
             Ok(events)
         }
+        (Fault::StuckMemberIsGivenUp, Ok(events)) => match &command.ask {
+            Ask::Report {
+                answer: Ok(Outcome::Rollout(rollout::Outcome::Recallable { lacking: Some(_), .. })),
+                ..
+            } => {
+                let kept = rollout::Event::Kept { reason: "it can't".to_owned(), seen: u32::MAX };
+                let end = review::Event::Ended(review::End::Promoted);
+                Ok(vec![event(Fact::Rollout(kept)), event(Fact::Review(end))])
+            }
+            _ => Ok(events),
+        },
         (Fault::NobodyIsPaged, Ok(mut events)) => {
             events.retain(|event| !matches!(event.fact, Fact::Rollout(rollout::Event::Paged { .. })));
             Ok(events)

@@ -452,7 +452,8 @@ fn gate(planned: &Planned, patch: &Patch, lies: bool) -> approve::Outcome {
     let state = &patch.approve;
     let filled = |role: &&String| state.approvals.iter().any(|approval| approval.role == **role);
     let lacking: Vec<String> = planned.needs.iter().filter(|role| !filled(role)).cloned().collect();
-    let answer = match (planned.denied, lacking.is_empty()) {
+    let is_urgent = state.approvals.iter().any(|approval| approval.emergency.is_some());
+    let answer = match (planned.denied, lacking.is_empty() || is_urgent) {
         (true, _) => Answer::Deny,
         (false, true) => Answer::Allow,
         (false, false) => Answer::Needs(lacking),
@@ -463,9 +464,15 @@ fn gate(planned: &Planned, patch: &Patch, lies: bool) -> approve::Outcome {
         text: "the roles that the policy asks for".to_owned(),
         evidence: Vec::new(),
     };
+    let urgent = is_urgent.then(|| Reason {
+        rule: "emergency".to_owned(),
+        holds: answer == Answer::Allow,
+        text: "it can't wait".to_owned(),
+        evidence: Vec::new(),
+    });
     let decision = Decision {
         answer,
-        reasons: vec![reason],
+        reasons: [reason].into_iter().chain(urgent).collect(),
         policy: Digest::of(b"policy"),
         dossier: planned.dossier(number(patch)),
         evidence: Digest::of(b"decision"),

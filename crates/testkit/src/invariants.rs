@@ -1,5 +1,6 @@
 //! The watch over a world: its own picture of every patch, checked against each event, each order and each target.
 
+pub mod account;
 pub mod bound;
 pub mod control;
 pub mod exposed;
@@ -12,13 +13,13 @@ pub mod seen;
 pub mod walk;
 
 use std::collections::BTreeMap;
+use std::mem::take;
 use std::sync::Arc;
 
 use patchline_model::command::{Ask, Command};
 use patchline_model::context::{Board, Context};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::event::{Event, Fact};
-use patchline_model::hold::{Hold, Kind};
 use patchline_model::id::{JobId, PatchId};
 use patchline_model::job::{Due, Job};
 use patchline_model::line;
@@ -35,11 +36,12 @@ use patchline_model::stage::{review, rollout};
 use patchline_model::time::Timestamp;
 
 use crate::breach::{Breach, hold};
-use crate::invariants::bound::standing;
+use crate::invariants::account::Account;
+use crate::invariants::bound::{is_past_switch, standing};
 use crate::invariants::picture::Picture;
 use crate::invariants::seen::Seen;
 use crate::scene::Scene;
-use crate::target::{Served, Target};
+use crate::target::Target;
 
 /// Beyond the plan's own deadline, in milliseconds: so long may a rollback go on before somebody is called.
 const PATIENCE_MILLIS: u64 = 60_000;
@@ -47,7 +49,7 @@ const PATIENCE_MILLIS: u64 = 60_000;
 pub struct Watch {
     patches: BTreeMap<PatchId, Patch>,
     /// Every job that stored events ever asked for.
-    owed: BTreeMap<JobId, (Job, Option<Commit>, usize)>,
+    owed: BTreeMap<JobId, (Job, Option<Commit>, Option<usize>)>,
     accounts: BTreeMap<PatchId, Account>,
     /// The version that each service runs while nobody moves it.
     rest: Vec<Digest>,
@@ -57,28 +59,6 @@ pub struct Watch {
     log: order::Log,
     /// What people hold.
     held: Picture,
-}
-
-/// What users met in one rollout, counted without the loop.
-#[derive(Clone, Debug)]
-struct Account {
-    sums: [u64; 4],
-    /// Requests of both versions that were compared, and those that could be before.
-    compared: [u64; 2],
-    compared_before: [u64; 2],
-    canary_before: Served,
-    stable_before: Served,
-    losses_before: u64,
-    /// As of the first share: when another patch is promoted over this one and taken back, its counters begin anew.
-    returns_before: u64,
-    greatest: Share,
-    /// It was asked to take a share at all, and a person answers for what its way back loses.
-    shared: bool,
-    accepted: bool,
-    back_since: Option<u64>,
-    /// Milliseconds that it was held, and since when it is.
-    still: u64,
-    still_since: Option<Timestamp>,
 }
 
 /// What was appended, and why.
@@ -91,6 +71,8 @@ pub struct Appended<'a> {
     /// Events of this patch that the ledger holds now.
     pub stored: u64,
     pub elapsed: u64,
+    /// The board that it was decided on, where others have written since.
+    pub decided_on: Option<&'a Board>,
 }
 
 impl Watch {
@@ -128,7 +110,7 @@ impl Watch {
         hold(entry.stored == expected, "events only grow, and versions are dense", id, || {
             format!("{} events are stored, {expected} were acknowledged", entry.stored)
         })?;
-        self.answered(&patch, entry.command)?;
+        self.answered(&patch, entry.command, entry.decided_on)?;
         for (index, event) in entry.events.iter().enumerate() {
             let after = evolve(patch.clone(), event);
             let (planned, rest) = (entry.scene.planned(id), &entry.events[index + 1..]);
@@ -155,6 +137,7 @@ impl Watch {
                 self.recalled(&entry, &after, fact)?;
                 bound::check(seen, fact, self.truth(entry.scene, id))?;
                 self.ordered(&entry, &after, fact)?;
+                self.replaces(&after, fact)?;
                 self.account(&entry, &after, event.at, fact);
             }
             if let Fact::Review(review::Event::Retried { .. }) = &event.fact {
@@ -163,18 +146,15 @@ impl Watch {
             patch = after;
         }
         if let Some(account) = self.accounts.get_mut(&id) {
-            for (sum, added) in account.sums.iter_mut().zip(paper::added(entry.events)) {
-                *sum += added;
-            }
-            for (sum, added) in account.compared.iter_mut().zip(paper::compared(entry.events)) {
-                *sum += added;
-            }
+            account.counts(entry.events);
             account.check(&patch, entry.target)?;
         }
         self.patches.insert(id, patch);
-        let Board { runs, sets, fences, .. } = survey(BTreeMap::new(), self.patches());
-        self.free = Board { runs: runs.clone(), sets: sets.clone(), ..Board::default() };
-        (self.board.runs, self.board.sets, self.board.fences) = (runs, sets, fences);
+        let told = survey(BTreeMap::new(), self.patches());
+        self.free = Board { fences: BTreeMap::new(), ..told.clone() };
+        let (locks, line, zones) = (&mut self.board.locks, &mut self.board.line, &mut self.board.zones);
+        let (locks, line, zones) = (take(locks), take(line), take(zones));
+        self.board = Board { locks, line, zones, ..told };
         self.remember_owed(id)
     }
 
@@ -204,6 +184,17 @@ impl Watch {
         checked
     }
 
+    /// Who takes another's place begins when that one has ended, or has got through.
+    fn replaces(&self, after: &Patch, fact: &rollout::Event) -> Result<(), Breach> {
+        let rollout::Event::Started { .. } = fact else { return Ok(()) };
+        let older = after.opening.as_ref().and_then(|opening| opening.terms.supersedes);
+        // What was tried again meanwhile waits for this one, and begins nothing.
+        let is_again = |older: &Patch| older.rollout.phase == Phase::Idle && older.review.retries > 0;
+        let stands = older.map(|older| self.patch(older)).filter(|it| !it.has_ended() && !is_again(it));
+        let invariant = "a patch begins after the one whose place it takes has ended";
+        hold(stands.is_none(), invariant, after.id, || format!("{:?} has not", stands.map(|it| it.id)))
+    }
+
     fn truth(&self, scene: &Scene, id: PatchId) -> bound::Truth {
         let account = self.accounts.get(&id);
         bound::Truth {
@@ -223,73 +214,18 @@ impl Watch {
 
     fn account(&mut self, entry: &Appended<'_>, after: &Patch, at: Timestamp, fact: &rollout::Event) {
         if let rollout::Event::Started { stable, new, .. } = fact {
-            let account = Account {
-                sums: [0; 4],
-                compared: [0; 2],
-                compared_before: [new, stable].map(|version| entry.target.compared(&version.artifact)),
-                canary_before: entry.target.served(&new.artifact),
-                stable_before: entry.target.served(&stable.artifact),
-                losses_before: entry.target.losses,
-                returns_before: 0,
-                greatest: Share::NONE,
-                shared: false,
-                accepted: false,
-                back_since: None,
-                still: 0,
-                still_since: None,
-            };
-            self.accounts.insert(after.id, account);
+            self.accounts.insert(after.id, Account::open(entry.target, stable, new));
         }
-        let Some(account) = self.accounts.get_mut(&after.id) else { return };
-        if let (rollout::Event::StepEntered { step: 0 }, Some(new)) = (fact, &after.rollout.new) {
-            account.returns_before = entry.target.returned(&new.artifact);
+        if let Some(account) = self.accounts.get_mut(&after.id) {
+            account.takes(entry.target, after, at, entry.elapsed, fact);
         }
-        match fact {
-            rollout::Event::StepPrepared { step } | rollout::Event::StepEntered { step } => {
-                let plan = after.rollout.plan.as_ref();
-                let promised = plan.and_then(|plan| road::promised(plan, *step));
-                let entered = matches!(fact, rollout::Event::StepEntered { .. });
-                let share = promised.map_or(Share::NONE, |it| if entered { it.share } else { it.filling });
-                account.greatest = account.greatest.max(share);
-                account.shared |= share != Share::NONE;
-            }
-            rollout::Event::Switched => account.shared = true,
-            rollout::Event::BakeBegun => {
-                account.shared = true;
-                let plan = after.rollout.plan.as_deref();
-                account.greatest = plan.and_then(hold_back).map_or(account.greatest, Share::rest);
-            }
-            rollout::Event::LossAccepted { .. } => account.accepted = true,
-            rollout::Event::Recalled { .. } => account.greatest = Share::ALL,
-            rollout::Event::Halted { .. } if is_past_switch(after) => account.greatest = Share::ALL,
-            // The last batch has no step of its own: to convert it is the promotion.
-            rollout::Event::PromotionDecided
-                if after.rollout.course.as_ref().is_some_and(|it| it.in_place) =>
-            {
-                account.greatest = Share::ALL;
-            }
-            rollout::Event::RollbackDecided { .. }
-            | rollout::Event::ReturnBegun
-            | rollout::Event::StableReturned { .. }
-            | rollout::Event::ShareTaken => account.back_since = Some(entry.elapsed),
-            rollout::Event::Held { .. } | rollout::Event::Released => {
-                account.still = account.still_millis(at);
-                // What burns is the rollout's own doing, and its deadline goes on.
-                let by_people = |hold: &Hold| hold.kind != Kind::Burn;
-                let held = matches!(fact, rollout::Event::Held { hold } if by_people(hold));
-                account.still_since = held.then_some(at);
-            }
-            rollout::Event::Promoted => {
-                if let Some(new) = &after.rollout.new {
-                    self.rest[entry.scene.planned(after.id).service] = new.artifact.clone();
-                }
-            }
-            rollout::Event::RolledBack => {
-                if let Some(stable) = &after.rollout.stable {
-                    self.rest[entry.scene.planned(after.id).service] = stable.artifact.clone();
-                }
-            }
-            _ => {}
+        let rests = match fact {
+            rollout::Event::Promoted => &after.rollout.new,
+            rollout::Event::RolledBack => &after.rollout.stable,
+            _ => &None,
+        };
+        if let Some(version) = rests {
+            self.rest[entry.scene.planned(after.id).service] = version.artifact.clone();
         }
     }
 
@@ -301,7 +237,9 @@ impl Watch {
         let with_set = owed(&self.free, patch).filter(|owed| !follows(owed));
         let Some((id, job)) = with_set.or_else(|| owed(&unbound(&self.free), patch)) else { return Ok(()) };
         let commit = patch.candidate().map(|candidate| candidate.commit.clone());
-        let asks = (job, commit, patch.approve.approvals.len());
+        // Only the gate is asked about approvals.
+        let gate = matches!(job, Job::Approve(_)).then_some(patch.approve.approvals.len());
+        let asks = (job, commit, gate);
         let before = self.owed.entry(id).or_insert_with(|| asks.clone());
         hold(*before == asks, "a job's id is never used for another job", patch.id, || {
             format!("{id} was {before:?} and is {asks:?}")
@@ -309,10 +247,11 @@ impl Watch {
     }
 
     /// An answer leads to events only if its job was owed by what is stored.
-    fn answered(&self, patch: &Patch, command: &Command) -> Result<(), Breach> {
+    fn answered(&self, patch: &Patch, command: &Command, decided_on: Option<&Board>) -> Result<(), Breach> {
         let Ask::Report { job, .. } = &command.ask else { return Ok(()) };
         let owed = |board: &Board| owed(board, patch).map(|(id, _)| id);
-        let is_owed = [&self.free, &self.board].into_iter().any(|board| owed(board) == Some(*job));
+        let mut boards = [&self.free, &self.board].into_iter().chain(decided_on);
+        let is_owed = boards.any(|board| owed(board) == Some(*job));
         hold(is_owed, "an answer counts once, and only while it is owed", patch.id, || {
             format!("the answer to {job} counted while {:?} was owed", owed(&self.board))
         })
@@ -465,45 +404,6 @@ impl Watch {
     }
 }
 
-impl Account {
-    fn still_millis(&self, now: Timestamp) -> u64 {
-        self.still + self.still_since.map_or(0, |since| now.millis_since(since))
-    }
-
-    fn check(&self, patch: &Patch, target: &Target) -> Result<(), Breach> {
-        let state = &patch.rollout;
-        let totals = &state.totals;
-        let shown =
-            [totals.canary_requests, totals.canary_errors, totals.stable_requests, totals.stable_errors];
-        hold(shown == self.sums, "totals are the sum of the looks", patch.id, || {
-            format!("{shown:?} instead of {:?}", self.sums)
-        })?;
-        let (Some(stable), Some(new)) = (&state.stable, &state.new) else { return Ok(()) };
-        let (canary, base) = (target.served(&new.artifact), target.served(&stable.artifact));
-        let truth = [
-            canary.requests - self.canary_before.requests,
-            canary.errors - self.canary_before.errors,
-            base.requests - self.stable_before.requests,
-            base.errors - self.stable_before.errors,
-        ];
-        let counted_once = shown.iter().zip(truth).all(|(shown, truth)| *shown <= truth);
-        hold(counted_once, "no request is counted twice", patch.id, || format!("{shown:?} of {truth:?}"))?;
-        let comparable = [new, stable].map(|version| target.compared(&version.artifact));
-        let comparable = comparable.iter().zip(self.compared_before).map(|(now, before)| now - before);
-        let fair = self.compared.iter().zip(comparable).all(|(compared, truth)| *compared <= truth);
-        hold(fair, "only what chance alone has told apart is compared", patch.id, || {
-            format!("{:?} were compared, and before it {:?} could be", self.compared, self.compared_before)
-        })?;
-        let whole = state.phase != Phase::RolledBack
-            || target.losses != self.losses_before
-            || target.returned(&new.artifact) != self.returns_before
-            || shown[..2] == truth[..2];
-        hold(whole, "every request to a version that was taken back is accounted for", patch.id, || {
-            format!("{shown:?} of {truth:?}")
-        })
-    }
-}
-
 /// Instances and share of each version, to tell.
 fn shares(desired: &Desired) -> Vec<(&str, u32, Share)> {
     desired.arms.iter().map(|arm| (arm.version.artifact.short(), arm.instances, arm.share)).collect()
@@ -521,28 +421,16 @@ fn keeps(plan: &Plan, instances: u32, share: Share) -> bool {
     whole && road::carry(plan, instances, share)
 }
 
-fn hold_back(plan: &Plan) -> Option<Share> {
-    match &plan.strategy {
-        Strategy::Canary(canary) => canary.end.as_ref().map(|end| end.hold_back),
-        Strategy::Flag(flag) => flag.end.as_ref().map(|end| end.hold_back),
-        Strategy::Shadow(shadow) => Some(shadow.end.hold_back),
-        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Hot(_) => None,
-    }
-}
-
 /// Phases in which users may meet both versions and nothing is decided for good.
 fn is_judged(phase: &Phase) -> bool {
     matches!(standing(phase), Phase::Filling { .. } | Phase::Watching { .. } | Phase::Growing | Phase::Baking)
 }
 
-/// The old version may go: the new one has all of the traffic, confirmed.
-fn is_past_switch(patch: &Patch) -> bool {
-    matches!(standing(&patch.rollout.phase), Phase::Finishing | Phase::Promoted | Phase::Recalling)
-}
-
 /// The same board, on which no set asks anything of anybody.
 fn unbound(board: &Board) -> Board {
     let mut board = board.clone();
+    board.replaced.clear();
+    board.under_way.clear();
     for member in board.sets.values_mut().flat_map(|set| set.members.values_mut()) {
         (member.standing, member.returns) = (Standing::Covered, 0);
     }

@@ -8,6 +8,7 @@ use patchline_model::id::PatchId;
 use patchline_model::line;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::evolve::evolve;
+use patchline_model::pipeline::grounds::Grounds;
 use patchline_model::window::Offsets;
 
 use crate::fault::Fault;
@@ -33,17 +34,21 @@ impl Ledger {
         Self { fault, board: Board { zones, ..Board::default() }, ..Self::default() }
     }
 
-    /// All of the events or none, and the locks with them.
+    /// All of the events or none, and the locks with them; none, if what they rest on has changed.
     pub fn append(
         &mut self,
         patch: PatchId,
         expected: u64,
         events: &[Event],
         (takes, gives): Locks,
-        line: Option<u64>,
+        grounds: &Grounds,
     ) -> Result<(), Conflict> {
-        let is_newest = line.is_none_or(|line| line == self.board.line.version);
+        let is_newest = grounds.line.is_none_or(|line| line == self.board.line.version);
         if !is_newest && self.fault != Some(Fault::StopsTakeTheirTime) {
+            return Err(Conflict);
+        }
+        let stands = |(other, version): &(PatchId, u64)| self.version(*other) == *version;
+        if !grounds.others.iter().all(stands) && self.fault != Some(Fault::SetRestsOnNothing) {
             return Err(Conflict);
         }
         let checks = self.fault != Some(Fault::StoreIgnoresVersions);

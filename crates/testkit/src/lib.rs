@@ -13,5 +13,6 @@ pub mod people;
 pub mod processes;
 pub mod scene;
 pub mod simulation;
+pub mod story;
 pub mod target;
 pub mod world;

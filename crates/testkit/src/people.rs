@@ -32,6 +32,15 @@ pub fn press(chance: &mut Chance, patch: &Patch) -> Command {
             let role = (*chance.pick(&ROLES)).to_owned();
             Ask::Approve(approve::Command::Approve { role, dossier: shown, comment: String::new() })
         }
+        16 if !chance.one_in(3) => {
+            let shown = patch.approve.decision.as_ref().map(|decision| decision.dossier.clone());
+            let dossier = shown.unwrap_or_else(|| Digest::of(b"stale"));
+            let role = (*chance.pick(&ROLES)).to_owned();
+            Ask::Approve(approve::Command::Emergency { role, dossier, reason })
+        }
+        16 if patch.review.afterwards.is_some() => {
+            Ask::Review(review::Command::ReviewEmergency { note: reason, evidence: None })
+        }
         16 => Ask::Approve(approve::Command::Reject { reason }),
         17..=23 => Ask::Rollout(rollout::Command::Pause { reason }),
         24..=31 => Ask::Rollout(rollout::Command::Resume),
@@ -45,6 +54,12 @@ pub fn press(chance: &mut Chance, patch: &Patch) -> Command {
         _ => Ask::Review(review::Command::Retry { reason }),
     };
     Command { by, ask }
+}
+
+/// Somebody takes a version back.
+pub fn take_back() -> Command {
+    let ask = Ask::Rollout(rollout::Command::Rollback { reason: "because".to_owned() });
+    Command { by: Actor::person(PEOPLE[2]), ask }
 }
 
 /// Whether this takes a version back.

@@ -86,6 +86,8 @@ pub struct Planned {
     /// It belongs to the world's set, and comes after these.
     pub in_set: bool,
     pub after: Vec<PatchId>,
+    /// The older patch whose place it takes, if that one is under way by then.
+    pub supersedes: Option<PatchId>,
 }
 
 impl Scene {
@@ -107,6 +109,7 @@ impl Scene {
         if patches.len() > 1 && chance.one_in(2) {
             belong_together(&mut chance, &mut patches);
         }
+        take_places(&mut Chance::of(seed, &[4]), &mut patches);
         Self {
             seed,
             policy: Policy { longest_wait: Seconds(8), ..Policy::default() },
@@ -135,12 +138,12 @@ impl Scene {
     }
 
     /// The command with which the patch begins.
-    pub fn opening(&self, id: PatchId) -> Opening {
+    pub fn opening(&self, id: PatchId, is_under_way: impl Fn(PatchId) -> bool) -> Opening {
         let planned = self.planned(id);
         Opening {
             service: self.services[planned.service].service.clone(),
             base: planned.base.clone(),
-            subject: Subject::Scan { only: Vec::new() },
+            subject: Subject::Scan { only: Vec::new(), reports: Vec::new() },
             until: planned.until,
             terms: Terms {
                 forward_only: planned.is_forward_only.then(|| "it drops a column".to_owned()),
@@ -148,6 +151,7 @@ impl Scene {
                     .in_set
                     .then(|| Membership { name: name("together"), after: planned.after.clone() }),
                 origin: None,
+                supersedes: planned.supersedes.filter(|other| is_under_way(*other)),
             },
         }
     }
@@ -362,6 +366,7 @@ fn planned(chance: &mut Chance, id: u64, services: &[Place]) -> Planned {
         crashes: chance.one_in(6),
         in_set: false,
         after: Vec::new(),
+        supersedes: None,
         builds_the_same: chance.one_in(16).then(|| services[service].stable.artifact.clone()),
     }
 }
@@ -385,6 +390,15 @@ fn belong_together(chance: &mut Chance, patches: &mut [Planned]) {
             (patch.unbuildable, patch.unproven, patch.denied) = (0, 0, false);
             patch.candidates = patch.candidates.max(1);
         }
+    }
+}
+
+/// Some patches are to replace an older one of the same service.
+fn take_places(chance: &mut Chance, patches: &mut [Planned]) {
+    for index in 1..patches.len() {
+        let (before, rest) = patches.split_at_mut(index);
+        let older = before.iter().rev().find(|older| older.service == rest[0].service);
+        rest[0].supersedes = older.map(|older| older.id).filter(|_| chance.one_in(3));
     }
 }
 

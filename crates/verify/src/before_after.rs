@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use patchline_model::failure::{Failure, FailureClass};
+use patchline_model::gone::{Became, became};
 use patchline_model::package::{Ecosystem, Package};
 use patchline_model::reproducer::How;
 use patchline_model::service::Reproducer;
@@ -11,6 +12,7 @@ use patchline_model::stage::verify::CheckResult;
 
 use crate::check::{Case, Check, Shown, Side};
 use crate::compiled::traces;
+use crate::looked::{Look, look, named};
 use crate::outcome::{Record, count, few};
 use crate::proof_test::{self, Runs};
 use crate::reproduce::{Seen, Site, seen};
@@ -42,6 +44,7 @@ impl Check for BeforeAfter {
         let mut record = Record::default();
         let mut known: BTreeMap<&str, Answer> = BTreeMap::new();
         let mut runs = Runs::default();
+        let became = became(&case.candidate.removes, &case.before, &case.after);
         for id in &case.candidate.removes {
             let Some(finding) = case.findings.iter().find(|finding| finding.id == *id) else {
                 record.fail(&id.to_string(), "the candidate says that it removes this, which is no finding");
@@ -50,7 +53,10 @@ impl Check for BeforeAfter {
             let names: Vec<&str> =
                 [&finding.advisory].into_iter().chain(&finding.aliases).map(String::as_str).collect();
             let Some(reproducer) = case.service.reproducer(&names) else {
-                judge_by_version(finding, case, &mut record)?;
+                match &finding.source {
+                    Source::Analyzer(_) => judge_by_looks(finding, case, &became, &mut record),
+                    Source::Lockfile | Source::Report => judge_by_version(finding, case, &mut record)?,
+                }
                 continue;
             };
             if !known.contains_key(reproducer.advisory.as_str()) {
@@ -150,11 +156,28 @@ fn words(seen: &Seen) -> &str {
     }
 }
 
+/// What an analyzer finds it shows itself: there on the base, gone with the patch.
+fn judge_by_looks(finding: &Finding, case: &Case, became: &Became<'_>, record: &mut Record) {
+    let (name, tool) = (named(finding), finding.analysis().map_or("", |analysis| analysis.tool.as_str()));
+    match look(finding, case, became) {
+        Look::Gone => record.pass(&name, format!("{tool} finds it on the base, and not with the patch")),
+        Look::Still => {
+            record.fail(&name, format!("no reproducer, and {tool} finds it with the patch as well"))
+        }
+        Look::Never => record.fail(&name, format!("no reproducer, and {tool} does not find it on the base")),
+        Look::Nobody => record.skip(
+            &name,
+            "no reproducer, and no analyzer of the service that could look again: add an `[[analyzer]]` or a \
+             `[[reproducer]]` to `patchline.toml`",
+        ),
+    }
+}
+
 /// Without a reproducer a vulnerable package is shown to be gone by its absence, from what is found and from what was
 /// built; a report is not shown at all.
 fn judge_by_version(finding: &Finding, case: &Case, record: &mut Record) -> Result<(), Failure> {
     let package = |finding: &Finding| finding.package.as_ref().map(|package| package.name.clone());
-    let (Source::Lockfile, Some(vulnerable)) = (finding.source, &finding.package) else {
+    let (Source::Lockfile, Some(vulnerable)) = (&finding.source, &finding.package) else {
         match is_taken_at_their_word(case) {
             true => record.detail(format!("{}: {UNSHOWN}", finding.advisory)),
             false => record.fail(&finding.advisory, UNSHOWN),
@@ -223,6 +246,10 @@ fn summed_up(record: Record) -> Shown {
         return record.shown("the candidate names no finding that it removes".to_owned());
     }
     let (passed, warned, failed) = record.names();
+    if let (skipped @ [_, ..], []) = (record.skipped(), failed) {
+        let summary = format!("neither a reproducer nor an analyzer can show that {} is gone", few(skipped));
+        return record.shown(summary);
+    }
     let summary = match (passed.len(), warned, failed) {
         (number, [], []) => {
             format!("{} shown on the base and gone with the patch", count(number, "finding"))

@@ -11,7 +11,7 @@ pub(crate) enum FileKind {
     Code,
 }
 
-const DEPENDENCIES: [&str; 36] = [
+const DEPENDENCIES: [&str; 37] = [
     "Cargo.toml",
     "Cargo.lock",
     "package.json",
@@ -19,6 +19,7 @@ const DEPENDENCIES: [&str; 36] = [
     "npm-shrinkwrap.json",
     "yarn.lock",
     "pnpm-lock.yaml",
+    "pnpm-workspace.yaml",
     "bun.lock",
     "go.mod",
     "go.sum",

@@ -16,6 +16,7 @@ mod http;
 pub mod hunks;
 mod kinds;
 mod list;
+mod looked;
 mod manifests;
 mod moved;
 mod newcomers;

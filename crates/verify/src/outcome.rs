@@ -21,6 +21,7 @@ pub(crate) struct Record {
     passed: Vec<String>,
     warned: Vec<String>,
     failed: Vec<String>,
+    skipped: Vec<String>,
     why_failed: Option<String>,
 }
 
@@ -32,6 +33,12 @@ impl Record {
 
     pub(crate) fn warn(&mut self, name: &str, why: impl Display) {
         self.warned.push(name.to_owned());
+        self.detail(format!("{name}: {why}"));
+    }
+
+    /// There was nothing to look with.
+    pub(crate) fn skip(&mut self, name: &str, why: impl Display) {
+        self.skipped.push(name.to_owned());
         self.detail(format!("{name}: {why}"));
     }
 
@@ -67,13 +74,18 @@ impl Record {
         !self.failed.is_empty()
     }
 
+    /// What nothing could look at.
+    pub(crate) fn skipped(&self) -> &[String] {
+        &self.skipped
+    }
+
     pub(crate) fn has_warned(&self) -> bool {
         !self.warned.is_empty()
     }
 
     /// Nothing was judged.
     pub(crate) fn is_empty(&self) -> bool {
-        self.passed.is_empty() && self.warned.is_empty() && self.failed.is_empty()
+        self.passed.is_empty() && self.warned.is_empty() && self.failed.is_empty() && self.skipped.is_empty()
     }
 
     /// Passed, warned, failed.
@@ -87,12 +99,14 @@ impl Record {
     }
 
     pub(crate) fn shown(self, summary: String) -> Shown {
-        let result = match (self.has_failed(), self.has_warned()) {
-            (true, _) => CheckResult::Failed,
-            (false, true) => CheckResult::Warned,
-            (false, false) => CheckResult::Passed,
+        let result = match (self.has_failed(), self.skipped.is_empty(), self.has_warned()) {
+            (true, _, _) => CheckResult::Failed,
+            (false, false, _) => CheckResult::Skipped,
+            (false, true, true) => CheckResult::Warned,
+            (false, true, false) => CheckResult::Passed,
         };
-        let Self { details, log, passed, warned, failed, why_failed: _ } = self;
+        let Self { details, log, passed, mut warned, failed, skipped, why_failed: _ } = self;
+        warned.extend(skipped);
         Shown { result, summary, details, log, passed, warned, failed }
     }
 }
@@ -161,6 +175,11 @@ mod tests {
         let mut record = Record::default();
         record.pass("a", "fine");
         assert_eq!(record.shown(String::new()).result, CheckResult::Passed);
+        let mut record = Record::default();
+        record.warn("a", "odd");
+        record.skip("b", "nobody looked");
+        let shown = record.shown(String::new());
+        assert_eq!((shown.result, shown.warned.len()), (CheckResult::Skipped, 2));
         let mut record = Record::default();
         record.warn("a", "odd");
         record.fail("b", "wrong");

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_model::failure::Failure;
+use patchline_model::gone::{Became, became};
 use patchline_model::id::FindingId;
 use patchline_model::stage::detect::{Finding, Source};
 
 use crate::check::{Case, Check, Shown};
+use crate::looked::{Look, look, named};
 use crate::newcomers::complaints;
 use crate::outcome::{Record, count, few};
 
@@ -45,13 +47,18 @@ fn compare(case: &Case, record: &mut Record) -> String {
         count(case.after.len(), "finding")
     ));
     let removed = case.findings.iter().filter(|finding| case.candidate.removes.contains(&finding.id));
-    removed.for_each(|finding| judge_removed(finding, case, record));
+    let became = became(&case.candidate.removes, &case.before, &case.after);
+    removed.for_each(|finding| match finding.source {
+        Source::Analyzer(_) => judge_by_looks(finding, case, &became, record),
+        Source::Lockfile | Source::Report => judge_removed(finding, case, record),
+    });
     let unknown =
         case.candidate.removes.iter().filter(|id| !case.findings.iter().any(|known| known.id == **id));
     unknown.for_each(|id| {
         record.fail(&id.to_string(), "the candidate says that it removes this, which is no finding")
     });
     let still = record.has_failed();
+    let unseen = record.skipped().to_vec();
 
     // The base may have the same advisory for another version of the package: then one more of them is new as well.
     let (before, after) = (counted(&case.before), counted(&case.after));
@@ -59,15 +66,19 @@ fn compare(case: &Case, record: &mut Record) -> String {
     let is_new = |finding: &&Finding| {
         let had = before.get(&about(finding)).map_or(0, BTreeSet::len);
         let has = after.get(&about(finding)).map_or(0, BTreeSet::len);
-        has > had && !in_base(finding)
+        finding.analysis().is_none() && has > had && !in_base(finding)
     };
-    let new: BTreeSet<String> = case.after.iter().filter(is_new).map(name).collect();
+    let new = case.after.iter().filter(is_new).map(name);
+    let new: BTreeSet<String> = new.chain(became.new.iter().map(|finding| named_in_full(finding))).collect();
     new.iter().for_each(|name| record.fail(name, "the patch brings this in"));
     let new: Vec<String> = new.into_iter().collect();
 
     match (still, new.as_slice()) {
         (true, []) => "what the patch is to remove is still found".to_owned(),
         (true, new) => format!("what the patch is to remove is still found, and {} is new", few(new)),
+        (false, []) if !unseen.is_empty() => {
+            format!("nothing could look again for {}: a report from elsewhere told of it", few(&unseen))
+        }
         (false, []) if record.has_warned() => {
             "nothing new is found; the scan of the base does not show everything that the patch removes"
                 .to_owned()
@@ -80,7 +91,7 @@ fn compare(case: &Case, record: &mut Record) -> String {
 /// The findings by what they are about.
 fn counted(findings: &[Finding]) -> BTreeMap<About<'_>, BTreeSet<&FindingId>> {
     let mut counted: BTreeMap<About<'_>, BTreeSet<&FindingId>> = BTreeMap::new();
-    findings.iter().for_each(|finding| {
+    findings.iter().filter(|finding| finding.analysis().is_none()).for_each(|finding| {
         counted.entry(about(finding)).or_default().insert(&finding.id);
     });
     counted
@@ -94,17 +105,37 @@ fn judge_removed(finding: &Finding, case: &Case, record: &mut Record) {
     let repeats =
         |other: &&Finding| other.id == finding.id || about(other) == about(finding) && !in_base(other);
     let was_there = case.before.iter().any(|known| known.id == finding.id || about(known) == about(finding));
-    match (case.after.iter().find(repeats), finding.source) {
-        (Some(other), Source::Lockfile | Source::Report) => {
+    let has_lockfile = finding.source == Source::Lockfile;
+    match case.after.iter().filter(|other| other.analysis().is_none()).find(repeats) {
+        Some(other) => {
             let version = other.package.as_ref().map_or_else(String::new, |package| format!(" in {package}"));
             record.fail(&name, format!("still found{version}"));
         }
-        (None, Source::Lockfile) if was_there => record.pass(&name, "gone"),
-        (None, Source::Lockfile) => record.warn(&name, "not found in the patch, and not in the base either"),
-        (None, Source::Report) => {
-            record.detail(format!("{name}: a report; scans do not show it, its reproducer does"))
-        }
+        None if has_lockfile && was_there => record.pass(&name, "gone"),
+        None if has_lockfile => record.warn(&name, "not found in the patch, and not in the base either"),
+        None => record.detail(format!("{name}: a report; scans do not show it, its reproducer does")),
     }
+}
+
+/// Still there is what the analyzer that found it finds again. Where none can look, a reproducer may show it.
+fn judge_by_looks(finding: &Finding, case: &Case, became: &Became<'_>, record: &mut Record) {
+    let name = named(finding);
+    let names: Vec<&str> =
+        [&finding.advisory].into_iter().chain(&finding.aliases).map(String::as_str).collect();
+    match look(finding, case, became) {
+        Look::Gone => record.pass(&name, "gone"),
+        Look::Still => record.fail(&name, "still found"),
+        Look::Never => record.warn(&name, "not found in the patch, and not in the base either"),
+        Look::Nobody if case.service.reproducer(&names).is_some() => {
+            record.detail(format!("{name}: no analyzer can look again, its reproducer shows it"));
+        }
+        Look::Nobody => record.skip(&name, "no analyzer of the service can look again"),
+    }
+}
+
+/// With what it says, for a person who has never seen it.
+fn named_in_full(finding: &Finding) -> String {
+    format!("{}: {}", named(finding), finding.summary)
 }
 
 fn about(finding: &Finding) -> About<'_> {
@@ -125,7 +156,22 @@ mod tests {
 
     use super::compare;
     use crate::outcome::Record;
-    use crate::sample::{case, finding, report};
+    use crate::sample::{analyzed, case, finding, lint, report};
+
+    #[test]
+    fn what_analyzers_find_is_looked_for_again_or_nothing_is_shown() {
+        let own = |rule: &str, line: u32| analyzed(rule, line, Some("lint"));
+        let (one, two) = ([own("R-1", 3)], [own("R-1", 3), own("R-2", 5)]);
+        check(&one, &two, &two[1..], CheckResult::Passed, "gone, and nothing new");
+        check(&one, &two, &two, CheckResult::Failed, "still found");
+        check(&one, &two, &[own("R-2", 5), own("R-1", 4)], CheckResult::Failed, "still found");
+        let more = [own("R-2", 5), own("R-2", 6)];
+        check(&one, &two, &more, CheckResult::Failed, "brings in `R-2 app.py:6");
+        check(&one, &[], &[], CheckResult::Warned, "does not show everything");
+        let foreign = [analyzed("R-1", 3, None)];
+        check(&foreign, &[], &[], CheckResult::Skipped, "nothing could look again for `R-1 app.py:3`");
+        check(&foreign, &[], &[own("R-2", 5)], CheckResult::Failed, "brings in");
+    }
 
     #[track_caller]
     fn check(removes: &[Finding], before: &[Finding], after: &[Finding], result: CheckResult, words: &str) {
@@ -133,6 +179,7 @@ mod tests {
         case.findings = removes.to_vec();
         case.candidate.removes = removes.iter().map(|finding| finding.id.clone()).collect();
         case.before = before.to_vec();
+        case.service.verification.analyzers = vec![lint()];
         case.after = after.to_vec();
         let mut record = Record::default();
         let summary = compare(&case, &mut record);

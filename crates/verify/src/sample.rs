@@ -2,12 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use patchline_model::analyzer::{Analysis, Analyzer, Format, Level};
 use patchline_model::digest::Digest;
 use patchline_model::id::FindingId;
 use patchline_model::package::{Ecosystem, Package};
 use patchline_model::service::{Build, CommandLine, Service};
 use patchline_model::stage::detect::{Finding, Location, Source};
 use patchline_model::stage::generate::{Candidate, Kind};
+use patchline_model::time::Seconds;
 use patchline_sandbox::sandbox::Sandbox;
 
 use crate::check::{Case, Side};
@@ -76,6 +78,38 @@ pub(crate) fn finding(advisory: &str, package: &str, version: &str) -> Finding {
         source: Source::Lockfile,
         package: Some(Package { ecosystem: Ecosystem::crates_io(), name, version }),
         ..report(advisory)
+    }
+}
+
+/// Of a rule, in a line of `app.py`; `analyzer` is the service's own that found it.
+pub(crate) fn analyzed(rule: &str, line: u32, analyzer: Option<&str>) -> Finding {
+    Finding {
+        id: FindingId(format!("lint:{rule}:app.py:{line}")),
+        source: Source::Analyzer(Box::new(Analysis {
+            tool: "lint".to_owned(),
+            analyzer: analyzer.map(str::to_owned),
+            rule: rule.to_owned(),
+            level: Level::Error,
+            severity_tenths: None,
+            region: None,
+            print: line.to_string(),
+            fix: None,
+        })),
+        location: Location { path: "app.py".to_owned(), line: Some(line) },
+        ..report(rule)
+    }
+}
+
+/// The service's own.
+pub(crate) fn lint() -> Analyzer {
+    Analyzer {
+        name: "lint".to_owned(),
+        command: vec!["lint".to_owned()],
+        report: None,
+        format: Format::Sarif,
+        fix: None,
+        network: false,
+        deadline: Seconds(60),
     }
 }
 

@@ -6,6 +6,26 @@ pub fn line(name: &str, text: &str) {
     println!("{name:<20} {text}");
 }
 
+/// What is to be reached.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal {
+    AtMost(f64),
+    AtLeast(f64),
+}
+
+/// A figure beside its goal, and how much of it that is.
+pub fn figure(name: &str, value: f64, unit: &str, goal: Goal) {
+    let (sign, wanted, is_met) = match goal {
+        Goal::AtMost(wanted) => ("≤", wanted, value <= wanted),
+        Goal::AtLeast(wanted) => ("≥", wanted, value >= wanted),
+    };
+    let met = if is_met { "met" } else { "MISSED" };
+    println!(
+        "{name:<20} {value:>8.1} {unit:<14} goal {sign} {wanted:>5} {met:<6} {:>5.2} of it",
+        value / wanted
+    );
+}
+
 /// The least of so many runs, in seconds.
 pub fn best(runs: usize, run: impl Fn() -> Result<f64>) -> Result<f64> {
     let mut best = run()?;

@@ -49,7 +49,7 @@ pub fn artifact() -> String {
 }
 
 pub fn approval(by: &str, role: &str, dossier: &Digest) -> ApprovalFacts {
-    ApprovalFacts { by: by.to_owned(), role: role.to_owned(), dossier: dossier.clone() }
+    ApprovalFacts { by: by.to_owned(), role: role.to_owned(), dossier: dossier.clone(), emergency: None }
 }
 
 pub fn statement(number: u8, role: &str, kind: &str, subjects: Vec<String>, predicate: Value) -> Verified {

@@ -2,6 +2,7 @@
 
 use crate::case::{Case, approval, artifact, good, statement};
 use patchline_approve::Gate;
+use patchline_approve::input::ApprovalFacts;
 use patchline_model::digest::Digest;
 use patchline_model::stage::approve::Answer;
 use patchline_model::stage::generate::{Kind, Move};
@@ -334,6 +335,40 @@ fn one_person_does_not_stand_for_two_roles() {
     assert_eq!(ask(&[("bob", "owner"), ("Bob", "security")]), needs(&["owner", "security"]));
     assert_eq!(ask(&[("bob", "owner"), ("cat", "security")]), Answer::Allow);
     assert_eq!(ask(&[("bob", "owner"), ("bob", "security"), ("cat", "owner")]), Answer::Allow);
+}
+
+#[test]
+fn in_an_emergency_one_person_stands_for_all_and_nobody_for_the_proof() {
+    let text = include_str!("../../src/default.rego")
+        .replace("required_roles := {\"owner\"}", "required_roles := {\"owner\", \"security\"}");
+    let gate = Gate::from_rego("two.rego", &text).unwrap();
+    let ask = |by: &str, role: &str, reason: &str, spoil: &dyn Fn(&mut Case)| {
+        let mut case = good();
+        code(&mut case);
+        spoil(&mut case);
+        let dossier = case.dossier();
+        let emergency = Some(reason.to_owned());
+        case.approvals = vec![ApprovalFacts { emergency, ..approval(by, role, &dossier) }];
+        let ruling = gate.decide(&case.input()).unwrap();
+        let passes = ruling.reasons.iter().any(|reason| reason.rule == "emergency" && reason.holds);
+        (ruling.answer, passes)
+    };
+    let nothing = |_: &mut Case| {};
+    assert_eq!(ask("bob", "owner", "it is exploited", &nothing), (Answer::Allow, true));
+    let refused = [
+        ("ann@example.com", "owner", "x"),
+        ("bob", "visitor", "x"),
+        ("bob", "owner", " "),
+        (" ", "owner", "x"),
+    ];
+    for (by, role, reason) in refused {
+        let (answer, passes) = ask(by, role, reason, &nothing);
+        assert!(matches!(answer, Answer::Needs(_)) && !passes, "{by} as {role}: {answer:?}");
+    }
+    let unproven = |case: &mut Case| case.checked(0, CheckResult::Failed, "FAILED");
+    assert_eq!(ask("bob", "owner", "it is exploited", &unproven), (Answer::Deny, false));
+    let unsigned = |case: &mut Case| drop(case.evidence.remove(0));
+    assert_eq!(ask("bob", "owner", "it is exploited", &unsigned), (Answer::Deny, false));
 }
 
 /// How good an answer is for the patch.

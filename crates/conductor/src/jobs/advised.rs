@@ -23,7 +23,7 @@ impl Known for Advised {
             .0
             .of(package)
             .map_err(|error| Failure::permanent(in_full(&error)).of(FailureClass::Input))?;
-        let serious = answer.problems.into_iter().filter(|problem| problem.informational.is_none());
-        Ok(serious.map(|problem| problem.advisory).collect())
+        let serious = answer.problems.iter().filter(|problem| problem.informational.is_none());
+        Ok(serious.map(|problem| problem.advisory.clone()).collect())
     }
 }

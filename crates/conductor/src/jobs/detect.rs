@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use patchline_detect::{Advisories, Scan, scan};
+use patchline_detect::{Advisories, AdvisoryStatus, Scan, scan};
 use patchline_evidence::statement::VULNS;
+use patchline_model::analyzer::Level;
+use patchline_model::digest::Digest;
 use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::id::{FindingId, PatchId};
 use patchline_model::package::Ecosystem;
@@ -16,6 +18,7 @@ use crate::attest::commit_subject;
 use crate::clock;
 use crate::failures::git_failure;
 use crate::hands::Hands;
+use crate::jobs::analyze::analyzed;
 
 /// Scans, or reads the report, and leaves a signed statement of what was found.
 pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Result<Outcome, Failure> {
@@ -24,13 +27,13 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
         Subject::Change { title, report, author, answers, .. } if answers.is_empty() => {
             (vec![reported(title, report, author)], 0, json!(null))
         }
-        Subject::Scan { only } | Subject::Change { answers: only, .. } => {
+        Subject::Scan { only, .. } | Subject::Change { answers: only, .. } => {
             let tree = export(hands, opening, patch).await?;
-            let scan = known(scan_service(hands, &opening.service, &tree).await?)?;
-            let packages = u32::try_from(scan.inventory.len()).unwrap_or(u32::MAX);
-            refuse_unknown(only, &scan.findings)?;
-            let findings = scan.findings.into_iter().filter(|finding| wanted(finding, only)).collect();
-            (findings, packages, json!(scan.advisories))
+            let Seen { findings, packages, advisories } =
+                findings_to_fix(hands, &opening.service, &tree, reports_of(&opening.subject)).await?;
+            refuse_unknown(only, &findings)?;
+            let findings = findings.into_iter().filter(|finding| wanted(finding, only)).collect();
+            (findings, u32::try_from(packages).unwrap_or(u32::MAX), json!(advisories))
         }
     };
     let predicate = json!({
@@ -41,6 +44,14 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
     let subject = commit_subject(opening.service.name.as_str(), &opening.base);
     let evidence = hands.attestor.attest(vec![subject], VULNS, predicate)?;
     Ok(Outcome { findings, packages, evidence })
+}
+
+/// Reports that were made elsewhere, and came with the opening.
+fn reports_of(subject: &Subject) -> &[Digest] {
+    match subject {
+        Subject::Scan { reports, .. } => reports,
+        Subject::Change { .. } => &[],
+    }
 }
 
 /// Scans the service in an exported tree, on a thread that may block. A member of a workspace is scanned where the
@@ -59,12 +70,12 @@ async fn scan_service(hands: &Hands, service: &Service, tree: &Path) -> Result<S
     }
 }
 
-/// Where no lockfile was read, nothing is known: that is a failure and no all-clear. Of a cargo project nothing is known
-/// without a `Cargo.lock`, whatever else lies there.
-fn known(scan: Scan) -> Result<Scan, Failure> {
+/// Where no lockfile was read and no analyzer looked, nothing is known: that is a failure and no all-clear. Of a cargo project
+/// nothing is known without a `Cargo.lock`, whatever else lies there.
+fn known(scan: Scan, is_analyzed: bool) -> Result<Scan, Failure> {
     let has_crates = scan.inventory.iter().any(|one| one.package.ecosystem == Ecosystem::crates_io());
     let wants_crates = scan.unresolved.iter().any(|one| one.path == "Cargo.toml");
-    if has_crates || !scan.inventory.is_empty() && !wants_crates {
+    if has_crates || (is_analyzed || !scan.inventory.is_empty()) && !wants_crates {
         return Ok(scan);
     }
     let hint = match wants_crates {
@@ -90,9 +101,25 @@ fn lockfile_folder(hands: &Hands, tree: &Path, folder: &str) -> PathBuf {
     above.map(Path::to_owned).find(has_lockfile).unwrap_or(own)
 }
 
-/// The findings of the service in an exported tree that must have a lockfile.
-pub async fn findings_to_fix(hands: &Hands, service: &Service, tree: &Path) -> Result<Vec<Finding>, Failure> {
-    Ok(known(scan_service(hands, service, tree).await?)?.findings)
+/// What was seen in a tree.
+pub struct Seen {
+    pub findings: Vec<Finding>,
+    pub packages: usize,
+    pub advisories: AdvisoryStatus,
+}
+
+/// The findings of the service in an exported tree that must have a lockfile, or be looked at by an analyzer.
+pub async fn findings_to_fix(
+    hands: &Hands,
+    service: &Service,
+    tree: &Path,
+    reports: &[Digest],
+) -> Result<Seen, Failure> {
+    let is_analyzed = !service.verification.analyzers.is_empty() || !reports.is_empty();
+    let Scan { mut findings, inventory, advisories, .. } =
+        known(scan_service(hands, service, tree).await?, is_analyzed)?;
+    findings.extend(analyzed(hands, service, tree, reports).await?.findings);
+    Ok(Seen { findings, packages: inventory.len(), advisories })
 }
 
 /// The findings of the service in an exported tree, to be compared with another's; a tree without a lockfile has none.
@@ -105,7 +132,11 @@ pub async fn findings_in(hands: &Hands, service: &Service, tree: &Path) -> Resul
 pub fn is_own(finding: &Finding) -> bool {
     let path = &finding.location.path;
     let path = path.strip_prefix("requirements/").filter(|rest| rest.ends_with(".txt")).unwrap_or(path);
-    finding.source == Source::Report || !path.contains('/')
+    match finding.source {
+        // Those of an analyzer lie in the service's folder, or they are none.
+        Source::Report | Source::Analyzer(_) => true,
+        Source::Lockfile => !path.contains('/'),
+    }
 }
 
 /// A name that nothing bears is more likely a slip of the hand than good news.
@@ -130,10 +161,12 @@ async fn export(hands: &Hands, opening: &Opening, patch: PatchId) -> Result<Path
     Ok(tree)
 }
 
-/// A patch is made for vulnerabilities, and for what was asked for by name; what is only worth knowing is `scan`'s to show.
+/// A patch is made for vulnerabilities, for what analyzers call an error or a warning, and for what was asked for by name; what
+/// is only worth knowing is `scan`'s to show.
 pub fn wanted(finding: &Finding, only: &[String]) -> bool {
     if only.is_empty() {
-        finding.informational.is_none()
+        let level = finding.analysis().map_or(Level::Error, |analysis| analysis.level);
+        finding.informational.is_none() && matches!(level, Level::Error | Level::Warning)
     } else {
         only.iter().any(|name| bears(finding, name))
     }
@@ -168,6 +201,7 @@ fn result(finding: &Finding) -> Value {
         "severity": finding.severity.iter().map(|vector| json!({ "method": "cvss", "score": vector })).collect::<Vec<_>>(),
         "annotations": [{
             "finding": finding.id,
+            "level": finding.analysis().map(|analysis| analysis.level),
             "purl": finding.package.as_ref().map(|package| package.purl()),
             "path": finding.location.path, "line": finding.location.line, "fixed": finding.fixed,
         }],

@@ -19,6 +19,7 @@ use crate::attest::{commit_subject, digest_subject};
 use crate::failures::git_failure;
 use crate::hands::Hands;
 use crate::jobs::advised::advised;
+use crate::jobs::analyze::Analyzers;
 use crate::jobs::detect::is_own;
 use crate::jobs::joint::Joint;
 
@@ -68,6 +69,7 @@ async fn request(hands: &Hands, opening: &Opening, patch: &Patch, number: u32) -
         committed_at: base_time.max(patch.opened_at.0.div_euclid(1000)),
         author: AUTHOR.to_owned(),
         known: Arc::new(advised(hands)?),
+        looks: Arc::new(Analyzers::new(hands, &opening.service, &hands.home.work(patch.id))),
     })
 }
 

@@ -6,7 +6,7 @@ use patchline_generate::fixer::{Proposal, Request};
 use patchline_model::digest::Digest;
 use patchline_model::failure::Failure;
 use patchline_model::id::FindingId;
-use patchline_model::stage::generate::Candidate;
+use patchline_model::stage::generate::{Candidate, Kind};
 use patchline_sandbox::Git;
 
 use crate::failures::git_failure;
@@ -34,11 +34,15 @@ impl Joint {
             self.candidate = Some(next);
             return;
         };
-        let Candidate { title, commit, moves, files, removes, leaves, rationale, fixer, .. } = next;
+        let Candidate { title, commit, moves, files, removes, leaves, rationale, fixer, kind, .. } = next;
         let mut joint = Candidate { commit, ..first };
         joint.title = format!("{}; {title}", joint.title);
         joint.rationale = format!("{} {rationale}", joint.rationale);
         joint.fixer = format!("{}+{fixer}", joint.fixer);
+        // What changes code is a change of code, whatever else it does.
+        if kind == Kind::Code {
+            joint.kind = kind;
+        }
         joint.moves.extend(moves);
         joint.removes.extend(removes);
         joint.leaves.extend(leaves);

@@ -9,13 +9,16 @@ use patchline_model::failure::Failure;
 use patchline_model::patch::Patch;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Finding, Opening};
+use patchline_model::stage::generate::{Candidate, Kind};
 use patchline_model::stage::verify::{CheckResult, Checked, Outcome, Verdict};
+use patchline_sandbox::Git;
 use patchline_verify::check::{Case, Check, Shown, Side};
 use serde_json::json;
 
 use crate::attest::{commit_subject, digest_subject};
 use crate::clock;
 use crate::hands::Hands;
+use crate::jobs::analyze::looked;
 use crate::jobs::build::make;
 use crate::jobs::detect::{findings_in, is_own};
 
@@ -30,12 +33,21 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: &Patch) -> Resul
     if base.digest != built.base.digest || patched.digest != built.patch.digest {
         return Err(Failure::permanent("what lies in the build folder is not what was built for this patch"));
     }
+    let (mut before, mut after) =
+        (own_findings(hands, service, &base.tree).await?, own_findings(hands, service, &patched.tree).await?);
+    if is_about_code(service, candidate, patch.findings()) {
+        // Both in one place, for reports name it.
+        let (git, folder) =
+            (Git::at(Path::new(&service.repository)), hands.home.work(patch.id).join("analyzed"));
+        before.extend(looked(&hands.sandbox, service, &git, &opening.base, &folder).await?);
+        after.extend(looked(&hands.sandbox, service, &git, &candidate.commit, &folder).await?);
+    }
     let case = Case {
         service: service.clone(),
         candidate: candidate.clone(),
         findings: patch.findings().to_vec(),
-        before: own_findings(hands, service, &base.tree).await?,
-        after: own_findings(hands, service, &patched.tree).await?,
+        before,
+        after,
         base: side(base),
         patch: side(patched),
         sandbox: hands.sandbox.clone(),
@@ -51,6 +63,12 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: &Patch) -> Resul
 
 async fn own_findings(hands: &Hands, service: &Service, tree: &Path) -> Result<Vec<Finding>, Failure> {
     Ok(findings_in(hands, service, tree).await?.into_iter().filter(is_own).collect())
+}
+
+/// Whether analyzers could find another thing on one side than on the other.
+fn is_about_code(service: &Service, candidate: &Candidate, findings: &[Finding]) -> bool {
+    let is_code = candidate.kind != Kind::Dependency || findings.iter().any(|one| one.analysis().is_some());
+    is_code && !service.verification.analyzers.is_empty()
 }
 
 fn side(made: Made) -> Side {

@@ -88,6 +88,15 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
+    /// A text of this length.
+    #[inline]
+    pub fn text_of(&mut self, length: u64) -> Result<&'a str, Damaged> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let (bytes, rest) = self.0.split_at_checked(length).ok_or(Damaged("it ends too early"))?;
+        self.0 = rest;
+        std::str::from_utf8(bytes).map_err(|_| Damaged("one of its texts is not UTF-8"))
+    }
+
     #[inline]
     pub fn text(&mut self) -> Result<&'a str, Damaged> {
         std::str::from_utf8(self.bytes()?).map_err(|_| Damaged("one of its texts is not UTF-8"))

@@ -4,10 +4,12 @@
 use std::cmp::Ordering;
 use std::hash::BuildHasher as _;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
 use crate::index::codec::{Damaged, Reader, put_bytes, put_number, put_text};
 use crate::index::parcel::{INTRODUCED, LIMIT, named};
+use crate::index::shape;
+use crate::index::words::Dictionary;
 use patchline_inventory::version::{Scheme, Version};
 
 /// Stands for the text of an event that stands before or behind every version.
@@ -57,13 +59,18 @@ impl Placed<'_> {
 
 impl Composer {
     /// Writes what these parts, sorted by the number of their record, say of the package that all of them name.
-    pub fn compose(&mut self, out: &mut Vec<u8>, parts: &[(u32, &[u8])]) -> Result<(), Damaged> {
+    pub fn compose(
+        &mut self,
+        out: &mut Vec<u8>,
+        parts: &[(u32, &[u8])],
+        words: &Dictionary,
+    ) -> Result<(), Damaged> {
         let Some((_, first)) = parts.first() else { return Ok(()) };
         let named = named(&mut Reader(first))?;
         let scheme = Scheme::named(&named.ecosystem);
         let texts = self.meet(parts)?;
         let (texts, readable) = self.sort(&texts, scheme);
-        put_text(out, &named.ecosystem);
+        words.put(out, &named.ecosystem);
         put_text(out, &named.name);
         put_number(out, readable as u64);
         put_number(out, texts.len() as u64);
@@ -71,15 +78,34 @@ impl Composer {
         for text in &texts {
             let shared = shared_start(before, text);
             put_number(out, shared as u64);
-            put_text(out, &text[shared..]);
+            words.put(out, &text[shared..]);
             before = text;
         }
         put_number(out, parts.len() as u64);
         let (mut last, mut met) = (0, 0);
         for (record, part) in parts {
-            put_number(out, u64::from(record - last));
+            met = self.put_part(out, record - last, part, met)?;
             last = *record;
-            met = self.put_part(out, part, met)?;
+        }
+        Ok(())
+    }
+
+    /// Counts the texts of such a posting that could be words.
+    pub fn count<'p>(
+        &mut self,
+        met: &mut HashMap<&'p str, u64>,
+        parts: &[(u32, &'p [u8])],
+    ) -> Result<(), Damaged> {
+        let Some((_, first)) = parts.first() else { return Ok(()) };
+        // The ecosystem is the first text of a part.
+        let ecosystem = Reader(first).text()?;
+        *met.entry(ecosystem).or_default() += 1;
+        let scheme = Scheme::named(ecosystem);
+        let texts = self.meet(parts)?;
+        let mut before = "";
+        for text in self.sort(&texts, scheme).0 {
+            *met.entry(&text[shared_start(before, text)..]).or_default() += 1;
+            before = text;
         }
         Ok(())
     }
@@ -144,24 +170,31 @@ impl Composer {
     }
 
     /// Writes a part, whose texts begin at this place of `met`; gives the place where those of the next one begin.
-    fn put_part(&mut self, out: &mut Vec<u8>, part: &[u8], mut at: usize) -> Result<usize, Damaged> {
+    fn put_part(
+        &mut self,
+        out: &mut Vec<u8>,
+        ahead: u32,
+        part: &[u8],
+        mut at: usize,
+    ) -> Result<usize, Damaged> {
         let Self { met, places, firsts, listed, events, .. } = self;
         let mut next = || {
             at += 1;
             places[met[at - 1] as usize]
         };
         let mut ranges = Vec::new();
-        let (mut count, mut left) = (0_u64, 0);
+        let (mut count, mut left, mut is_ordered) = (0_u64, 0, true);
         let mut extras: &[u8] = &[];
         listed.clear();
         events.clear();
-        let lists = out.len();
         walk(part, &mut |step| match step {
             Step::Listed(_) => listed.push(next()),
-            Step::EndOfList => put_listed(out, listed),
+            Step::EndOfList => {}
             Step::Range(other, length) => {
                 count += 1;
                 left = length;
+                events.clear();
+                is_ordered &= other.is_none();
                 // One number says how many events there are, and whether the kind has an order.
                 put_number(&mut ranges, (length as u64) << 1 | u64::from(other.is_some()));
                 if let Some(kind) = other {
@@ -173,16 +206,27 @@ impl Composer {
                 left -= 1;
                 if left == 0 {
                     put_events(&mut ranges, events, firsts);
-                    events.clear();
                 }
             }
             Step::Extras(bytes) => extras = bytes,
         })?;
-        debug_assert!(out.len() > lists, "every part has a list, be it empty");
+        // Most parts say nothing besides, which is two zeros.
+        let extras = if extras == [0, 0] { &[] } else { extras };
+        let is_plain = count == 1 && is_ordered && listed.is_empty() && extras.is_empty();
+        let shape = match is_plain {
+            true => shape::number(events.iter().map(|(kind, place)| (*kind, *place != OUTSIDE))),
+            false => shape::NONE,
+        };
+        put_number(out, u64::from(ahead) << shape::BITS | shape);
+        if shape != shape::NONE {
+            let places = events.iter().map(|(_, place)| *place).filter(|place| *place != OUTSIDE);
+            places.for_each(|place| put_number(out, u64::from(place)));
+            return Ok(at);
+        }
+        put_listed(out, listed);
         put_number(out, count);
         out.extend_from_slice(&ranges);
-        // Most parts say nothing besides, which is two zeros.
-        put_bytes(out, if extras == [0, 0] { &[] } else { extras });
+        put_bytes(out, extras);
         Ok(at)
     }
 }

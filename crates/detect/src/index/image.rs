@@ -2,7 +2,7 @@
 //!
 //! After the first block, which says where all else is, come the postings (one a package, in the order of the keys), the
 //! heads (what advisories say of themselves, compressed by the dozen and unpacked only for hits), the keys (sixteen bytes a
-//! package), a table of the packed heads, and the fences (the first key of each block of keys).
+//! package), a table of the packed heads, the fences (the first key of each block of keys), and the words that postings call.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -15,10 +15,12 @@ use flate2::read::DeflateDecoder;
 use crate::error::DetectError;
 use crate::index::blocks::{BLOCK, CONTENT, Refused, Section, Source};
 use crate::index::codec::{Damaged, Reader, key, put_number, put_text};
+use crate::index::posting::Posting;
+use crate::index::words::Words;
 
 /// The format that is written. It is raised when an older Patchline would misread the file, and when the order of a scheme
 /// in `version` changes.
-pub const FORMAT: u64 = 3;
+pub const FORMAT: u64 = 4;
 pub const MAGIC: &[u8; 16] = b"patchline index\n";
 pub const HINT: &str = "remove the file and import the advisories again: `patchline db import <files>`";
 
@@ -62,6 +64,8 @@ pub struct Header {
     pub ids: Section,
     /// Ids of records in the file below that no longer speak of the ecosystem.
     pub gone: Section,
+    /// What postings call by a number.
+    pub words: Section,
 }
 
 impl Header {
@@ -74,7 +78,8 @@ impl Header {
         for number in [records, withdrawn, packages, rows, blocks, over, folded] {
             put_number(&mut out, number);
         }
-        for section in [self.postings, self.heads, self.keys, self.packs, self.fences, self.ids, self.gone] {
+        let Self { postings, heads, keys, packs, fences, ids, gone, words, .. } = *self;
+        for section in [postings, heads, keys, packs, fences, ids, gone, words] {
             put_number(&mut out, section.block);
             put_number(&mut out, section.length);
         }
@@ -95,12 +100,12 @@ impl Header {
         for number in [records, withdrawn, packages, rows, blocks, over, folded] {
             *number = reader.number()?;
         }
-        let Self { postings, heads, keys, packs, fences, ids, gone, .. } = &mut header;
-        for section in [postings, heads, keys, packs, fences, ids, gone] {
+        let Self { postings, heads, keys, packs, fences, ids, gone, words, .. } = &mut header;
+        for section in [postings, heads, keys, packs, fences, ids, gone, words] {
             *section = Section { block: reader.number()?, length: reader.number()? };
         }
-        let Self { blocks, postings, heads, keys, packs, fences, ids, gone, .. } = header.clone();
-        for section in [postings, heads, keys, packs, fences, ids, gone] {
+        let Self { blocks, postings, heads, keys, packs, fences, ids, gone, words, .. } = header.clone();
+        for section in [postings, heads, keys, packs, fences, ids, gone, words] {
             let end = section.block.checked_add(section.length.div_ceil(CONTENT as u64));
             if end.is_none_or(|end| end > blocks) {
                 return Err(Damaged("it holds less than it says"));
@@ -131,6 +136,7 @@ pub struct Image {
     source: Source,
     owner: u64,
     fences: OnceLock<Vec<u64>>,
+    words: OnceLock<Words>,
     packs: OnceLock<Vec<Pack>>,
     kept_keys: Kept,
     kept_packs: Kept,
@@ -166,6 +172,7 @@ impl Image {
             source,
             owner,
             fences: OnceLock::new(),
+            words: OnceLock::new(),
             packs: OnceLock::new(),
             kept_keys: Kept::default(),
             kept_packs: Kept::default(),
@@ -195,7 +202,7 @@ impl Image {
     /// Bytes of what matching reads from; the rest is unpacked for hits alone.
     pub fn size_for_matching(&self) -> u64 {
         let header = &self.header;
-        [header.postings, header.keys, header.fences].iter().map(|section| section.length).sum()
+        [header.postings, header.keys, header.fences, header.words].iter().map(|section| section.length).sum()
     }
 
     /// What bytes that were read and make no sense come to.
@@ -222,6 +229,11 @@ impl Image {
             }
         }
         Ok(found)
+    }
+
+    /// What the bytes of a posting say.
+    pub fn posting<'b>(&'b self, bytes: &'b [u8]) -> Result<Posting<'b>, DetectError> {
+        Posting::read(bytes, self.words()?).map_err(|damaged| self.damaged(damaged))
     }
 
     /// Hands over every posting with a key from `first` to `last`, in the order of the keys.
@@ -365,6 +377,15 @@ impl Image {
         let bytes = self.content(self.header.fences, 0, self.header.fences.length)?;
         let fences = bytes.as_chunks::<8>().0.iter().map(|fence| u64::from_le_bytes(*fence)).collect();
         Ok(self.fences.get_or_init(|| fences))
+    }
+
+    fn words(&self) -> Result<&Words, DetectError> {
+        if let Some(words) = self.words.get() {
+            return Ok(words);
+        }
+        let bytes = self.content(self.header.words, 0, self.header.words.length)?;
+        let words = Words::read(&bytes).map_err(|damaged| self.damaged(damaged))?;
+        Ok(self.words.get_or_init(|| words))
     }
 
     fn packs(&self) -> Result<&[Pack], DetectError> {

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Seek, Write};
 use std::ops::Range;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
+use hashbrown::HashMap;
 
 use crate::error::DetectError;
 use crate::index::blocks::{BLOCK, CONTENT, Section, Writer};
@@ -13,11 +14,14 @@ use crate::index::compose::Composer;
 use crate::index::image::{Header, ID, KEY, LONGEST_POSTING, PACK_BYTES, put_place, write_header};
 use crate::index::parcel::put_affected;
 use crate::index::piece::Piece;
-use crate::index::posting::Posting;
 use crate::index::survey::{NO_SEAT, Sources, Survey, own};
+use crate::index::words::Dictionary;
 
 /// Bytes of parts or heads that are held at once, more or less.
 pub const PASS: u64 = 48 << 20;
+
+/// What so many parts say is looked at for words that are worth a number.
+const SAMPLE: usize = 1 << 16;
 
 /// Light compression: it unpacks as fast, and an import waits for it.
 const LEVEL: u32 = 2;
@@ -60,7 +64,7 @@ pub fn make<W: Write + Seek>(
     let mut out = BufWriter::with_capacity(256 << 10, out);
     out.write_all(&[0; BLOCK]).map_err(failed)?;
     let mut making = Making { writer: Writer::new(out, owner, 1), header, sources, survey: &survey, failed };
-    let keys = making.postings(pass)?;
+    let (keys, words) = making.postings(pass)?;
     let packs = making.heads(pass)?;
     let fences: Vec<u8> = keys.chunks(CONTENT).flat_map(|block| block[..8].iter().copied()).collect();
     let ids = ids(&survey);
@@ -73,6 +77,7 @@ pub fn make<W: Write + Seek>(
         header.fences = put_section(&mut writer, &fences)?;
         header.ids = put_section(&mut writer, &ids)?;
         header.gone = put_section(&mut writer, &gone)?;
+        header.words = put_section(&mut writer, words.written())?;
         header.blocks = writer.block();
         Ok(())
     };
@@ -90,13 +95,13 @@ struct Making<'a, W> {
 }
 
 impl<W: Write> Making<'_, W> {
-    /// Writes a posting a package, and gives the keys.
-    fn postings(&mut self, pass: u64) -> Result<Vec<u8>, DetectError> {
+    /// Writes a posting a package, and gives the keys and the words that the postings call.
+    fn postings(&mut self, pass: u64) -> Result<(Vec<u8>, Dictionary), DetectError> {
         self.header.postings.block = self.writer.block();
         let passes = self.survey.part_bytes / pass + 1;
         let width = u64::MAX / passes;
         let mut keys = Vec::new();
-        let mut composer = Composer::default();
+        let (mut composer, mut words) = (Composer::default(), Dictionary::default());
         let (mut heap, mut rows) = (Vec::new(), Vec::new());
         for number in 0..passes {
             let last = if number + 1 == passes { u64::MAX } else { (number + 1) * width - 1 };
@@ -104,12 +109,15 @@ impl<W: Write> Making<'_, W> {
             rows.clear();
             self.gather(number * width, last, &mut heap, &mut rows)?;
             rows.sort_unstable();
+            if number == 0 {
+                words = sampled(&rows[..rows.len().min(SAMPLE)], &heap, &mut composer)?;
+            }
             for rows in rows.chunk_by(|left, right| left.key == right.key) {
-                self.packages(rows, &heap, &mut keys, &mut composer)?;
+                self.packages(rows, &heap, &mut keys, &mut composer, &words)?;
             }
         }
         self.writer.align().map_err(self.failed)?;
-        Ok(keys)
+        Ok((keys, words))
     }
 
     /// What is said of the packages with keys from `first` to `last`.
@@ -144,7 +152,7 @@ impl<W: Write> Making<'_, W> {
         for (old, seats) in sources.old.iter().zip(&survey.old_seats) {
             let damaged = |damaged| old.image.damaged(damaged);
             old.image.each_posting(first, last, &mut |key, bytes| {
-                for part in Posting::read(bytes).map_err(damaged)?.all() {
+                for part in old.image.posting(bytes)?.all() {
                     let (number, part) = part.map_err(damaged)?;
                     let seat = seats.get(number as usize).copied().filter(|seat| *seat != NO_SEAT);
                     let Some(seat) = seat else { continue };
@@ -160,28 +168,19 @@ impl<W: Write> Making<'_, W> {
         Ok(())
     }
 
-    /// The rows of one key by package: nearly always there is one, but names can be made so that they share a key.
+    /// Writes the postings of one key.
     fn packages(
         &mut self,
         rows: &[Row],
         heap: &[u8],
         keys: &mut Vec<u8>,
         composer: &mut Composer,
+        words: &Dictionary,
     ) -> Result<(), DetectError> {
-        let mut packages: Vec<(&[u8], Parts<'_>)> = Vec::new();
-        for row in rows {
-            let part = Reader(&heap[row.place as usize..]).bytes().map_err(own)?;
-            let name = name(part).map_err(own)?;
-            match packages.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, parts)) => parts.push((row.record, part)),
-                None => packages.push((name, vec![(row.record, part)])),
-            }
-        }
-        packages.sort_by_key(|(name, _)| *name);
         let mut bytes = Vec::new();
-        for (_, parts) in packages {
+        for (_, parts) in by_package(rows, heap)? {
             bytes.clear();
-            composer.compose(&mut bytes, &parts).map_err(own)?;
+            composer.compose(&mut bytes, &parts, words).map_err(own)?;
             if bytes.len() as u64 > LONGEST_POSTING {
                 return Err(own(Damaged("there is too much about one package")));
             }
@@ -249,6 +248,32 @@ impl<W: Write> Making<'_, W> {
         }
         Ok(places)
     }
+}
+
+/// The words that these rows, all of their keys, have in common.
+fn sampled(rows: &[Row], heap: &[u8], composer: &mut Composer) -> Result<Dictionary, DetectError> {
+    let mut met = HashMap::new();
+    for rows in rows.chunk_by(|left, right| left.key == right.key) {
+        for (_, parts) in by_package(rows, heap)? {
+            composer.count(&mut met, &parts).map_err(own)?;
+        }
+    }
+    Ok(Dictionary::of(met))
+}
+
+/// The rows of one key by package: nearly always there is one, but names can be made so that they share a key.
+fn by_package<'a>(rows: &[Row], heap: &'a [u8]) -> Result<Vec<(&'a [u8], Parts<'a>)>, DetectError> {
+    let mut packages: Vec<(&[u8], Parts<'_>)> = Vec::new();
+    for row in rows {
+        let part = Reader(&heap[row.place as usize..]).bytes().map_err(own)?;
+        let name = name(part).map_err(own)?;
+        match packages.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, parts)) => parts.push((row.record, part)),
+            None => packages.push((name, vec![(row.record, part)])),
+        }
+    }
+    packages.sort_by_key(|(name, _)| *name);
+    Ok(packages)
 }
 
 /// The packs of heads while they are written.

@@ -9,6 +9,7 @@ use patchline_model::package::{Ecosystem, Package};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DetectError;
+use crate::index::answers::Answers;
 use crate::index::build::built_in_image;
 use crate::index::built_in;
 use crate::index::codec::{Damaged, Reader};
@@ -29,6 +30,9 @@ pub struct Advisories {
     /// By ecosystem, without its release. One that can't be used does no harm until it is needed.
     shelves: Arc<BTreeMap<String, Result<Shelf, Unusable>>>,
     status: AdvisoryStatus,
+    answers: Arc<Answers<Answer>>,
+    /// What is said of most packages.
+    nothing: Arc<Answer>,
 }
 
 /// Why the advisories of an ecosystem can't be used.
@@ -117,8 +121,20 @@ impl Advisories {
         self.shelves.values().try_for_each(|shelf| shelf.as_ref().map(|_| ()).map_err(DetectError::from))
     }
 
-    /// What they say of this package at this version. It is taken to come from the ecosystem's registry.
-    pub fn of(&self, package: &Package) -> Result<Answer, DetectError> {
+    /// What they say of this package at this version. It is taken to come from the ecosystem's registry. Who asks again gets
+    /// the same answer without a look into the files.
+    pub fn of(&self, package: &Package) -> Result<Arc<Answer>, DetectError> {
+        if let Some(known) = self.answers.of(package) {
+            return Ok(known);
+        }
+        let answer = self.looked_up(package)?;
+        let bytes = answer.bytes();
+        let answer = if bytes == 0 { Arc::clone(&self.nothing) } else { Arc::new(answer) };
+        self.answers.keep(package, Arc::clone(&answer), bytes);
+        Ok(answer)
+    }
+
+    fn looked_up(&self, package: &Package) -> Result<Answer, DetectError> {
         let Some(shelf) = self.shelves.get(base(&package.ecosystem.0)) else { return Ok(Answer::default()) };
         let shelf = shelf.as_ref().map_err(DetectError::from)?;
         let name = normal(&package.ecosystem, &package.name);
@@ -130,7 +146,7 @@ impl Advisories {
         }
         let mut postings = Vec::new();
         for (layer, image, bytes) in &found {
-            let posting = Posting::read(bytes).map_err(|damaged| image.damaged(damaged))?;
+            let posting = image.posting(bytes)?;
             // Another package may share the key.
             if *posting.named.ecosystem == *package.ecosystem.0 && *posting.named.name == *name {
                 postings.push(Layer { above: *layer > 0, image, posting });
@@ -154,7 +170,20 @@ impl Advisories {
         let newest = newest.max().filter(|newest| !newest.is_empty()).map(|newest| format!("{newest}Z"));
         let records = usable().map(Shelf::records).sum();
         let status = AdvisoryStatus { from, records, newest, only_built_in };
-        Self { shelves: Arc::new(shelves), status }
+        Self { shelves: Arc::new(shelves), status, answers: Arc::default(), nothing: Arc::default() }
+    }
+}
+
+impl Answer {
+    /// Bytes that it takes, more or less; none when it says nothing.
+    fn bytes(&self) -> usize {
+        let lists = |problem: &Problem| {
+            let Problem { aliases, severity, fixed, .. } = problem;
+            let texts = aliases.iter().chain(severity).chain(fixed).map(|text| text.len() + 24);
+            texts.sum::<usize>() + problem.advisory.len() + problem.summary.len() + size_of::<Problem>()
+        };
+        let unresolved = self.unresolved.iter().map(|text| text.len() + 24);
+        self.problems.iter().map(lists).sum::<usize>() + unresolved.sum::<usize>()
     }
 }
 

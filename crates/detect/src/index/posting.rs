@@ -5,7 +5,9 @@
 //! is that of the schemes in `version`: when one of them changes, `FORMAT` in `image.rs` is raised.
 
 use crate::index::codec::{Damaged, Reader};
-use crate::index::parcel::{FIXED, INTRODUCED, LAST_AFFECTED, LIMIT, event, extras, named};
+use crate::index::parcel::{FIXED, INTRODUCED, LAST_AFFECTED, LIMIT, event, extras};
+use crate::index::shape;
+use crate::index::words::Words;
 use crate::osv::affected::{no_version, unknown_kind};
 use crate::osv::record::{Affected, Named, Range, RangeKind};
 use patchline_inventory::version::Scheme;
@@ -57,17 +59,24 @@ struct Place {
 }
 
 impl<'a> Posting<'a> {
-    pub fn read(bytes: &'a [u8]) -> Result<Self, Damaged> {
+    pub fn read(bytes: &'a [u8], words: &'a Words) -> Result<Self, Damaged> {
         let mut reader = Reader(bytes);
-        let named = named(&mut reader)?;
+        let named = Named { ecosystem: words.text(&mut reader)?.into(), name: reader.text()?.into() };
         let readable = reader.number()?;
-        let texts = Texts::read(&mut reader, readable)?;
+        let texts = Texts::read(&mut reader, readable, words)?;
         let mut parts = Vec::new();
         let mut record: u32 = 0;
         for _ in 0..reader.count()? {
-            let ahead = reader.small()?;
-            record = record.checked_add(ahead).ok_or(Damaged("one of its numbers is too large"))?;
-            parts.push(Part::read(&mut reader, record, texts.ends.len())?);
+            let number = reader.number()?;
+            let ahead = u32::try_from(number >> shape::BITS).ok();
+            let next = ahead.and_then(|ahead| record.checked_add(ahead));
+            record = next.ok_or(Damaged("one of its numbers is too large"))?;
+            let shape = number & ((1 << shape::BITS) - 1);
+            let texts = texts.ends.len();
+            parts.push(match shape {
+                shape::NONE => Part::read(&mut reader, record, texts)?,
+                shape => Part::of_shape(&mut reader, record, texts, shape)?,
+            });
         }
         if reader.is_empty() {
             Ok(Self { named, texts, parts })
@@ -141,7 +150,7 @@ impl<'a> Posting<'a> {
 }
 
 impl Texts {
-    fn read(reader: &mut Reader<'_>, readable: u64) -> Result<Self, Damaged> {
+    fn read<'b>(reader: &mut Reader<'b>, readable: u64, words: &'b Words) -> Result<Self, Damaged> {
         let mut texts = Self { all: String::new(), ends: Vec::new(), readable: 0 };
         let mut start = 0;
         for _ in 0..reader.count()? {
@@ -151,7 +160,7 @@ impl Texts {
                 before.get(..shared).ok_or(Damaged("one of its versions has no beginning"))?.to_owned();
             start = texts.all.len();
             texts.all.push_str(&shared);
-            texts.all.push_str(reader.text()?);
+            texts.all.push_str(words.text(reader)?);
             if texts.all.len() > MOST_TEXT {
                 return Err(Damaged("the versions of a package are too many"));
             }
@@ -203,9 +212,23 @@ fn first(mut from: usize, mut to: usize, is_one: impl Fn(usize) -> bool) -> usiz
     from
 }
 
+const NO_TEXT: Damaged = Damaged("one of its places has no version");
+
 impl<'a> Part<'a> {
+    fn of_shape(reader: &mut Reader<'a>, record: u32, texts: usize, shape: u64) -> Result<Self, Damaged> {
+        let shape = shape::events(shape).ok_or(Damaged("one of its parts has no known shape"))?;
+        let mut events = Vec::with_capacity(shape.len());
+        for (kind, is_at_version) in shape {
+            let place = if *is_at_version { Some(reader.small()? as usize) } else { None };
+            if place.is_some_and(|place| place >= texts) {
+                return Err(NO_TEXT);
+            }
+            events.push((*kind, place));
+        }
+        Ok(Self { record, versions: Vec::new(), ranges: vec![Packed { other: None, events }], extras: &[] })
+    }
+
     fn read(reader: &mut Reader<'a>, record: u32, texts: usize) -> Result<Self, Damaged> {
-        const NO_TEXT: Damaged = Damaged("one of its places has no version");
         let mut versions = Vec::new();
         let mut end: usize = 0;
         for _ in 0..reader.count()? {
@@ -282,9 +305,11 @@ mod tests {
     use super::Posting;
     use crate::index::compose::Composer;
     use crate::index::parcel::put_affected;
+    use crate::index::words::{Dictionary, Words};
     use crate::osv::record::Record;
 
-    fn posting() -> Vec<u8> {
+    /// A posting and the words that it calls.
+    fn posting() -> (Vec<u8>, Words) {
         let json =
             br#"{"id": "X", "modified": "2024-01-01T00:00:00Z", "affected": [{"package": {"ecosystem": "npm",
             "name": "a"}, "versions": ["1.0.0", "1.0.1", "2"], "ranges": [{"type": "SEMVER", "events":
@@ -292,13 +317,20 @@ mod tests {
         let record = Record::parse(json).expect("a record");
         let (mut part, mut bytes) = (Vec::new(), Vec::new());
         put_affected(&mut part, &record.affected[0]);
-        Composer::default().compose(&mut bytes, &[(3, &part), (9, &part)]).expect("a posting");
-        bytes
+        let mut shaped = Vec::new();
+        let mut record = record;
+        record.affected[0].versions.clear();
+        record.affected[0].ranges[0].events.truncate(2);
+        put_affected(&mut shaped, &record.affected[0]);
+        let dictionary = Dictionary::of([("npm", 9), (".0", 9)].into_iter().collect());
+        let parts = [(3, part.as_slice()), (9, &part), (11, &shaped)];
+        Composer::default().compose(&mut bytes, &parts, &dictionary).expect("a posting");
+        (bytes, Words::read(dictionary.written()).expect("words"))
     }
 
     /// Whatever the bytes say, nothing of it may panic or run without end.
-    fn ask(bytes: &[u8]) {
-        let Ok(posting) = Posting::read(bytes) else { return };
+    fn ask(bytes: &[u8], words: &Words) {
+        let Ok(posting) = Posting::read(bytes, words) else { return };
         for version in ["1.0.0", "2", "not one"] {
             for (record, _) in posting.judge(version) {
                 let _ = posting.affected(record);
@@ -309,26 +341,26 @@ mod tests {
 
     #[test]
     fn a_posting_has_every_part_of_every_record() {
-        let bytes = posting();
-        let posting = Posting::read(&bytes).expect("it is as it was written");
+        let (bytes, words) = posting();
+        let posting = Posting::read(&bytes, &words).expect("it is as it was written");
         let records: Vec<u32> = posting.judge("1.0.5").into_iter().map(|(record, _)| record).collect();
-        assert_eq!((records, posting.all().count()), (vec![3, 9], 2));
+        assert_eq!((records, posting.all().count()), (vec![3, 9, 11], 3));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_a_posting_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            ask(&bytes);
+            ask(&bytes, &posting().1);
         }
 
         #[test]
         fn a_posting_with_bytes_changed_is_read_or_refused(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)) {
-            let mut bytes = posting();
+            let (mut bytes, words) = posting();
             for (at, byte) in changes {
                 let at = at.index(bytes.len());
                 bytes[at] = byte;
             }
-            ask(&bytes);
+            ask(&bytes, &words);
         }
     }
 }

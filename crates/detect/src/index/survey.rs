@@ -6,7 +6,6 @@ use crate::index::codec::{Damaged, Reader, key};
 use crate::index::image::{FORMAT, Header, Image, LONGEST_POSTING};
 use crate::index::parcel::head;
 use crate::index::piece::Piece;
-use crate::index::posting::Posting;
 use crate::index::roll::Numbers;
 use crate::index::spool::Spool;
 use crate::osv::alias::Groups;
@@ -106,7 +105,7 @@ impl Surveying {
         let mut lowest = vec![u64::MAX; count];
         let (survey, sum) = (&mut self.survey, &mut self.sum);
         old.image.each_posting(0, u64::MAX, &mut |key, bytes| {
-            let posting = Posting::read(bytes).map_err(|damaged| old.image.damaged(damaged))?;
+            let posting = old.image.posting(bytes)?;
             for record in posting.records().filter(|record| !old.dropped.has(*record)) {
                 let known = lowest.get_mut(record as usize).ok_or_else(|| old.image.damaged(LACKS))?;
                 *known = key.min(*known);

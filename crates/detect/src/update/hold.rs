@@ -16,7 +16,6 @@ use crate::index::codec::Reader;
 use crate::index::image::Image;
 use crate::index::parcel::head;
 use crate::index::piece::Piece;
-use crate::index::posting::Posting;
 use crate::index::shelf::Shelf;
 use crate::index::survey::own;
 use crate::osv::record::{Affected, Event, Moment, RangeKind, Record};
@@ -102,7 +101,7 @@ fn everything_before(
 ) -> Result<Option<bool>, DetectError> {
     for bytes in image.postings(ecosystem, name)? {
         let damaged = |damaged| image.damaged(damaged);
-        let posting = Posting::read(&bytes).map_err(damaged)?;
+        let posting = image.posting(&bytes)?;
         if *posting.named.ecosystem == *ecosystem && *posting.named.name == *name {
             let parts = posting.affected(number).map_err(damaged)?;
             return Ok((!parts.is_empty()).then(|| parts.iter().any(affects_everything)));

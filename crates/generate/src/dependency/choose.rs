@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use patchline_model::stage::generate::Rung;
 
-use crate::dependency::graph::{Edge, Graph, Sharing};
-use crate::dependency::market::{Kind, Market, Release, Requirement};
+use crate::dependency::graph::{Edge, Graph, Layout};
+use crate::dependency::market::{Market, Release};
 use crate::dependency::sketch::{Plan, Relaxed, Sketch, Step};
+use crate::dependency::standing::Standing;
 
 /// How far up the ways to a package are followed.
 const DEEPEST: usize = 12;
@@ -22,205 +23,124 @@ const MOST_ALONG: usize = 200;
 
 /// A plan that clears these copies.
 pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -> Plan {
-    let mut chooser =
-        Chooser { graph, market, sketch: Sketch::of(graph), unknown: BTreeSet::new(), tried: 0 };
+    let mut chooser = Chooser { graph, market, now: Standing::of(graph, market), tried: 0 };
     let mut unsolved = Vec::new();
     // What needs more than a step of its own comes first: it may take others along.
     let (easy, hard): (Vec<usize>, Vec<usize>) =
-        vulnerable.iter().partition(|node| chooser.in_range(**node).is_some());
-    for node in hard.into_iter().chain(easy) {
-        if let Err(why) = chooser.clear(node) {
+        vulnerable.iter().partition(|node| chooser.now.in_range(**node).is_some());
+    let order: Vec<usize> = hard.into_iter().chain(easy).collect();
+    for node in &order {
+        if let Err(why) = chooser.clear(*node) {
+            unsolved.push((*node, why));
+        }
+    }
+    for node in order {
+        if chooser.drop_stale_override(node)
+            && let Err(why) = chooser.clear(node)
+        {
             unsolved.push((node, why));
         }
     }
-    let Chooser { sketch, unknown, .. } = chooser;
+    let mut now = chooser.now;
     // What nothing needs any more need not move.
-    let steps = sketch.steps.iter().filter(|(node, _)| sketch.is_needed(**node));
-    let steps = steps.map(|(node, (to, rung))| Step { node: *node, to: to.clone(), rung: *rung }).collect();
-    let merged = sketch.merged.iter().copied().collect();
-    Plan { steps, merged, relaxed: sketch.relaxed.into_values().collect(), unsolved, unknown }
+    let moving = now.sketch.steps.iter().filter(|(node, _)| now.sketch.is_needed(**node));
+    let steps: Vec<Step> =
+        moving.map(|(node, (to, rung))| Step { node: *node, to: to.clone(), rung: *rung }).collect();
+    let asked = steps.iter().map(|step| (step.node, now.asked(step.node))).collect();
+    let Standing { sketch: Sketch { relaxed, merged, hopes, .. }, unknown, .. } = now;
+    let (relaxed, merged) = (relaxed.into_values().collect(), merged.into_iter().collect());
+    Plan { steps, relaxed, merged, unsolved, unknown, hopes, asked }
 }
 
 struct Chooser<'a> {
     graph: &'a Graph,
     market: &'a dyn Market,
-    sketch: Sketch,
-    unknown: BTreeSet<String>,
+    now: Standing<'a>,
     tried: usize,
 }
 
 impl<'a> Chooser<'a> {
-    fn version(&self, node: usize) -> &str {
-        self.sketch.steps.get(&node).map_or(self.graph.nodes[node].version.as_str(), |(to, _)| to)
-    }
-
-    fn releases(&mut self, name: &str) -> &'a [Release] {
-        match self.market.releases(name) {
-            Some(releases) => releases,
-            None => {
-                self.unknown.insert(name.to_owned());
-                &[]
-            }
-        }
-    }
-
-    /// The releases that could replace a copy, the lowest first.
-    fn candidates(&mut self, node: usize) -> Vec<&'a Release> {
-        let market = self.market;
-        let Some(found) = self.graph.nodes.get(node).filter(|node| node.movable) else { return Vec::new() };
-        let installed = self.version(node).to_owned();
-        let above = |release: &&Release| market.is_above(&release.version, &installed);
-        let good = self.releases(&found.name).iter().filter(|release| release.usable).filter(above);
-        good.filter(|release| !market.is_vulnerable(&found.name, &release.version)).collect()
-    }
-
-    /// Of the candidates that all ranges take, the one that moves the fewest others, and of those the lowest.
-    fn in_range(&mut self, node: usize) -> Option<&'a Release> {
-        let mut best: Option<(usize, &Release)> = None;
-        for release in self.fitting(node) {
-            let cost = self.cost(node, release);
-            if best.is_none_or(|(least, _)| cost < least) {
-                best = Some((cost, release));
-            }
-            if cost == 0 {
-                break;
-            }
-        }
-        best.map(|(_, release)| release)
-    }
-
-    /// The candidates that all ranges take, the lowest first.
-    fn fitting(&mut self, node: usize) -> Vec<&'a Release> {
-        let (ranges, market) = (self.ranges(node), self.market);
-        let mut fitting = self.candidates(node);
-        fitting.retain(|release| ranges.iter().all(|range| market.admits(range, &release.version)));
-        fitting.retain(|release| self.has_room(node, release));
-        fitting
-    }
-
-    /// Whether no other copy is in the way: in the line of another one, that one must be able to serve as well.
-    fn has_room(&self, node: usize, release: &Release) -> bool {
-        let Some(other) = self.neighbour(node, &release.version) else { return true };
-        let version = self.version(other);
-        version == release.version
-            || (self.graph.nodes[other].movable
-                && self.market.is_above(&release.version, version)
-                && self.ranges(other).iter().all(|range| self.market.admits(range, &release.version)))
-    }
-
-    /// Another copy of the same package, in whose line of versions this one lies.
-    fn neighbour(&self, node: usize, version: &str) -> Option<usize> {
-        let copies = match self.graph.sharing {
-            Sharing::Folders => &[],
-            Sharing::Lines => self.graph.copies(&self.graph.nodes[node].called),
-        };
-        let is_near = |other: &usize| {
-            *other != node && self.is_used(*other) && !self.market.is_major(self.version(*other), version)
-        };
-        copies.iter().copied().find(is_near)
-    }
-
-    fn is_used(&self, node: usize) -> bool {
-        !self.sketch.edges_into(node).is_empty()
-    }
-
-    /// The copy that `from` gets when it asks for this.
-    fn serving(&mut self, from: usize, called: &str, range: &str) -> Option<usize> {
-        if self.graph.sharing == Sharing::Folders {
-            return self.graph.visible(from, called);
-        }
-        let (graph, market) = (self.graph, self.market);
-        let copies: Vec<usize> =
-            graph.copies(called).iter().copied().filter(|copy| self.is_used(*copy)).collect();
-        if let Some(copy) = copies.iter().find(|copy| market.admits(range, self.version(**copy))) {
-            return Some(*copy);
-        }
-        // One that would have to move up, but within its line.
-        copies.into_iter().find(|copy| {
-            let version = self.version(*copy).to_owned();
-            self.releases(&graph.nodes[*copy].name).iter().any(|release| {
-                market.admits(range, &release.version) && !market.is_major(&version, &release.version)
-            })
-        })
-    }
-
-    fn ranges(&self, node: usize) -> Vec<String> {
-        self.sketch.edges_into(node).iter().map(|edge| self.sketch.edges[*edge].requirement.clone()).collect()
-    }
-
-    /// How many packages would have to come or move with it.
-    fn cost(&mut self, node: usize, release: &Release) -> usize {
-        let mut cost = 0;
-        for required in &release.requirements {
-            let weight = match required.kind {
-                Kind::Normal | Kind::Optional => 1,
-                Kind::Feature => usize::from(self.has_edge(node, &required.called)),
-                // Whoever uses the package would have to bring another one.
-                Kind::Peer => 10,
-            };
-            let is_met = weight == 0
-                || self
-                    .serving(node, &required.called, &required.range)
-                    .is_some_and(|found| self.market.admits(&required.range, self.version(found)));
-            cost += if is_met { 0 } else { weight };
-        }
-        cost
-    }
-
-    fn has_edge(&self, node: usize, called: &str) -> bool {
-        let live =
-            self.sketch.out.get(&node).into_iter().flatten().filter(|edge| !self.sketch.gone.contains(*edge));
-        live.into_iter().any(|edge| self.graph.nodes[self.sketch.edges[*edge].to].called == called)
-    }
-
-    /// What a release asks for where it is served by this copy. It may ask for one package twice, in two lines.
-    fn required<'r>(&self, release: &'r Release, copy: usize) -> Option<&'r Requirement> {
-        let called = &self.graph.nodes[copy].called;
-        let mut same = release.requirements.iter().filter(|required| required.called == *called);
-        let fits = |required: &&Requirement| self.market.admits(&required.range, self.version(copy));
-        same.clone().find(fits).or_else(|| same.next())
-    }
-
-    /// Whether there is nothing (more) to do for this copy.
-    fn is_clear(&self, node: usize) -> bool {
-        let name = &self.graph.nodes[node].name;
-        !self.market.is_vulnerable(name, self.version(node)) || !self.sketch.is_needed(node)
-    }
-
     fn clear(&mut self, node: usize) -> Result<(), Vec<String>> {
-        if self.is_clear(node) {
+        if self.now.is_clear(node) {
             return Ok(());
         }
         self.tried = 0;
-        let before = self.sketch.clone();
+        if let Some((parent, called)) = self.graph.bundler(node) {
+            return self.clear_bundled(node, parent, called);
+        }
+        let before = self.now.sketch.clone();
         let mut why = Vec::new();
-        let mut nearest: Vec<(usize, &Release)> =
-            self.fitting(node).into_iter().map(|release| (self.cost(node, release), release)).collect();
+        let mut nearest: Vec<(usize, &Release)> = self
+            .now
+            .fitting(node)
+            .into_iter()
+            .map(|release| (self.now.cost(node, release), release))
+            .collect();
         nearest.sort_by_key(|(cost, _)| *cost);
         for (_, release) in nearest.into_iter().take(MOST_IN_RANGE) {
-            self.take(node, release, Rung::InRange);
+            self.now.take(node, release, Rung::InRange);
             if self.settle(false, &mut why) {
                 return Ok(());
             }
-            self.sketch = before.clone();
+            self.now.sketch = before.clone();
         }
         for relax in [false, true] {
             if self.make_way(node, relax, 0, &mut why) && self.settle(relax, &mut why) {
                 return Ok(());
             }
-            self.sketch = before.clone();
+            self.now.sketch = before.clone();
         }
         if let Some(release) = self.market.has_overrides().then(|| self.for_override(node)).flatten() {
-            self.take(node, release, Rung::Override);
+            let ranges = self.now.ranges(node);
+            self.now.sketch.overridden.insert(node, ranges);
+            self.now.take(node, release, Rung::Override);
             return Ok(());
         }
         let mut seen = BTreeSet::new();
         why.retain(|reason| seen.insert(reason.clone()));
         why.truncate(4);
-        if why.is_empty() || self.candidates(node).is_empty() {
+        if why.is_empty() || self.now.candidates(node).is_empty() {
             why = vec![self.nothing_better(node)];
         }
         Err(why)
+    }
+
+    /// What comes within another moves with it alone: to the lowest version that brings it no more, or else to the newest
+    /// that is in range, or at all, of which only the archive tells what it brings.
+    fn clear_bundled(&mut self, node: usize, parent: usize, called: &str) -> Result<(), Vec<String>> {
+        if self.now.sketch.steps.contains_key(&parent) {
+            self.now.sketch.hopes.insert(node, parent);
+            return Ok(());
+        }
+        let (newer, near) = (self.now.candidates(parent), self.now.fitting(parent));
+        let without = |release: &&Release| !release.bundles.iter().any(|bundled| bundled == called);
+        if let Some(release) = near.iter().copied().find(without).or(near.last().copied()) {
+            self.now.take(parent, release, Rung::Lift);
+            self.now.sketch.hopes.insert(node, parent);
+            return Ok(());
+        }
+        let far: Vec<&Release> = newer.iter().copied().filter(without).collect();
+        let far = if far.is_empty() { newer.last().copied().into_iter().collect() } else { far };
+        let (before, mut why) = (self.now.sketch.clone(), Vec::new());
+        for relax in [false, true] {
+            if !far.is_empty() && self.make_room(parent, &far, relax, 0, &mut why) {
+                self.now.sketch.hopes.insert(node, parent);
+                return Ok(());
+            }
+            self.now.sketch = before.clone();
+        }
+        Err(vec![self.nothing_better(node)])
+    }
+
+    /// An override is for the ranges that were there: with others, it may be a step down, or not needed.
+    fn drop_stale_override(&mut self, node: usize) -> bool {
+        let Some(before) = self.now.sketch.overridden.get(&node).cloned() else { return false };
+        let is_stale = before != self.now.ranges(node);
+        if is_stale {
+            self.now.sketch.overridden.remove(&node);
+            self.now.sketch.steps.remove(&node);
+        }
+        is_stale
     }
 
     fn nothing_better(&self, node: usize) -> String {
@@ -232,7 +152,8 @@ impl<'a> Chooser<'a> {
             false => {
                 match found.within.map(|around| &self.graph.nodes[around]).filter(|around| !around.own) {
                     Some(around) => format!(
-                        "`{} {}` comes within `{} {}`: only another version of that can bring another one",
+                        "`{} {}` comes within `{} {}`: only a newer version of that can bring another one, and there is \
+                         none that could take its place",
                         found.name, found.version, around.name, around.version
                     ),
                     None => format!("`{} {}` does not come from the registry", found.name, found.version),
@@ -244,7 +165,7 @@ impl<'a> Chooser<'a> {
     /// Lets what requires too little ask for more, so that the copy can move: by newer versions of it, and with `relax`
     /// by the repository's own manifests.
     fn make_way(&mut self, node: usize, relax: bool, depth: usize, why: &mut Vec<String>) -> bool {
-        let candidates = self.candidates(node);
+        let candidates = self.now.candidates(node);
         // Without a good version there may still be something above that does without any.
         let found = &self.graph.nodes[node];
         if !found.movable || depth > DEEPEST || self.market.releases(&found.name).is_none() {
@@ -254,11 +175,11 @@ impl<'a> Chooser<'a> {
         let accepts = |chooser: &Self, range: &str| {
             candidates.iter().any(|release| chooser.market.admits(range, &release.version))
         };
-        for edge in self.sketch.edges_into(node) {
-            if self.sketch.gone.contains(&edge) {
+        for edge in self.now.sketch.edges_into(node) {
+            if self.now.sketch.gone.contains(&edge) {
                 continue;
             }
-            let Edge { from, requirement, .. } = self.sketch.edges[edge].clone();
+            let (from, requirement) = (self.now.sketch.edges[edge].from, self.now.requirement(edge));
             if accepts(self, &requirement) {
                 continue;
             }
@@ -273,19 +194,20 @@ impl<'a> Chooser<'a> {
                 return false;
             }
         }
-        self.split(node, &candidates);
-        match self.in_range(node) {
+        self.now.split(node, &candidates);
+        match self.now.in_range(node) {
             Some(release) => {
                 let called = &self.graph.nodes[node].called;
-                let is_relaxed = self.sketch.relaxed.values().any(|relaxed| relaxed.called == *called);
-                self.take(node, release, if is_relaxed { Rung::Relax } else { Rung::Lift });
+                let is_relaxed = self.now.sketch.relaxed.values().any(|relaxed| relaxed.called == *called);
+                self.now.take(node, release, if is_relaxed { Rung::Relax } else { Rung::Lift });
                 true
             }
             // Nothing needs it any more, or a range that was written down elsewhere takes none of what others take.
             None => {
-                let clear = self.is_clear(node);
+                let clear = self.now.is_clear(node);
                 if !clear {
-                    let (name, ranges) = (&self.graph.nodes[node].name, self.ranges(node).join("` and `"));
+                    let ranges = self.now.ranges(node).join("` and `");
+                    let name = &self.graph.nodes[node].name;
                     why.push(format!("no fixed version of `{name}` is within `{ranges}` at once"));
                 }
                 clear
@@ -308,14 +230,14 @@ impl<'a> Chooser<'a> {
         let called = self.graph.nodes[node].called.clone();
         let market = self.market;
         let name = self.graph.nodes[parent].name.clone();
-        let version = self.version(parent).to_owned();
-        let mut newer: Vec<&Release> = self.candidates(parent);
-        newer.retain(|release| match self.required(release, node) {
+        let version = self.now.version(parent).to_owned();
+        let mut newer: Vec<&Release> = self.now.candidates(parent);
+        newer.retain(|release| match self.now.required(release, node) {
             None => true,
             Some(required) => candidates.iter().any(|one| market.admits(&required.range, &one.version)),
         });
         if newer.is_empty() {
-            let newest = self.releases(&name).iter().rfind(|release| release.usable);
+            let newest = self.now.releases(&name).iter().rfind(|release| release.usable);
             let newest = newest.map(|newest| match newest.version == version {
                 true => " and is the newest".to_owned(),
                 false => format!("; the newest, {}, does not help either", newest.version),
@@ -328,13 +250,8 @@ impl<'a> Chooser<'a> {
             return false;
         }
         // First what everybody above takes as it is; then what has to be made room for.
-        let ranges = self.ranges(parent);
-        let fits = |release: &&&Release| {
-            ranges.iter().all(|range| market.admits(range, &release.version))
-                && self.has_room(parent, release)
-        };
-        if let Some(release) = newer.iter().find(fits).copied() {
-            self.take(parent, release, Rung::Lift);
+        if let Some(release) = self.now.first_fitting(parent, &newer) {
+            self.now.take(parent, release, Rung::Lift);
             return true;
         }
         self.make_room(parent, &newer, relax, depth + 1, why)
@@ -354,12 +271,12 @@ impl<'a> Chooser<'a> {
             why.push("the search was given up: too many ways lead to it".to_owned());
             return false;
         }
-        let before = self.sketch.clone();
-        for edge in self.sketch.edges_into(node) {
-            if self.sketch.gone.contains(&edge) {
+        let before = self.now.sketch.clone();
+        for edge in self.now.sketch.edges_into(node) {
+            if self.now.sketch.gone.contains(&edge) {
                 continue;
             }
-            let Edge { from, requirement, .. } = self.sketch.edges[edge].clone();
+            let (from, requirement) = (self.now.sketch.edges[edge].from, self.now.requirement(edge));
             if wanted.iter().any(|release| self.market.admits(&requirement, &release.version)) {
                 continue;
             }
@@ -372,24 +289,19 @@ impl<'a> Chooser<'a> {
                     let name = &self.graph.nodes[node].called;
                     why.push(format!("the project's own manifest requires `{name} {requirement}`"));
                 }
-                self.sketch = before;
+                self.now.sketch = before;
                 return false;
             }
         }
-        self.split(node, wanted);
-        let ranges = self.ranges(node);
-        let market = self.market;
-        let fits = |release: &&&Release| {
-            ranges.iter().all(|range| market.admits(range, &release.version)) && self.has_room(node, release)
-        };
-        match wanted.iter().find(fits).copied() {
+        self.now.split(node, wanted);
+        match self.now.first_fitting(node, wanted) {
             Some(release) => {
-                self.take(node, release, Rung::Lift);
+                self.now.take(node, release, Rung::Lift);
                 true
             }
-            None if !self.sketch.is_needed(node) => true,
+            None if !self.now.sketch.is_needed(node) => true,
             None => {
-                self.sketch = before;
+                self.now.sketch = before;
                 false
             }
         }
@@ -397,149 +309,62 @@ impl<'a> Chooser<'a> {
 
     /// Writes another range into a manifest of the repository: the lowest version that its other users take.
     fn relax(&mut self, edge: usize, wanted: &[&Release]) -> bool {
-        let Edge { from, to, requirement } = self.sketch.edges[edge].clone();
+        let Edge { from, to, .. } = self.now.sketch.edges[edge];
         if !self.market.may_relax(&self.graph.nodes[to].called) {
             return false;
         }
-        let others: Vec<String> = self
-            .sketch
-            .edges_into(to)
-            .into_iter()
-            .filter(|other| !self.graph.nodes[self.sketch.edges[*other].from].own)
-            .map(|other| self.sketch.edges[other].requirement.clone())
-            .collect();
+        let requirement = self.now.requirement(edge);
+        let others = self.now.sketch.edges_into(to).into_iter();
+        let others = others.filter(|other| !self.graph.nodes[self.now.sketch.edges[*other].from].own);
+        let others: Vec<usize> = others.collect();
+        let others: Vec<String> = others.into_iter().map(|other| self.now.requirement(other)).collect();
         let market = self.market;
         let taken = |release: &&&Release| others.iter().all(|range| market.admits(range, &release.version));
         let Some(release) = wanted.iter().find(taken).or_else(|| wanted.first()) else { return false };
         let Some(range) = market.relaxed(&requirement, &release.version) else { return false };
         let called = self.graph.nodes[to].called.clone();
-        self.ask(edge, &range);
-        self.sketch.relaxed.insert((from, called.clone()), Relaxed { from, called, range });
+        self.now.widen(edge, &range);
+        self.now.sketch.relaxed.insert((from, called.clone()), Relaxed { from, called, range });
         true
     }
 
     /// The lowest candidate of the same line of versions, or else the lowest: what it breaks, tests must show.
     fn for_override(&mut self, node: usize) -> Option<&'a Release> {
-        let installed = self.version(node).to_owned();
-        let candidates = self.candidates(node);
+        let installed = self.now.version(node).to_owned();
+        let candidates = self.now.candidates(node);
         let near = candidates.iter().find(|release| !self.market.is_major(&installed, &release.version));
         near.or(candidates.first()).copied()
-    }
-
-    /// Moves a copy, and what it requires with it. In the line of another copy that one serves from now on.
-    fn take(&mut self, node: usize, release: &Release, rung: Rung) {
-        if let Some(other) = self.neighbour(node, &release.version) {
-            for edge in self.sketch.edges_into(node) {
-                self.lead(edge, other);
-            }
-            self.sketch.merged.insert(node);
-            return;
-        }
-        for edge in self.sketch.out.get(&node).cloned().unwrap_or_default() {
-            if self.sketch.gone.contains(&edge) {
-                continue;
-            }
-            match self.required(release, self.sketch.edges[edge].to) {
-                Some(required) => self.ask(edge, &required.range),
-                None => {
-                    self.sketch.gone.insert(edge);
-                }
-            }
-        }
-        for required in release.requirements.iter().filter(|required| required.kind != Kind::Feature) {
-            let is_known = self.has_edge(node, &required.called);
-            let serving = if is_known { None } else { self.serving(node, &required.called, &required.range) };
-            if let Some(to) = serving {
-                self.sketch.connect(Edge { from: node, to, requirement: required.range.clone() });
-            }
-        }
-        let rung = self.sketch.steps.get(&node).map_or(rung, |(_, before)| rung.max(*before));
-        self.sketch.steps.insert(node, (release.version.clone(), rung));
-    }
-
-    /// Asks for another range, of the copy that serves it then.
-    fn ask(&mut self, edge: usize, range: &str) {
-        self.sketch.edges[edge].requirement = range.to_owned();
-        let Edge { from, to, .. } = self.sketch.edges[edge];
-        if self.graph.sharing == Sharing::Folders || self.market.admits(range, self.version(to)) {
-            return;
-        }
-        if let Some(other) =
-            self.serving(from, &self.graph.nodes[to].called, range).filter(|other| *other != to)
-        {
-            self.lead(edge, other);
-        }
-    }
-
-    fn lead(&mut self, edge: usize, to: usize) {
-        let moved = Edge { to, ..self.sketch.edges[edge].clone() };
-        self.sketch.gone.insert(edge);
-        self.sketch.connect(moved);
-    }
-
-    /// Lets go who gets a copy of its own: where no version serves all, each line has one, and who asks for another line
-    /// than most no longer asks for this copy.
-    fn split(&mut self, node: usize, wanted: &[&Release]) {
-        let (market, ranges) = (self.market, self.ranges(node));
-        let takes_all =
-            |release: &&Release| ranges.iter().all(|range| market.admits(range, &release.version));
-        if self.graph.sharing == Sharing::Folders || wanted.iter().any(takes_all) {
-            return;
-        }
-        let installed = self.version(node).to_owned();
-        for edge in self.sketch.edges_into(node) {
-            let range = &self.sketch.edges[edge].requirement;
-            let mut taken = wanted.iter().filter(|release| market.admits(range, &release.version)).peekable();
-            if taken.peek().is_some() && taken.all(|release| market.is_major(&installed, &release.version)) {
-                self.sketch.gone.insert(edge);
-            }
-        }
     }
 
     /// Where copies share one place, what the steps require anew moves along, each by the smallest step that all who use
     /// it take. Whether there is one for each.
     fn settle(&mut self, relax: bool, why: &mut Vec<String>) -> bool {
-        if self.graph.sharing == Sharing::Folders {
+        if self.graph.layout != Layout::Lines {
             return true;
         }
         for _ in 0..MOST_ALONG {
-            let Some(edge) = self.unmet() else { return true };
-            let Edge { from, to, requirement } = self.sketch.edges[edge].clone();
+            let Some(edge) = self.now.unmet() else { return true };
+            let Edge { from, to, .. } = self.now.sketch.edges[edge];
+            let requirement = self.now.requirement(edge);
             let market = self.market;
-            let version = self.version(to).to_owned();
+            let version = self.now.version(to).to_owned();
             let in_line = |release: &&Release| {
                 market.admits(&requirement, &release.version) && !market.is_major(&version, &release.version)
             };
             // Of another line it gets a copy of its own.
-            if !self.releases(&self.graph.nodes[to].name).iter().any(|release| in_line(&release)) {
-                self.sketch.gone.insert(edge);
+            if !self.now.releases(&self.graph.nodes[to].name).iter().any(|release| in_line(&release)) {
+                self.now.sketch.gone.insert(edge);
                 continue;
             }
-            let mut wanted = self.candidates(to);
+            let mut wanted = self.now.candidates(to);
             wanted.retain(in_line);
             if wanted.is_empty() || !self.make_room(to, &wanted, relax, 1, why) {
                 let (name, asking) = (&self.graph.nodes[to].name, &self.graph.nodes[from].name);
-                why.push(format!("`{asking} {}` requires `{name} {requirement}`", self.version(from)));
+                why.push(format!("`{asking} {}` requires `{name} {requirement}`", self.now.version(from)));
                 return false;
             }
         }
         false
-    }
-
-    /// A requirement of what moved, or on what moved, that is not met.
-    fn unmet(&self) -> Option<usize> {
-        let steps = &self.sketch.steps;
-        (0..self.sketch.edges.len()).find(|at| {
-            let Edge { from, to, requirement } = &self.sketch.edges[*at];
-            let is_new = *at >= self.graph.edges.len()
-                || steps.contains_key(from)
-                || steps.contains_key(to)
-                || self.sketch.relaxed.contains_key(&(*from, self.graph.nodes[*to].called.clone()));
-            is_new
-                && !self.sketch.gone.contains(at)
-                && !self.market.admits(requirement, self.version(*to))
-                && self.sketch.is_needed(*from)
-        })
     }
 }
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::{ProptestConfig, Strategy, any, prop, proptest};
 
 use super::choose;
-use crate::dependency::graph::{Graph, Node, Sharing};
+use crate::dependency::graph::{Graph, Layout, Node};
 use crate::dependency::market::{Kind, Market, Release, Requirement};
-use crate::dependency::npm::range;
+use crate::dependency::node::range;
 
 /// A registry that is known as a whole.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ impl Shop {
                 version: version.to_owned(),
                 usable: true,
                 requirements: requirements.collect(),
+                bundles: Vec::new(),
             });
         }
         shop
@@ -111,9 +112,14 @@ fn installed(shop: &Shop, root: &[(&str, &str)], installed: &[(&str, &str)]) -> 
 fn check(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
     let shop = Shop::of(shop);
     let graph = installed(&shop, root, there);
+    check_graph(&shop, &graph, then);
+}
+
+#[track_caller]
+fn check_graph(shop: &Shop, graph: &Graph, then: &[&str]) {
     let bad = |node: &Node| shop.is_vulnerable(&node.name, &node.version);
     let vulnerable: Vec<usize> = (0..graph.nodes.len()).filter(|at| bad(&graph.nodes[*at])).collect();
-    let plan = choose(&graph, &shop, &vulnerable);
+    let plan = choose(graph, shop, &vulnerable);
     let steps =
         plan.steps.iter().map(|step| format!("{} {} {:?}", graph.nodes[step.node].name, step.to, step.rung));
     let ranges = plan.relaxed.iter().map(|one| format!("{} {}", one.called, one.range));
@@ -121,19 +127,79 @@ fn check(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&
     assert_eq!(steps.chain(ranges).chain(left).collect::<Vec<_>>(), then);
 }
 
+/// As a store has it: each range is a choice of its own, and got the highest copy within it.
+#[track_caller]
+fn check_store(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
+    let shop = Shop::of(shop);
+    let mut graph = Graph::default();
+    graph.layout = Layout::Store;
+    let top = graph.add(Node { own: true, ..Node::default() });
+    let mut made: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
+    let slot = |graph: &mut Graph, called: &str, range: &str| {
+        let fits = |(name, version): &&(&str, &str)| *name == called && shop.admits(range, version);
+        let (name, version) = there.iter().rfind(fits).expect("it is installed");
+        let (name, version) = ((*name).to_owned(), (*version).to_owned());
+        let called = name.clone();
+        graph.add(Node { name, called, version, movable: true, ..Node::default() })
+    };
+    for (name, range) in root {
+        let to = slot(&mut graph, name, range);
+        graph.connect(top, to, range);
+    }
+    for (name, version) in there {
+        let required = shop.requirements(name, version);
+        let slots = required.iter().map(|one| slot(&mut graph, &one.called, &one.range));
+        made.insert(((*name).to_owned(), (*version).to_owned()), slots.collect());
+    }
+    for from in 1..graph.nodes.len() {
+        let node = &graph.nodes[from];
+        for to in made.get(&(node.name.clone(), node.version.clone())).cloned().unwrap_or_default() {
+            graph.connect_as_published(from, to);
+        }
+    }
+    check_graph(&shop, &graph, then);
+}
+
+#[test]
+fn in_a_store_each_range_gets_its_own_lowest_good_version() {
+    let shop = ["!a 1.0.0", "a 1.0.1", "!a 1.1.0", "a 1.2.0", "top 1.0.0: a ^1.1.0"];
+    let root = [("a", "~1.0.0"), ("top", "^1.0.0")];
+    let there = [("a", "1.0.0"), ("a", "1.1.0"), ("top", "1.0.0")];
+    check_store(&shop, &root, &there, &["a 1.0.1 InRange", "a 1.2.0 InRange"]);
+}
+
+#[test]
+fn in_a_store_a_widened_range_takes_its_own_copy_along_though_another_one_fits() {
+    let shop = ["!a 1.0.0", "a 2.0.0", "top 1.0.0: a ^2.0.0"];
+    let there = [("a", "1.0.0"), ("a", "2.0.0"), ("top", "1.0.0")];
+    check_store(&shop, &[("a", "^1.0.0"), ("top", "^1.0.0")], &there, &["a 2.0.0 Relax", "a ^2.0.0"]);
+}
+
+#[test]
+fn an_override_is_dropped_when_what_it_was_for_asks_for_something_else() {
+    // The override of `b` would put the good 2.0.0 down once `a` is overridden, too.
+    let shop =
+        ["top 1.0.0: a 1.0.0", "!a 1.0.0: b 1.0.0", "a 2.0.0: b ^2.0.0", "!b 1.0.0", "b 1.0.1", "b 2.0.0"];
+    let root = [("top", "^1.0.0"), ("b", "^2.0.0")];
+    // In this order `b` is looked at first.
+    let there = [("a", "1.0.0"), ("top", "1.0.0"), ("b", "1.0.0"), ("b", "2.0.0")];
+    check_store(&shop, &root, &there, &["a 2.0.0 Override"]);
+    check_store(&shop, &root[..1], &there[..3], &["b 2.0.0 InRange", "a 2.0.0 Override"]);
+}
+
 /// The same where there is one copy for each line of versions, and each asks for the one that fits.
 #[track_caller]
 fn check_lines(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
     let shop = Shop { has_overrides: false, ..Shop::of(shop) };
     let mut graph = Graph::default();
-    graph.sharing = Sharing::Lines;
+    graph.layout = Layout::Lines;
     let top = graph.add(Node { called: String::new(), own: true, ..Node::default() });
     for (name, version) in there {
         let (name, version) = ((*name).to_owned(), (*version).to_owned());
         graph.add(Node { called: name.clone(), name, version, movable: true, ..Node::default() });
     }
     let serving = |graph: &Graph, called: &str, range: &str| {
-        let mut copies = graph.copies(called).iter().copied();
+        let mut copies = graph.called(called).iter().copied();
         copies.find(|at| range::admits(range, &graph.nodes[*at].version)).expect("it is installed")
     };
     for (name, range) in root {
@@ -363,7 +429,8 @@ proptest! {
                     kind: Kind::Normal,
                 });
                 shop.releases.entry((*name).to_owned()).or_default().push(Release {
-                    version, usable: true, requirements: requirements.collect(),
+                    version, usable: true,
+                    bundles: Vec::new(), requirements: requirements.collect(),
                 });
             }
         }

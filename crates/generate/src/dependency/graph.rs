@@ -14,6 +14,8 @@ pub(crate) struct Node {
     pub(crate) own: bool,
     /// Whether another version can take its place: it comes from the registry, and by itself.
     pub(crate) movable: bool,
+    /// Whether it came with the copy in whose folder it lies.
+    pub(crate) bundled: bool,
     /// The copy in whose folder this one lies; none where there is one place for all.
     pub(crate) within: Option<usize>,
 }
@@ -22,17 +24,19 @@ pub(crate) struct Node {
 pub(crate) struct Edge {
     pub(crate) from: usize,
     pub(crate) to: usize,
-    /// In the ecosystem's words.
-    pub(crate) requirement: String,
+    /// In the ecosystem's words; none where the lockfile does not say, but what is published of `from`.
+    pub(crate) requirement: Option<String>,
 }
 
-/// How the copies of one package get along.
+/// Which copy serves whoever asks for a name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Sharing {
-    /// Each lies in a folder, and who asks for it gets the nearest.
+pub(crate) enum Layout {
+    /// The one in the nearest folder, as with npm.
     #[default]
     Folders,
-    /// There is one for each line of versions that may replace each other, and who asks gets the one that fits.
+    /// Any that is within the range, as with pnpm and yarn: each node is one such choice, so that two may differ.
+    Store,
+    /// The one within the range, as with cargo: there is one for each line of versions that may replace each other.
     Lines,
 }
 
@@ -40,28 +44,49 @@ pub(crate) enum Sharing {
 pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) edges: Vec<Edge>,
-    pub(crate) sharing: Sharing,
-    /// All copies that are called so.
-    copies: BTreeMap<String, Vec<usize>>,
+    pub(crate) layout: Layout,
     /// By the folder that they lie in and the name that they are called by.
     places: BTreeMap<(Option<usize>, String), usize>,
+    /// By the name that they are called by.
+    called: BTreeMap<String, Vec<usize>>,
 }
 
 impl Graph {
     pub(crate) fn add(&mut self, node: Node) -> usize {
         let at = self.nodes.len();
-        self.copies.entry(node.called.clone()).or_default().push(at);
         self.places.insert((node.within, node.called.clone()), at);
+        self.called.entry(node.called.clone()).or_default().push(at);
         self.nodes.push(node);
         at
     }
 
     pub(crate) fn connect(&mut self, from: usize, to: usize, requirement: &str) {
-        self.edges.push(Edge { from, to, requirement: requirement.to_owned() });
+        self.edges.push(Edge { from, to, requirement: Some(requirement.to_owned()) });
     }
 
-    pub(crate) fn copies(&self, called: &str) -> &[usize] {
-        self.copies.get(called).map_or(&[], Vec::as_slice)
+    /// Connects what is installed, where only the registry knows the range.
+    pub(crate) fn connect_as_published(&mut self, from: usize, to: usize) {
+        self.edges.push(Edge { from, to, requirement: None });
+    }
+
+    /// The copy that this one came with, and the name of what that bundles.
+    pub(crate) fn bundler(&self, node: usize) -> Option<(usize, &str)> {
+        let mut at = self.nodes.get(node).filter(|node| node.bundled)?;
+        // No chain of folders is longer than there are copies.
+        for _ in 0..self.nodes.len() {
+            let around = at.within?;
+            match &self.nodes[around] {
+                outer if outer.bundled => at = outer,
+                outer if outer.own => return None,
+                _ => return Some((around, &at.called)),
+            }
+        }
+        None
+    }
+
+    /// The nodes that go by this name.
+    pub(crate) fn called(&self, name: &str) -> &[usize] {
+        self.called.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The copy that `from` gets when it asks for this name: in its own folder, or in the nearest around it.

@@ -7,6 +7,8 @@ pub(crate) struct Release {
     /// Neither withdrawn nor deprecated, and no preview.
     pub(crate) usable: bool,
     pub(crate) requirements: Vec<Requirement>,
+    /// The names of packages that come within it, at versions that only its archive tells.
+    pub(crate) bundles: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,4 @@
 mod change;
 pub mod fixer;
 mod lock;
-mod manifest;
-pub(crate) mod range;
-mod registry;
-mod rules;
-mod settings;
 mod tool;

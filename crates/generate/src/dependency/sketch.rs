@@ -32,6 +32,16 @@ pub(crate) struct Plan {
     pub(crate) unsolved: Vec<(usize, Vec<String>)>,
     /// Packages of which the market must know more before the plan counts.
     pub(crate) unknown: BTreeSet<String>,
+    /// Copies that moved so that another one comes within them, if the newer archive has one: by the copy that it is about.
+    pub(crate) hopes: BTreeMap<usize, usize>,
+    /// Who asks for a copy that moves, with the range that holds then.
+    pub(crate) asked: BTreeMap<usize, Vec<(usize, String)>>,
+}
+
+impl Plan {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty() && self.relaxed.is_empty() && self.merged.is_empty()
+    }
 }
 
 /// The graph as it would be.
@@ -46,6 +56,9 @@ pub(crate) struct Sketch {
     pub(crate) merged: BTreeSet<usize>,
     pub(crate) steps: BTreeMap<usize, (String, Rung)>,
     pub(crate) relaxed: BTreeMap<(usize, String), Relaxed>,
+    pub(crate) hopes: BTreeMap<usize, usize>,
+    /// The ranges that an override was chosen against.
+    pub(crate) overridden: BTreeMap<usize, Vec<String>>,
 }
 
 impl Sketch {
@@ -59,6 +72,8 @@ impl Sketch {
             merged: BTreeSet::new(),
             steps: BTreeMap::new(),
             relaxed: BTreeMap::new(),
+            hopes: BTreeMap::new(),
+            overridden: BTreeMap::new(),
         };
         graph.edges.iter().for_each(|edge| sketch.connect(edge.clone()));
         sketch

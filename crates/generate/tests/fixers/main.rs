@@ -7,4 +7,7 @@ mod index;
 mod locks;
 mod npm;
 mod pip;
+mod pnpm;
 mod scene;
+mod shop;
+mod yarn;

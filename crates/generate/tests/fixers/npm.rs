@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::scene::{Bad, Scene, Server, candidate, has, moves, no_fix};
+use crate::shop::shop;
 use patchline_generate::{Fixer as _, NpmFixer, Proposal};
 use patchline_sandbox::Sandbox;
 use serde_json::{Value, json};
@@ -206,4 +207,39 @@ async fn no_script_of_a_project_or_a_package_runs() {
     let proposal = NpmFixer::new(Sandbox::plain()).propose(&request).await.unwrap();
     assert!(matches!(proposal, Proposal::Candidate { .. }));
     assert!(!flag.path().join("ran").exists());
+}
+
+#[tokio::test]
+async fn what_comes_within_another_moves_with_that_if_the_newer_one_brings_a_better_one() {
+    if !has("npm") {
+        return;
+    }
+    let server = shop(&[
+        "a 1.0.0",
+        "a 1.0.1",
+        "top 1.0.0: a ^1.0.0 / a 1.0.0",
+        "top 1.1.0: a ^1.0.0 / a 1.0.1",
+        "z 1.0.0",
+        "z 1.0.1",
+    ]);
+    let root = json!({ "top": "^1.0.0", "z": "^1.0.0" });
+    let mut before: Value =
+        serde_json::from_str(&lock(&root, &["top 1.0.0: a ^1.0.0", "top>a 1.0.0", "z 1.0.0"])).unwrap();
+    before["packages"]["node_modules/top"]["bundleDependencies"] = json!(["a"]);
+    before["packages"]["node_modules/top/node_modules/a"] = json!({ "version": "1.0.0", "inBundle": true });
+    let manifest = json!({ "name": "app", "dependencies": root }).to_string();
+    let (before, settings) = (before.to_string(), format!("registry={}\n", server.url()));
+    let files = [("package.json", manifest.as_str()), ("package-lock.json", &before), (".npmrc", &settings)];
+    let all = [("a", "1.0.0"), ("z", "1.0.0")];
+    let scene = Scene::of(&files);
+    let request = scene.request("npm", "package-lock.json", &all, &Bad::of(&all));
+    let made = candidate(&fixer(), &request).await;
+    assert_eq!(moves(&made), ["top 1.0.0 -> 1.1.0", "z 1.0.0 -> 1.0.1", "a 1.0.0 -> 1.0.1"]);
+    let scene = Scene::of(&files);
+    let bad = Bad::of(&[("a", "1.0.0"), ("a", "1.0.1"), ("z", "1.0.0")]);
+    let made = candidate(&fixer(), &scene.request("npm", "package-lock.json", &all, &bad)).await;
+    assert_eq!(moves(&made), ["z 1.0.0 -> 1.0.1"], "nothing moves in vain");
+    let why = "`a 1.0.0` comes within `top 1.0.0`; 1.1.0, the newest that could take its place, brings `a 1.0.1`, which has a known problem too";
+    assert_eq!(made.leaves.iter().map(|(_, why)| why.as_str()).collect::<Vec<_>>(), [why]);
+    scene.assert_untouched();
 }

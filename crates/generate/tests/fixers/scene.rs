@@ -6,19 +6,36 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use patchline_generate::fixer::Known;
-use patchline_generate::{Fixer, Proposal, Request};
-use patchline_model::digest::Digest;
+use patchline_generate::{Fixer, Looks, Proposal, Request};
+use patchline_model::analyzer::Analyzer;
+use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
 use patchline_model::id::{FindingId, PatchId};
 use patchline_model::package::{Ecosystem, Package};
 use patchline_model::stage::detect::{Finding, Location, Source};
 use patchline_model::stage::generate::Candidate;
 use tempfile::TempDir;
+
+/// A service without analyzers.
+#[derive(Debug)]
+pub struct NobodyLooks;
+
+#[async_trait::async_trait]
+impl Looks for NobodyLooks {
+    fn analyzer(&self, _: &str) -> Option<&Analyzer> {
+        None
+    }
+
+    async fn findings(&self, _: &Commit) -> Result<Vec<Finding>, Failure> {
+        Ok(Vec::new())
+    }
+}
 
 /// Packages with a problem, by name and version.
 #[derive(Clone, Debug, Default)]
@@ -115,6 +132,7 @@ impl Scene {
             committed_at: 1_700_000_000,
             author: "Patchline <patchline@example.org>".to_owned(),
             known: Arc::new(bad.clone()),
+            looks: Arc::new(NobodyLooks),
         }
     }
 
@@ -165,6 +183,21 @@ pub fn has(program: &str) -> bool {
     there
 }
 
+/// A program of this name and leading version: of those that `cargo xtask test` brings, or else on `PATH`. A test that needs
+/// it says so where it is not.
+pub fn tool(name: &str, major: u32) -> Option<PathBuf> {
+    let brought = std::env::var_os("PATCHLINE_NODE_TOOLS").map(PathBuf::from);
+    let brought = brought.map(|tools| tools.join(format!("{name}{major}/node_modules/.bin/{name}")));
+    let found = brought.into_iter().chain([PathBuf::from(name)]).find(|program| {
+        let said = Command::new(program).arg("--version").current_dir("/").output();
+        said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).starts_with(&format!("{major}.")))
+    });
+    if found.is_none() {
+        eprintln!("skipped: `{name}` {major} is not installed");
+    }
+    found
+}
+
 /// Answers GET by path until it is dropped; what it does not have is not found.
 pub struct Server {
     pub address: SocketAddr,
@@ -173,9 +206,13 @@ pub struct Server {
 
 impl Server {
     pub fn of<Body: Into<Vec<u8>>>(pages: BTreeMap<String, Body>) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").expect("a port"), pages)
+    }
+
+    /// On a port that was taken before, for pages that name it.
+    pub fn on<Body: Into<Vec<u8>>>(listener: TcpListener, pages: BTreeMap<String, Body>) -> Self {
         let pages: BTreeMap<String, Vec<u8>> =
             pages.into_iter().map(|(path, body)| (path, body.into())).collect();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (pages, seen) = (Arc::new(pages), Arc::clone(&asked));

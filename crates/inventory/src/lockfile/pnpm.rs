@@ -60,7 +60,7 @@ impl Reader<'_> {
     fn read(&mut self, lock: &Value<'_>) {
         let packages = lock.entries_of("packages");
         for entry in packages {
-            let key = self.bare(&entry.key);
+            let key = bare(self.major, &entry.key);
             if !self.keys.contains_key(&key) {
                 let node = self.node(&key, entry);
                 let node = self.graph.add(node);
@@ -69,7 +69,7 @@ impl Reader<'_> {
         }
         // From format 9 on, who needs whom stands apart.
         for entry in packages.iter().chain(lock.entries_of("snapshots")) {
-            let Some(node) = self.keys.get(&self.bare(&entry.key)).copied() else { continue };
+            let Some(node) = self.keys.get(&bare(self.major, &entry.key)).copied() else { continue };
             for (list, _) in &LISTS[..2] {
                 let found = entry.value.entries_of(list).iter().filter_map(|wanted| self.find(wanted));
                 let found: Vec<usize> = found.collect();
@@ -86,27 +86,8 @@ impl Reader<'_> {
         }
     }
 
-    /// The key without the peers that it was put together with: `_` and what follows in format 5, brackets later.
-    fn bare(&self, key: &str) -> String {
-        let key = match self.major {
-            5 => {
-                let name_end = key.rfind('/').unwrap_or(0);
-                let end = key[name_end..].find('_').map_or(key.len(), |at| name_end + at);
-                // A peer may have a scope, so its slash is written as `+`; an old one may not.
-                let scoped = key.find('_').filter(|at| key[*at..].contains('@')).unwrap_or(key.len());
-                &key[..end.min(scoped)]
-            }
-            _ => key.split('(').next().unwrap_or(key),
-        };
-        if self.major < 9 { key.trim_start_matches('/').to_owned() } else { key.to_owned() }
-    }
-
     fn node(&mut self, key: &str, entry: &Entry<'_>) -> Node {
-        let sign = if self.major == 5 { '/' } else { '@' };
-        let at = key.char_indices().skip(1).filter(|(_, found)| *found == sign).map(|(at, _)| at);
-        // A name with a scope has one slash itself; what follows the `@` may be an address.
-        let at = if self.major == 5 { at.last() } else { at.take(1).last() };
-        let (name, version) = at.map_or((key, ""), |at| (&key[..at], &key[at + 1..]));
+        let (name, version) = name_and_version(self.major, key);
         let resolution = entry.value.get("resolution");
         let of = |name: &str| resolution.and_then(|map| map.text_of(name)).map(str::to_owned);
         let is_address =
@@ -132,12 +113,42 @@ impl Reader<'_> {
     /// The package that a name and a reference mean.
     fn find(&self, wanted: &Entry<'_>) -> Option<usize> {
         let reference = wanted.value.text().or_else(|| wanted.value.text_of("version"))?;
-        if reference.starts_with("link:") {
-            return None;
-        }
-        let sign = if self.major == 5 { '/' } else { '@' };
-        let joined = self.bare(&format!("{}{sign}{reference}", wanted.key));
-        let found = self.keys.get(&joined).or_else(|| self.keys.get(&self.bare(reference)));
-        found.copied()
+        meant(self.major, &wanted.key, reference).iter().find_map(|key| self.keys.get(key)).copied()
     }
+}
+
+/// The key of a package without the peers that it was put together with: `_` and what follows in format 5, brackets later.
+pub fn bare(major: u32, key: &str) -> String {
+    let key = match major {
+        5 => {
+            let name_end = key.rfind('/').unwrap_or(0);
+            let end = key[name_end..].find('_').map_or(key.len(), |at| name_end + at);
+            // A peer may have a scope, so its slash is written as `+`; an old one may not.
+            let scoped = key.find('_').filter(|at| key[*at..].contains('@')).unwrap_or(key.len());
+            &key[..end.min(scoped)]
+        }
+        _ => key.split('(').next().unwrap_or(key),
+    };
+    if major < 9 { key.trim_start_matches('/').to_owned() } else { key.to_owned() }
+}
+
+/// Name and version in such a key; the version is empty where it has none.
+pub fn name_and_version(major: u32, key: &str) -> (&str, &str) {
+    let sign = sign(major);
+    let at = key.char_indices().skip(1).filter(|(_, found)| *found == sign).map(|(at, _)| at);
+    // A name with a scope has one slash itself; what follows the `@` may be an address.
+    let at = if major == 5 { at.last() } else { at.take(1).last() };
+    at.map_or((key, ""), |at| (&key[..at], &key[at + 1..]))
+}
+
+/// The keys that a name and a reference may mean, the likelier first; none where it is a folder of the repository.
+pub fn meant(major: u32, called: &str, reference: &str) -> Vec<String> {
+    if reference.starts_with("link:") {
+        return Vec::new();
+    }
+    vec![bare(major, &format!("{called}{}{reference}", sign(major))), bare(major, reference)]
+}
+
+fn sign(major: u32) -> char {
+    if major == 5 { '/' } else { '@' }
 }

@@ -7,6 +7,7 @@ use patchline_model::actor::Actor;
 use patchline_model::event::{Event, Fact};
 use patchline_model::id::PatchId;
 use patchline_model::line::{self, Scope};
+use patchline_model::pipeline::grounds::Grounds;
 use patchline_model::stage::generate;
 use patchline_model::time::Timestamp;
 
@@ -29,6 +30,7 @@ pub async fn conformance(make: impl Fn() -> Place) {
     what_can_not_be_read_back_is_not_written(&*(make().open)()).await;
     the_line_is_appended_at_its_version(&*(make().open)()).await;
     what_was_decided_on_an_older_line_is_not_written(&make()).await;
+    what_was_decided_on_older_others_is_not_written(&make()).await;
     stops_at_once_are_each_kept(&make()).await;
     the_pulse_grows_with_every_write(&make()).await;
     another_handle_sees_everything(&make()).await;
@@ -51,7 +53,7 @@ pub fn text(event: &Event) -> &str {
 
 pub fn append(patch: PatchId, expected: u64, texts: &[&str]) -> Append {
     let events = texts.iter().map(|text| event(text)).collect();
-    Append { patch, expected, events, fence: None, takes: None, gives: None, line: None }
+    Append { patch, expected, events, fence: None, takes: None, gives: None, grounds: Grounds::default() }
 }
 
 pub fn stopped(reason: &str) -> line::Event {
@@ -231,7 +233,7 @@ async fn what_was_decided_on_an_older_line_is_not_written(place: &Place) {
     let (one, two) = ((place.open)(), (place.open)());
     let patch = one.allocate("a").await.unwrap();
     let forward = |expected, line| Append {
-        line: Some(line),
+        grounds: Grounds { line: Some(line), others: Vec::new() },
         takes: Some("s/e".to_owned()),
         ..append(patch, expected, &["forward"])
     };
@@ -245,6 +247,28 @@ async fn what_was_decided_on_an_older_line_is_not_written(place: &Place) {
     assert_eq!(one.board().await.unwrap().line.stops.len(), 1, "what another wrote is on the board");
     one.append(append(patch, 0, &["back needs no line"])).await.unwrap();
     one.append(forward(1, 1)).await.unwrap();
+}
+
+/// Two writers about two members of one set: who goes forward has seen the other as it is.
+async fn what_was_decided_on_older_others_is_not_written(place: &Place) {
+    let (one, two) = ((place.open)(), (place.open)());
+    let (patch, other) = (one.allocate("a").await.unwrap(), one.allocate("b").await.unwrap());
+    two.append(append(other, 0, &["x"])).await.unwrap();
+    let forward = |others: &[(PatchId, u64)]| Append {
+        grounds: Grounds { line: None, others: others.to_vec() },
+        takes: Some("s/e".to_owned()),
+        ..append(patch, 0, &["forward"])
+    };
+    two.append(append(other, 1, &["goes back"])).await.unwrap();
+    for seen in [0, 1, 3] {
+        let error = one.append(forward(&[(other, seen)])).await.unwrap_err();
+        let moved = matches!(error, StoreError::Conflict { patch, found: 2, .. } if patch == other);
+        assert!(moved && error.is_conflict(), "{error}");
+    }
+    assert_eq!(texts(&*one, patch).await, [""; 0]);
+    assert!(one.board().await.unwrap().locks.is_empty());
+    one.append(forward(&[(other, 2)])).await.unwrap();
+    two.append(append(other, 2, &["back rests on nobody"])).await.unwrap();
 }
 
 async fn stops_at_once_are_each_kept(place: &Place) {

@@ -10,9 +10,10 @@ use crate::job::{Due, Outcome};
 use crate::patch::Patch;
 use crate::pipeline::begin::begin;
 use crate::pipeline::due::{LONGEST_DEFERRAL, due};
-use crate::pipeline::held::{hold, is_hotfix, objection};
+use crate::pipeline::held::{hold, is_emergency, is_hotfix, objection};
 use crate::pipeline::joint::{self, Owed};
-use crate::pipeline::{recall, retry};
+use crate::pipeline::others;
+use crate::pipeline::{afterwards, recall, retry};
 use crate::rejection::Rejection;
 use crate::stage::detect::{Opening, Until};
 use crate::stage::phase::Phase;
@@ -43,6 +44,9 @@ pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Ev
             opening(patch)?;
             retry::decide(patch, &by, reason)?.into_iter().map(Fact::Review).collect()
         }
+        Ask::Review(review::Command::ReviewEmergency { note, evidence }) => {
+            afterwards::decide(patch, &by, note, evidence)?.into_iter().map(Fact::Review).collect()
+        }
         Ask::Report { job, answer } => report(cx, patch, job, answer)?,
     };
     Ok(facts.into_iter().map(|fact| Event { at: cx.now, by: by.clone(), fact }).collect())
@@ -56,6 +60,9 @@ fn open(cx: Context<'_>, patch: &Patch, command: detect::Command) -> Result<Vec<
     if let Some(membership) = &opening.terms.set {
         joint::admit(cx.board, patch.id, membership)?;
     }
+    if let Some(other) = opening.terms.supersedes {
+        others::admit(cx.board, patch.id, opening, other)?;
+    }
     Ok(detect::decide(command).into_iter().map(Fact::Detect).collect())
 }
 
@@ -67,15 +74,21 @@ fn approve(
 ) -> Result<Vec<Fact>, Rejection> {
     opening(patch)?;
     let asked = match command {
-        approve::Command::Approve { .. } => "approve",
+        approve::Command::Approve { .. } | approve::Command::Emergency { .. } => "approve",
         approve::Command::Reject { .. } => "reject",
     };
     refuse_ended(patch, asked)?;
+    let is_emergency = matches!(command, approve::Command::Emergency { .. });
+    if is_emergency {
+        afterwards::refuse_another(cx.board, patch)?;
+    }
     let candidate = match (patch.stage(), patch.candidate()) {
         (Stage::Approve, Some(candidate)) => candidate,
+        // Allowed, and held before it has begun.
+        (Stage::Rollout, Some(candidate)) if is_emergency && patch.rollout.plan.is_none() => candidate,
         (stage, _) => return Err(Rejection::NotNow { patch: patch.id, stage, asked: asked.to_owned() }),
     };
-    let events = approve::decide(patch.id, by, cx.now, candidate, &patch.approve, command)?;
+    let events = approve::decide(cx, patch.id, by, candidate, &patch.approve, command)?;
     let rejected = events.iter().find_map(|event| match event {
         approve::Event::Rejected { by, reason } => Some(format!("rejected by {by}: {reason}")),
         approve::Event::Decided { .. } | approve::Event::Approved(_) => None,
@@ -258,11 +271,15 @@ fn rolled(
     job: JobId,
     outcome: rollout::Outcome,
 ) -> Result<Vec<Fact>, Rejection> {
+    let owed = others::owed(cx.board, patch);
+    if let (rollout::Outcome::Followed, Some(Owed::Replaced { by })) = (&outcome, &owed) {
+        return Ok(vec![ended(End::Abandoned(format!("{by} replaces it")))]);
+    }
     let Some(new) = patch.new_version() else {
         return Err(Rejection::Nonsense("there is no artifact to roll out".to_owned()));
     };
     let held = hold(cx, patch);
-    let events = match (outcome, joint::owed(cx.board, patch)) {
+    let events = match (outcome, owed) {
         (rollout::Outcome::Followed, Some(Owed::GivesUp { why })) => {
             return Ok(vec![ended(End::Abandoned(why))]);
         }
@@ -270,13 +287,19 @@ fn rolled(
         (rollout::Outcome::Followed, Some(Owed::Stays { why })) => {
             vec![rollout::Event::Kept { reason: why, seen: 0 }]
         }
-        // Meanwhile the set wants something else, or nothing.
+        // Meanwhile the set wants something else, or nothing; who is called back hears that first.
         (rollout::Outcome::Followed, Some(Owed::Waits { .. }) | None)
+        | (
+            rollout::Outcome::Reconciled { .. } | rollout::Outcome::Smoked { .. },
+            Some(Owed::Returns { .. } | Owed::Replaced { .. }),
+        )
+        | (rollout::Outcome::Followed, Some(Owed::Replaced { .. }))
         | (rollout::Outcome::Begun { .. } | rollout::Outcome::Recallable { .. }, Some(_)) => {
             return Err(Rejection::NotOwed { job });
         }
         (rollout::Outcome::Begun { stable, history }, None) if patch.rollout.plan.is_none() => {
             if !is_hotfix(patch)
+                && !is_emergency(cx, patch)
                 && let Some(reason) = objection(patch, history.as_deref())
             {
                 return Ok(vec![Fact::Rollout(deferred(cx, patch, reason))]);
@@ -285,6 +308,11 @@ fn rolled(
                 return Err(Rejection::Held { patch: patch.id, asked: "begin".to_owned(), hold });
             }
             begin(cx, patch, opening, &new, stable, history)?
+        }
+        (rollout::Outcome::Recallable { runs, lacking: Some(why) }, None)
+            if runs == new.artifact && joint::is_member(patch) =>
+        {
+            return Ok(failed(cx, patch, job, Failure::permanent(joint::no_version_before(&why))));
         }
         (outcome, _) => walk::report(cx, &patch.rollout, held.as_ref(), outcome)?,
     };
@@ -331,12 +359,15 @@ fn failed(cx: Context<'_>, patch: &Patch, job: JobId, failure: Failure) -> Vec<F
     let last = failure.kind == FailureKind::Permanent || tries >= cx.policy.tries;
     let given_up = last && !moving && job.stage != Stage::Review;
     let wait = cx.policy.wait_after(tries);
-    let wait = if moving { wait.min(LONGEST_WAIT_WHILE_MOVING) } else { wait };
+    // A recall that can't begin moves nobody, and a person knows of it.
+    let is_known = patch.rollout.phase == Phase::Recalling && patch.rollout.paged;
+    let wait = if moving && !is_known { wait.min(LONGEST_WAIT_WHILE_MOVING) } else { wait };
     let retry_at = (!given_up).then(|| cx.now.after(wait));
     let follows: Vec<Fact> = match (given_up, moving) {
         (true, _) => vec![ended(End::Abandoned(format!("{} failed: {}", job.stage, failure.message)))],
         (false, true) => {
-            walk::failed(cx, &patch.rollout, &failure, tries).into_iter().map(Fact::Rollout).collect()
+            let follows = walk::failed(cx, &patch.rollout, &failure, tries);
+            joint::told_of_set(patch, &failure, follows).into_iter().map(Fact::Rollout).collect()
         }
         (false, false) => Vec::new(),
     };

@@ -5,7 +5,8 @@ use crate::id::{JobId, Stage};
 use crate::job::{Due, Job};
 use crate::patch::Patch;
 use crate::pipeline::held::is_held;
-use crate::pipeline::joint::{self, Owed};
+use crate::pipeline::joint::Owed;
+use crate::pipeline::others;
 use crate::stage::{approve, build, detect, generate, review, rollout, verify, walk};
 use crate::time::Seconds;
 
@@ -20,7 +21,7 @@ const HOLD_WAIT: Seconds = Seconds(1);
 
 /// The next job, the time to look again, or nothing.
 pub fn due(cx: Context<'_>, patch: &Patch) -> Due {
-    let of_set = joint::owed(cx.board, patch);
+    let of_set = others::owed(cx.board, patch);
     let Some(job) = job(patch, of_set.as_ref()) else { return Due::Nothing };
     let stage = job.stage();
     if let Some(faltering) = patch.faltering.as_ref().filter(|faltering| faltering.stage == stage) {
@@ -32,6 +33,10 @@ pub fn due(cx: Context<'_>, patch: &Patch) -> Due {
             }
             Some(_) => {}
         }
+    }
+    // Whose place another takes waits for nothing to end.
+    if matches!(of_set, Some(Owed::Replaced { .. })) {
+        return Due::Job(job_id(patch, stage), job);
     }
     if begins(patch, stage) && is_held(cx, patch) {
         return Due::Wake(cx.now.after(HOLD_WAIT));
@@ -63,6 +68,9 @@ fn job(patch: &Patch, of_set: Option<&Owed>) -> Option<Job> {
         let look_back = || review::due(&patch.review).map(Job::Review);
         return if follows { Some(Job::Rollout(rollout::Job::Follow)) } else { look_back() };
     }
+    if matches!(of_set, Some(Owed::Replaced { .. })) {
+        return Some(Job::Rollout(rollout::Job::Follow));
+    }
     if let Some(job) = detect::due(&patch.detect) {
         return Some(Job::Detect(job));
     }
@@ -87,7 +95,7 @@ fn job(patch: &Patch, of_set: Option<&Owed>) -> Option<Job> {
         return None;
     }
     match of_set {
-        Some(Owed::GivesUp { .. } | Owed::Returns { .. } | Owed::Stays { .. }) => {
+        Some(Owed::GivesUp { .. } | Owed::Returns { .. } | Owed::Stays { .. } | Owed::Replaced { .. }) => {
             Some(Job::Rollout(rollout::Job::Follow))
         }
         Some(Owed::Waits { .. }) | None => walk::due(&patch.rollout).map(Job::Rollout),

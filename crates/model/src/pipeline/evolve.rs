@@ -29,7 +29,14 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
         Fact::Generate(fact) => generate::evolve(Arc::make_mut(&mut patch.generate), fact),
         Fact::Build(fact) => build::evolve(Arc::make_mut(&mut patch.build), fact),
         Fact::Verify(fact) => verify::evolve(Arc::make_mut(&mut patch.verify), fact),
-        Fact::Approve(fact) => approve::evolve(Arc::make_mut(&mut patch.approve), fact),
+        Fact::Approve(fact) => {
+            if let approve::Event::Approved(approval) = fact
+                && approval.emergency.is_some()
+            {
+                review::owe(Arc::make_mut(&mut patch.review), approval);
+            }
+            approve::evolve(Arc::make_mut(&mut patch.approve), fact);
+        }
         Fact::Rollout(fact) => {
             folding::evolve(Arc::make_mut(&mut patch.rollout), event.at, fact);
             patch.returns = patch.returns.saturating_add(u32::from(takes_back(fact)));
@@ -88,58 +95,4 @@ pub fn locks(patch: &Patch, events: &[Event]) -> (Option<String>, Option<String>
     let any = |test: &dyn Fn(&Fact) -> bool| events.iter().any(|event| test(&event.fact));
     let held = patch.attempts.contains_key(&Stage::Rollout);
     (any(&takes).then(lock).flatten(), (held && any(&gives)).then(lock).flatten())
-}
-
-/// Whether any of these lets users meet more of a new version, leaves less of a way back, or says what is held. Such
-/// events are true only if the line has not changed since the board was read: the append checks it. What goes back
-/// rests on nothing.
-pub fn rests_on_the_line(events: &[Event]) -> bool {
-    use rollout::Event as Moved;
-    events.iter().any(|event| match &event.fact {
-        Fact::Rollout(
-            Moved::Started { .. }
-            | Moved::StepPrepared { .. }
-            | Moved::StepEntered { .. }
-            | Moved::GateOpened { .. }
-            | Moved::Hurried { .. }
-            | Moved::PromotionDecided
-            | Moved::BakeBegun
-            | Moved::Switched
-            | Moved::OldRetired
-            | Moved::Forced { .. }
-            | Moved::Held { .. }
-            | Moved::Released,
-        ) => true,
-        Fact::Rollout(
-            Moved::Deferred { .. }
-            | Moved::GateReached { .. }
-            | Moved::SmokeBegun { .. }
-            | Moved::SmokePassed { .. }
-            | Moved::SmokeFailed { .. }
-            | Moved::Looked { .. }
-            | Moved::Paused { .. }
-            | Moved::Resumed
-            | Moved::Promoted
-            | Moved::Recalled { .. }
-            | Moved::ReturnBegun
-            | Moved::Kept { .. }
-            | Moved::Halted { .. }
-            | Moved::LossAccepted { .. }
-            | Moved::Confirmed { .. }
-            | Moved::RollbackDecided { .. }
-            | Moved::StableReturned { .. }
-            | Moved::ShareTaken
-            | Moved::Counted { .. }
-            | Moved::RolledBack
-            | Moved::Paged { .. },
-        )
-        | Fact::Detect(_)
-        | Fact::Triage(_)
-        | Fact::Generate(_)
-        | Fact::Build(_)
-        | Fact::Verify(_)
-        | Fact::Approve(_)
-        | Fact::Review(_)
-        | Fact::Faltered { .. } => false,
-    })
 }

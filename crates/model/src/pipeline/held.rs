@@ -6,6 +6,7 @@ use crate::hold::{Hold, Kind};
 use crate::line::{Freeze, Stop};
 use crate::patch::Patch;
 use crate::service::Service;
+use crate::stage::approve;
 use crate::stage::budget::{History, canary_burns};
 use crate::triage::action::Action;
 use crate::window::{Shut, Window, is_shut, shut};
@@ -46,6 +47,10 @@ fn bar<'a>(cx: Context<'a>, patch: &Patch, service: &'a Service) -> Option<Bar<'
     if let Some(stop) = line.stop_of(service) {
         return Some(Bar::Stop(stop));
     }
+    // An emergency passes what was planned, and not what somebody has stopped just now.
+    if is_emergency(cx, patch) {
+        return burn(patch, service).map(Bar::Burn);
+    }
     let is_hotfix = is_hotfix(patch);
     if let Some(freeze) = line.freeze_of(service, cx.now, is_hotfix) {
         return Some(Bar::Freeze(freeze));
@@ -80,6 +85,11 @@ fn burn(patch: &Patch, service: &Service) -> Option<String> {
 pub fn objection(patch: &Patch, history: Option<&History>) -> Option<String> {
     let slo = patch.opening.as_ref()?.service.run.as_ref()?.slo?;
     history?.objection(slo)
+}
+
+/// A person let it pass in an emergency, and the policy agrees.
+pub fn is_emergency(cx: Context<'_>, patch: &Patch) -> bool {
+    approve::emergency(&patch.approve, cx.now).is_some()
 }
 
 /// A hotfix removes a finding on which triage says to act now; everything else is routine.

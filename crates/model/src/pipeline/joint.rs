@@ -2,6 +2,7 @@
 //! it is the same after a restart and for several conductors.
 
 use crate::context::Board;
+use crate::failure::{Failure, FailureKind};
 use crate::id::PatchId;
 use crate::patch::Patch;
 use crate::rejection::Rejection;
@@ -18,7 +19,9 @@ pub enum Owed {
     Waits { on: PatchId },
     /// What it comes after won't be promoted.
     GivesUp { why: String },
-    /// It goes back with the others.
+    /// Another takes its place, and may begin: it ends without having begun.
+    Replaced { by: PatchId },
+    /// It goes back.
     Returns { cause: Cause },
     /// It was to be taken back, and one that needs it stays.
     Stays { why: String },
@@ -138,6 +141,36 @@ pub fn admit(board: &Board, patch: PatchId, membership: &Membership) -> Result<(
         ));
     }
     Ok(())
+}
+
+pub fn is_member(patch: &Patch) -> bool {
+    membership(patch).is_some()
+}
+
+/// How it is said that a recall can't begin.
+pub fn no_version_before(why: &str) -> String {
+    format!("the version before can't be started: {why}")
+}
+
+/// A member that can't go back holds up those that it comes after: a person is called and told which it is, at once where
+/// trying again may well be in vain. It is tried again all the same, until a person says that it stays.
+pub fn told_of_set(patch: &Patch, failure: &Failure, events: Vec<Event>) -> Vec<Event> {
+    let Some(membership) = membership(patch) else { return events };
+    let is_back = matches!(patch.rollout.phase, Phase::Recalling | Phase::RollingBack | Phase::Retiring);
+    let calls = |event: &Event| matches!(event, Event::Paged { .. });
+    let at_once = failure.kind == FailureKind::Permanent && !patch.rollout.paged;
+    if !is_back || !(at_once || events.iter().any(calls)) {
+        return events;
+    }
+    let (id, name) = (patch.id, &membership.name);
+    let stays = if patch.rollout.phase == Phase::Recalling {
+        format!("; `promote {id}` lets it stay")
+    } else {
+        String::new()
+    };
+    let reason =
+        format!("{id} of the set `{name}` can't go back: {}; it is tried again{stays}", failure.message);
+    events.into_iter().filter(|event| !calls(event)).chain([Event::Paged { reason }]).collect()
 }
 
 fn membership(patch: &Patch) -> Option<&Membership> {

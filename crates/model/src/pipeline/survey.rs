@@ -6,8 +6,11 @@ use crate::context::Board;
 use crate::id::PatchId;
 use crate::patch::Patch;
 use crate::service::Name;
+use crate::stage::approve;
 use crate::stage::phase::Phase;
+use crate::stage::review::End;
 use crate::stage::set::{Member, Set, Standing};
+use crate::stage::terms::Replacement;
 
 /// The board of these patches. The locks are the ledger's: read them first, so that what the patches say is no older.
 pub fn survey<'a>(
@@ -16,8 +19,28 @@ pub fn survey<'a>(
 ) -> Board {
     let runs = runs(patches.clone());
     let sets = sets(&runs, patches.clone());
-    let fences = fences(&sets, patches);
-    Board { locks, runs, sets, fences, ..Board::default() }
+    let fences = fences(&sets, patches.clone());
+    let replaced = replaced(patches.clone());
+    let open = patches.clone().filter(|patch| patch.opening.is_some() && !patch.has_ended());
+    let under_way = open.map(|patch| (patch.id, lock(patch))).collect();
+    let reviews = reviews(patches);
+    Board { locks, runs, sets, fences, replaced, under_way, reviews, ..Board::default() }
+}
+
+/// Who takes whose place: of several, the newest. One that came to nothing takes nobody's.
+fn replaced<'a>(patches: impl Iterator<Item = &'a Patch>) -> BTreeMap<PatchId, Replacement> {
+    let takes = |patch: &'a Patch| {
+        let other = patch.opening.as_ref()?.terms.supersedes?;
+        let stands = matches!(patch.review.end, None | Some(End::Promoted));
+        let is_ready = approve::allowed(&patch.approve);
+        stands.then_some((other, Replacement { by: patch.id, is_ready }))
+    };
+    patches.filter_map(takes).collect()
+}
+
+fn reviews<'a>(patches: impl Iterator<Item = &'a Patch>) -> BTreeMap<Name, PatchId> {
+    let owes = patches.filter(|patch| patch.review.afterwards.is_some());
+    owes.filter_map(|patch| Some((patch.opening.as_ref()?.service.name.clone(), patch.id))).collect()
 }
 
 /// The members of each set, and how they stand.
@@ -35,6 +58,7 @@ fn sets<'a>(
             standing: standing(runs, patch),
             returns: patch.returns,
             seen: patch.rollout.footing.seen,
+            version: patch.version,
         };
         sets.entry(membership.name.clone()).or_default().members.insert(patch.id, member);
     }

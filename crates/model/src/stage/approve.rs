@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
+use crate::context::Context;
 use crate::digest::Digest;
 use crate::id::PatchId;
 use crate::rejection::Rejection;
+use crate::stage::emergency::{Emergency, LONGEST_REASON, RULE};
 use crate::stage::generate::Candidate;
 use crate::time::Timestamp;
 
@@ -48,6 +50,9 @@ pub struct Approval {
     pub dossier: Digest,
     pub comment: String,
     pub at: Timestamp,
+    /// One person's word for all, because it can't wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<Emergency>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,8 +68,20 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    Approve { role: String, dossier: Digest, comment: String },
-    Reject { reason: String },
+    Approve {
+        role: String,
+        dossier: Digest,
+        comment: String,
+    },
+    /// An approval that is to pass freezes, windows and the approval of others.
+    Emergency {
+        role: String,
+        dossier: Digest,
+        reason: String,
+    },
+    Reject {
+        reason: String,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,9 +107,9 @@ pub struct Outcome {
 
 /// A person's word: refused from a machine, from the patch's own author, and over another dossier than the one asked.
 pub fn decide(
+    cx: Context<'_>,
     patch: PatchId,
     by: &Actor,
-    now: Timestamp,
     candidate: &Candidate,
     state: &State,
     command: Command,
@@ -100,27 +117,54 @@ pub fn decide(
     if *by == Actor::Machine || by.name().is_empty() {
         return Err(Rejection::NotAPerson);
     }
-    match command {
-        Command::Reject { reason } => Ok(vec![Event::Rejected { by: by.clone(), reason }]),
-        Command::Approve { role, dossier, comment } => {
-            if same_person(by.name(), &candidate.author) {
-                return Err(Rejection::OwnPatch { name: by.name().to_owned() });
-            }
-            if state.decision.as_ref().is_none_or(|decision| decision.dossier != dossier) {
-                return Err(Rejection::StaleDossier { patch });
-            }
-            let given = |approval: &Approval| approval.by == *by && approval.role == role;
-            if state.approvals.iter().any(given) {
-                return Ok(Vec::new());
-            }
-            Ok(vec![Event::Approved(Approval { by: by.clone(), role, dossier, comment, at: now })])
+    let (role, dossier, comment, emergency) = match command {
+        Command::Reject { reason } => return Ok(vec![Event::Rejected { by: by.clone(), reason }]),
+        Command::Approve { role, dossier, comment } => (role, dossier, comment, None),
+        Command::Emergency { role, dossier, reason } => {
+            (role, dossier, String::new(), Some(declared(cx, reason)?))
         }
+    };
+    if same_person(by.name(), &candidate.author) {
+        return Err(Rejection::OwnPatch { name: by.name().to_owned() });
     }
+    if state.decision.as_ref().is_none_or(|decision| decision.dossier != dossier) {
+        return Err(Rejection::StaleDossier { patch });
+    }
+    let given = |approval: &Approval| {
+        let lasts = approval.emergency.as_ref().is_none_or(|emergency| cx.now < emergency.until);
+        let says_as_much = emergency.is_none() || (approval.emergency.is_some() && lasts);
+        approval.by == *by && approval.role == role && says_as_much
+    };
+    if state.approvals.iter().any(given) {
+        return Ok(Vec::new());
+    }
+    Ok(vec![Event::Approved(Approval { by: by.clone(), role, dossier, comment, at: cx.now, emergency })])
+}
+
+fn declared(cx: Context<'_>, reason: String) -> Result<Emergency, Rejection> {
+    if reason.trim().is_empty() {
+        return Err(Rejection::NoReason);
+    }
+    if reason.len() > LONGEST_REASON {
+        return Err(Rejection::ReasonTooLong { most: LONGEST_REASON });
+    }
+    let (until, review_due) =
+        (cx.now.after(cx.policy.emergency_lasts), cx.now.after(cx.policy.emergency_review));
+    Ok(Emergency { reason, until, review_due })
+}
+
+/// The approval in an emergency that the policy lets pass, while it lasts.
+pub fn emergency(state: &State, now: Timestamp) -> Option<&Approval> {
+    let says = |reason: &Reason| reason.rule == RULE && reason.holds;
+    let passes = state.decision.as_ref().is_some_and(|decision| decision.reasons.iter().any(says));
+    let lasts =
+        |approval: &&Approval| approval.emergency.as_ref().is_some_and(|emergency| now < emergency.until);
+    state.approvals.iter().rfind(lasts).filter(|_| passes && allowed(state))
 }
 
 /// Whether two names may mean one person: the whole, the display name, the address or its local part are the same.
 /// Rather one approval too few than an author's own.
-fn same_person(one: &str, other: &str) -> bool {
+pub fn same_person(one: &str, other: &str) -> bool {
     let one = names_of(one);
     names_of(other).iter().any(|name| one.contains(name))
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::analyzer::Analysis;
 use crate::digest::{Commit, Digest};
 use crate::id::{FindingId, Stage};
 use crate::package::Package;
@@ -14,7 +15,7 @@ use crate::stage::terms::Terms;
 pub struct Finding {
     pub id: FindingId,
     pub source: Source,
-    /// The advisory's or the report's own name, as in `RUSTSEC-2018-0006`.
+    /// The advisory's, the report's or the rule's own name, as in `RUSTSEC-2018-0006`.
     pub advisory: String,
     pub aliases: Vec<String>,
     pub summary: String,
@@ -32,13 +33,25 @@ pub struct Finding {
 }
 
 /// Where a finding comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// A lockfile against advisories.
     Lockfile,
     /// A person's report.
     Report,
+    /// A program that looked at the code.
+    Analyzer(Box<Analysis>),
+}
+
+impl Finding {
+    /// What an analyzer said of it, where one found it.
+    pub fn analysis(&self) -> Option<&Analysis> {
+        match &self.source {
+            Source::Analyzer(analysis) => Some(analysis),
+            Source::Lockfile | Source::Report => None,
+        }
+    }
 }
 
 /// Where the finding stands in the repository.
@@ -53,8 +66,13 @@ pub struct Location {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
-    /// Scan the base; `only` restricts it to these advisories or packages, when not empty.
-    Scan { only: Vec<String> },
+    /// Scan the base; `only` restricts it to these advisories, rules or packages, when not empty.
+    Scan {
+        only: Vec<String>,
+        /// Reports of analyzers that ran elsewhere, among the blobs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reports: Vec<Digest>,
+    },
     /// A person's change, already committed: a title, what it answers to, and the commit.
     /// `answers` names the advisories or packages whose findings it claims to remove; without any, `report` is the finding.
     Change {

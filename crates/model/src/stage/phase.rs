@@ -62,6 +62,11 @@ impl Phase {
         }
     }
 
+    /// Forward, until the old version goes, and not halted.
+    pub fn is_on_its_way(&self) -> bool {
+        self.can_go_back() && !matches!(self, Phase::Halted { .. })
+    }
+
     /// Whether a person can make it stand here: everywhere forward, until the old version goes.
     pub fn can_be_paused(&self) -> bool {
         self.can_be_hurried() || matches!(self, Phase::Growing | Phase::Switching)

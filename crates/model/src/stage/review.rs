@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::stage::approve::Approval;
+use crate::stage::emergency::Afterwards;
 
 /// How a patch ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,8 @@ pub struct State {
     pub reviewed: Option<Review>,
     /// Times that the patch was opened again after its end.
     pub retries: u32,
+    /// The look at an emergency that is owed; a second try owes it as well.
+    pub afterwards: Option<Afterwards>,
 }
 
 /// What the look back found.
@@ -56,6 +60,13 @@ pub enum Event {
     Retried {
         reason: String,
     },
+    /// Somebody has looked at what passed in an emergency.
+    EmergencyReviewed {
+        note: String,
+        /// The signed statement of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<Digest>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -65,6 +76,8 @@ pub enum Command {
     Abort { reason: String },
     /// Try an ended patch again, from the gate on.
     Retry { reason: String },
+    /// Close the review that an emergency owes.
+    ReviewEmergency { note: String, evidence: Option<Digest> },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -90,7 +103,19 @@ pub fn evolve(state: &mut State, event: &Event) {
             reopen(state);
             state.retries = state.retries.saturating_add(1);
         }
+        Event::EmergencyReviewed { .. } => state.afterwards = None,
     }
+}
+
+/// An approval in an emergency owes a look afterwards; of several, the one that is due first counts.
+pub fn owe(state: &mut State, approval: &Approval) {
+    let Some(emergency) = &approval.emergency else { return };
+    state.afterwards.get_or_insert_with(|| Afterwards {
+        by: approval.by.clone(),
+        at: approval.at,
+        reason: emergency.reason.clone(),
+        due: emergency.review_due,
+    });
 }
 
 /// It goes on though it had ended; what was looked back at is looked back at again.

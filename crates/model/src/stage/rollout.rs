@@ -120,6 +120,10 @@ pub enum Cause {
         by: Actor,
         reason: String,
     },
+    /// A newer patch takes its place.
+    Replaced {
+        patch: PatchId,
+    },
     /// Another patch of its set was taken back.
     Set {
         name: Name,
@@ -439,6 +443,7 @@ impl Cause {
             | Cause::Smoke { reason } => reason.clone(),
             Cause::Person { by, reason } if reason.is_empty() => format!("asked for by {by}"),
             Cause::Person { by, reason } => format!("asked for by {by}: {reason}"),
+            Cause::Replaced { patch } => format!("{patch} replaces it"),
             Cause::Set { name, patch } => format!("{patch} of the set `{name}` was taken back"),
         }
     }

@@ -35,6 +35,8 @@ pub struct Member {
     pub returns: u32,
     /// The set's times when its rollout began, or when it was said that it stays: what came later concerns it.
     pub seen: u32,
+    /// How many events it has had: what is decided on this picture of it is true only as long as there are no more.
+    pub version: u64,
 }
 
 /// The members by their numbers, which is an order that fits: a patch comes only after older ones.
@@ -153,7 +155,10 @@ mod tests {
     fn set(rows: &[(u64, &[u64], Standing, u32, u32)]) -> Set {
         let member = |(patch, after, standing, returns, seen): &(u64, &[u64], Standing, u32, u32)| {
             let after = after.iter().copied().map(PatchId).collect();
-            (PatchId(*patch), Member { after, standing: *standing, returns: *returns, seen: *seen })
+            (
+                PatchId(*patch),
+                Member { after, standing: *standing, returns: *returns, seen: *seen, version: 0 },
+            )
         };
         Set { members: rows.iter().map(member).collect() }
     }

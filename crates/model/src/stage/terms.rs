@@ -17,6 +17,16 @@ pub struct Terms {
     /// The patch that it repeats elsewhere, or undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The older patch, still under way, whose place it takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub supersedes: Option<PatchId>,
+}
+
+/// Who takes a patch's place, and whether it has come so far that it may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    pub by: PatchId,
+    pub is_ready: bool,
 }
 
 /// What a patch comes from when it comes from another one.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::analyzer::{Analysis, Level};
 use crate::context::Context;
 use crate::id::FindingId;
 use crate::service::Service;
@@ -43,14 +44,59 @@ pub fn prioritise(cx: Context<'_>, service: &Service, findings: &[Finding]) -> V
     priorities
 }
 
-/// The decision table: score × tier × whether a fix exists.
 fn priority(cx: Context<'_>, service: &Service, finding: &Finding) -> Priority {
+    let tier = service.tier.number();
+    let (action, score, mut reasons) = match finding.analysis() {
+        Some(analysis) => {
+            let (action, reason) = of_analysis(analysis, tier);
+            (action, None, vec![reason])
+        }
+        None => of_advisory(finding, tier),
+    };
+    reasons.push(format!("{} is {} (1 is critical, 4 internal).", service.name, service.tier));
+    reasons.push(match (finding.analysis(), finding.fixed.first()) {
+        (Some(analysis), _) if analysis.fix.is_some() => "A fix comes with the report.".to_owned(),
+        (Some(_), _) => "No fix comes with the report.".to_owned(),
+        (None, Some(version)) => format!("A fix is published: {version}."),
+        (None, None) if finding.package.is_none() => {
+            "The fix is the change that comes with the report.".to_owned()
+        }
+        (None, None) => "No fixed version is published.".to_owned(),
+    });
+    let due = sla::due(cx.policy, service.tier, action, cx.now);
+    if let Some(due) = due {
+        reasons.push(format!("Due {} by the policy for {}.", due.date(), service.tier));
+    }
+    Priority { finding: finding.id.clone(), action, due, owner: service.owner.clone(), score, reasons }
+}
+
+/// The decision table for what analyzers find: severity where it is stated, else level; × tier.
+fn of_analysis(analysis: &Analysis, tier: u8) -> (Action, String) {
+    let tool = &analysis.tool;
+    if let (Some(tenths), Some(severity)) = (analysis.severity_tenths, analysis.severity()) {
+        let action = match tenths {
+            90.. => Action::ActNow,
+            70.. if tier <= 2 => Action::ActNow,
+            40.. => Action::Schedule,
+            _ => Action::Watch,
+        };
+        return (action, format!("{tool} states a security severity of {severity} of 10."));
+    }
+    let action = match analysis.level {
+        Level::Error => Action::Schedule,
+        Level::Warning if tier <= 2 => Action::Schedule,
+        Level::Warning | Level::Note | Level::None => Action::Watch,
+    };
+    (action, format!("{tool} gives it the level `{}`, and no severity.", analysis.level.word()))
+}
+
+/// The decision table for advisories: score × tier × whether a fix exists.
+fn of_advisory(finding: &Finding, tier: u8) -> (Action, Option<Score>, Vec<String>) {
     let score = finding
         .severity
         .iter()
         .filter_map(|vector| cvss::score(vector))
         .max_by(|a, b| a.value.total_cmp(&b.value));
-    let tier = service.tier.number();
     let mut reasons = Vec::new();
     let action = match (&finding.informational, &score, finding.fixed.is_empty()) {
         (Some(kind), _, _) => {
@@ -74,17 +120,7 @@ fn priority(cx: Context<'_>, service: &Service, finding: &Finding) -> Priority {
             if no_fix && tier > 2 { Action::Watch } else { Action::Schedule }
         }
     };
-    reasons.push(format!("{} is {} (1 is critical, 4 internal).", service.name, service.tier));
-    reasons.push(match finding.fixed.first() {
-        Some(version) => format!("A fix is published: {version}."),
-        None if finding.package.is_none() => "The fix is the change that comes with the report.".to_owned(),
-        None => "No fixed version is published.".to_owned(),
-    });
-    let due = sla::due(cx.policy, service.tier, action, cx.now);
-    if let Some(due) = due {
-        reasons.push(format!("Due {} by the policy for {}.", due.date(), service.tier));
-    }
-    Priority { finding: finding.id.clone(), action, due, owner: service.owner.clone(), score, reasons }
+    (action, score, reasons)
 }
 
 pub fn evolve(state: &mut State, event: &Event) {

@@ -31,6 +31,9 @@ pub struct Card {
     /// What keeps it from beginning or growing now, and until when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Hold>,
+    /// By when somebody must have looked at the emergency in which it passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review_due: Option<Timestamp>,
 }
 
 /// The card of a patch, with what holds it now.
@@ -61,6 +64,7 @@ pub fn card(patch: &Patch) -> Card {
         outcome: patch.review.end.as_ref().map(|end| end.word().to_owned()),
         waits_for_person: waits_for_person(patch),
         hold: None,
+        review_due: patch.review.afterwards.as_ref().map(|owed| owed.due),
     }
 }
 

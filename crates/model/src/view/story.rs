@@ -82,7 +82,9 @@ fn detect_line(fact: &detect::Event) -> Told {
                     format!("{}: {author} proposes \"{title}\"", opening.service.name)
                 }
             };
-            (Mood::Plain, text, opening.terms.origin.iter().map(ToString::to_string).collect())
+            let replaces = opening.terms.supersedes.map(|other| format!("it replaces {other}"));
+            let origin = opening.terms.origin.map(|origin| origin.to_string());
+            (Mood::Plain, text, origin.into_iter().chain(replaces).collect())
         }
         detect::Event::Found { findings, packages, .. } => {
             let count = findings.len();
@@ -242,6 +244,12 @@ fn approve_line(fact: &approve::Event) -> Told {
             (mood, text, gate_lines(&decision.reasons))
         }
         approve::Event::Approved(approval) => {
+            if let Some(emergency) = &approval.emergency {
+                let due = emergency.review_due.date();
+                let text = format!("{} lets it pass in an EMERGENCY, as {}", approval.by, approval.role);
+                let details = vec![emergency.reason.clone(), format!("a review of that is due {due}")];
+                return (Mood::Warn, text, details);
+            }
             let comment =
                 if approval.comment.is_empty() { Vec::new() } else { vec![approval.comment.clone()] };
             (Mood::Good, format!("{} approves as {}", approval.by, approval.role), comment)
@@ -380,6 +388,9 @@ fn review_line(fact: &review::Event) -> Told {
         review::Event::Retried { reason } => {
             let why = if reason.is_empty() { String::new() } else { format!(": {reason}") };
             (Mood::Warn, format!("tried again, from the gate on{why}"), Vec::new())
+        }
+        review::Event::EmergencyReviewed { note, .. } => {
+            (Mood::Plain, "the emergency was reviewed".to_owned(), vec![note.clone()])
         }
         review::Event::Reviewed(review) => {
             let mut details = vec![format!(

@@ -30,7 +30,11 @@ pub async fn run(arguments: ApproveArguments, data: Option<PathBuf>) -> Result<E
                 return Err(Trouble::new(Exit::Refused, text));
             };
             show(&known.patch);
-            approve::Command::Approve { role: arguments.role, dossier, comment: arguments.comment }
+            let role = arguments.role;
+            match arguments.emergency {
+                Some(reason) => approve::Command::Emergency { role, dossier, reason },
+                None => approve::Command::Approve { role, dossier, comment: arguments.comment },
+            }
         }
     };
     let events = conductor.submit(id, Command { by: by.clone(), ask: Ask::Approve(command) }, None).await?;

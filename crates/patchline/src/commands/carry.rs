@@ -99,7 +99,7 @@ async fn one(
         if only.is_empty() {
             return Ok(row("not affected", format!("it has none of {}", advisories.join(", "))));
         }
-        Subject::Scan { only }
+        Subject::Scan { only, reports: Vec::new() }
     };
     let origin = Origin::Backport(known.patch.id);
     let patch = open(works, service, onto, subject, origin, Until::Verify, by).await?;

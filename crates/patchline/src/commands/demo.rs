@@ -159,7 +159,7 @@ async fn first_act(set: &mut Set) -> Result<Summary, Trouble> {
     let opening = Opening {
         service: set.service.clone(),
         base: head(&set.service).await?,
-        subject: Subject::Scan { only: Vec::new() },
+        subject: Subject::Scan { only: Vec::new(), reports: Vec::new() },
         until: Until::Rollout,
         terms: Terms::default(),
     };

@@ -22,7 +22,7 @@ pub async fn run(arguments: ExplainArguments, data: Option<PathBuf>) -> Result<E
     let known = conductor.patch(arguments.patch).await?;
     let known =
         known.ok_or_else(|| Trouble::new(Exit::Refused, format!("{} does not exist", arguments.patch)))?;
-    let hold = conductor.held(&known.patch).await?;
+    let hold = conductor.around(&known.patch).await?.hold;
     let card = card_under(&known.patch, hold);
     match arguments.format {
         Format::Json => {
@@ -30,7 +30,7 @@ pub async fn run(arguments: ExplainArguments, data: Option<PathBuf>) -> Result<E
             let value = json!({
                 "card": card, "priorities": patch.triage.priorities, "decision": patch.approve.decision,
                 "approvals": patch.approve.approvals, "verdict": patch.verify.verdict, "judgement": patch.rollout.judgement,
-                "cause": patch.rollout.cause, "totals": patch.rollout.totals, "mirrored": patch.rollout.mirrored,
+                "emergency": patch.review.afterwards, "cause": patch.rollout.cause, "totals": patch.rollout.totals, "mirrored": patch.rollout.mirrored,
             });
             say(&value.to_string());
         }
@@ -48,6 +48,14 @@ fn explain(known: &Known, card: &Card) -> Result<(), Trouble> {
     say(&format!("stage {}: {}", patch.stage(), card.doing));
     if let Some(hold) = &card.hold {
         say(&format!("held: {hold}"));
+    }
+    if let Some(owed) = &patch.review.afterwards {
+        say(&format!("EMERGENCY: {} let it pass at {}: {}", owed.by, owed.at, owed.reason));
+        say(&format!(
+            "  the review of that is due {}; `patchline review {}` closes it",
+            owed.due.date(),
+            patch.id
+        ));
     }
     for priority in &patch.triage.priorities {
         say(&format!("\npriority of {}: {}", priority.finding, priority.action.words()));

@@ -26,6 +26,7 @@ use serde_json::json;
 use crate::cli::{FixArguments, Format};
 use crate::commands::driven::driven;
 use crate::commands::person::person;
+use crate::commands::reports;
 use crate::exit::{Exit, Trouble};
 use crate::settings;
 use crate::terminal::{note, say, warn_if_only_built_in};
@@ -39,22 +40,24 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     }
     let base = base_of(&service, arguments.base.as_deref()).await?;
     let works = wire::works(wire::home(data.as_deref())?)?;
+    let reports = kept(&works, &arguments.sarif)?;
     if arguments.dry_run {
         warn_if_only_built_in(&advisories_of(&works)?);
-        return rehearsal(&works, &service, &base, &arguments).await;
+        return rehearsal(&works, &service, &base, &reports, &arguments).await;
     }
     let by = person(None).unwrap_or(patchline_model::actor::Actor::Machine);
     let advisories = advisories_of(&works)?;
     let subject = match &arguments.from {
         Some(from) => from::subject(from, &arguments, &service, &base, &by, &works.home).await?,
-        None => Subject::Scan { only: arguments.only.clone() },
+        None => Subject::Scan { only: arguments.only.clone(), reports },
     };
     if arguments.from.is_none() {
         warn_if_only_built_in(&advisories);
     }
     let after = arguments.after.clone();
     let set = arguments.set.clone().map(|name| Membership { name, after });
-    let terms = Terms { forward_only: arguments.forward_only.clone(), set, origin: None };
+    let (forward_only, supersedes) = (arguments.forward_only.clone(), arguments.supersedes);
+    let terms = Terms { forward_only, set, origin: None, supersedes };
     let goes_on = arguments.rollout || !terms.is_blank();
     let until = if goes_on { Until::Rollout } else { Until::Verify };
     if goes_on && service.run.is_none() {
@@ -73,6 +76,15 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     let known = told.into_iter().next().ok_or_else(|| Trouble::storage(format!("{id} is not driven")))?;
     bring_branch_back(&repository, &known).await?;
     report(&works, &known, arguments.format)
+}
+
+/// Reports that were made elsewhere, among the blobs; one that can't be read is told before anything is opened.
+fn kept(works: &Works, files: &[PathBuf]) -> Result<Vec<Digest>, Trouble> {
+    let reports = files.iter().map(|file| {
+        let bytes = reports::bytes(file)?;
+        works.hands.attestor.keep(&bytes).map_err(Trouble::from)
+    });
+    reports.collect()
 }
 
 fn advisories_of(works: &Works) -> Result<Advisories, Trouble> {
@@ -201,9 +213,11 @@ async fn rehearsal(
     works: &Works,
     service: &Service,
     base: &Commit,
+    reports: &[Digest],
     arguments: &FixArguments,
 ) -> Result<Exit, Trouble> {
-    let Rehearsed { findings, proposal } = rehearse(&works.hands, service, base, &arguments.only).await?;
+    let Rehearsed { findings, proposal } =
+        rehearse(&works.hands, service, base, &arguments.only, reports).await?;
     if arguments.format == Format::Json {
         say(&told::of_proposal(&findings, proposal.as_ref()).to_string());
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use patchline_model::view::board::Card;
+
 use crate::cli::{Format, StatusArguments};
 use crate::commands::line::tell;
 use crate::exit::{Exit, Trouble};
@@ -25,7 +27,7 @@ pub async fn run(arguments: StatusArguments, data: Option<PathBuf>) -> Result<Ex
                     card.id.to_string(),
                     card.service.clone(),
                     card.stage.to_string(),
-                    card.doing.clone(),
+                    doing(card),
                     card.due.map(|due| due.date()).unwrap_or_default(),
                     card.title.clone(),
                 ]
@@ -34,4 +36,12 @@ pub async fn run(arguments: StatusArguments, data: Option<PathBuf>) -> Result<Ex
         }
     }
     Ok(Exit::Done)
+}
+
+/// What it does, and what is owed for it.
+fn doing(card: &Card) -> String {
+    match card.review_due {
+        Some(due) => format!("{}; the review of its emergency is due {}", card.doing, due.date()),
+        None => card.doing.clone(),
+    }
 }

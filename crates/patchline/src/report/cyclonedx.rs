@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use patchline_inventory::Installed;
 use patchline_inventory::bill::{Bill, Part};
 use patchline_inventory::detector::Scope;
+use patchline_model::analyzer::Level;
 use patchline_model::stage::detect::Finding;
 use patchline_model::triage::cvss::score;
 use serde_json::{Value, json};
 
 use crate::report::problems::problems;
 use crate::report::scanned::{Row, Scanned};
-use crate::report::words::{grouped, plain};
+use crate::report::words::{grouped, place, plain};
 
 /// The reference of what was scanned as a whole.
 const WHOLE: &str = "scanned";
@@ -20,8 +21,10 @@ const WHOLE: &str = "scanned";
 pub fn text(scanned: &Scanned) -> String {
     let bill = Bill::of(&scanned.inventory);
     let components: Vec<Value> = bill.parts.iter().map(component).collect();
+    let problems = problems(scanned, &bill);
+    let vulnerabilities = problems.iter().map(|(id, rows)| vulnerability(id, rows, &bill));
     let vulnerabilities: Vec<Value> =
-        problems(scanned, &bill).iter().map(|(id, rows)| vulnerability(id, rows, &bill)).collect();
+        vulnerabilities.chain(scanned.rows.iter().filter_map(weakness)).collect();
     let lacks = grouped(&scanned.unresolved);
     let lacks: Vec<Value> = lacks.iter().map(|line| property("patchline:unresolved", line)).collect();
     // Whether the lockfiles tell of everything nobody knows; what they tell of too little is known.
@@ -116,6 +119,36 @@ fn vulnerability(id: &str, rows: &[(&Row, usize)], bill: &Bill<'_>) -> Value {
         "affects": affects.collect::<Vec<Value>>(),
         "properties": properties,
     })
+}
+
+/// What an analyzer finds is in what was scanned, and in no package of it.
+fn weakness(row: &Row) -> Option<Value> {
+    let Row { finding, priority, .. } = row;
+    let analysis = finding.analysis()?;
+    let rating = match analysis.severity_tenths {
+        Some(tenths) => json!({ "score": f64::from(tenths) / 10.0, "method": "other" }),
+        None => json!({ "severity": severity(analysis.level), "method": "other" }),
+    };
+    Some(json!({
+        "id": finding.advisory,
+        "source": { "name": analysis.tool },
+        "ratings": [rating],
+        "description": plain(&finding.summary),
+        "affects": [{ "ref": WHOLE }],
+        "properties": [
+            property("patchline:place", &plain(&place(finding))),
+            property("patchline:action", priority.action.words()),
+        ],
+    }))
+}
+
+fn severity(level: Level) -> &'static str {
+    match level {
+        Level::Error => "high",
+        Level::Warning => "medium",
+        Level::Note => "low",
+        Level::None => "info",
+    }
 }
 
 fn remedy(finding: &Finding) -> Option<String> {

@@ -3,7 +3,7 @@
 use patchline_model::triage::action::Action;
 
 use crate::report::scanned::{Row, Scanned};
-use crate::report::words::{grouped, place, plain, total, use_words};
+use crate::report::words::{grouped, place, plain, remedy, total, use_words};
 
 /// Rows beyond these are counted, not shown: a comment has a limit, and a reader too.
 const MOST_ROWS: usize = 50;
@@ -36,7 +36,7 @@ pub fn text(scanned: &Scanned) -> String {
 
 fn findings(rows: &[&Row]) -> String {
     let mut lines = vec![
-        "| | advisory | package | fixed in | where |".to_owned(),
+        "| | advisory or rule | package or tool | fixed in | where |".to_owned(),
         "| --- | --- | --- | --- | --- |".to_owned(),
     ];
     lines.extend(rows.iter().take(MOST_ROWS).map(|row| finding(row)));
@@ -48,13 +48,19 @@ fn finding(row: &Row) -> String {
     let action = priority.action.words();
     let action = if priority.action == Action::ActNow { format!("**{action}**") } else { action.to_owned() };
     let rating = priority.score.as_ref().map(|score| format!("<br>{} {:.1}", score.rating, score.value));
-    let package = finding.package.as_ref().map(|package| code(&package.to_string())).unwrap_or_default();
+    let package = finding.package.as_ref().map(|package| code(&package.to_string()));
+    let tool = finding.analysis().map(|analysis| escaped(&analysis.tool));
+    let package = package.or(tool).unwrap_or_default();
     let used = used.map(|used| format!("<br>{}", use_words(used))).unwrap_or_default();
     let way = finding.paths.first().filter(|way| way.len() > 2).map(|way| {
         let steps = way[1..way.len() - 1].join(" → ");
         format!("<br>by {}", code(&cut(&steps, LONGEST_WAY)))
     });
-    let fixed = finding.fixed.first().map_or("none published".to_owned(), |version| code(version));
+    let fixed = match (finding.analysis(), finding.fixed.first()) {
+        (Some(_), _) => escaped(&remedy(finding)),
+        (None, Some(version)) => code(version),
+        (None, None) => "none published".to_owned(),
+    };
     let aliases = finding.aliases.first().map(|alias| format!(" ({})", escaped(alias))).unwrap_or_default();
     let summary = escaped(&cut(&finding.summary, LONGEST_SUMMARY));
     format!(

@@ -12,8 +12,9 @@ pub type Problems<'a> = BTreeMap<&'a str, Vec<(&'a Row, usize)>>;
 pub fn problems<'a>(scanned: &'a Scanned, bill: &Bill<'_>) -> Problems<'a> {
     let mut problems = Problems::new();
     for row in &scanned.rows {
-        let package = row.finding.package.as_ref();
-        let part = package.and_then(|package| bill.found(&row.finding.location.path, package).first());
+        // What is about no package is about no part of the bill.
+        let Some(package) = row.finding.package.as_ref() else { continue };
+        let part = bill.found(&row.finding.location.path, package).first();
         problems.entry(&row.finding.advisory).or_default().extend(part.map(|part| (row, *part)));
     }
     problems

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use patchline_inventory::detector::{Relation, Scope};
 use patchline_model::digest::Digest;
 use patchline_model::purl::percent_encoded;
-use patchline_model::triage::cvss::Score;
 use serde_json::{Value, json};
 
 use crate::report::markdown::escaped;
@@ -57,7 +56,14 @@ fn rule(rows: &[&Row]) -> Value {
     let scores = rows.iter().filter_map(|row| row.priority.score.as_ref());
     let worst = scores.max_by(|left, right| left.value.total_cmp(&right.value));
     let mut properties = json!({ "tags": ["security", "vulnerability"], "precision": "very-high" });
+    let analyses = rows.iter().filter_map(|row| row.finding.analysis());
     match (&finding.informational, worst) {
+        _ if finding.analysis().is_some() => {
+            properties = json!({ "tags": ["analyzer"] });
+            if let Some(worst) = analyses.max_by_key(|analysis| analysis.severity_tenths) {
+                properties["security-severity"] = json!(worst.severity());
+            }
+        }
         (None, Some(score)) => properties["security-severity"] = json!(format!("{:.1}", score.value)),
         (Some(kind), _) => properties["tags"] = json!(["security", kind]),
         (None, None) => {}
@@ -76,7 +82,7 @@ fn rule(rows: &[&Row]) -> Value {
         "shortDescription": { "text": title },
         "fullDescription": { "text": title },
         "help": { "text": paragraphs.join("\n\n"), "markdown": marked.join("\n\n") },
-        "defaultConfiguration": { "level": level(&finding.informational, worst) },
+        "defaultConfiguration": { "level": level(rows[0]) },
         "properties": properties,
     })
 }
@@ -93,8 +99,10 @@ fn result(row: &Row, rule: usize, scanned: &Scanned) -> Value {
     let how = used.map(|used| format!(" ({})", use_words(used))).unwrap_or_default();
     let way = finding.paths.first().filter(|way| way.len() > 1);
     let way = way.map(|way| format!(" It comes in by {}.", way.join(" → "))).unwrap_or_default();
-    let message =
-        format!("{named}{how}: {}. {}; {}.{way}", finding.advisory, finding.summary, remedy(finding));
+    let message = match finding.analysis() {
+        Some(analysis) => format!("{}: {}", analysis.tool, finding.summary),
+        None => format!("{named}{how}: {}. {}; {}.{way}", finding.advisory, finding.summary, remedy(finding)),
+    };
     let path = below(&scanned.within, &finding.location.path);
     let uri: Vec<String> = path.split('/').map(percent_encoded).collect();
     // A first part with a colon would be a scheme.
@@ -103,11 +111,11 @@ fn result(row: &Row, rule: usize, scanned: &Scanned) -> Value {
     json!({
         "ruleId": finding.advisory,
         "ruleIndex": rule,
-        "level": level(&finding.informational, priority.score.as_ref()),
+        "level": level(row),
         "message": { "text": plain(&message) },
         "locations": [{ "physicalLocation": {
             "artifactLocation": { "uri": uri, "uriBaseId": BASE },
-            "region": { "startLine": finding.location.line.unwrap_or(1).max(1) },
+            "region": region(row),
         }}],
         "partialFingerprints": { "primaryLocationLineHash": format!("{print}:1"), "patchline/v1": print },
         "properties": {
@@ -117,8 +125,19 @@ fn result(row: &Row, rule: usize, scanned: &Scanned) -> Value {
             "paths": finding.paths,
             "fixed": finding.fixed,
             "action": priority.action,
+            "tool": finding.analysis().map(|analysis| &analysis.tool),
         },
     })
+}
+
+fn region(row: &Row) -> Value {
+    match row.finding.analysis().and_then(|analysis| analysis.region) {
+        Some(region) => json!({
+            "startLine": region.line, "startColumn": region.column,
+            "endLine": region.end_line, "endColumn": region.end_column,
+        }),
+        None => json!({ "startLine": row.finding.location.line.unwrap_or(1).max(1) }),
+    }
 }
 
 /// Who it is, wherever in the file it stands.
@@ -126,13 +145,23 @@ fn fingerprint(row: &Row, path: &str) -> String {
     let finding = &row.finding;
     let package =
         finding.package.as_ref().map(|package| (&package.ecosystem.0, &package.name, &package.version));
-    let identity = json!([finding.advisory, package, path]).to_string();
+    let identity = match finding.analysis() {
+        // Its place in the tree is part of the path; the number of those that are alike is at the end of the id.
+        Some(analysis) => {
+            let number = finding.id.0.rsplit_once('#').map(|(_, number)| number);
+            json!([analysis.tool, analysis.rule, path, analysis.print, number]).to_string()
+        }
+        None => json!([finding.advisory, package, path]).to_string(),
+    };
     Digest::of(identity.as_bytes()).hex().chars().take(16).collect()
 }
 
 /// The level by the score; a missing score is not a low one.
-fn level(informational: &Option<String>, score: Option<&Score>) -> &'static str {
-    match (informational, score.map(|score| score.value)) {
+fn level(row: &Row) -> &'static str {
+    if let Some(analysis) = row.finding.analysis() {
+        return analysis.level.word();
+    }
+    match (&row.finding.informational, row.priority.score.as_ref().map(|score| score.value)) {
         (Some(_), _) => "note",
         (None, Some(value)) if value >= 7.0 => "error",
         (None, Some(value)) if value >= 4.0 => "warning",

@@ -7,7 +7,7 @@ use patchline_detect::{AdvisoryStatus, Scan};
 use patchline_inventory::detector::{Relation, Scope};
 use patchline_inventory::{Installed, Unresolved};
 use patchline_model::package::Package;
-use patchline_model::stage::detect::Finding;
+use patchline_model::stage::detect::{Finding, Location};
 use patchline_model::stage::triage::Priority;
 use patchline_model::time::Timestamp;
 
@@ -45,22 +45,24 @@ impl Scanned {
     /// Takes a scan in whose root lies at `folder` below the common one. The priorities stand in the order of the findings.
     pub fn take(&mut self, folder: &str, scan: Scan, priorities: Vec<Priority>) {
         let Scan { findings, inventory, unresolved, advisories: _ } = scan;
-        let mut uses: HashMap<(&Package, String, Option<u32>), (Relation, Scope)> = HashMap::new();
+        let mut uses: HashMap<(&Package, &str, Option<u32>), (Relation, Scope)> = HashMap::new();
         for one in &inventory {
             // The first counts, as it does for the finding itself.
-            let place = (&one.package, one.location.path.clone(), one.location.line);
+            let place = (&one.package, one.location.path.as_str(), one.location.line);
             uses.entry(place).or_insert((one.relation, one.scope));
         }
         for (mut finding, priority) in findings.into_iter().zip(priorities) {
             let package = finding.package.as_ref();
-            let place = |package| (package, finding.location.path.clone(), finding.location.line);
-            let used = package.and_then(|package| uses.get(&place(package)).copied());
+            let Location { path, line } = &finding.location;
+            let used = package.and_then(|package| uses.get(&(package, path, *line)).copied());
             finding.location.path = below(folder, &finding.location.path);
             self.rows.push(Row { finding, priority, used });
         }
         drop(uses);
         self.inventory.extend(inventory.into_iter().map(|mut one| {
-            one.location.path = below(folder, &one.location.path);
+            if !folder.is_empty() {
+                one.location.path = below(folder, &one.location.path);
+            }
             one
         }));
         self.unresolved.extend(unresolved.into_iter().map(|one| {
@@ -73,7 +75,12 @@ impl Scanned {
     pub fn finish(&mut self) {
         let key = |row: &Row| {
             let finding = &row.finding;
-            (finding.location.path.clone(), finding.package.clone(), finding.advisory.clone())
+            let (path, package, advisory) = (&finding.location.path, &finding.package, &finding.advisory);
+            // Of what analyzers find there may be more than one in a file, in the order of its lines.
+            let analysis = finding.analysis();
+            let place =
+                analysis.map(|analysis| (finding.location.line, analysis.region, finding.summary.clone()));
+            (path.clone(), package.clone(), place, advisory.clone())
         };
         self.rows.sort_by_cached_key(key);
         self.rows.dedup_by_key(|row| key(row));

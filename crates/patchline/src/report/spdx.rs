@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::report::problems::problems as problems_of;
 use crate::report::scanned::{Row, Scanned};
-use crate::report::words::{grouped, plain, remedy};
+use crate::report::words::{self, grouped, plain, remedy};
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 const WHOLE: &str = "SPDXRef-Scanned";
@@ -57,11 +57,35 @@ pub fn text(scanned: &Scanned) -> String {
         "packages": packages,
         "relationships": relationships,
     });
+    let annotations: Vec<Value> = scanned.rows.iter().filter_map(|row| annotation(row, &created)).collect();
+    if !annotations.is_empty() {
+        document["annotations"] = json!(annotations);
+    }
     let lacks = grouped(&scanned.unresolved);
     if !lacks.is_empty() {
         document["comment"] = json!(format!("What could not be judged:\n{}", lacks.join("\n")));
     }
     format!("{document:#}")
+}
+
+/// What an analyzer finds is about no package: the format has no other place for it.
+fn annotation(row: &Row, created: &str) -> Option<Value> {
+    let finding = &row.finding;
+    let analysis = finding.analysis()?;
+    let comment = format!(
+        "{}: {} {} at {}: {}",
+        row.priority.action.words(),
+        analysis.tool,
+        finding.advisory,
+        words::place(finding),
+        finding.summary
+    );
+    Some(json!({
+        "annotationDate": created,
+        "annotationType": "REVIEW",
+        "annotator": format!("Tool: patchline-{}", env!("CARGO_PKG_VERSION")),
+        "comment": plain(&comment),
+    }))
 }
 
 /// What an identifier may be made of is less than what a package URL is made of.

@@ -13,7 +13,9 @@ pub fn text(scanned: &Scanned) -> String {
 fn finding(row: &Row) -> Vec<String> {
     let Row { finding, priority, used } = row;
     let package = finding.package.as_ref();
-    let package = package.map(|package| format!("  {package} of {}", package.ecosystem)).unwrap_or_default();
+    let package = package.map(|package| format!("  {package} of {}", package.ecosystem));
+    let tool = finding.analysis().map(|analysis| format!("  of {}", analysis.tool));
+    let package = package.or(tool).unwrap_or_default();
     let used = used.map(|used| format!(", {}", use_words(used))).unwrap_or_default();
     let mut lines = vec![
         format!("{}  {}{package}{used}", priority.action.words(), finding.advisory),

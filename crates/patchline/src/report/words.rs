@@ -92,9 +92,11 @@ pub fn place(finding: &Finding) -> String {
 
 /// The least version that no longer has the problem, as a clause.
 pub fn remedy(finding: &Finding) -> String {
-    match finding.fixed.first() {
-        Some(version) => format!("fixed in {version}"),
-        None => "no fixed version is published".to_owned(),
+    match (finding.analysis(), finding.fixed.first()) {
+        (Some(analysis), _) if analysis.fix.is_some() => "a fix comes with the report".to_owned(),
+        (Some(_), _) => "no fix comes with the report".to_owned(),
+        (None, Some(version)) => format!("fixed in {version}"),
+        (None, None) => "no fixed version is published".to_owned(),
     }
 }
 

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use patchline_model::service::{Build, CommandLine, Name, Run, Service, Tier};
+use patchline_model::verification::Verification;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::settings::analyzer::{AnalyzerSection, analyzers};
 use crate::settings::caret::{Problem, Source};
 use crate::settings::reproducer::{ReproducerSection, reproducer};
 use crate::settings::rollout::{GuardsSection, RolloutSection, RunSection, run_of};
@@ -28,6 +30,8 @@ struct File {
     bench: Option<BenchSection>,
     #[serde(default)]
     reproducer: Vec<ReproducerSection>,
+    #[serde(default)]
+    analyzer: Vec<AnalyzerSection>,
     run: Option<RunSection>,
     rollout: Option<RolloutSection>,
     guards: Option<GuardsSection>,
@@ -90,6 +94,7 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
     let (test, suite) = test_of(file.test.as_ref())?;
     let verification =
         verification_of(suite, file.verify.as_ref(), file.coverage.as_ref(), file.bench.as_ref())?;
+    let verification = Verification { analyzers: analyzers(&file.analyzer)?, ..verification };
     Ok(Service {
         name: parsed::<Name>(&file.service.name)?,
         owner: text(&file.service.owner, "owner")?,

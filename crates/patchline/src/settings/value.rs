@@ -42,7 +42,7 @@ pub fn inside(value: &Spanned<String>) -> Result<String, Problem> {
     if plain && !value.get_ref().is_empty() {
         return Ok(value.get_ref().clone());
     }
-    Err(Problem::at(value.span(), "`artifact` is a path inside the service's folder"))
+    Err(Problem::at(value.span(), "expected a path inside the service's folder"))
 }
 
 pub fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(value: &Spanned<String>) -> Result<T, Problem> {

@@ -25,6 +25,8 @@ fn what_does_not_exist_can_t_be_steered() {
         let arguments = ["--data", text(folder.path()), command, "P-9", "--by", "Ann"];
         check(&mut patchline(&arguments), REFUSED, &["P-9 does not exist"]);
     }
+    let review = ["--data", text(folder.path()), "review", "P-9", "--by", "Ann", "--note", "all well"];
+    check(&mut patchline(&review), REFUSED, &["P-9 does not exist"]);
     check(
         &mut patchline(&["--data", text(folder.path()), "explain", "P-9"]),
         REFUSED,
@@ -58,6 +60,9 @@ fn people_are_refused_with_the_reason() {
     let other = format!("sha256:{}", "0".repeat(64));
     ask(&["approve", "P-1", "--dossier", &other], REVIEWER, REFUSED, &["has changed since it was shown"]);
     ask(&["approve", "P-1", "--dossier", "seen it"], REVIEWER, USAGE, &["error: "]);
+    ask(&["approve", "P-1", "--emergency", "it is exploited"], DEVELOPER, REFUSED, &["wrote this patch"]);
+    ask(&["approve", "P-1", "--emergency", " "], REVIEWER, REFUSED, &["needs a reason"]);
+    ask(&["review", "P-1", "--note", "all well"], REVIEWER, REFUSED, &["owes no review"]);
     for command in ["pause", "promote", "rollback", "resume"] {
         let says = format!("P-1 is in stage `approve`; `{command}` does not apply there");
         ask(&[command, "P-1"], REVIEWER, REFUSED, &[&says, "hint: "]);

@@ -35,6 +35,39 @@ fn places_of_several_paths_begin_at_the_nearest_folder_above_them() {
 }
 
 #[test]
+fn lines_say_what_the_json_says_and_the_last_one_how_much() {
+    let (folder, site) = (TempDir::new().unwrap(), Site::with(EVIL));
+    for number in 0..30 {
+        cargo_project(&folder.path().join(format!("team/service-{number:02}")), VULNERABLE, &[]);
+    }
+    fs::write(folder.path().join("team/package.json"), "{}").unwrap();
+    let path = text(folder.path()).to_owned();
+    let whole = site.value(1, &[&path]);
+    let out = site.scan(1, &["--format", "jsonl", &path]).out;
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |key: &str| {
+        let told = lines.iter().filter_map(|line| line.get(key));
+        // What is due is due from now on.
+        told.cloned().map(undated).collect::<Vec<Value>>()
+    };
+    let findings = whole["findings"].as_array().unwrap().iter().cloned().map(undated);
+    assert_eq!(of("finding"), findings.collect::<Vec<Value>>());
+    assert_eq!(&of("unresolved"), whole["unresolved"].as_array().unwrap());
+    assert_eq!(lines.last().unwrap()["summary"], whole["summary"]);
+    // A scan that fails has no last line.
+    fs::write(folder.path().join("team/service-20/Cargo.lock"), "version = 9\n").unwrap();
+    let out = site.scan(3, &["--format", "jsonl", &path]).out;
+    assert!(!out.contains("\"summary\":{\"findings\""), "{out}");
+}
+
+fn undated(mut finding: Value) -> Value {
+    finding["priority"]["due"] = Value::Null;
+    let reasons = finding["priority"]["reasons"].as_array_mut().unwrap();
+    reasons.retain(|reason| !text_of(reason).starts_with("Due "));
+    finding
+}
+
+#[test]
 fn sarif_tells_places_from_the_top_of_the_repository() {
     let (folder, site) = (TempDir::new().unwrap(), Site::with(EVIL));
     cargo_project(folder.path(), CLEAN, &[("a b/Cargo.lock", VULNERABLE)]);

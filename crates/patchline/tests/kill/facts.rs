@@ -123,6 +123,7 @@ fn word(fact: &Fact) -> String {
         Fact::Review(review::Event::Ended(_)) => "ended",
         Fact::Review(review::Event::Reviewed(_)) => "reviewed",
         Fact::Review(review::Event::Retried { .. }) => "retried",
+        Fact::Review(review::Event::EmergencyReviewed { .. }) => "emergency_reviewed",
         Fact::Faltered { .. } => "faltered",
     };
     word.to_owned()

@@ -55,7 +55,7 @@ fn opening() -> Opening {
     Opening {
         service,
         base: commit("1"),
-        subject: Subject::Scan { only: Vec::new() },
+        subject: Subject::Scan { only: Vec::new(), reports: Vec::new() },
         until: Until::Rollout,
         terms: Terms::default(),
     }
@@ -208,6 +208,7 @@ fn before_the_rollout() -> Vec<Event> {
         dossier: digest("dossier"),
         comment: "read the diff".to_owned(),
         at: Timestamp(NOON + 41_000),
+        emergency: None,
     };
     let decided = |answer, considered| {
         Fact::Approve(approve::Event::Decided { decision: decision(answer), considered })

@@ -81,7 +81,7 @@ impl Story {
         let opening = Opening {
             service: service_of(service, tier),
             base: commit("base"),
-            subject: Subject::Scan { only: Vec::new() },
+            subject: Subject::Scan { only: Vec::new(), reports: Vec::new() },
             until: Until::Rollout,
             terms: Terms::default(),
         };
@@ -217,6 +217,7 @@ impl Story {
             dossier: self.keep("{\"dossier\": 1}"),
             comment: "Read the change log; fine.".to_owned(),
             at: self.at,
+            emergency: None,
         };
         self.then(94.0, &Actor::person(by), Fact::Approve(approve::Event::Approved(approval)))
     }
@@ -361,8 +362,15 @@ impl Story {
         let expected = store.read(id, 0).await.expect("the ledger can be read").len() as u64;
         let events = self.events[self.saved..].to_vec();
         self.saved = self.events.len();
-        let append =
-            Append { patch: id, expected, events, fence: None, takes: None, gives: None, line: None };
+        let append = Append {
+            patch: id,
+            expected,
+            events,
+            fence: None,
+            takes: None,
+            gives: None,
+            grounds: Default::default(),
+        };
         store.append(append).await.expect("nobody else writes just now");
     }
 

@@ -30,6 +30,8 @@ pub struct Word {
     comment: String,
     /// With `rollback`: what it loses is accepted; `reason` says why.
     accept_data_loss: bool,
+    /// With `approve`: it can't wait; `reason` says why.
+    emergency: bool,
 }
 
 /// Carries a person's word to the conductor; answers the events that follow, none when it was so already.
@@ -96,6 +98,10 @@ fn approval(word: &Word) -> Result<approve::Command, Problem> {
     let dossier: Digest = word.dossier.as_deref().unwrap_or("").parse().map_err(|error| {
         Problem::bad_request(format!("could not read `dossier`: {error}")).with_hint(hint)
     })?;
+    if word.emergency {
+        let reason = plain("reason", &word.reason, LONGEST_REASON)?;
+        return Ok(approve::Command::Emergency { role, dossier, reason });
+    }
     Ok(approve::Command::Approve { role, dossier, comment: plain("comment", &word.comment, LONGEST_REASON)? })
 }
 

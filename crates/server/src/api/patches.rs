@@ -40,7 +40,8 @@ pub async fn list(State(shared): State<Shared>) -> Result<Json<Vec<Card>>, Probl
 /// What is known of one patch.
 pub async fn one(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let known = shared.patch(&id).await?;
-    let hold = shared.app.conductor.held(&known.patch).await.map_err(|error| Problem::store(&error))?;
+    let around = shared.app.conductor.around(&known.patch).await;
+    let hold = around.map_err(|error| Problem::store(&error))?.hold;
     let facts = serde_json::to_value(Facts::of(&known.patch, hold)).expect("facts have text keys only");
     Ok(Json(facts))
 }

@@ -11,8 +11,8 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::stream::{Stream, unfold};
 use patchline_conductor::clock;
+use patchline_conductor::conductor::Around;
 use patchline_conductor::projection::Known;
-use patchline_model::hold::Hold;
 use patchline_model::id::PatchId;
 use patchline_model::line::Line;
 use patchline_model::stage::rollout::Tick;
@@ -83,7 +83,7 @@ pub async fn patch(
         id,
         version: 0,
         looks: 0,
-        hold: None,
+        around: Around::default(),
         fragments: BTreeMap::new(),
         diff: None,
         progress: Progress::Open,
@@ -114,7 +114,7 @@ struct Told {
     id: PatchId,
     version: u64,
     looks: usize,
-    hold: Option<Hold>,
+    around: Around,
     fragments: BTreeMap<&'static str, String>,
     diff: Option<Diff>,
     progress: Progress,
@@ -165,11 +165,11 @@ impl Live {
                 Progress::Over => return None,
             }
             let Ok(Some(known)) = self.shared.app.conductor.patch(told.id).await else { continue };
-            let hold = self.shared.app.conductor.held(&known.patch).await.unwrap_or_default();
-            if known.patch.version == told.version && hold == told.hold {
+            let around = self.shared.app.conductor.around(&known.patch).await.unwrap_or_default();
+            if known.patch.version == told.version && around == told.around {
                 continue;
             }
-            told.hold = hold;
+            told.around = around;
             return Some(self.update(&known, told).await);
         }
     }
@@ -179,7 +179,7 @@ impl Live {
         let fragments = if self.wish.fragments { self.fragments(known, told).await } else { BTreeMap::new() };
         let ticks = &patch.rollout.ticks;
         let from = told.looks.max(ticks.len().saturating_sub(MOST_TICKS)).min(ticks.len());
-        let card = card_under(patch, told.hold.clone());
+        let card = card_under(patch, told.around.hold.clone());
         let update = Update {
             id: patch.id.to_string(),
             version: patch.version,
@@ -201,8 +201,7 @@ impl Live {
     /// The parts of the page that differ from what was sent before.
     async fn fragments(&self, known: &Known, told: &mut Told) -> BTreeMap<&'static str, String> {
         told.diff = show::diff(&self.shared, &known.patch, told.diff.take()).await;
-        let parts =
-            story::parts(&known.patch, &known.events, told.hold.as_ref(), told.diff.as_ref(), clock::now());
+        let parts = story::parts(&known.patch, &known.events, &told.around, told.diff.as_ref(), clock::now());
         let rendered = parts.into_iter().map(|part| (part.id, part.html.into_string()));
         let changed = rendered.filter(|(id, html)| told.fragments.get(id) != Some(html));
         let changed: BTreeMap<&'static str, String> = changed.collect();

@@ -1,6 +1,7 @@
 //! The buttons: what a person may ask of this patch now. Without JavaScript the same commands are named instead.
 
 use maud::{Markup, html};
+use patchline_conductor::conductor::Around;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::retry;
 use patchline_model::stage::phase::Phase;
@@ -17,10 +18,15 @@ struct Button {
     confirm: Option<&'static str>,
 }
 
-pub fn section(patch: &Patch, is_held: bool) -> Option<Markup> {
+pub fn section(patch: &Patch, around: &Around) -> Option<Markup> {
     let asked = decision::asked(patch);
     let buttons = if asked.is_some() { gate_buttons() } else { buttons(patch) };
-    let refused = |button: &Button| is_held && button.action == "promote";
+    let refused = |button: &Button| match button.action {
+        "promote" => around.hold.is_some(),
+        // Another was promoted over it, or moves the service now.
+        _ if patch.review.end == Some(End::Promoted) => around.stays.is_some(),
+        _ => false,
+    };
     let buttons: Vec<Button> = buttons.into_iter().filter(|button| !refused(button)).collect();
     if buttons.is_empty() {
         return None;

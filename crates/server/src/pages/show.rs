@@ -38,8 +38,8 @@ pub async fn story(State(shared): State<Shared>, Path(id): Path<String>) -> Resp
     match shared.patch(&id).await {
         Ok(known) => {
             let diff = diff(&shared, &known.patch, None).await;
-            let hold = shared.app.conductor.held(&known.patch).await.unwrap_or_default();
-            let page = story::page(&known.patch, &known.events, hold.as_ref(), diff.as_ref(), clock::now());
+            let around = shared.app.conductor.around(&known.patch).await.unwrap_or_default();
+            let page = story::page(&known.patch, &known.events, &around, diff.as_ref(), clock::now());
             Html(page.into_string()).into_response()
         }
         Err(problem) => page_of(&problem),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
+use patchline_conductor::conductor::Around;
 use patchline_model::event::Event;
-use patchline_model::hold::Hold;
 use patchline_model::id::Stage;
 use patchline_model::patch::Patch;
 use patchline_model::stage::review::End;
@@ -26,11 +26,11 @@ pub struct Part {
 pub fn page(
     patch: &Patch,
     events: &[Event],
-    hold: Option<&Hold>,
+    around: &Around,
     diff: Option<&DiffText>,
     now: Timestamp,
 ) -> Markup {
-    let mut parts = parts(patch, events, hold, diff, now);
+    let mut parts = parts(patch, events, around, diff, now);
     let first = if patch.rollout.plan.is_some() { "rollout" } else { "decision" };
     let has_pressing = patch.rollout.plan.is_some() || decision::asked(patch).is_some();
     parts.sort_by_key(|part| match part.id {
@@ -54,14 +54,14 @@ pub fn page(
 pub fn parts(
     patch: &Patch,
     events: &[Event],
-    hold: Option<&Hold>,
+    around: &Around,
     diff: Option<&DiffText>,
     now: Timestamp,
 ) -> Vec<Part> {
     let part = |id: &'static str, html: Option<Markup>| Part { id, html: html.unwrap_or_else(|| html! {}) };
     vec![
-        part("head", Some(head(patch, events, hold, now))),
-        part("act", act::section(patch, hold.is_some())),
+        part("head", Some(head(patch, events, around, now))),
+        part("act", act::section(patch, around)),
         part("findings", findings::section(patch, now)),
         part("change", change::section(patch, diff)),
         part("build", proof::build(patch)),
@@ -73,8 +73,8 @@ pub fn parts(
     ]
 }
 
-fn head(patch: &Patch, events: &[Event], hold: Option<&Hold>, now: Timestamp) -> Markup {
-    let card = card_under(patch, hold.cloned());
+fn head(patch: &Patch, events: &[Event], around: &Around, now: Timestamp) -> Markup {
+    let card = card_under(patch, around.hold.clone());
     let ended = card.outcome.as_deref().map(words::outcome);
     html! {
         p.crumbs { a href="/" { "Board" } " / " span.id { (patch.id) } " " span.service { (card.service) } }
@@ -88,6 +88,7 @@ fn head(patch: &Patch, events: &[Event], hold: Option<&Hold>, now: Timestamp) ->
                 @if let Some(due) = card.due.filter(|_| ended.is_none()) { " · " (words::until(due, now)) }
                 @if let Some(opening) = &patch.opening {
                     " · " (opening.service.owner) ", " (opening.service.tier)
+                    @if let Some(other) = opening.terms.supersedes { " · replaces " a href={ "/patches/" (other) } { (other) } }
                     @if let Some(set) = &opening.terms.set {
                         " · in the set " (set.name)
                         @for (number, before) in set.after.iter().enumerate() {
@@ -101,6 +102,12 @@ fn head(patch: &Patch, events: &[Event], hold: Option<&Hold>, now: Timestamp) ->
         @if let Some(End::Abandoned(why) | End::RolledBack(why)) = &patch.review.end { p.why { (words::linked(why)) } }
         @if let Some(faltering) = patch.faltering.as_ref().filter(|_| ended.is_none()) {
             p.banner.warn { strong { "Try " (faltering.tries) " in `" (faltering.stage) "` failed: " } (faltering.message) }
+        }
+        @if let Some(owed) = &patch.review.afterwards {
+            p.banner.warn {
+                strong { "Passed in an emergency. " } (owed.by) ": " (owed.reason) ". A review by somebody else is owed, "
+                (words::until(owed.due, now)) ": " code { "patchline review " (patch.id) }
+            }
         }
         @if let Some(hold) = &card.hold {
             p.banner.warn {

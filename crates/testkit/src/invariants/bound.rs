@@ -3,6 +3,7 @@
 use patchline_model::actor::Actor;
 use patchline_model::command::Ask;
 use patchline_model::event::{Event, Fact};
+use patchline_model::patch::Patch;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::rollout::{Command, Event as Walked};
 use patchline_model::stage::safety::NoReturn;
@@ -88,4 +89,9 @@ pub fn standing(phase: &Phase) -> &Phase {
         Phase::Halted { from } => from,
         other => other,
     }
+}
+
+/// The old version may go: the new one has all of the traffic, confirmed.
+pub fn is_past_switch(patch: &Patch) -> bool {
+    matches!(standing(&patch.rollout.phase), Phase::Finishing | Phase::Promoted | Phase::Recalling)
 }

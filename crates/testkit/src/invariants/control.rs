@@ -54,7 +54,10 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
         "nothing begins or grows while it is stopped, frozen or shut",
     )?;
     if let Event::Started { .. } = event {
-        says(seen.is_urgent() || !overdrawn(seen), "no routine rollout begins while the error budget burns")?;
+        says(
+            seen.is_urgent() || seen.is_emergency() || !overdrawn(seen),
+            "no routine rollout begins while the error budget burns",
+        )?;
     }
     // A person who hurries a rollout overrules its own burn, in the middle of a step as well; what people hold, nobody.
     let by_itself = !seen.before.rollout.hurried;

@@ -89,6 +89,18 @@ impl Log {
                 let invariant = "in a set, what comes after goes back first";
                 hold(follower.is_none(), invariant, id, || format!("{follower:?} is still there"))?;
             }
+            Event::StepPrepared { .. }
+            | Event::StepEntered { .. }
+            | Event::PromotionDecided
+            | Event::BakeBegun
+            | Event::Switched
+            | Event::OldRetired => {
+                let begun = self.begun.get(&id).copied().unwrap_or(0);
+                let back = self.taken_back.iter().find(|(_, at)| **at > begun);
+                let stays = (others.patches)(id).rollout.forced || others.follower(id).is_some();
+                let invariant = "a member of a set goes no further once another is taken back";
+                hold(back.is_none() || stays, invariant, id, || format!("{back:?} is taken back"))?;
+            }
             _ => {}
         }
         if matches!(event, Event::Recalled { .. } | Event::RollbackDecided { .. }) {

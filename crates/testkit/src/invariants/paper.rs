@@ -3,6 +3,7 @@
 use patchline_model::actor::Actor;
 use patchline_model::command::Ask;
 use patchline_model::event::{Event, Fact};
+use patchline_model::job::Outcome;
 use patchline_model::patch::Patch;
 use patchline_model::stage::approve::{self, Approval};
 use patchline_model::stage::phase::Phase;
@@ -35,6 +36,7 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
         let looks_back = match &seen.event.fact {
             Fact::Review(review::Event::Reviewed(_)) => before.review.reviewed.is_none(),
             Fact::Review(review::Event::Retried { .. }) => true,
+            Fact::Review(review::Event::EmergencyReviewed { .. }) => true,
             Fact::Rollout(
                 rollout::Event::Recalled { .. }
                 | rollout::Event::Halted { .. }
@@ -83,13 +85,29 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
         Fact::Rollout(_) => Ok(()),
         Fact::Review(review::Event::Ended(end)) => ended(seen, end),
         Fact::Review(review::Event::Retried { .. }) => retried(seen),
+        Fact::Review(review::Event::EmergencyReviewed { .. }) => {
+            let owed = before.review.afterwards.as_ref();
+            let other = owed.is_some_and(|owed| owed.by != seen.event.by);
+            let person = matches!(seen.event.by, Actor::Person(_));
+            says(other && person, "another person reviews what passed in an emergency")
+        }
         Fact::Review(review::Event::Reviewed(_)) => {
             says(before.has_ended(), "only what has ended is reviewed")
         }
         Fact::Faltered { job, retry_at, .. } => {
             let moves =
                 job.stage == patchline_model::id::Stage::Rollout && before.rollout.phase != Phase::Idle;
-            says(!moves || retry_at.is_some(), "a rollout that has begun is never given up")
+            says(!moves || retry_at.is_some(), "a rollout that has begun is never given up")?;
+            let lacks = match &seen.command.ask {
+                Ask::Report {
+                    answer: Ok(Outcome::Rollout(rollout::Outcome::Recallable { lacking, .. })),
+                    ..
+                } => lacking.is_some(),
+                _ => false,
+            };
+            let pages = |event: &Event| matches!(event.fact, Fact::Rollout(rollout::Event::Paged { .. }));
+            let called = before.rollout.paged || seen.rest.iter().any(pages);
+            says(!lacks || called, "a member of a set that can't go back calls a person")
         }
     }
 }
@@ -103,10 +121,14 @@ fn approved(seen: Seen<'_>, approval: &Approval) -> Result<(), Breach> {
     let person = matches!(&seen.command.by, Actor::Person(_)) && approval.by == seen.command.by;
     says(person && !name.is_empty(), "only a named person approves")?;
     let shown = match &seen.command.ask {
-        Ask::Approve(approve::Command::Approve { dossier, .. }) => Some(dossier),
+        Ask::Approve(
+            approve::Command::Approve { dossier, .. } | approve::Command::Emergency { dossier, .. },
+        ) => Some(dossier),
         _ => None,
     };
     let asked = seen.before.approve.decision.as_ref().map(|decision| &decision.dossier);
+    let owes = approval.emergency.is_none() || seen.after.review.afterwards.is_some();
+    says(owes, "an emergency owes a review")?;
     let same = shown == Some(&approval.dossier) && asked == shown;
     says(same, "an approval is given over exactly what was shown")
 }
@@ -125,7 +147,9 @@ fn retried(seen: Seen<'_>) -> Result<(), Breach> {
         "a person tries again what was proven and did not stay",
     )?;
     let asks_anew = *seen.after.approve == approve::State::default() && seen.after.rollout.ticks.is_empty();
-    says(asks_anew, "a new try asks the gate and the judge anew")
+    says(asks_anew, "a new try asks the gate and the judge anew")?;
+    let owed = |patch: &Patch| patch.review.afterwards.clone();
+    says(owed(seen.before) == owed(seen.after), "the review of an emergency is owed until somebody closes it")
 }
 
 fn ended(seen: Seen<'_>, end: &End) -> Result<(), Breach> {

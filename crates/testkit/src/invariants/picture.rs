@@ -42,7 +42,14 @@ impl Picture {
     }
 
     /// Whether a patch of this service may neither begin nor grow at this time.
-    pub fn holds(&self, scene: &Scene, service: &Service, urgent: bool, at: Timestamp) -> bool {
+    pub fn holds(
+        &self,
+        scene: &Scene,
+        service: &Service,
+        urgent: bool,
+        emergency: bool,
+        at: Timestamp,
+    ) -> bool {
         let about = |scope: &Scope| match scope {
             Scope::Everything => true,
             Scope::Service(name) => *name == service.name,
@@ -52,7 +59,9 @@ impl Picture {
             |it: &Frozen| about(&it.scope) && it.from <= at && at < it.until && !(it.hotfix_passes && urgent);
         let windows = service.run.as_ref().map_or(&[][..], |run| &run.windows);
         let is_shut = !urgent && !windows.is_empty() && !windows.iter().any(|it| shows(scene, it, at));
-        is_shut || self.stops.iter().any(about) || self.freezes.iter().any(frozen)
+        // What was planned an emergency passes, and no stop.
+        let planned = is_shut || self.freezes.iter().any(frozen);
+        self.stops.iter().any(about) || (planned && !emergency)
     }
 }
 

@@ -134,3 +134,13 @@ fn rounded_up(part: u32, whole: u32) -> Share {
     let ppm = (u64::from(part) * 1_000_000).div_ceil(u64::from(whole.max(1))).min(1_000_000);
     Share::try_from(u32::try_from(ppm).unwrap_or(1_000_000)).unwrap_or(Share::ALL)
 }
+
+/// What the old version keeps in the last bake, where the plan has one.
+pub fn hold_back(plan: &Plan) -> Option<Share> {
+    match &plan.strategy {
+        Strategy::Canary(canary) => canary.end.as_ref().map(|end| end.hold_back),
+        Strategy::Flag(flag) => flag.end.as_ref().map(|end| end.hold_back),
+        Strategy::Shadow(shadow) => Some(shadow.end.hold_back),
+        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Hot(_) => None,
+    }
+}

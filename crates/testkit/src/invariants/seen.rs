@@ -5,8 +5,10 @@ use patchline_model::event::Event;
 use patchline_model::id::PatchId;
 use patchline_model::job::Outcome;
 use patchline_model::patch::Patch;
+use patchline_model::stage::approve::{Approval, Decision};
 use patchline_model::stage::plan::Observed;
 use patchline_model::stage::rollout;
+use patchline_model::time::Seconds;
 use patchline_model::triage::action::Action;
 
 use crate::invariants::picture::Picture;
@@ -43,7 +45,23 @@ impl Seen<'_> {
     /// Whether people hold the patch at the time of the event.
     pub fn is_held(&self) -> bool {
         let service = &self.scene.services[self.planned.service].service;
-        self.held.holds(self.scene, service, self.is_urgent(), self.event.at)
+        self.held.holds(self.scene, service, self.is_urgent(), self.is_emergency(), self.event.at)
+    }
+
+    /// A person has said that it can't wait, in this try.
+    pub fn is_said_to_be_urgent(&self) -> bool {
+        self.before.approve.approvals.iter().any(|approval| approval.emergency.is_some())
+    }
+
+    /// A person has said that it can't wait, the gate has agreed, and that has not lapsed.
+    pub fn is_emergency(&self) -> bool {
+        let state = &self.before.approve;
+        let lasts = |approval: &Approval| {
+            approval.emergency.is_some() && self.event.at < approval.at.after(Seconds(86_400))
+        };
+        let agrees =
+            |decision: &Decision| decision.reasons.iter().any(|it| it.rule == "emergency" && it.holds);
+        state.approvals.iter().any(lasts) && state.decision.as_ref().is_some_and(agrees)
     }
 
     pub fn is_urgent(&self) -> bool {

@@ -169,7 +169,16 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
                 "nothing is taken back before the way back is seen",
             )
         }
-        Event::Kept { .. } => says(before.phase == Phase::Recalling, "what stays was to be taken back"),
+        Event::Kept { .. } => {
+            says(before.phase == Phase::Recalling, "what stays was to be taken back")?;
+            let is_stuck = match &seen.command.ask {
+                Ask::Report {
+                    answer: Ok(Outcome::Rollout(Reported::Recallable { runs, lacking })), ..
+                } => lacking.is_some() && before.new.as_ref().is_some_and(|new| new.artifact == *runs),
+                _ => false,
+            };
+            says(!(is_stuck && seen.planned.in_set), "a member of a set that can't go back is not given up")
+        }
         Event::Promoted => {
             says(before.phase == Phase::Finishing && met(), "promoted means it runs everywhere")
         }
@@ -227,7 +236,8 @@ fn started(seen: Seen<'_>) -> Result<(), Breach> {
     let considered = patch.approve.considered == patch.approve.approvals.len();
     says(allows && considered, "nothing rolls out but by a decision that saw every approval")?;
     let filled = |role: &String| patch.approve.approvals.iter().any(|approval| approval.role == *role);
-    says(planned.needs.iter().all(filled) && !planned.denied, "every role that was asked for has agreed")
+    let agreed = planned.needs.iter().all(filled) || seen.is_said_to_be_urgent();
+    says(agreed && !planned.denied, "every role that was asked for has agreed")
 }
 
 /// Missing stays missing: a look counts exactly what the target's answer and the look before say.

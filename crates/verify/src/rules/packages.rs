@@ -54,10 +54,14 @@ fn unrelated(given: Given<'_>, moves: &Moves) -> Option<Complaint> {
         let Some(package) = &finding.package else { continue };
         let ecosystem = &package.ecosystem.0;
         roots.insert((ecosystem.clone(), package.name.clone()));
-        // The first of each way is the repository's own package, which needs everything.
-        for step in finding.paths.iter().flat_map(|path| path.iter().skip(1)) {
+        for (at, step) in finding.paths.iter().flat_map(|path| path.iter().enumerate()) {
             let name = step.rsplit_once(' ').map_or(step.as_str(), |(name, _)| name);
-            roots.insert((ecosystem.clone(), name.to_owned()));
+            let step = (ecosystem.clone(), name.to_owned());
+            // The first of each way is the repository's own package, which needs everything; but for pnpm and yarn 1, whose
+            // lockfiles do not have that.
+            if at > 0 || (ecosystem == "npm" && moves.known.contains(&step)) {
+                roots.insert(step);
+            }
         }
     }
     let related = moves.needed_by(roots);

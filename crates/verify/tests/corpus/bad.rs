@@ -398,6 +398,28 @@ async fn what_reaches_where_a_fix_must_not_is_refused_unrun() {
             "lies outside of the service's folder `service`",
         ),
         ("a binary", adds("src/blob", "\0\u{1}"), "diff", Failed, "is binary"),
+        (
+            "a silenced rule",
+            adds("src/a.py", "import os  # NOQA: F401\n"),
+            "diff",
+            Failed,
+            "turns a warning off",
+        ),
+        (
+            "an allowed lint",
+            adds("src/a.rs", "#[allow(dead_code)]\nfn a() {}\n"),
+            "diff",
+            Failed,
+            "turns a warning off",
+        ),
+        (
+            "a silenced linter",
+            adds("src/a.go", "f() //nolint:errcheck\n"),
+            "diff",
+            Failed,
+            "turns a warning off",
+        ),
+        ("hidden files", adds(".semgrepignore", "src/\n"), "diff", Failed, "hides files from an analyzer"),
         ("a silenced scanner", adds("src/a.py", "eval(x)  # nosec\n"), "diff", Failed, "turns a warning off"),
         (
             "a silenced linter",

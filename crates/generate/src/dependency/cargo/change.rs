@@ -171,7 +171,7 @@ async fn along(
     // A locked copy is too old for what was selected, or what was selected is too old for the requirement.
     let wanted =
         |version: &str| if version == met.version { met.range.clone() } else { met.selected.clone() };
-    let copies = before.graph.copies(&met.name).iter().copied();
+    let copies = before.graph.called(&met.name).iter().copied();
     let node = copies
         .into_iter()
         .filter(|node| nodes[*node].movable)

@@ -202,7 +202,7 @@ impl Work<'_, '_, '_> {
             let why = self.in_words(*node, why);
             self.leaves.push(((found.name.clone(), found.version.clone()), why));
         }
-        if is_empty(&plan) {
+        if plan.is_empty() {
             return Ok(None);
         }
         let done = carry_out(&plan, self.before, self.manifests, self.cargo, self.shelves).await?;
@@ -233,7 +233,7 @@ impl Work<'_, '_, '_> {
                 self.leaves.push((package, why));
                 continue;
             }
-            if is_empty(&plan) {
+            if plan.is_empty() {
                 continue;
             }
             self.start_again()?;
@@ -281,10 +281,6 @@ impl Work<'_, '_, '_> {
         }
         words.join("; ")
     }
-}
-
-fn is_empty(plan: &Plan) -> bool {
-    plan.steps.is_empty() && plan.relaxed.is_empty() && plan.merged.is_empty()
 }
 
 fn named(finding: &Finding) -> Option<Installed> {

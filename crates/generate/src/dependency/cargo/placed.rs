@@ -8,7 +8,7 @@ use crate::dependency::cargo::lock::{Locked, Lockfile};
 use crate::dependency::cargo::range::{ANY, admits};
 use crate::dependency::cargo::settings::registry_of;
 use crate::dependency::cargo::workspace::Workspace;
-use crate::dependency::graph::{Graph, Node, Sharing};
+use crate::dependency::graph::{Graph, Layout, Node};
 
 /// The crates of the lockfile whose registry can be asked.
 pub(crate) fn names(lock: &Lockfile) -> BTreeSet<Name> {
@@ -29,7 +29,7 @@ pub(crate) fn graph(
     published: &BTreeMap<Name, Vec<Published>>,
 ) -> Graph {
     let mut graph = Graph::default();
-    graph.sharing = Sharing::Lines;
+    graph.layout = Layout::Lines;
     for package in &lock.packages {
         let name = name_of(package);
         let called = match (&name, &package.source) {
@@ -43,7 +43,7 @@ pub(crate) fn graph(
             version: package.version.to_string(),
             own: package.source.is_none(),
             movable: name.is_some(),
-            within: None,
+            ..Node::default()
         });
     }
     for (from, led) in lock.edges().into_iter().enumerate() {
@@ -154,7 +154,12 @@ dependencies = ["a 0.2.0"]
             .iter()
             .map(|edge| {
                 let label = |at: usize| format!("{} {}", graph.nodes[at].name, graph.nodes[at].version);
-                format!("{} -> {} {}", label(edge.from), label(edge.to), edge.requirement)
+                format!(
+                    "{} -> {} {}",
+                    label(edge.from),
+                    label(edge.to),
+                    edge.requirement.as_deref().unwrap_or("?")
+                )
             })
             .collect();
         assert_eq!(

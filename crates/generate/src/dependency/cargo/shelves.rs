@@ -106,6 +106,7 @@ impl<'a> Shelves<'a> {
         Release {
             usable: !one.is_yanked && one.version.pre.is_empty() && self.is_for_our_rust(one) && !is_refused,
             requirements: one.requirements.clone(),
+            bundles: Vec::new(),
             version,
         }
     }

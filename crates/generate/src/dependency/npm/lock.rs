@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::dependency::graph::{Graph, Node};
+use crate::dependency::node::rules::Copy;
 
-/// Largest lockfile that is read, in bytes.
-pub(crate) const LARGEST: u64 = 32 << 20;
 const FOLDER: &str = "node_modules/";
 const MOST_ENTRIES: usize = 100_000;
 
@@ -24,14 +23,6 @@ pub(crate) struct Lock {
 pub(crate) struct Placed {
     pub(crate) graph: Graph,
     pub(crate) places: Vec<String>,
-}
-
-/// What is installed at a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Copy {
-    pub(crate) name: String,
-    pub(crate) version: String,
-    pub(crate) integrity: Option<String>,
 }
 
 impl Lock {
@@ -56,14 +47,17 @@ impl Lock {
 
     /// Everything that is installed, by its place.
     pub(crate) fn installed(&self) -> BTreeMap<String, Copy> {
-        let entries = self.entries().into_iter().flatten();
-        let found = entries.filter_map(|(place, entry)| {
-            let called = place.rsplit_once(FOLDER)?.1;
-            let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
-            let name = text("name").unwrap_or_else(|| called.to_owned());
-            Some((place.clone(), Copy { name, version: text("version")?, integrity: text("integrity") }))
-        });
-        found.collect()
+        let mut found = BTreeMap::new();
+        let Some(entries) = self.entries() else {
+            nested(&self.document, "", &mut found);
+            return found;
+        };
+        for (place, entry) in entries {
+            let Some((_, called)) = place.rsplit_once(FOLDER) else { continue };
+            let name = entry.get("name").and_then(Value::as_str).unwrap_or(called);
+            found.extend(copy(name, entry).map(|copy| (place.clone(), copy)));
+        }
+        found
     }
 
     /// Why not, in a sentence.
@@ -109,17 +103,33 @@ impl Lock {
         *old = new;
     }
 
+    /// Whether anything came with the copy at this place.
+    pub(crate) fn bundles(&self, place: &str) -> bool {
+        let within = format!("{place}/");
+        let mut entries = self.entries().into_iter().flatten();
+        entries.any(|(other, entry)| other.starts_with(&within) && entry.get("inBundle").is_some())
+    }
+
+    /// Takes a copy out with all that lies within it: npm looks for it anew, and unpacks what comes within what it finds.
+    pub(crate) fn take_out(&mut self, place: &str) {
+        if let Some(packages) = self.document.get_mut("packages").and_then(Value::as_object_mut) {
+            let within = format!("{place}/");
+            packages.retain(|other, _| other != place && !other.starts_with(&within));
+        }
+    }
+
     pub(crate) fn text(&self) -> String {
         serde_json::to_string_pretty(&self.document).expect("a document has text keys only") + "\n"
     }
 }
 
 /// What npm copies from a package's manifest into the lockfile.
-const COPIED: [&str; 13] = [
+const COPIED: [&str; 14] = [
     "version",
     "license",
     "hasInstallScript",
     "bin",
+    "bundleDependencies",
     "dependencies",
     "optionalDependencies",
     "peerDependencies",
@@ -130,6 +140,23 @@ const COPIED: [&str; 13] = [
     "funding",
     "deprecated",
 ];
+
+fn copy(name: &str, entry: &Value) -> Option<Copy> {
+    let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
+    Some(Copy { name: name.to_owned(), version: text("version")?, integrity: text("integrity") })
+}
+
+/// What format 1 has in each other instead of beside each other; no deeper than JSON is read.
+fn nested(entry: &Map<String, Value>, around: &str, found: &mut BTreeMap<String, Copy>) {
+    let within = entry.get("dependencies").and_then(Value::as_object);
+    for (called, entry) in within.into_iter().flatten() {
+        let place = format!("{around}{FOLDER}{called}");
+        found.extend(copy(called, entry).map(|copy| (place.clone(), copy)));
+        if let Some(entry) = entry.as_object() {
+            nested(entry, &format!("{place}/"), found);
+        }
+    }
+}
 
 fn is_empty(value: &Value) -> bool {
     match value {
@@ -164,6 +191,7 @@ impl<'a> Builder<'a> {
             version: text("version").unwrap_or_default().to_owned(),
             own: folder.is_none(),
             movable: folder.is_some() && from_registry && !is("link") && !is("inBundle"),
+            bundled: is("inBundle"),
             // A folder of the repository lies within none; what it asks for and does not hold, the top holds.
             within: match folder {
                 Some(folder) => self.at.get(folder).copied(),

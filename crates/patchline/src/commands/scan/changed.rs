@@ -41,6 +41,13 @@ enum After {
     Commit(TempDir),
 }
 
+/// Whole trees of a repository.
+pub struct Sides {
+    pub before: PathBuf,
+    /// None: the checkout as it is.
+    pub after: Option<PathBuf>,
+}
+
 impl Ranges {
     pub fn new(asked: &str) -> Self {
         Self { asked: asked.to_owned(), opened: Vec::new() }
@@ -70,6 +77,16 @@ impl Ranges {
         let before = before(&range.before.path().join(&within), path, advisories);
         let folder = below(folder_of(&real), &range.top);
         Ok(narrowed(now, &before, |place| range.counts(&folder, place)))
+    }
+
+    /// Both sides of the range in the repository of this path.
+    pub fn sides(&mut self, path: &Path) -> Result<Sides, Trouble> {
+        let range = self.range(folder_of(&real(path)?))?;
+        let after = match &range.after {
+            After::Checkout(_) => None,
+            After::Commit(folder) => Some(folder.path().to_owned()),
+        };
+        Ok(Sides { before: range.before.path().to_owned(), after })
     }
 
     fn range(&mut self, folder: &Path) -> Result<&Range, Trouble> {

@@ -12,11 +12,17 @@ use crate::settings;
 /// Everything at `root`, by the settings beside `path`.
 pub fn whole(root: &Path, path: &Path, advisories: &Advisories) -> Result<Scan, Trouble> {
     let sources = settings::sources(folder_of(path))?;
-    scan_from(root, advisories, &sources).map_err(|error| trouble(&error))
+    Ok(scan_from(root, advisories, &sources)?)
 }
 
 pub fn trouble(error: &DetectError) -> Trouble {
     let mut trouble = Trouble::input(in_full(error));
     trouble.hint = error.hint().map(|hint| hint.to_string());
     trouble
+}
+
+impl From<DetectError> for Trouble {
+    fn from(error: DetectError) -> Self {
+        trouble(&error)
+    }
 }

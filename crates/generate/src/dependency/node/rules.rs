@@ -7,9 +7,25 @@ use patchline_model::failure::Failure;
 use patchline_model::package::{Ecosystem, Package};
 use patchline_model::stage::generate::Move;
 
-use crate::dependency::npm::lock::{Copy, Lock, Placed};
-use crate::dependency::npm::range::is_above;
+use crate::dependency::graph::Graph;
+use crate::dependency::node::range::is_above;
 use crate::fixer::Known;
+
+/// What is installed at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Copy {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) integrity: Option<String>,
+}
+
+/// What a lockfile says is installed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    /// By the place in the lockfile.
+    pub(crate) copies: BTreeMap<String, Copy>,
+    pub(crate) graph: Graph,
+}
 
 /// What happened between two lockfiles.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,17 +37,17 @@ pub(crate) struct Comparison {
 
 /// `planned` are the packages that were meant to move.
 pub(crate) fn compare(
-    before: &Lock,
-    after: &Lock,
+    before: &State,
+    after: &State,
     planned: &BTreeSet<String>,
     known: &dyn Known,
 ) -> Result<Comparison, Failure> {
-    let (old, new) = (before.installed(), after.installed());
+    let (old, new) = (&before.copies, &after.copies);
     let mut comparison = Comparison::default();
     let names: BTreeSet<&String> = old.values().chain(new.values()).map(|copy| &copy.name).collect();
     let mut moved = BTreeSet::new();
     for name in names {
-        let (mut gone, mut come) = (versions(&old, name), versions(&new, name));
+        let (mut gone, mut come) = (versions(old, name), versions(new, name));
         for version in gone.clone() {
             if let Some(at) = come.iter().position(|other| *other == version) {
                 come.remove(at);
@@ -50,9 +66,9 @@ pub(crate) fn compare(
             }
             comparison.moves.push(Move { package: name.clone(), from, to, rung: None });
         }
-        new_problems(name, &versions(&old, name), &come, known, &mut comparison.violations)?;
+        new_problems(name, &versions(old, name), &come, known, &mut comparison.violations)?;
     }
-    for (place, copy) in &new {
+    for (place, copy) in new {
         let was = old.get(place).filter(|was| was.version == copy.version && was.name == copy.name);
         let differs = |was: &&Copy| {
             was.integrity.is_some() && copy.integrity.is_some() && was.integrity != copy.integrity
@@ -62,8 +78,11 @@ pub(crate) fn compare(
             comparison.violations.push(format!("`{name} {version}` would have another content"));
         }
     }
-    let reached =
-        reached(before, planned).into_iter().chain(reached(after, planned)).collect::<BTreeSet<_>>();
+    comparison.violations.extend(lowered(&before.graph, &after.graph));
+    let reached = reached(&before.graph, planned)
+        .into_iter()
+        .chain(reached(&after.graph, planned))
+        .collect::<BTreeSet<_>>();
     let unrelated = moved.iter().filter(|name| !reached.contains(*name));
     let unrelated =
         unrelated.map(|name| format!("`{name}` would move, though nothing that is fixed needs it"));
@@ -113,9 +132,33 @@ fn new_problems(
     Ok(())
 }
 
+/// What asks for the same as before and would get less.
+fn lowered(before: &Graph, after: &Graph) -> Vec<String> {
+    let (old, new) = (lowest(before), lowest(after));
+    let pairs = new.iter().filter_map(|(ask, version)| Some((ask, version, old.get(ask)?)));
+    let down = pairs.filter(|(_, version, old)| is_above(old, version));
+    down.map(|((from, called), version, old)| {
+        format!("`{called} {old}` would go down to `{called} {version}` for `{from}`")
+    })
+    .collect()
+}
+
+/// The lowest version that each package at its version gets of what it asks for.
+fn lowest(graph: &Graph) -> BTreeMap<(String, &str), &str> {
+    let mut found: BTreeMap<(String, &str), &str> = BTreeMap::new();
+    for edge in &graph.edges {
+        let (from, to) = (&graph.nodes[edge.from], &graph.nodes[edge.to]);
+        let label = if from.own { from.name.clone() } else { format!("{} {}", from.name, from.version) };
+        let known = found.entry((label, &to.called)).or_insert(&to.version);
+        if is_above(known, &to.version) {
+            *known = &to.version;
+        }
+    }
+    found
+}
+
 /// The packages that the planned ones lead to, themselves included, and what leads to them.
-fn reached(lock: &Lock, planned: &BTreeSet<String>) -> BTreeSet<String> {
-    let Ok(Placed { graph, .. }) = lock.placed() else { return planned.clone() };
+fn reached(graph: &Graph, planned: &BTreeSet<String>) -> BTreeSet<String> {
     let mut out: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     graph.edges.iter().for_each(|edge| out.entry(edge.from).or_default().push(edge.to));
     let start = graph.nodes.iter().enumerate().filter(|(_, node)| planned.contains(&node.name));

@@ -1,12 +1,18 @@
-//! Measures the advisory index. Each says how long it took and the most memory that it had.
+//! Measures the advisory index. Each says what it did, and on a second line in figures what that took.
 //!
 //! - `generate FOLDER ROWS` writes OSV records as databases have them, the same each time.
 //! - `change FOLDER ECOSYSTEM COUNT TO` writes as many of them again, changed later.
 //! - `import FOLDER INDEX` makes the index, or takes in what changed.
 //! - `lockfile PATH ECOSYSTEM-PACKAGES COUNT` writes a `package-lock.json`, of which three in ten packages may be known.
 //! - `scan INDEX PATH` scans it, `cold INDEX PATH` after the index was taken out of the memory of the system.
-//! - `match INDEX ECOSYSTEM PACKAGES` asks for packages, `fleet INDEX ECOSYSTEM LOCKFILES` for a thousand each on every core.
+//! - `zip FOLDER ECOSYSTEM TO` puts records together as databases hand them out.
+//! - `match INDEX ECOSYSTEM PACKAGES` asks for packages.
+//! - `fleet FOLDER ECOSYSTEM-PACKAGES COUNT` writes a tree with as many lockfiles of a thousand packages.
 
+mod chance;
+mod lockfiles;
+
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -15,6 +21,8 @@ use std::time::Instant;
 
 use patchline_detect::{Advisories, import, scan};
 use patchline_model::package::{Ecosystem, Package};
+
+use crate::chance::Chance;
 
 /// Ecosystem, its share of the rows in percent, rows a record, packages for a thousand rows, and how versions look.
 const SHAPES: [(&str, u64, u64, u64, Look); 8] = [
@@ -54,43 +62,40 @@ enum Look {
     Rpm,
 }
 
-/// SplitMix64: the same numbers from the same seed.
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (value ^ (value >> 31)) % end
-    }
-}
+/// What was measured, by name.
+type Figures = BTreeMap<&'static str, f64>;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let began = Instant::now();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut figures = Figures::new();
     let said = match words.as_slice() {
         ["generate", folder, rows] => generate(Path::new(folder), rows.parse()?)?,
-        ["import", folder, index] => import_all(Path::new(folder), Path::new(index))?,
+        ["import", folder, index] => import_all(Path::new(folder), Path::new(index), &mut figures)?,
         ["change", folder, ecosystem, count, to] => {
             change(Path::new(folder), ecosystem, count.parse()?, Path::new(to))?
         }
-        ["lockfile", path, known, count] => lockfile(Path::new(path), known.parse()?, count.parse()?)?,
+        ["lockfile", path, known, count] => lockfiles::one(Path::new(path), known.parse()?, count.parse()?)?,
         ["scan", index, path] => scanned(Path::new(index), Path::new(path))?,
         ["cold", index, path] => {
             forget(Path::new(index))?;
             let began = Instant::now();
             let said = scanned(Path::new(index), Path::new(path))?;
-            format!("{said}; {:.1} ms from a cold index", began.elapsed().as_secs_f64() * 1e3)
+            figures.insert("cold_seconds", began.elapsed().as_secs_f64());
+            said
         }
+        ["zip", folder, ecosystem, to] => zip(Path::new(folder), ecosystem, Path::new(to))?,
         ["match", index, ecosystem, packages] => ask(Path::new(index), ecosystem, packages.parse()?)?,
-        ["fleet", index, ecosystem, lockfiles] => fleet(Path::new(index), ecosystem, lockfiles.parse()?)?,
+        ["fleet", folder, known, count] => {
+            lockfiles::fleet(Path::new(folder), known.parse()?, count.parse()?)?
+        }
         _ => return Err("the first lines of this example say what it takes".into()),
     };
-    let millis = began.elapsed().as_secs_f64() * 1e3;
-    writeln!(std::io::stdout(), "{said}; {millis:.1} ms in all, at most {} MB", most_memory_kb()? / 1000)?;
+    figures.insert("seconds", began.elapsed().as_secs_f64());
+    figures.insert("cpu_seconds", cpu_seconds()?);
+    figures.insert("memory_mb", most_memory_kb()? as f64 / 1e3);
+    writeln!(std::io::stdout(), "{said}\n{}", serde_json::to_string(&figures)?)?;
     Ok(())
 }
 
@@ -153,7 +158,7 @@ fn version(chance: &mut Chance, look: Look) -> String {
     }
 }
 
-fn import_all(folder: &Path, index: &Path) -> Result<String, Box<dyn Error>> {
+fn import_all(folder: &Path, index: &Path, figures: &mut Figures) -> Result<String, Box<dyn Error>> {
     let mut paths: Vec<PathBuf> = Vec::new();
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
@@ -161,10 +166,7 @@ fn import_all(folder: &Path, index: &Path) -> Result<String, Box<dyn Error>> {
         bytes += fs::metadata(&path)?.len();
         paths.push(path);
     }
-    let began = Instant::now();
     let imported = import(&paths, index)?;
-    let seconds = began.elapsed().as_secs_f64();
-    let megabytes = bytes as f64 / 1e6;
     let advisories = Advisories::open(index)?;
     let (mut rows, mut packages, mut matching, mut whole) = (0, 0, 0, 0);
     for image in advisories.sources().flat_map(patchline_detect::Shelf::layers) {
@@ -173,13 +175,13 @@ fn import_all(folder: &Path, index: &Path) -> Result<String, Box<dyn Error>> {
         matching += image.size_for_matching();
         whole += image.size();
     }
+    figures.insert("json_mb", bytes as f64 / 1e6);
+    figures.insert("matching_mb", matching as f64 / 1e6);
+    figures.insert("mapped_mb", whole as f64 / 1e6);
     Ok(format!(
-        "{} records, {rows} rows, {packages} packages from {megabytes:.0} MB in {seconds:.2} s, {:.0} MB a second; {:.1} MB to match, {:.1} bytes a row, {:.1} MB in all",
+        "{} records, {rows} rows of {packages} packages, from {} MB",
         imported.records,
-        megabytes / seconds,
-        matching as f64 / 1e6,
-        matching as f64 / rows as f64,
-        whole as f64 / 1e6
+        bytes / 1_000_000
     ))
 }
 
@@ -220,25 +222,6 @@ fn change(folder: &Path, ecosystem: &str, count: usize, to: &Path) -> Result<Str
     Ok(format!("{count} records of {ecosystem}"))
 }
 
-fn lockfile(path: &Path, known: u64, count: u64) -> Result<String, Box<dyn Error>> {
-    let mut chance = Chance(7);
-    let mut out = BufWriter::new(File::create(path)?);
-    write!(out, r#"{{"lockfileVersion":3,"packages":{{"":{{"name":"measured","version":"1.0.0"}}"#)?;
-    for number in 0..count {
-        let name = match number % 10 < 3 {
-            true => format!("package-{}", chance.below(known)),
-            false => format!("unheard-of-{number}"),
-        };
-        write!(
-            out,
-            r#","node_modules/{name}":{{"version":"2.5.0","resolved":"https://packages.invalid/{name}.tgz","integrity":"sha512-{number}"}}"#
-        )?;
-    }
-    write!(out, "}}}}")?;
-    out.flush()?;
-    Ok(format!("{count} packages"))
-}
-
 fn scanned(index: &Path, path: &Path) -> Result<String, Box<dyn Error>> {
     let advisories = Advisories::open(index)?;
     let scan = scan(path, &advisories)?;
@@ -255,34 +238,32 @@ fn forget(index: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Each lockfile has a thousand packages; the fleet has twenty thousand among it.
-fn fleet(index: &Path, ecosystem: &str, lockfiles: u64) -> Result<String, Box<dyn Error>> {
-    let advisories = Advisories::open(index)?;
-    let cores = std::thread::available_parallelism()?.get() as u64;
-    let began = Instant::now();
-    let work = |core: u64| -> Result<usize, String> {
-        let mut found = 0;
-        for lockfile in (0..lockfiles).filter(|lockfile| lockfile % cores == core) {
-            let mut chance = Chance(lockfile);
-            for number in 0..1000 {
-                let name = match number % 10 < 3 {
-                    true => format!("package-{}", chance.below(6000)),
-                    false => format!("unheard-of-{}", chance.below(14000)),
-                };
-                let package =
-                    Package { ecosystem: Ecosystem(ecosystem.to_owned()), name, version: "2.5.0".to_owned() };
-                found += advisories.of(&package).map_err(|error| error.to_string())?.problems.len();
-            }
-        }
-        Ok(found)
-    };
-    let found: Result<Vec<usize>, String> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|core| scope.spawn(move || work(core))).collect();
-        workers.into_iter().map(|worker| worker.join().expect("no worker panics")).collect()
-    });
-    let found: usize = found?.into_iter().sum();
-    let seconds = began.elapsed().as_secs_f64();
-    Ok(format!("{found} problems in {lockfiles} lockfiles of 1000 packages, {seconds:.1} s on {cores} cores"))
+/// Seconds that all cores worked for this process.
+fn cpu_seconds() -> Result<f64, Box<dyn Error>> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let (_, rest) = stat.rsplit_once(") ").ok_or("no name in /proc/self/stat")?;
+    let ticks = |field: usize| rest.split(' ').nth(field).ok_or("too little in /proc/self/stat");
+    let ticks = ticks(11)?.parse::<u64>()? + ticks(12)?.parse::<u64>()?;
+    // A tick is a hundredth of a second for whoever reads this file.
+    Ok(ticks as f64 / 100.0)
+}
+
+/// Each record as a file of its own, as the public bucket has them.
+fn zip(folder: &Path, ecosystem: &str, to: &Path) -> Result<String, Box<dyn Error>> {
+    fs::create_dir_all(to.parent().ok_or("it needs a folder")?)?;
+    let file = BufReader::new(File::open(folder.join(format!("{ecosystem}.jsonl")))?);
+    let mut out = zip::ZipWriter::new(BufWriter::new(File::create(to)?));
+    let options = zip::write::SimpleFileOptions::default();
+    let mut count = 0;
+    for line in file.lines() {
+        let line = line?;
+        let id = line.split('"').nth(7).ok_or("a record without an id")?;
+        out.start_file(format!("{id}.json"), options)?;
+        out.write_all(line.as_bytes())?;
+        count += 1;
+    }
+    out.finish()?.flush()?;
+    Ok(format!("{count} records of {ecosystem}"))
 }
 
 fn most_memory_kb() -> Result<u64, Box<dyn Error>> {

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::dependency::market::{Kind, Release, Requirement};
-use crate::dependency::npm::range::parsed;
-use crate::dependency::npm::settings::Addresses;
+use crate::dependency::node::range::parsed;
+use crate::dependency::node::settings::Addresses;
 use crate::failures::of_fetch;
 
 /// The short form of a package's document: without what installing does not need.
@@ -116,6 +116,9 @@ struct Version {
     peer_dependencies: Option<BTreeMap<String, Value>>,
     #[serde(default)]
     peer_dependencies_meta: Option<BTreeMap<String, Value>>,
+    /// A list, or a bare yes for all that it requires.
+    #[serde(default, alias = "bundledDependencies")]
+    bundle_dependencies: Option<Value>,
     /// A text, or a bare yes or no.
     #[serde(default)]
     deprecated: Option<Value>,
@@ -151,10 +154,17 @@ fn release(text: String, version: Version) -> Release {
     let peers = peers.filter(|(name, _)| is_forced(name)).map(|one| (one, Kind::Peer));
     let all = normal.chain(peers).collect::<Vec<_>>().into_iter();
     let all = all.chain(optional.clone().into_iter().map(|one| (one, Kind::Optional)));
-    let requirements = all.filter_map(|((called, range), kind)| {
+    let all: Vec<_> = all.collect();
+    let bundles = match version.bundle_dependencies {
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(Value::Bool(true)) => all.iter().map(|((called, _), _)| called.clone()).collect(),
+        _ => Vec::new(),
+    };
+    let requirements = all.into_iter().filter_map(|((called, range), kind)| {
         Some(Requirement { called, range: range.as_str()?.to_owned(), kind })
     });
-    Release { version: text, usable: !is_withdrawn && !is_preview, requirements: requirements.collect() }
+    let (usable, requirements) = (!is_withdrawn && !is_preview, requirements.collect());
+    Release { version: text, usable, requirements, bundles }
 }
 
 #[cfg(test)]

@@ -1,0 +1,268 @@
+//! The way from findings to a change that holds, the same for every tool: one plan for all, or else package after package,
+//! each carried out by the tool itself and held against the rules.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use async_trait::async_trait;
+use patchline_connect::{Client, Settings};
+use patchline_model::failure::Failure;
+use patchline_model::stage::detect::Finding;
+use patchline_sandbox::git::Git;
+
+use crate::dependency::handover::{Handover, Made};
+use crate::dependency::market::Market as _;
+use crate::dependency::node::choice::{Shelves, nodes_of};
+use crate::dependency::node::files::Files;
+use crate::dependency::node::registry::Registry;
+use crate::dependency::node::rules::{Comparison, State, compare};
+use crate::dependency::node::settings::Addresses;
+use crate::dependency::node::told::{leave, named, rationale, told, updates};
+use crate::dependency::sketch::Plan;
+use crate::failures::of_fetch;
+use crate::fixer::{Proposal, Request};
+
+/// Packages that are tried one by one when all at once does not hold.
+const MOST_APART: usize = 60;
+
+/// A lockfile with its manifests, and the tool that keeps it.
+#[async_trait]
+pub(crate) trait Project: Send {
+    /// The tool's name.
+    fn tool(&self) -> &'static str;
+
+    /// What was installed before.
+    fn before(&self) -> &State;
+
+    /// What the lockfile says now.
+    fn now(&self) -> Result<State, Failure>;
+
+    fn files(&self) -> &Files;
+
+    /// Where a copy lies; none where all lie in one place.
+    fn place(&self, _: usize) -> Option<&str> {
+        None
+    }
+
+    /// Writes down what the plan says and lets the tool complete it. The reason, where that can't be.
+    async fn carry_out(&mut self, plan: &Plan, shelves: &Shelves<'_>) -> Result<Result<(), String>, Failure>;
+
+    /// Lets the tool bring the lockfile in line with the manifests. Its reason, where it refused.
+    async fn complete(&mut self) -> Result<Result<(), String>, Failure>;
+
+    /// What the tool said, and what there is to say about the run.
+    fn log(&mut self) -> String;
+
+    /// A sentence that belongs to every change of this project.
+    fn remark(&self) -> Option<String> {
+        None
+    }
+}
+
+/// A client for the registry that the settings name, or else for `main`.
+pub(crate) fn registry(request: &Request, addresses: Addresses, main: &str) -> Result<Registry, Failure> {
+    let settings =
+        Settings { cache: Some(request.cache.join("registry")), per_host: 16, ..Settings::default() };
+    let client = Client::new(settings).map_err(|error| of_fetch(&error))?;
+    Ok(Registry::new(client, addresses, main))
+}
+
+/// What git says of the worktree before anything is done in it.
+pub(crate) struct Base<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) git: &'a Git,
+    pub(crate) worktree: &'a Path,
+    pub(crate) unchanged: Vec<String>,
+    /// Names of files that may change.
+    pub(crate) may_change: &'a [&'a str],
+}
+
+pub(crate) async fn propose(
+    base: Base<'_>,
+    project: &mut dyn Project,
+    registry: &Registry,
+) -> Result<Proposal, Failure> {
+    let Base { request, git, worktree, unchanged, may_change } = base;
+    let mut shelves = Shelves::new(registry, &*request.known);
+    let wanted: BTreeSet<(String, String)> = request.findings.iter().filter_map(named).collect();
+    let all = nodes_of(&project.before().graph, &wanted);
+    let mut work = Work { project, leaves: BTreeMap::new() };
+    let (plan, comparison) = match work.at_once(&mut shelves, &all).await? {
+        Some(done) => done,
+        None => match work.one_by_one(&mut shelves, &wanted).await? {
+            Some(done) => done,
+            None => {
+                let mut reasons: Vec<String> = work.leaves.into_values().collect();
+                reasons.dedup();
+                if reasons.is_empty() {
+                    reasons.push("nothing of what is installed can move".to_owned());
+                }
+                return Ok(Proposal::NoFix { reasons, log: project.log() });
+            }
+        },
+    };
+    let whys = work.leaves;
+    let after = project.files().lock_now()?;
+    if let Err(reason) = project.complete().await? {
+        return Ok(Proposal::NoFix { reasons: vec![reason], log: project.log() });
+    }
+    if project.files().lock_now()? != after {
+        let tool = project.tool();
+        let reason = format!("{tool} would change its lockfile again when it is run a second time");
+        return Ok(Proposal::NoFix { reasons: vec![reason], log: project.log() });
+    }
+    let installed = project.now()?.copies;
+    let left: BTreeSet<(String, String)> =
+        installed.into_values().map(|copy| (copy.name, copy.version)).collect();
+    let (leaves, cleared): (Vec<_>, Vec<_>) =
+        request.findings.iter().partition(|finding| named(finding).is_some_and(|one| left.contains(&one)));
+    let leaves = leaves.into_iter().map(|finding| leave(finding, &whys)).collect();
+    let updates = updates(&cleared, &comparison.moves);
+    let mut why = rationale(&plan, &project.before().graph, &updates, &comparison);
+    if let Some(remark) = project.remark() {
+        why = format!("{why} {remark}");
+    }
+    let made = Made {
+        fixer: project.tool(),
+        rationale: why,
+        updates,
+        moves: comparison.moves,
+        removes: cleared.iter().map(|finding| finding.id.clone()).collect(),
+        leaves,
+        log: project.log(),
+    };
+    Handover { request, git, worktree, may_change, unchanged }.proposal(made).await
+}
+
+/// One lockfile on its way.
+struct Work<'a> {
+    project: &'a mut dyn Project,
+    /// Packages that can't be cleared, with why.
+    leaves: BTreeMap<(String, String), String>,
+}
+
+impl Work<'_> {
+    /// One plan for all. None where there is none, or where it does not hold.
+    async fn at_once(
+        &mut self,
+        shelves: &mut Shelves<'_>,
+        nodes: &[usize],
+    ) -> Result<Option<(Plan, Comparison)>, Failure> {
+        let plan = shelves.plan(&self.project.before().graph, nodes).await?;
+        for (node, why) in &plan.unsolved {
+            let node = &self.project.before().graph.nodes[*node];
+            self.leaves.insert((node.name.clone(), node.version.clone()), why.join("; "));
+        }
+        if plan.is_empty() {
+            return Ok(None);
+        }
+        let done = self.carry_out(&plan, shelves).await?;
+        let lost = if done.is_ok() { self.lost(&plan, shelves)? } else { BTreeSet::new() };
+        if lost.is_empty() {
+            return Ok(done.ok().map(|comparison| (plan, comparison)));
+        }
+        // What moved in vain need not move.
+        self.project.files().restore()?;
+        let rest: Vec<usize> = nodes.iter().copied().filter(|node| !lost.contains(node)).collect();
+        let plan = shelves.plan(&self.project.before().graph, &rest).await?;
+        if plan.is_empty() {
+            return Ok(None);
+        }
+        let done = self.carry_out(&plan, shelves).await?;
+        Ok(done.ok().map(|comparison| (plan, comparison)))
+    }
+
+    /// Copies in whose place the newer version of what they come within has brought one with a problem, too.
+    fn lost(&mut self, plan: &Plan, shelves: &Shelves<'_>) -> Result<BTreeSet<usize>, Failure> {
+        let (mut lost, after) = (BTreeSet::new(), self.project.now()?);
+        for (node, parent) in &plan.hopes {
+            let graph = &self.project.before().graph;
+            let (bundled, around) = (&graph.nodes[*node], &graph.nodes[*parent]);
+            let Some(place) = self.project.place(*parent) else { continue };
+            let within = after.copies.iter().filter(|(other, _)| other.starts_with(&format!("{place}/")));
+            let same = within.filter(|(_, copy)| copy.name == bundled.name);
+            let mut bad = same.filter(|(_, copy)| shelves.is_vulnerable(&copy.name, &copy.version));
+            let to = plan.steps.iter().find(|step| step.node == *parent).map(|step| step.to.clone());
+            if let (Some((_, copy)), Some(to)) = (bad.next(), to) {
+                let why = format!(
+                    "`{} {}` comes within `{} {}`; {to}, the newest that could take its place, brings `{} {}`, which has a \
+                     known problem too",
+                    bundled.name, bundled.version, around.name, around.version, copy.name, copy.version
+                );
+                self.leaves.insert((bundled.name.clone(), bundled.version.clone()), why);
+                lost.insert(*node);
+            }
+        }
+        Ok(lost)
+    }
+
+    /// One package after the other, each added to those before it only if that holds.
+    async fn one_by_one(
+        &mut self,
+        shelves: &mut Shelves<'_>,
+        packages: &BTreeSet<(String, String)>,
+    ) -> Result<Option<(Plan, Comparison)>, Failure> {
+        let solved: Vec<(String, String)> =
+            packages.iter().filter(|package| !self.leaves.contains_key(package)).cloned().collect();
+        let (mut kept, mut best) = (BTreeSet::new(), None);
+        for (at, package) in solved.into_iter().enumerate() {
+            if at >= MOST_APART {
+                let why = "too many packages had to be tried one by one".to_owned();
+                self.leaves.insert(package, why);
+                continue;
+            }
+            let mut tried: BTreeSet<(String, String)> = kept.clone();
+            tried.insert(package.clone());
+            let graph = &self.project.before().graph;
+            let plan = shelves.plan(graph, &nodes_of(graph, &tried)).await?;
+            if plan.is_empty() {
+                continue;
+            }
+            match self.carry_out(&plan, shelves).await? {
+                Ok(comparison) => {
+                    if self.lost(&plan, shelves)?.is_empty() {
+                        kept = tried;
+                        best = Some((plan, comparison));
+                    }
+                }
+                Err(why) => {
+                    self.leaves.insert(package, why.join("; "));
+                }
+            }
+        }
+        // The last try may have failed: what held is carried out again.
+        let Some((plan, _)) = best else { return Ok(None) };
+        self.project.files().restore()?;
+        let done = self.carry_out(&plan, shelves).await?;
+        Ok(done.ok().map(|comparison| (plan, comparison)))
+    }
+
+    /// A sentence for each reason why the plan does not hold; then nothing is changed.
+    async fn carry_out(
+        &mut self,
+        plan: &Plan,
+        shelves: &Shelves<'_>,
+    ) -> Result<Result<Comparison, Vec<String>>, Failure> {
+        let refused = match self.project.carry_out(plan, shelves).await? {
+            Ok(()) => {
+                let (before, after) = (self.project.before(), self.project.now()?);
+                let planned = plan.steps.iter().map(|step| before.graph.nodes[step.node].name.clone());
+                let mut comparison = compare(before, &after, &planned.collect(), shelves.known)?;
+                comparison.moves = told(plan, &before.graph, &after, comparison.moves);
+                if comparison.violations.is_empty() {
+                    return Ok(Ok(comparison));
+                }
+                comparison.violations
+            }
+            Err(reason) => vec![reason],
+        };
+        self.project.files().restore()?;
+        Ok(Err(refused))
+    }
+}
+
+/// Whether it is about a package of npm's in a file of this name.
+pub(crate) fn is_npm_in(finding: &Finding, lockfile: &str) -> bool {
+    let file = Path::new(&finding.location.path).file_name().and_then(|name| name.to_str());
+    finding.package.as_ref().is_some_and(|package| package.ecosystem.0 == "npm") && file == Some(lockfile)
+}

@@ -1,0 +1,317 @@
+//! How things stand on the way to a plan: the graph as the steps so far would leave it, and what the market says of it.
+//! Which copy serves whom, what a step would bring, and the step itself.
+
+use std::collections::BTreeSet;
+
+use patchline_model::stage::generate::Rung;
+
+use crate::dependency::graph::{Edge, Graph, Layout};
+use crate::dependency::market::{Kind, Market, Release, Requirement};
+use crate::dependency::sketch::Sketch;
+
+pub(crate) struct Standing<'a> {
+    pub(crate) graph: &'a Graph,
+    pub(crate) market: &'a dyn Market,
+    pub(crate) sketch: Sketch,
+    /// Packages of which the market must know more.
+    pub(crate) unknown: BTreeSet<String>,
+}
+
+impl<'a> Standing<'a> {
+    pub(crate) fn of(graph: &'a Graph, market: &'a dyn Market) -> Self {
+        Self { graph, market, sketch: Sketch::of(graph), unknown: BTreeSet::new() }
+    }
+
+    pub(crate) fn version(&self, node: usize) -> &str {
+        self.sketch.steps.get(&node).map_or(self.graph.nodes[node].version.as_str(), |(to, _)| to)
+    }
+
+    pub(crate) fn releases(&mut self, name: &str) -> &'a [Release] {
+        match self.market.releases(name) {
+            Some(releases) => releases,
+            None => {
+                self.unknown.insert(name.to_owned());
+                &[]
+            }
+        }
+    }
+
+    /// The releases that could replace a copy, the lowest first.
+    pub(crate) fn candidates(&mut self, node: usize) -> Vec<&'a Release> {
+        let market = self.market;
+        let Some(found) = self.graph.nodes.get(node).filter(|node| node.movable) else { return Vec::new() };
+        let installed = self.version(node).to_owned();
+        let above = |release: &&Release| market.is_above(&release.version, &installed);
+        let good = self.releases(&found.name).iter().filter(|release| release.usable).filter(above);
+        good.filter(|release| !market.is_vulnerable(&found.name, &release.version)).collect()
+    }
+
+    /// Of the candidates that all ranges take, the one that moves the fewest others, and of those the lowest.
+    pub(crate) fn in_range(&mut self, node: usize) -> Option<&'a Release> {
+        let mut best: Option<(usize, &Release)> = None;
+        for release in self.fitting(node) {
+            let cost = self.cost(node, release);
+            if best.is_none_or(|(least, _)| cost < least) {
+                best = Some((cost, release));
+            }
+            if cost == 0 {
+                break;
+            }
+        }
+        best.map(|(_, release)| release)
+    }
+
+    /// The candidates that all ranges take, the lowest first.
+    pub(crate) fn fitting(&mut self, node: usize) -> Vec<&'a Release> {
+        let (ranges, market) = (self.ranges(node), self.market);
+        let mut fitting = self.candidates(node);
+        fitting.retain(|release| ranges.iter().all(|range| market.admits(range, &release.version)));
+        fitting.retain(|release| self.has_room(node, release));
+        fitting
+    }
+
+    /// The first of these that all ranges take.
+    pub(crate) fn first_fitting(&mut self, node: usize, releases: &[&'a Release]) -> Option<&'a Release> {
+        let (ranges, market) = (self.ranges(node), self.market);
+        releases.iter().copied().find(|release| {
+            ranges.iter().all(|range| market.admits(range, &release.version)) && self.has_room(node, release)
+        })
+    }
+
+    /// Whether no other copy is in the way: in the line of another one, that one must be able to serve as well.
+    fn has_room(&mut self, node: usize, release: &Release) -> bool {
+        let Some(other) = self.neighbour(node, &release.version) else { return true };
+        let (market, version) = (self.market, self.version(other));
+        if version == release.version {
+            return true;
+        }
+        let may_move = self.graph.nodes[other].movable && market.is_above(&release.version, version);
+        may_move && self.ranges(other).iter().all(|range| market.admits(range, &release.version))
+    }
+
+    /// Another copy of the same package, in whose line of versions this one lies.
+    fn neighbour(&self, node: usize, version: &str) -> Option<usize> {
+        let copies = match self.graph.layout {
+            Layout::Folders | Layout::Store => &[],
+            Layout::Lines => self.graph.called(&self.graph.nodes[node].called),
+        };
+        let is_near = |other: &usize| {
+            *other != node && self.is_used(*other) && !self.market.is_major(self.version(*other), version)
+        };
+        copies.iter().copied().find(is_near)
+    }
+
+    fn is_used(&self, node: usize) -> bool {
+        !self.sketch.edges_into(node).is_empty()
+    }
+
+    /// The copy that `from` gets when it asks for this.
+    fn serving(&mut self, from: usize, called: &str, range: &str) -> Option<usize> {
+        match self.graph.layout {
+            Layout::Folders => self.graph.visible(from, called),
+            Layout::Store => {
+                let fits = |copy: &&usize| self.market.admits(range, self.version(**copy));
+                self.graph.called(called).iter().rfind(fits).copied()
+            }
+            Layout::Lines => self.serving_in_lines(called, range),
+        }
+    }
+
+    fn serving_in_lines(&mut self, called: &str, range: &str) -> Option<usize> {
+        let (graph, market) = (self.graph, self.market);
+        let copies: Vec<usize> =
+            graph.called(called).iter().copied().filter(|copy| self.is_used(*copy)).collect();
+        if let Some(copy) = copies.iter().find(|copy| market.admits(range, self.version(**copy))) {
+            return Some(*copy);
+        }
+        // One that would have to move up, but within its line.
+        copies.into_iter().find(|copy| {
+            let version = self.version(*copy).to_owned();
+            self.releases(&graph.nodes[*copy].name).iter().any(|release| {
+                market.admits(range, &release.version) && !market.is_major(&version, &release.version)
+            })
+        })
+    }
+
+    pub(crate) fn ranges(&mut self, node: usize) -> Vec<String> {
+        let edges = self.sketch.edges_into(node);
+        let mut ranges: Vec<String> = edges.into_iter().map(|edge| self.requirement(edge)).collect();
+        ranges.sort_unstable();
+        ranges.dedup();
+        ranges
+    }
+
+    pub(crate) fn asked(&mut self, node: usize) -> Vec<(usize, String)> {
+        let edges = self.sketch.edges_into(node);
+        edges.into_iter().map(|edge| (self.sketch.edges[edge].from, self.requirement(edge))).collect()
+    }
+
+    /// What is required, by the lockfile or else by what is published of the version that requires it.
+    pub(crate) fn requirement(&mut self, edge: usize) -> String {
+        let Edge { from, to, requirement } = &self.sketch.edges[edge];
+        if let Some(requirement) = requirement {
+            return requirement.clone();
+        }
+        let (from, called) = (&self.graph.nodes[*from], &self.graph.nodes[*to].called);
+        let releases = self.releases(&from.name);
+        let release = releases.iter().find(|release| release.version == from.version);
+        let required =
+            release.and_then(|release| release.requirements.iter().find(|one| one.called == *called));
+        // What is not published comes by something else than the package's own word, and takes any version.
+        required.map_or_else(|| "*".to_owned(), |required| required.range.clone())
+    }
+
+    /// How many packages would have to come or move with it.
+    pub(crate) fn cost(&mut self, node: usize, release: &Release) -> usize {
+        let mut cost = 0;
+        for required in &release.requirements {
+            let weight = match required.kind {
+                Kind::Normal | Kind::Optional => 1,
+                Kind::Feature => usize::from(self.has_edge(node, &required.called)),
+                // Whoever uses the package would have to bring another one.
+                Kind::Peer => 10,
+            };
+            let is_met = weight == 0
+                || self
+                    .serving(node, &required.called, &required.range)
+                    .is_some_and(|found| self.market.admits(&required.range, self.version(found)));
+            cost += if is_met { 0 } else { weight };
+        }
+        cost
+    }
+
+    fn has_edge(&self, node: usize, called: &str) -> bool {
+        let live =
+            self.sketch.out.get(&node).into_iter().flatten().filter(|edge| !self.sketch.gone.contains(*edge));
+        live.into_iter().any(|edge| self.graph.nodes[self.sketch.edges[*edge].to].called == called)
+    }
+
+    /// What a release asks for where it is served by this copy.
+    pub(crate) fn required<'r>(&self, release: &'r Release, copy: usize) -> Option<&'r Requirement> {
+        let called = &self.graph.nodes[copy].called;
+        let mut same = release.requirements.iter().filter(|required| required.called == *called);
+        let first = same.clone().next();
+        match self.graph.layout {
+            Layout::Folders | Layout::Store => first,
+            // It may ask for one package twice, in two lines.
+            Layout::Lines => {
+                same.find(|required| self.market.admits(&required.range, self.version(copy))).or(first)
+            }
+        }
+    }
+
+    /// Whether there is nothing (more) to do for this copy.
+    pub(crate) fn is_clear(&self, node: usize) -> bool {
+        let name = &self.graph.nodes[node].name;
+        !self.market.is_vulnerable(name, self.version(node)) || !self.sketch.is_needed(node)
+    }
+
+    /// Moves a copy, and what it requires with it. In the line of another copy that one serves from now on.
+    pub(crate) fn take(&mut self, node: usize, release: &Release, rung: Rung) {
+        if let Some(other) = self.neighbour(node, &release.version) {
+            for edge in self.sketch.edges_into(node) {
+                self.lead(edge, other);
+            }
+            self.sketch.merged.insert(node);
+            return;
+        }
+        for edge in self.sketch.out.get(&node).cloned().unwrap_or_default() {
+            if self.sketch.gone.contains(&edge) {
+                continue;
+            }
+            match self.required(release, self.sketch.edges[edge].to) {
+                Some(required) => self.ask(edge, &required.range),
+                None => {
+                    self.sketch.gone.insert(edge);
+                }
+            }
+        }
+        for required in release.requirements.iter().filter(|required| required.kind != Kind::Feature) {
+            let is_known = self.has_edge(node, &required.called);
+            let serving = if is_known { None } else { self.serving(node, &required.called, &required.range) };
+            if let Some(to) = serving {
+                self.sketch.connect(Edge { from: node, to, requirement: Some(required.range.clone()) });
+            }
+        }
+        let rung = self.sketch.steps.get(&node).map_or(rung, |(_, before)| rung.max(*before));
+        self.sketch.steps.insert(node, (release.version.clone(), rung));
+    }
+
+    /// Asks for another range, of the copy that serves it then.
+    fn ask(&mut self, edge: usize, range: &str) {
+        self.sketch.edges[edge].requirement = Some(range.to_owned());
+        if let Some(other) = self.served_elsewhere(edge, range) {
+            self.lead(edge, other);
+        }
+    }
+
+    /// Another copy that serves, where the one that did is not within the range.
+    fn served_elsewhere(&mut self, edge: usize, range: &str) -> Option<usize> {
+        let Edge { from, to, .. } = self.sketch.edges[edge];
+        if self.graph.layout == Layout::Folders || self.market.admits(range, self.version(to)) {
+            return None;
+        }
+        let found = &self.graph.nodes[to];
+        let other = self.serving(from, &found.called, range).filter(|other| *other != to)?;
+        match self.graph.layout {
+            // Each choice moves by itself: one with a known problem is no reason to leave this one.
+            Layout::Folders | Layout::Store => {
+                let is_good = !self.market.is_vulnerable(&found.name, self.version(other));
+                is_good.then_some(other)
+            }
+            Layout::Lines => Some(other),
+        }
+    }
+
+    /// Asks in a manifest of the repository for another range.
+    pub(crate) fn widen(&mut self, edge: usize, range: &str) {
+        match self.graph.layout {
+            Layout::Lines => self.ask(edge, range),
+            // The copy that was chosen for this range moves with it.
+            Layout::Folders | Layout::Store => self.sketch.edges[edge].requirement = Some(range.to_owned()),
+        }
+    }
+
+    fn lead(&mut self, edge: usize, to: usize) {
+        let moved = Edge { to, ..self.sketch.edges[edge].clone() };
+        self.sketch.gone.insert(edge);
+        self.sketch.connect(moved);
+    }
+
+    /// Lets go who gets a copy of its own: where no version serves all, each line has one, and who asks for another line
+    /// than most no longer asks for this copy.
+    pub(crate) fn split(&mut self, node: usize, wanted: &[&Release]) {
+        let (market, ranges) = (self.market, self.ranges(node));
+        let takes_all =
+            |release: &&Release| ranges.iter().all(|range| market.admits(range, &release.version));
+        if self.graph.layout != Layout::Lines || wanted.iter().any(takes_all) {
+            return;
+        }
+        let installed = self.version(node).to_owned();
+        for edge in self.sketch.edges_into(node) {
+            let range = self.requirement(edge);
+            let mut taken =
+                wanted.iter().filter(|release| market.admits(&range, &release.version)).peekable();
+            if taken.peek().is_some() && taken.all(|release| market.is_major(&installed, &release.version)) {
+                self.sketch.gone.insert(edge);
+            }
+        }
+    }
+
+    /// A requirement of what moved, or on what moved, that is not met.
+    pub(crate) fn unmet(&mut self) -> Option<usize> {
+        let market = self.market;
+        (0..self.sketch.edges.len()).find(|at| {
+            let Edge { from, to, .. } = self.sketch.edges[*at];
+            let steps = &self.sketch.steps;
+            let is_new = *at >= self.graph.edges.len()
+                || steps.contains_key(&from)
+                || steps.contains_key(&to)
+                || self.sketch.relaxed.contains_key(&(from, self.graph.nodes[to].called.clone()));
+            is_new
+                && !self.sketch.gone.contains(at)
+                && !market.admits(&self.requirement(*at), self.version(to))
+                && self.sketch.is_needed(from)
+        })
+    }
+}

@@ -1,0 +1,22 @@
+//! Real analyzers: on `PATH`, or where `cargo xtask test` puts them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The program; none where it is not here, which is said.
+pub fn tool(name: &str) -> Option<String> {
+    let tools = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("a target folder").join("tools");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let own = [tools.join("python/bin"), tools.join("node/node_modules/.bin")];
+    let found = own.into_iter().chain(std::env::split_paths(&path)).map(|folder| folder.join(name));
+    let found = found.into_iter().find(|program: &PathBuf| works(program));
+    if found.is_none() {
+        eprintln!("skipped: `{name}` is not installed; `cargo xtask test` brings it");
+    }
+    found.map(|program| program.display().to_string())
+}
+
+fn works(program: &Path) -> bool {
+    let asked = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    program.is_file() && asked.is_ok_and(|asked| asked.status.success())
+}
