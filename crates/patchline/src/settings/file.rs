@@ -359,10 +359,8 @@ mod tests {
     #[test]
     fn what_is_held_against_instances_has_its_defaults_and_can_be_switched_off() {
         let read = |section: &str| {
-            let text = format!(
-                "{}\n[guards]\n{section}\n",
-                with_rollout("strategy = \"rolling\"\nbake_seconds = 20")
-            );
+            let text = with_rollout("strategy = \"rolling\"\nbake_seconds = 20")
+                .replace("[guards]\n", &format!("[guards]\n{section}\n"));
             let source = Source { path: "patchline.toml".to_owned(), text: &text };
             let service = service(&source, Path::new("/srv"), "");
             service
