@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Failed, FetchError, Kind};
@@ -47,8 +47,26 @@ impl Client {
         url: &Url,
         headers: HeaderMap,
     ) -> Result<(Response, OwnedSemaphorePermit), Failed> {
+        self.ask(url, self.http.get(url.clone()).headers(headers)).await
+    }
+
+    /// As [`Client::send`], with a body.
+    pub(crate) async fn send_body(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<(Response, OwnedSemaphorePermit), Failed> {
+        self.ask(url, self.http.post(url.clone()).headers(headers).body(body)).await
+    }
+
+    async fn ask(
+        &self,
+        url: &Url,
+        request: RequestBuilder,
+    ) -> Result<(Response, OwnedSemaphorePermit), Failed> {
         let permit = self.room(url).acquire_owned().await.expect("it is never closed");
-        let response = self.http.get(url.clone()).headers(headers).send().await?;
+        let response = request.send().await?;
         match response.status() {
             StatusCode::OK
             | StatusCode::PARTIAL_CONTENT
