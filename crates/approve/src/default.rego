@@ -24,7 +24,7 @@ import rego.v1
 # --- What an organisation may want to change -------------------------------------------------------------------------
 
 # Fixers whose changes are known to be what they say.
-fixers := {"autofix", "cargo", "go", "npm", "person", "pip", "pnpm", "poetry", "uv", "yarn"}
+fixers := {"agent", "autofix", "cargo", "go", "npm", "person", "pip", "pnpm", "poetry", "uv", "yarn"}
 
 # Checks without which nothing is verified.
 required_checks := ["before-after", "suite", "re-scan", "diff"]
@@ -122,8 +122,8 @@ generated := [item.digest |
 	item.predicate_type == "https://patchline.dev/attestation/generation/v0.1"
 	commit in item.subjects
 	item.predicate.fixer == input.patch.fixer
-	# Several fixers that built one upon the other are joined by a plus sign.
-	every name in split(item.predicate.fixer, "+") { name in fixers }
+	# Several fixers that built one upon the other are joined by a plus sign. Of an agent its own name follows.
+	every name in split(item.predicate.fixer, "+") { split(name, ":")[0] in fixers }
 ]
 
 provenances := [item |

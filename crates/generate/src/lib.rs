@@ -1,5 +1,6 @@
 //! Generate: the smallest change that removes the findings, as a commit on a branch of its own.
 
+pub mod agent;
 pub mod carry;
 mod code;
 mod dependency;

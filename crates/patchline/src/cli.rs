@@ -29,6 +29,8 @@ pub enum Command {
     Scan(ScanArguments),
     /// Make a fix, prove it, and leave a branch and a report
     Fix(FixArguments),
+    /// Report a problem, and let the service's agents try to fix it
+    Report(ReportArguments),
     /// Say in numbers what a service's rollout will see, before anything moves
     Plan(PlanArguments),
     /// Watch a real vulnerability go all the way, and a bad patch come back
@@ -179,6 +181,42 @@ pub struct FixArguments {
     pub supersedes: Option<PatchId>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// The project's folder, inside a git repository
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// What is wrong, in one line
+    #[arg(long, value_name = "TEXT")]
+    pub title: String,
+    /// How it shows, in a sentence; with `--test` words that stand in what the failing test says
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// A file with as much more as there is to say (`-`: standard input)
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<String>,
+    /// Where it was seen: a path inside the project's folder
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<String>,
+    #[arg(long, value_name = "NUMBER", requires = "file", value_parser = clap::value_parser!(u32).range(1..))]
+    pub line: Option<u32>,
+    /// A test of the suite that fails because of it
+    #[arg(long, value_name = "NAME", conflicts_with = "reproducer")]
+    pub test: Option<String>,
+    /// Take the fix all the way onto every instance, and not only to a proven branch
+    #[arg(long)]
+    pub rollout: bool,
+    /// Who reports it [default: who is logged in]
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// A command that exits with 1 where the problem is there and with 0 where it is not, `{artifact}` being what was built;
+    /// the last flag: everything after it is the command
+    #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true)]
+    pub reproducer: Vec<String>,
 }
 
 #[derive(Debug, Args)]

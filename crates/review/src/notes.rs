@@ -72,10 +72,14 @@ fn phrase(end: &End) -> &'static str {
 
 fn wrong(patch: &Patch) -> Vec<String> {
     let mut lines: Vec<String> = patch.findings().iter().map(finding).collect();
-    if let Some(Subject::Change { report, author, .. }) =
-        patch.opening.as_ref().map(|opening| &opening.subject)
-    {
-        lines.push(format!("- Reported with a change by {}: {}", code(author), line(report)));
+    match patch.opening.as_ref().map(|opening| &opening.subject) {
+        Some(Subject::Change { report, author, .. }) => {
+            lines.push(format!("- Reported with a change by {}: {}", code(author), line(report)));
+        }
+        Some(Subject::Report(report)) => {
+            lines.push(format!("- Reported by {}: {}", code(&report.reporter), line(&report.reason)));
+        }
+        Some(Subject::Scan { .. }) | None => {}
     }
     lines
 }

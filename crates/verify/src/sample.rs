@@ -46,6 +46,7 @@ fn service() -> Service {
         folder: String::new(),
         build: Build { prepare: None, command: line(&["true"]), artifact: "program".to_owned() },
         test: None,
+        agents: Vec::new(),
         reproducers: Vec::new(),
         run: None,
         verification: Default::default(),

@@ -25,7 +25,12 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
     let started = clock::now();
     let (findings, packages, database) = match &opening.subject {
         Subject::Change { title, report, author, answers, .. } if answers.is_empty() => {
-            (vec![reported(title, report, author)], 0, json!(null))
+            let summary = format!("{title} (change by {author})");
+            (vec![reported(report, summary, None)], 0, json!(null))
+        }
+        Subject::Report(report) => {
+            let summary = format!("{} ({})", report.title, report.reason);
+            (vec![reported(&report.name, summary, report.place.clone())], 0, json!(null))
         }
         Subject::Scan { only, .. } | Subject::Change { answers: only, .. } => {
             let tree = export(hands, opening, patch).await?;
@@ -179,15 +184,15 @@ fn bears(finding: &Finding, name: &str) -> bool {
         || finding.package.as_ref().is_some_and(|package| package.name == name)
 }
 
-fn reported(title: &str, report: &str, author: &str) -> Finding {
+fn reported(name: &str, summary: String, place: Option<Location>) -> Finding {
     Finding {
-        id: FindingId(format!("report:{report}")),
+        id: FindingId(format!("report:{name}")),
         source: Source::Report,
-        advisory: report.to_owned(),
+        advisory: name.to_owned(),
         aliases: Vec::new(),
-        summary: format!("{title} (change by {author})"),
+        summary,
         package: None,
-        location: Location { path: ".".to_owned(), line: None },
+        location: place.unwrap_or(Location { path: ".".to_owned(), line: None }),
         paths: Vec::new(),
         fixed: Vec::new(),
         severity: Vec::new(),

@@ -59,7 +59,7 @@ fn priority(cx: Context<'_>, service: &Service, finding: &Finding) -> Priority {
         (Some(_), _) => "No fix comes with the report.".to_owned(),
         (None, Some(version)) => format!("A fix is published: {version}."),
         (None, None) if finding.package.is_none() => {
-            "The fix is the change that comes with the report.".to_owned()
+            "What fixes it is a change of the code.".to_owned()
         }
         (None, None) => "No fixed version is published.".to_owned(),
     });

@@ -81,6 +81,10 @@ fn detect_line(fact: &detect::Event) -> Told {
                 detect::Subject::Change { title, author, .. } => {
                     format!("{}: {author} proposes \"{title}\"", opening.service.name)
                 }
+                detect::Subject::Report(report) => {
+                    let (name, reporter, title) = (&opening.service.name, &report.reporter, &report.title);
+                    format!("{name}: {reporter} reports \"{title}\"")
+                }
             };
             let replaces = opening.terms.supersedes.map(|other| format!("it replaces {other}"));
             let origin = opening.terms.origin.map(|origin| origin.to_string());

@@ -7,6 +7,7 @@ use patchline_model::verification::Verification;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::settings::agent::{AgentSection, agents_of};
 use crate::settings::analyzer::{AnalyzerSection, analyzers};
 use crate::settings::caret::{Problem, Source};
 use crate::settings::reproducer::{ReproducerSection, reproducer};
@@ -32,6 +33,8 @@ struct File {
     reproducer: Vec<ReproducerSection>,
     #[serde(default)]
     analyzer: Vec<AnalyzerSection>,
+    #[serde(default)]
+    agent: Vec<AgentSection>,
     run: Option<RunSection>,
     rollout: Option<RolloutSection>,
     guards: Option<GuardsSection>,
@@ -111,6 +114,7 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
             .collect::<Result<_, _>>()?,
         run,
         verification,
+        agents: agents_of(&file.agent)?,
     })
 }
 

@@ -48,6 +48,7 @@ fn opening() -> Opening {
         folder: String::new(),
         build: Build { prepare: None, command: command("make"), artifact: "notebook".to_owned() },
         test: None,
+        agents: Vec::new(),
         reproducers: Vec::new(),
         run: None,
         verification: Default::default(),

@@ -451,6 +451,7 @@ pub fn service_of(name: &str, tier: u8) -> Service {
         folder: String::new(),
         build: Build { prepare: None, command: words("make"), artifact: name.to_owned() },
         test: Some(words("test")),
+        agents: Vec::new(),
         reproducers: Vec::new(),
         verification: Default::default(),
         run: Some(Run {

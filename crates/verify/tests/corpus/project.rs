@@ -204,6 +204,7 @@ fn service() -> Service {
             artifact: "program".to_owned(),
         },
         test: Some(words(&["sh", SUITE])),
+        agents: Vec::new(),
         reproducers: vec![Reproducer {
             advisory: "R-1".to_owned(),
             how: How::Command(words(&["sh", REPRODUCER, "{artifact}"]).0),

@@ -130,6 +130,7 @@ pub fn service() -> Service {
         folder: String::new(),
         build: Build { prepare: None, command: CommandLine(Vec::new()), artifact: "program".to_owned() },
         test: None,
+        agents: Vec::new(),
         reproducers: Vec::new(),
         run: None,
         verification: Default::default(),
