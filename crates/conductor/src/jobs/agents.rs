@@ -1,4 +1,5 @@
-//! Asks the service's agents for what no other fixer can do: a report, with what its reproducer shows on the base.
+//! Asks the service's agents for what no other fixer can do: a report, with what its reproducer shows on the base, or what an
+//! analyzer finds and nobody fixed.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use patchline_model::failure::{Failure, in_full};
 use patchline_model::patch::Patch;
 use patchline_model::reproducer::How;
 use patchline_model::service::{CommandLine, Reproducer, Service};
-use patchline_model::stage::detect::{Opening, Report};
+use patchline_model::stage::detect::{Location, Opening, Report};
 use patchline_sandbox::{Foreign, Git, SandboxError, rust_environment};
 use serde_json::{Value, json};
 
@@ -51,24 +52,86 @@ pub async fn from_agents(
         }
         Built::Artifact(made) => shown(hands, service, request, reproducer, &made).await?,
     };
-    let place = report.place.as_ref().map(|place| match place.line {
-        Some(line) => format!("{}:{line}", place.path),
-        None => place.path.clone(),
-    });
-    let refused = patch.generate.refused.iter();
     let assignment = Assignment {
         agents: service.agents.clone(),
         name: report.name.clone(),
         title: report.title.clone(),
         reason: report.reason.clone(),
         text: report.text.clone(),
-        place,
+        place: report.place.as_ref().map(place),
         reproducer: shown,
-        refused: refused.map(|(candidate, why)| (candidate.fixer.clone(), why.clone())).collect(),
+        refused: refused(patch),
     };
-    let Competed { proposal, asked } = compete(&assignment, request, &hands.sandbox).await?;
+    asked(hands, &assignment, request).await
+}
+
+/// What agents propose where the fixers had nothing, for one finding of the service's own analyzers: it is proven by their looking
+/// again. Where there is none, or nobody to ask, the fixers' reasons stand.
+pub async fn instead_of_fixers(
+    hands: &Hands,
+    opening: &Opening,
+    patch: &Patch,
+    reasons: Vec<String>,
+    request: &Request,
+) -> Result<(Proposal, Option<Value>), Failure> {
+    let agents = &opening.service.agents;
+    let own = request.findings.iter().find_map(|finding| {
+        let analysis = finding.analysis()?;
+        Some((finding, analysis, analysis.analyzer.as_ref()?))
+    });
+    let (false, Some((finding, analysis, analyzer))) = (agents.is_empty(), own) else {
+        return Ok((Proposal::NoFix { reasons, log: String::new() }, None));
+    };
+    let assignment = Assignment {
+        agents: agents.clone(),
+        name: finding.advisory.clone(),
+        title: format!("{} in {}", analysis.rule, finding.location.path),
+        reason: finding.summary.clone(),
+        text: String::new(),
+        place: Some(place(&finding.location)),
+        reproducer: Shown {
+            command: format!(
+                "the analyzer `{analyzer}` finds `{}` there, and must find nothing new",
+                analysis.rule
+            ),
+            ..Shown::default()
+        },
+        refused: refused(patch),
+    };
+    let one = Request { findings: vec![finding.clone()], ..request.clone() };
+    let (proposal, told) = asked(hands, &assignment, &one).await?;
+    let proposal = match proposal {
+        Proposal::NoFix { reasons: more, log } => {
+            Proposal::NoFix { reasons: reasons.into_iter().chain(more).collect(), log }
+        }
+        Proposal::Candidate { mut candidate, diff, log } => {
+            let others = request.findings.iter().filter(|other| other.id != finding.id);
+            let why = "agents are asked for one finding in a patch".to_owned();
+            candidate.leaves.extend(others.map(|other| (other.id.clone(), why.clone())));
+            Proposal::Candidate { candidate, diff, log }
+        }
+    };
+    Ok((proposal, told))
+}
+
+async fn asked(
+    hands: &Hands,
+    assignment: &Assignment,
+    request: &Request,
+) -> Result<(Proposal, Option<Value>), Failure> {
+    let Competed { proposal, asked } = compete(assignment, request, &hands.sandbox).await?;
     let told = asked.iter().map(|kept| told(hands, kept)).collect::<Result<Vec<Value>, Failure>>()?;
     Ok((proposal, Some(Value::Array(told))))
+}
+
+fn place(location: &Location) -> String {
+    location.line.map_or_else(|| location.path.clone(), |line| format!("{}:{line}", location.path))
+}
+
+/// Whose candidates verification refused, and why.
+fn refused(patch: &Patch) -> Vec<(String, String)> {
+    let refused = patch.generate.refused.iter();
+    refused.map(|(candidate, why)| (candidate.fixer.clone(), why.clone())).collect()
 }
 
 /// One agent, with its task and what it wrote among the blobs.

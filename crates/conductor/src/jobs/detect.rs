@@ -55,7 +55,7 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
 fn reports_of(subject: &Subject) -> &[Digest] {
     match subject {
         Subject::Scan { reports, .. } => reports,
-        Subject::Change { .. } => &[],
+        Subject::Change { .. } | Subject::Report(_) => &[],
     }
 }
 

@@ -19,7 +19,7 @@ use crate::attest::{commit_subject, digest_subject};
 use crate::failures::git_failure;
 use crate::hands::Hands;
 use crate::jobs::advised::advised;
-use crate::jobs::agents::from_agents;
+use crate::jobs::agents::{from_agents, instead_of_fixers};
 use crate::jobs::analyze::Analyzers;
 use crate::jobs::detect::is_own;
 use crate::jobs::joint::Joint;
@@ -40,7 +40,12 @@ pub async fn carry_out(
         Subject::Change { title, report, commit, author, answers: _ } => {
             (proposed(&request, title, report, commit, author).await?, None)
         }
-        Subject::Scan { .. } => (from_fixers(hands, request).await?, None),
+        Subject::Scan { .. } => match from_fixers(hands, request.clone()).await? {
+            Proposal::NoFix { reasons, .. } => {
+                instead_of_fixers(hands, opening, patch, reasons, &request).await?
+            }
+            proposal @ Proposal::Candidate { .. } => (proposal, None),
+        },
         Subject::Report(report) => from_agents(hands, opening, patch, report, &request).await?,
     };
     match proposal {

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use patchline_generate::agent::assignment::{Assignment, Shown};
 use patchline_generate::agent::compete::{Competed, compete};
-use patchline_generate::fixer::{Known, Proposal, Request};
+use patchline_generate::fixer::{Known, Looks, Proposal, Request};
 use patchline_model::agent::{Agent, ByCommand, Endpoint, Way};
+use patchline_model::analyzer::Analyzer;
+use patchline_model::digest::Commit;
 use patchline_model::failure::Failure;
 use patchline_model::id::{FindingId, PatchId};
 use patchline_model::package::Package;
@@ -28,6 +31,17 @@ struct NothingKnown;
 
 impl Known for NothingKnown {
     fn problems(&self, _: &Package) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+#[async_trait]
+impl Looks for NothingKnown {
+    fn analyzer(&self, _: &str) -> Option<&Analyzer> {
+        None
+    }
+
+    async fn findings(&self, _: &Commit) -> Result<Vec<Finding>, Failure> {
         Ok(Vec::new())
     }
 }
@@ -108,6 +122,7 @@ impl Scene {
             committed_at: 1_700_000_000,
             author: "Patchline <patchline@localhost>".to_owned(),
             known: Arc::new(NothingKnown),
+            looks: Arc::new(NothingKnown),
         };
         compete(&assignment, &request, &Sandbox::probe().hiding(self.data())).await.unwrap()
     }
