@@ -237,6 +237,46 @@ fn a_model_fixes_what_a_failing_test_shows_and_its_key_is_kept_nowhere() {
     }
 }
 
+/// Reports the bug as long as it is there.
+const LOOK: &str = "if grep -q ' + 1' app.sh; then
+  results='[{\"ruleId\":\"one-too-many\",\"level\":\"error\",\"message\":{\"text\":\"one too many\"},\"locations\":[{\"physicalLocation\":{\"artifactLocation\":{\"uri\":\"app.sh\"},\"region\":{\"startLine\":1}}}]}]'
+else
+  results='[]'
+fi
+echo '{\"version\":\"2.1.0\",\"runs\":[{\"tool\":{\"driver\":{\"name\":\"looker\"}},\"results\":'\"$results\"'}]}'
+";
+
+#[test]
+fn what_an_analyzer_finds_and_no_fixer_fixes_an_agent_may() {
+    if !Sandbox::probe().is_isolated() {
+        println!("skipped: bubblewrap does not work here");
+        return;
+    }
+    let analyzer = "\n[[analyzer]]\nname = \"looker\"\ncommand = [\"sh\", \"look.sh\"]";
+    let mender = format!("{}\n{analyzer}", script(MENDS));
+    let project = Project::new(&[
+        ("blind", script(&format!("{MENDS}; echo 'echo {{}}' > look.sh"))),
+        ("mender", mender),
+    ]);
+    fs::write(project.path().join("look.sh"), LOOK).unwrap();
+    git(&project.path(), &["add", "--all"]);
+    git(&project.path(), &["commit", "--quiet", "--message", "Look"]);
+    let (path, data) = (project.path(), project.data());
+    let fix = ["--data", text(&data), "fix", text(&path), "--format", "json"];
+    let ran = check(&mut patchline(&fix), 0, &[]);
+    let told = &json(&ran)["patches"][0];
+    assert_eq!(
+        (&told["outcome"], &told["branch"]),
+        (&"handed_over".into(), &"patchline/P-1".into()),
+        "{told}"
+    );
+    assert_eq!(check_named(told, "before-after")["verdict"], "passed", "{told}");
+    assert_eq!(git(&project.path(), &["show", "patchline/P-1:app.sh"]), FIXED);
+    let agents = project.agents_in_evidence();
+    let why = agents[0][0]["refused"].as_str().unwrap();
+    assert!(why.contains("`look.sh`, by which the problem is shown"), "{agents:?}");
+}
+
 #[test]
 fn a_report_that_nothing_shows_or_nobody_fixes_says_so() {
     let project = Project::new(&[("mender", script(MENDS))]);

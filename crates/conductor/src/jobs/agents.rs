@@ -82,6 +82,10 @@ pub async fn instead_of_fixers(
     let (false, Some((finding, analysis, analyzer))) = (agents.is_empty(), own) else {
         return Ok((Proposal::NoFix { reasons, log: String::new() }, None));
     };
+    // By what the analyzer itself is run with, nobody proves that it finds nothing.
+    let analyzers = opening.service.verification.analyzers.iter();
+    let words = analyzers.filter(|one| one.name == *analyzer).flat_map(|one| one.command.clone());
+    let files = named_in(&opening.service, request, &words.collect::<Vec<String>>()).await?;
     let assignment = Assignment {
         agents: agents.clone(),
         name: finding.advisory.clone(),
@@ -94,7 +98,8 @@ pub async fn instead_of_fixers(
                 "the analyzer `{analyzer}` finds `{}` there, and must find nothing new",
                 analysis.rule
             ),
-            ..Shown::default()
+            output: String::new(),
+            files,
         },
         refused: refused(patch),
     };
@@ -220,23 +225,30 @@ fn command(reproducer: &Reproducer, service: &Service) -> String {
     }
 }
 
-/// The files of the base that the reproducer names, seen from the repository's top.
+/// The files of the base that the reproducer names.
 async fn files(
     service: &Service,
     request: &Request,
     reproducer: &Reproducer,
 ) -> Result<Vec<String>, Failure> {
-    let named: Vec<&String> = match &reproducer.how {
-        How::Command(words) => words.iter().collect(),
-        How::Test(by) => by.files.iter().collect(),
-        How::File(by) => vec![&by.path],
-        How::Http(_) => Vec::new(),
+    let named: &[String] = match &reproducer.how {
+        How::Command(words) => words,
+        How::Test(by) => &by.files,
+        How::File(by) => std::slice::from_ref(&by.path),
+        How::Http(_) => &[],
     };
+    named_in(service, request, named).await
+}
+
+/// The files of the base that stand among these words, alone or after a `=`, as paths from the repository's top.
+async fn named_in(service: &Service, request: &Request, words: &[String]) -> Result<Vec<String>, Failure> {
     let all = Git::at(&request.repository).tree_files(request.base.as_str()).await;
     let all = all.map_err(|error| git_failure(&error))?;
-    let from_top = |path: &String| {
+    let from_top = |path: &str| {
         let path = path.trim_start_matches("./");
         if service.folder.is_empty() { path.to_owned() } else { format!("{}/{path}", service.folder) }
     };
-    Ok(named.into_iter().map(from_top).filter(|path| all.contains(path)).collect())
+    let parts =
+        words.iter().flat_map(|word| [Some(word.as_str()), word.split_once('=').map(|(_, rest)| rest)]);
+    Ok(parts.flatten().map(from_top).filter(|path| all.contains(path)).collect())
 }
