@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 /// What a client asked: the first line, then the headers in lower case.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    pub method: String,
     pub path: String,
     pub headers: Vec<(String, String)>,
 }
@@ -78,8 +77,7 @@ impl Drop for Server {
 fn serve(mut stream: TcpStream, log: &Mutex<Vec<Asked>>, answer: &dyn Fn(&Asked, usize) -> Reply) {
     let mut lines = BufReader::new(stream.try_clone().expect("a second handle")).lines();
     let Some(Ok(first)) = lines.next() else { return };
-    let word = |at: usize| first.split(' ').nth(at).unwrap_or("").to_owned();
-    let mut asked = Asked { method: word(0), path: word(1), headers: Vec::new() };
+    let mut asked = Asked { path: first.split(' ').nth(1).unwrap_or("").to_owned(), headers: Vec::new() };
     while let Some(Ok(line)) = lines.next() {
         let Some((name, value)) = line.split_once(':') else { break };
         asked.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
