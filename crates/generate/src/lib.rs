@@ -1,5 +1,6 @@
 //! Generate: the smallest change that removes the findings, as a commit on a branch of its own.
 
+mod actions;
 pub mod carry;
 mod code;
 mod dependency;
@@ -9,6 +10,7 @@ pub mod fixers;
 pub mod message;
 pub mod person;
 
+pub use actions::fixer::ActionsFixer;
 pub use code::autofix::Autofix;
 pub use dependency::cargo::CargoFixer;
 pub use dependency::go::fixer::GoFixer;
