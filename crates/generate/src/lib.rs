@@ -7,6 +7,7 @@ mod dependency;
 mod failures;
 pub mod fixer;
 pub mod fixers;
+pub mod image;
 pub mod message;
 pub mod person;
 

@@ -7,6 +7,7 @@ use patchline_sandbox::git::Git;
 
 use crate::failures::of_git;
 use crate::fixer::{Proposal, Request};
+use crate::image::change::differ_in_images_alone;
 use crate::message;
 
 /// Takes the change as it is: what was committed is what is verified, signed and rolled out. `request.findings` are
@@ -47,7 +48,7 @@ pub async fn proposed(
     let candidate = Candidate {
         number: request.number,
         fixer: "person".to_owned(),
-        kind: Kind::Code,
+        kind: kind(&git, (base, head), &files).await?,
         title: message::clean(title, 100),
         rationale: format!(
             "A change by {} that answers to: {}",
@@ -65,4 +66,21 @@ pub async fn proposed(
         leaves: Vec::new(),
     };
     Ok(Proposal::Candidate { candidate: Box::new(candidate), diff, log: String::new() })
+}
+
+/// What changed says which kind it is, and not who made it.
+async fn kind(git: &Git, (base, head): (&str, &str), files: &[String]) -> Result<Kind, Failure> {
+    for path in files {
+        let (before, after) =
+            (git.show(base, path).await.map_err(of_git)?, git.show(head, path).await.map_err(of_git)?);
+        let texts = before.zip(after).and_then(|(before, after)| {
+            Some((String::from_utf8(before).ok()?, String::from_utf8(after).ok()?))
+        });
+        if !texts
+            .is_some_and(|(before, after)| before != after && differ_in_images_alone(path, &before, &after))
+        {
+            return Ok(Kind::Code);
+        }
+    }
+    Ok(Kind::Image)
 }

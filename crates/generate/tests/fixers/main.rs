@@ -6,6 +6,7 @@ mod go;
 mod index;
 mod locks;
 mod npm;
+mod person;
 mod pip;
 mod pnpm;
 mod scene;

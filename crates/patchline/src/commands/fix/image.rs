@@ -1,0 +1,101 @@
+//! `fix --image`: another tag of an image wherever the service names it, as a change on its way through the same line.
+
+use std::path::Path;
+
+use patchline_conductor::failures::git_failure;
+use patchline_conductor::home::Home;
+use patchline_generate::image::change::{Image, can_name, names};
+use patchline_model::actor::Actor;
+use patchline_model::digest::Commit;
+use patchline_model::service::Service;
+use patchline_model::stage::detect::Subject;
+use patchline_sandbox::{Git, GitError};
+
+use crate::exit::Trouble;
+
+/// Larger files are not read.
+const LARGEST: usize = 8 << 20;
+/// Names of images that an error lists.
+const MOST_NAMES: usize = 12;
+
+/// What the patch is for, with the change as a commit on top of the base.
+pub async fn subject(
+    images: &[Image],
+    service: &Service,
+    base: &Commit,
+    by: &Actor,
+    home: &Home,
+) -> Result<Subject, Trouble> {
+    let git = Git::at(Path::new(&service.repository));
+    let changed = changed(images, &git, service, base).await?;
+    let asked: Vec<String> = images.iter().map(|image| format!("{} to {}", image.name, image.tag)).collect();
+    let title = format!("Update {}", asked.join(", "));
+    let author = format!("{} <{}@localhost>", by.name(), by.name());
+    let worktree = home.root().join("work").join(format!("image-{}", std::process::id()));
+    git.worktree_add(&worktree, base.as_str()).await.map_err(failed)?;
+    let made = commit(&git, &worktree, &changed, base, (&title, &author)).await;
+    // What could not be removed is replaced by the next run.
+    drop(git.worktree_remove(&worktree).await);
+    let commit = made?.parse().map_err(|error| Trouble::input(format!("git answered {error}")))?;
+    Ok(Subject::Change { report: title.clone(), title, answers: Vec::new(), commit, author })
+}
+
+async fn commit(
+    git: &Git,
+    worktree: &Path,
+    changed: &[(String, String)],
+    base: &Commit,
+    (title, author): (&str, &str),
+) -> Result<String, Trouble> {
+    for (path, text) in changed {
+        std::fs::write(worktree.join(path), text)
+            .map_err(|error| Trouble::storage(format!("could not write `{path}`: {error}")))?;
+    }
+    let files: Vec<&str> = changed.iter().map(|(path, _)| path.as_str()).collect();
+    let time = git.commit_time(base.as_str()).await.map_err(failed)?;
+    git.commit_files(worktree, &files, title, author, time).await.map_err(failed)
+}
+
+/// The files of the service that name these images, with their new text.
+async fn changed(
+    images: &[Image],
+    git: &Git,
+    service: &Service,
+    base: &Commit,
+) -> Result<Vec<(String, String)>, Trouble> {
+    let (mut changed, mut seen) = (Vec::new(), Vec::new());
+    for path in git.files_of(base.as_str()).await.map_err(failed)? {
+        if !Path::new(&path).starts_with(&service.folder) || !can_name(&path) {
+            continue;
+        }
+        let bytes = git.show(base.as_str(), &path).await.map_err(failed)?.unwrap_or_default();
+        let (true, Ok(before)) = (bytes.len() <= LARGEST, String::from_utf8(bytes)) else { continue };
+        seen.extend(names(&path, &before));
+        let mut text = before.clone();
+        for image in images {
+            text = image.put(&path, &text).map_err(|why| {
+                Trouble::input(why).hint("the registry's own tools tell the digest of a tag")
+            })?;
+        }
+        if text != before {
+            changed.push((path, text));
+        }
+    }
+    seen.sort();
+    seen.dedup();
+    if let Some(image) = images.iter().find(|image| !seen.contains(&image.name)) {
+        let more = if seen.len() > MOST_NAMES { " and others" } else { "" };
+        let known: Vec<String> = seen.iter().take(MOST_NAMES).map(|name| format!("`{name}`")).collect();
+        let there = if known.is_empty() { "none at all".to_owned() } else { known.join(", ") };
+        let text = format!("no Dockerfile and no YAML of {} names the image `{}`", service.name, image.name);
+        return Err(Trouble::input(text).hint(format!("in {} there are {there}{more}", base.short())));
+    }
+    match changed.is_empty() {
+        true => Err(Trouble::input(format!("{} names these images so already", base.short()))),
+        false => Ok(changed),
+    }
+}
+
+fn failed(error: GitError) -> Trouble {
+    git_failure(&error).into()
+}
