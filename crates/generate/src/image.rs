@@ -3,4 +3,5 @@
 pub mod change;
 mod dockerfile;
 mod manifest;
+pub mod registry;
 mod site;

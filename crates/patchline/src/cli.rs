@@ -154,7 +154,7 @@ pub struct FixArguments {
     /// What the change is called [default: the first line of its commit]
     #[arg(long, value_name = "TEXT", requires = "from")]
     pub title: Option<String>,
-    /// Another tag of an image, wherever Dockerfiles and YAML name it; with `@sha256:…` where they name its digest
+    /// Another tag of an image, wherever Dockerfiles and YAML name it; `NAME=TAG@sha256:…` says its digest, too
     #[arg(long, value_name = "NAME=TAG", conflicts_with_all = ["from", "only", "sarif"])]
     pub image: Vec<Image>,
     /// The branch or commit that needs the fix [default: what is checked out]; settings are those of the checkout

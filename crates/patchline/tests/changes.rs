@@ -55,8 +55,8 @@ fn project() -> (TempDir, PathBuf, PathBuf) {
 fn an_image_goes_to_another_tag_wherever_it_is_named() {
     let (_folder, project, data) = project();
     let digest = |sign: &str| format!("sha256:{}", sign.repeat(64));
-    let docker = format!("# ours\r\nFROM h.invalid/base:1.0@{} AS run\r\nCOPY . /\r\n", digest("a"));
-    let chart = "image:\n  repository: h.invalid/base # as in Dockerfile\n  tag: v1\n";
+    let docker = format!("# ours\r\nFROM own/base:1.0@{} AS run\r\nCOPY . /\r\n", digest("a"));
+    let chart = "image:\n  repository: own/base # as in Dockerfile\n  tag: v1\n";
     fs::write(project.join("Dockerfile"), &docker).unwrap();
     fs::write(project.join("values.yaml"), chart).unwrap();
     git(&project, &["add", "--all"]);
@@ -65,15 +65,12 @@ fn an_image_goes_to_another_tag_wherever_it_is_named() {
         let words = ["--data", text(&data), "fix", "--format", "json", text(&project), "--image", image];
         check(patchline(&words).env("USER", "dana"), code, says)
     };
-    fix("h.invalid/base=1.1", 3, &["Dockerfile:2: `h.invalid/base` is named by its digest"]);
-    fix("other=1.1", 3, &["names the image `other`", "`h.invalid/base`"]);
-    fix("h.invalid/base:1.1", 2, &["not of the form NAME=TAG"]);
-    let ran = fix(&format!("h.invalid/base=1.1@{}", digest("b")), 0, &[]);
+    fix("own/base=1.1", 3, &["`own/base` does not say which registry it comes from"]);
+    fix("other=1.1", 3, &["names the image `other`", "`own/base`"]);
+    fix("own/base:1.1", 2, &["not of the form NAME=TAG"]);
+    let ran = fix(&format!("own/base=1.1@{}", digest("b")), 0, &[]);
     let told = &json(&ran)["patches"][0];
-    assert_eq!(
-        (&told["outcome"], &told["title"]),
-        (&"handed_over".into(), &"Update h.invalid/base to 1.1".into())
-    );
+    assert_eq!((&told["outcome"], &told["title"]), (&"handed_over".into(), &"Update own/base to 1.1".into()));
     let expected = docker.replace("1.0@", "1.1@").replace(&digest("a"), &digest("b"));
     assert_eq!(git(&project, &["show", "patchline/P-1:Dockerfile"]), expected);
     assert_eq!(git(&project, &["show", "patchline/P-1:values.yaml"]), chart.replace("v1", "\"1.1\""));

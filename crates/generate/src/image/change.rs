@@ -44,6 +44,11 @@ impl FromStr for Image {
 }
 
 impl Image {
+    /// Whether the text names the image by its digest.
+    pub fn is_named_by_digest(&self, path: &str, text: &str) -> bool {
+        sites(path, text).iter().any(|site| site.name == self.name && site.digest.is_some())
+    }
+
     /// The text with this tag wherever it names the image. An error is a place that is named by a digest, when none is given.
     pub fn put(&self, path: &str, text: &str) -> Result<String, String> {
         let mut splices = Vec::new();

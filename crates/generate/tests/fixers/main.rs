@@ -9,6 +9,7 @@ mod npm;
 mod person;
 mod pip;
 mod pnpm;
+mod registry;
 mod scene;
 mod shop;
 mod yarn;
