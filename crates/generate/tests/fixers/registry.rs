@@ -1,11 +1,16 @@
 //! The digest of a tag, asked of a registry on loopback that wants a token from everybody.
 
+use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use patchline_generate::image::registry::digest;
 use patchline_model::digest::Digest;
+
+use crate::scene::has;
 
 const INDEX: &str = "{\"schemaVersion\":2,\"manifests\":[]}";
 
@@ -49,4 +54,55 @@ async fn a_tag_has_the_digest_of_the_bytes_that_the_registry_hands_out() {
     assert!(failure.message.contains("404"), "{failure:?}");
     let failure = digest("rust", "1.1").await.expect_err("no registry");
     assert!(failure.message.contains("does not say which registry"), "{failure:?}");
+}
+
+/// A registry that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended already needs no more.
+        let _ = self.0.kill().and_then(|()| self.0.wait().map(drop));
+    }
+}
+
+/// Puts an index under a tag into the folder of a registry, as that keeps it.
+fn keep(folder: &Path, repository: &str, tag: &str, bytes: &str) -> String {
+    let hex = Digest::of(bytes.as_bytes()).hex().to_owned();
+    let top = folder.join("docker/registry/v2");
+    let manifests = top.join("repositories").join(repository).join("_manifests");
+    let write = |path: PathBuf, text: &str| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write(top.join("blobs/sha256").join(&hex[..2]).join(&hex).join("data"), bytes);
+    let found = format!("sha256:{hex}");
+    write(manifests.join("revisions/sha256").join(&hex).join("link"), &found);
+    write(manifests.join("tags").join(tag).join("current/link"), &found);
+    write(manifests.join("tags").join(tag).join("index/sha256").join(&hex).join("link"), &found);
+    found
+}
+
+#[tokio::test]
+async fn a_real_registry_hands_out_the_index_of_a_tag() {
+    if !has("docker-registry") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let index = "{\"schemaVersion\":2,\"mediaType\":\"application/vnd.docker.distribution.manifest.list.v2+json\",\"manifests\":[]}";
+    let expected = keep(&folder.path().join("kept"), "a/b", "1.1", index);
+    // The system gives the port away and takes it back; the registry takes it then.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let settings = format!(
+        "version: 0.1\nstorage:\n  filesystem:\n    rootdirectory: {}\nhttp:\n  addr: {address}\n",
+        folder.path().join("kept").display()
+    );
+    fs::write(folder.path().join("settings.yml"), settings).unwrap();
+    let mut command = Command::new("docker-registry");
+    command.arg("serve").arg(folder.path().join("settings.yml"));
+    let _running = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    // Until it listens, it is asked again.
+    assert_eq!(digest(&format!("{address}/a/b"), "1.1").await.unwrap(), expected);
+    let failure = digest(&format!("{address}/a/b"), "1.2").await.expect_err("there is none");
+    assert!(failure.message.contains("404"), "{failure:?}");
 }
