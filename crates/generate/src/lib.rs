@@ -3,6 +3,7 @@
 mod actions;
 pub mod carry;
 mod code;
+pub mod config;
 mod dependency;
 mod failures;
 pub mod fixer;

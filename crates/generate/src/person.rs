@@ -5,6 +5,7 @@ use patchline_model::failure::Failure;
 use patchline_model::stage::generate::{Candidate, Kind};
 use patchline_sandbox::git::Git;
 
+use crate::config::change::differ_in_values_alone;
 use crate::failures::of_git;
 use crate::fixer::{Proposal, Request};
 use crate::image::change::differ_in_images_alone;
@@ -70,17 +71,22 @@ pub async fn proposed(
 
 /// What changed says which kind it is, and not who made it.
 async fn kind(git: &Git, (base, head): (&str, &str), files: &[String]) -> Result<Kind, Failure> {
+    let (mut is_image, mut is_config) = (true, true);
     for path in files {
         let (before, after) =
             (git.show(base, path).await.map_err(of_git)?, git.show(head, path).await.map_err(of_git)?);
         let texts = before.zip(after).and_then(|(before, after)| {
             Some((String::from_utf8(before).ok()?, String::from_utf8(after).ok()?))
         });
-        if !texts
-            .is_some_and(|(before, after)| before != after && differ_in_images_alone(path, &before, &after))
-        {
+        let Some((before, after)) = texts.filter(|(before, after)| before != after) else {
             return Ok(Kind::Code);
-        }
+        };
+        is_image &= differ_in_images_alone(path, &before, &after);
+        is_config &= differ_in_values_alone(path, &before, &after);
     }
-    Ok(Kind::Image)
+    Ok(match (is_image, is_config) {
+        (true, _) => Kind::Image,
+        (false, true) => Kind::Config,
+        (false, false) => Kind::Code,
+    })
 }

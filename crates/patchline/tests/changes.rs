@@ -78,6 +78,30 @@ fn an_image_goes_to_another_tag_wherever_it_is_named() {
 }
 
 #[test]
+fn a_value_goes_to_another_where_it_stands() {
+    let (_folder, project, data) = project();
+    let app = "# ours\nspec:\n  replicas:   2 # enough\n  limits: {memory: 512Mi}\n";
+    fs::write(project.join("app.yaml"), app).unwrap();
+    git(&project, &["add", "--all"]);
+    git(&project, &["commit", "--quiet", "--message", "Settings"]);
+    let fix = |edits: &[&str], code: i32, says: &[&str]| {
+        let words = ["--data", text(&data), "fix", "--format", "json", text(&project)];
+        let edits = edits.iter().flat_map(|edit| ["--edit", edit]);
+        check(patchline(&words).args(edits).env("USER", "dana"), code, says)
+    };
+    fix(&["app.yaml:spec.replica=3"], 3, &["there is no `replica` in `spec`: there is `replicas`, `limits`"]);
+    fix(&["gone.yaml:a=3"], 3, &["has no file `gone.yaml`"]);
+    fix(&["app.yaml:spec.replicas=2"], 3, &["says so already"]);
+    fix(&["app.yaml"], 2, &["not of the form FILE:PATH=VALUE"]);
+    let ran = fix(&["app.yaml:spec.replicas=3", "app.yaml:spec.limits.memory=1Gi"], 0, &[]);
+    let told = &json(&ran)["patches"][0];
+    let title = "Set spec.replicas to 3, spec.limits.memory to 1Gi";
+    assert_eq!((&told["outcome"], &told["title"]), (&"handed_over".into(), &title.into()));
+    let expected = app.replace("  2 #", "  3 #").replace("512Mi", "1Gi");
+    assert_eq!(git(&project, &["show", "patchline/P-1:app.yaml"]), expected);
+}
+
+#[test]
 fn a_branch_a_diff_and_a_backport_go_through_the_same_line() {
     let (folder, project, data) = project();
     let fix = ["--data", text(&data), "fix", "--format", "json", text(&project), "--from"];

@@ -27,3 +27,11 @@ async fn another_tag_alone_is_a_change_of_an_image() {
     check("Dockerfile", "FROM a:1\n", "FROM b:1\n", Kind::Code).await;
     check("a.txt", "FROM a:1\n", "FROM a:2\n", Kind::Code).await;
 }
+
+#[tokio::test]
+async fn another_value_alone_is_a_change_of_settings() {
+    check("k.yaml", "a: 1\nimage: a:1\n", "a: 2\nimage: a:2\n", Kind::Config).await;
+    check("k.json", "{\"a\": 1}\n", "{\"a\": 2}\n", Kind::Config).await;
+    check("k.json", "{\"a\": 1}\n", "{\"b\": 1}\n", Kind::Code).await;
+    check("package.json", "{\"a\": 1}\n", "{\"a\": 2}\n", Kind::Code).await;
+}

@@ -1,8 +1,10 @@
 //! `fix`: makes the smallest fix, proves it, and leaves a branch and a report. Never pushes, never touches the checkout.
 
+mod edit;
 mod from;
 mod image;
 mod told;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -52,6 +54,9 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
         Some(from) => from::subject(from, &arguments, &service, &base, &by, &works.home).await?,
         None if !arguments.image.is_empty() => {
             image::subject(&arguments.image, &service, &base, &by, &works.home).await?
+        }
+        None if !arguments.edit.is_empty() => {
+            edit::subject(&arguments.edit, &service, &base, &by, &works.home).await?
         }
         None => Subject::Scan { only: arguments.only.clone(), reports },
     };

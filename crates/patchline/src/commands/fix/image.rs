@@ -12,6 +12,7 @@ use patchline_model::service::Service;
 use patchline_model::stage::detect::Subject;
 use patchline_sandbox::{Git, GitError};
 
+use crate::commands::fix::written;
 use crate::exit::Trouble;
 use crate::terminal::note;
 
@@ -32,30 +33,7 @@ pub async fn subject(
     let changed = changed(images, &git, service, base).await?;
     let asked: Vec<String> = images.iter().map(|image| format!("{} to {}", image.name, image.tag)).collect();
     let title = format!("Update {}", asked.join(", "));
-    let author = format!("{} <{}@localhost>", by.name(), by.name());
-    let worktree = home.root().join("work").join(format!("image-{}", std::process::id()));
-    git.worktree_add(&worktree, base.as_str()).await.map_err(failed)?;
-    let made = commit(&git, &worktree, &changed, base, (&title, &author)).await;
-    // What could not be removed is replaced by the next run.
-    drop(git.worktree_remove(&worktree).await);
-    let commit = made?.parse().map_err(|error| Trouble::input(format!("git answered {error}")))?;
-    Ok(Subject::Change { report: title.clone(), title, answers: Vec::new(), commit, author })
-}
-
-async fn commit(
-    git: &Git,
-    worktree: &Path,
-    changed: &[(String, String)],
-    base: &Commit,
-    (title, author): (&str, &str),
-) -> Result<String, Trouble> {
-    for (path, text) in changed {
-        std::fs::write(worktree.join(path), text)
-            .map_err(|error| Trouble::storage(format!("could not write `{path}`: {error}")))?;
-    }
-    let files: Vec<&str> = changed.iter().map(|(path, _)| path.as_str()).collect();
-    let time = git.commit_time(base.as_str()).await.map_err(failed)?;
-    git.commit_files(worktree, &files, title, author, time).await.map_err(failed)
+    written::subject(title, &changed, &git, base, by, home).await
 }
 
 /// The files of the service that name these images, with their new text.
