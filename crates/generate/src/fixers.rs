@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use patchline_sandbox::sandbox::Sandbox;
 
+use crate::actions::fixer::ActionsFixer;
 use crate::code::autofix::Autofix;
 use crate::dependency::cargo::CargoFixer;
 use crate::dependency::go::fixer::GoFixer;
@@ -25,6 +26,7 @@ pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
         Arc::new(LockFixer::uv(sandbox.clone())),
         Arc::new(LockFixer::poetry(sandbox.clone())),
         Arc::new(GoFixer::new(sandbox.clone())),
+        Arc::new(ActionsFixer::new(sandbox.clone())),
         Arc::new(Autofix::new(sandbox.clone())),
     ]
 }

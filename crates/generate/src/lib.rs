@@ -1,15 +1,19 @@
 //! Generate: the smallest change that removes the findings, as a commit on a branch of its own.
 
+mod actions;
 pub mod agent;
 pub mod carry;
 mod code;
+pub mod config;
 mod dependency;
 mod failures;
 pub mod fixer;
 pub mod fixers;
+pub mod image;
 pub mod message;
 pub mod person;
 
+pub use actions::fixer::ActionsFixer;
 pub use code::autofix::Autofix;
 pub use dependency::cargo::CargoFixer;
 pub use dependency::go::fixer::GoFixer;

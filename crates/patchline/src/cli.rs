@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use patchline_generate::config::change::Edit;
+use patchline_generate::image::change::Image;
 use patchline_model::id::PatchId;
 use patchline_model::service::{Name, Tier};
 use patchline_model::time::Timestamp;
@@ -158,6 +160,12 @@ pub struct FixArguments {
     /// What the change is called [default: the first line of its commit]
     #[arg(long, value_name = "TEXT", requires = "from")]
     pub title: Option<String>,
+    /// Another tag of an image, wherever Dockerfiles and YAML name it; `NAME=TAG@sha256:…` says its digest, too
+    #[arg(long, value_name = "NAME=TAG", conflicts_with_all = ["from", "only", "sarif"])]
+    pub image: Vec<Image>,
+    /// Another value in a file of JSON or YAML, as in `k8s/app.yaml:spec.replicas=3`; may be given several times
+    #[arg(long, value_name = "FILE:PATH=VALUE", conflicts_with_all = ["from", "only", "sarif", "image"])]
+    pub edit: Vec<Edit>,
     /// The branch or commit that needs the fix [default: what is checked out]; settings are those of the checkout
     #[arg(long, value_name = "REV")]
     pub base: Option<String>,
@@ -165,7 +173,7 @@ pub struct FixArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     pub sarif: Vec<PathBuf>,
     /// Say what would be changed, and leave no branch and no record
-    #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "supersedes", "from"])]
+    #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "supersedes", "from", "image", "edit"])]
     pub dry_run: bool,
     /// Take the fix all the way onto every instance, and not only to a proven branch
     #[arg(long)]

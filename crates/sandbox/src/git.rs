@@ -347,6 +347,26 @@ impl Git {
         self.ask(&purpose, &["cat-file", "blob", blob]).bytes().await.map(Some)
     }
 
+    /// The ordinary files of a commit by their paths from its top: no links, no submodules.
+    pub async fn files_of(&self, commit: &str) -> Result<Vec<String>, GitError> {
+        let ask = self.ask("list the files of a commit", &["ls-tree", "-r", "-z", "--full-tree", commit]);
+        let bytes = ask.bytes().await?;
+        let listed = String::from_utf8_lossy(&bytes);
+        let entries = listed.split('\0').filter_map(|entry| entry.split_once('\t'));
+        let ordinary = entries.filter(|(about, _)| about.starts_with("100"));
+        Ok(ordinary.map(|(_, name)| name.to_owned()).collect())
+    }
+
+    /// The address of the remote repository that this one was cloned from, where git knows of one.
+    pub async fn origin(&self) -> Result<Option<String>, GitError> {
+        let ask = self.ask("read where it was cloned from", &["config", "--get", "remote.origin.url"]);
+        match ask.finish().await? {
+            (Exit::Code(0), stdout, _) => Ok(Some(String::from_utf8_lossy(&stdout).trim().to_owned())),
+            (Exit::Code(1), ..) => Ok(None),
+            (_, _, reason) => Err(refused("read where it was cloned from", &reason)),
+        }
+    }
+
     /// The first line of a commit's message.
     pub async fn log_subject(&self, commit: &str) -> Result<String, GitError> {
         self.field(commit, "%s").await

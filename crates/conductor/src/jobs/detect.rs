@@ -133,8 +133,11 @@ pub async fn findings_in(hands: &Hands, service: &Service, tree: &Path) -> Resul
 }
 
 /// Whether the finding stands in a file beside the lockfile that a fix of this service changes, or in none. Others in the
-/// tree, as a `fuzz/Cargo.lock`, are services of their own; a `requirements/` folder is none.
+/// tree, as a `fuzz/Cargo.lock`, are services of their own; a `requirements/` folder and that of workflows are none.
 pub fn is_own(finding: &Finding) -> bool {
+    if finding.package.as_ref().is_some_and(|package| package.ecosystem.0 == "GitHub Actions") {
+        return true;
+    }
     let path = &finding.location.path;
     let path = path.strip_prefix("requirements/").filter(|rest| rest.ends_with(".txt")).unwrap_or(path);
     match finding.source {

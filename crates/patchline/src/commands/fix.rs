@@ -1,7 +1,10 @@
 //! `fix`: makes the smallest fix, proves it, and leaves a branch and a report. Never pushes, never touches the checkout.
 
+mod edit;
 mod from;
+mod image;
 mod told;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -50,9 +53,15 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     let advisories = advisories_of(&works)?;
     let subject = match &arguments.from {
         Some(from) => from::subject(from, &arguments, &service, &base, &by, &works.home).await?,
+        None if !arguments.image.is_empty() => {
+            image::subject(&arguments.image, &service, &base, &by, &works.home).await?
+        }
+        None if !arguments.edit.is_empty() => {
+            edit::subject(&arguments.edit, &service, &base, &by, &works.home).await?
+        }
         None => Subject::Scan { only: arguments.only.clone(), reports },
     };
-    if arguments.from.is_none() {
+    if matches!(subject, Subject::Scan { .. }) {
         warn_if_only_built_in(&advisories);
     }
     let after = arguments.after.clone();
