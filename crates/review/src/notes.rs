@@ -151,7 +151,10 @@ fn proven(patch: &Patch) -> Vec<String> {
             CheckResult::Skipped => "skipped",
             CheckResult::Failed => "failed",
         };
-        lines.push(format!("- **{}** {result}: {}", line(&checked.check), line(&checked.summary)));
+        let sides = checked.sides.as_ref().map_or_else(String::new, |both| {
+            format!(" (base: {}; patch: {})", line(&both.base), line(&both.patch))
+        });
+        lines.push(format!("- **{}** {result}: {}{sides}", line(&checked.check), line(&checked.summary)));
     }
     lines
 }

@@ -8,7 +8,7 @@ use patchline_model::failure::Failure;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::Finding;
 use patchline_model::stage::generate::Candidate;
-use patchline_model::stage::verify::CheckResult;
+use patchline_model::stage::verify::{CheckResult, Sides};
 use patchline_sandbox::sandbox::Sandbox;
 
 /// Holds the patch against the base in one respect.
@@ -61,6 +61,8 @@ pub struct Shown {
     pub summary: String,
     /// What was shown, line by line: commands, exit codes, durations.
     pub details: Vec<String>,
+    /// What each side showed, where the check has two.
+    pub sides: Option<Sides>,
     /// What the commands wrote, bounded.
     pub log: String,
     /// Names of tests, findings or advisories.

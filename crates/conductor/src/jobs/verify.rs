@@ -99,11 +99,12 @@ async fn run(hands: &Hands, case: &Case, check: &dyn Check, patch: &Patch) -> Re
         "configuration": [{ "name": check.name(), "digest": { "gitCommit": case.candidate.base.as_str() } }],
         "passedTests": shown.passed, "warnedTests": shown.warned, "failedTests": shown.failed,
         "patchline_check": check.name(), "patchline_summary": shown.summary, "patchline_details": shown.details,
+        "patchline_sides": shown.sides,
         "patchline_log": log, "patchline_milliseconds": milliseconds, "patchline_isolation": case.sandbox.isolation(),
     });
     let evidence = hands.attestor.attest(subjects, TEST_RESULT, predicate)?;
-    let Shown { result, summary, details, .. } = shown;
-    Ok(Checked { check: check.name().to_owned(), result, summary, details, evidence, milliseconds })
+    let Shown { result, summary, details, sides, .. } = shown;
+    Ok(Checked { check: check.name().to_owned(), result, summary, details, sides, evidence, milliseconds })
 }
 
 /// The words of the test-result predicate; it has none for what was skipped, which is no pass.
