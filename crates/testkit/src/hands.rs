@@ -430,6 +430,7 @@ fn checked(check: &str, result: CheckResult) -> Checked {
         summary: "as seen".to_owned(),
         details: Vec::new(),
         sides: None,
+        rollback_milliseconds: None,
         evidence: Digest::of(b"check"),
         milliseconds: 5,
     }

@@ -113,7 +113,7 @@ impl Record {
         };
         let Self { details, log, passed, mut warned, failed, skipped, why_failed: _, sides } = self;
         warned.extend(skipped);
-        Shown { result, summary, details, sides, log, passed, warned, failed }
+        Shown { result, summary, details, sides, rollback_milliseconds: None, log, passed, warned, failed }
     }
 }
 

@@ -73,6 +73,7 @@ fn checked(number: u8, name: &str) -> Checked {
         summary: "all is well".to_owned(),
         details: Vec::new(),
         sides: None,
+        rollback_milliseconds: None,
         evidence: Digest::of(&[number]),
         milliseconds: 1,
     }

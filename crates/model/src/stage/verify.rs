@@ -19,6 +19,9 @@ pub struct Checked {
     /// What each side showed, where the check has two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sides: Option<Sides>,
+    /// How long the base took to be healthy again once the patch was told to stop, where that was rehearsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_milliseconds: Option<u64>,
     pub evidence: Digest,
     pub milliseconds: u64,
 }
@@ -100,6 +103,11 @@ impl Verdict {
     /// No check failed.
     pub fn holds(&self) -> bool {
         self.checks.iter().all(|checked| checked.result != CheckResult::Failed)
+    }
+
+    /// How long a way back may take, as it was rehearsed.
+    pub fn rollback_milliseconds(&self) -> Option<u64> {
+        self.checks.iter().find_map(|checked| checked.rollback_milliseconds)
     }
 
     /// The failed checks, in one line.

@@ -176,6 +176,7 @@ impl Story {
                 "after: exit code 0 after 0.03 s in 3 of 3 runs".to_owned(),
             ],
             sides: sides.get(check).cloned(),
+            rollback_milliseconds: None,
             evidence: self.keep(&format!("{{\"check\": \"{check}\"}}")),
             milliseconds,
         };
