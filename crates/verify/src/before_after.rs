@@ -66,7 +66,8 @@ impl Check for BeforeAfter {
                     Source::Lockfile | Source::Report => judge_by_version(finding, case, &mut record)?,
                 };
                 let (base, patch): (Option<&str>, Option<&str>) = sides.unzip();
-                (on_base.extend(base), on_patch.extend(patch));
+                on_base.extend(base);
+                on_patch.extend(patch);
                 continue;
             };
             if !known.contains_key(reproducer.advisory.as_str()) {
@@ -74,7 +75,8 @@ impl Check for BeforeAfter {
                 known.insert(&reproducer.advisory, answer);
             }
             let asked = &known[reproducer.advisory.as_str()];
-            (on_base.push(asked.base), on_patch.push(asked.patch));
+            on_base.push(asked.base);
+            on_patch.push(asked.patch);
             match &asked.answer {
                 Answer::Shown => record.pass(&finding.advisory, "shown on the base, gone with the patch"),
                 Answer::Not(why) => record.fail(&finding.advisory, why),
