@@ -112,9 +112,13 @@ fn a_branch_a_diff_and_a_backport_go_through_the_same_line() {
         (&"handed_over".into(), &"patchline/P-1".into()),
         "{told}"
     );
-    let shown =
-        told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "before-after").unwrap();
+    let check_of =
+        |name: &str| told["checks"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap();
+    let shown = check_of("before-after");
     assert_eq!(shown["verdict"], "skipped", "nothing shows what it is for, and that is no pass");
+    assert_eq!((&shown["base"], &shown["patch"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    let scanned = check_of("re-scan");
+    assert_eq!((&scanned["base"], &scanned["patch"]), (&"0 findings".into(), &"0 findings".into()));
     assert_eq!(git(&project, &["rev-parse", "patchline/P-1"]), git(&project, &["rev-parse", "fixit"]));
 
     let diff = folder.path().join("mailed.diff");

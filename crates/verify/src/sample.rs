@@ -25,6 +25,7 @@ pub(crate) fn case() -> Case {
         after: Vec::new(),
         sandbox: Sandbox::probe(),
         diff: String::new(),
+        forward_only: None,
         patience: None,
     }
 }

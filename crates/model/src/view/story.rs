@@ -222,6 +222,8 @@ fn verify_line(fact: &verify::Event) -> Option<Told> {
             let mut details = Vec::new();
             for checked in &verdict.checks {
                 details.push(format!("{} {}: {}", checked.check, word(checked.result), checked.summary));
+                let sides = checked.sides.iter();
+                details.extend(sides.map(|both| format!("  base: {}; patch: {}", both.base, both.patch)));
                 details.extend(checked.details.iter().take(6).map(|detail| format!("  {detail}")));
             }
             let text = if verdict.holds() {

@@ -89,6 +89,7 @@ impl Project {
             after: Vec::new(),
             sandbox: Sandbox::probe(),
             diff: String::new(),
+            forward_only: None,
             patience: None,
         };
         let files = [(PROGRAM, BROKEN), (SUITE, TESTS), (REPRODUCER, REPRODUCE), ("README.md", "# Words\n")];

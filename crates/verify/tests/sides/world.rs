@@ -46,6 +46,7 @@ impl World {
             after: Vec::new(),
             sandbox: Sandbox::probe(),
             diff: String::new(),
+            forward_only: None,
             patience: None,
         };
         Self { _folder: folder, case }
@@ -209,4 +210,12 @@ pub fn run(program: &str, env: &str) -> Run {
         windows: Vec::new(),
         slo: None,
     }
+}
+
+pub fn here(program: &str) -> bool {
+    let here = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !here {
+        eprintln!("skipped: `{program}` is not here");
+    }
+    here
 }
