@@ -4,21 +4,25 @@
 # Writes lines `N WORD MICROSECONDS`.
 folder=$1 seconds=$2
 shift 2
-set -m
 say() { echo "$number $1 ${EPOCHREALTIME/[.,]/}"; }
-ask() {
-  { cat "$folder/health" >&3; timeout 5 head -c 65536 <&3 >"$folder/answer"; } 3<>"/dev/tcp/127.0.0.1/$port" 2>/dev/null
+# Whether it answers with 2xx. The first line says so; a service may keep the connection open after it.
+is_well() {
+  local line=
+  { cat "$folder/health" >&3 && IFS= read -r -t 5 line <&3; } 3<>"/dev/tcp/127.0.0.1/$port" 2>/dev/null
+  [[ $line == "HTTP/1."[01]" 2"* ]]
 }
 lives() { kill -0 "$service" 2>/dev/null; }
 start() {
   mapfile -d '' -t words <"$folder/start-$number"
-  PORT=$port PATCHLINE_ARTIFACT=${words[0]} PATCHLINE_VERSION=$number "${words[@]:1}" \
+  # A group of its own, by which all that it starts is ended. Not by the shell's job control: that has waited for ever for a
+  # child that was gone.
+  PORT=$port PATCHLINE_ARTIFACT=${words[0]} PATCHLINE_VERSION=$number setsid "${words[@]:1}" \
     > >(head -c 1000000 >"$folder/log-$number"; cat >/dev/null) 2>&1 </dev/null &
   service=$!
   last=$((SECONDS + seconds))
   while [ "$SECONDS" -le "$last" ]; do
     lives || { say ended; return 1; }
-    if ask && head -c 12 "$folder/answer" | grep -q '^HTTP/1\.[01] 2'; then
+    if is_well; then
       say well
       return 0
     fi

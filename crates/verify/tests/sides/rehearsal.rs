@@ -15,8 +15,12 @@ kept = os.path.join(os.environ['HOME'], 'kept')
 if os.path.exists(kept) and open(kept).read() not in KNOWN: sys.exit('no such format: ' + open(kept).read())
 open(kept, 'w').write(FORMAT)
 class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
     def do_GET(self):
-        self.send_response(200 if self.path == '/health' else STATUS); self.end_headers()
+        self.send_response(200 if self.path == '/health' else STATUS)
+        self.send_header('Content-Length', '0'); self.end_headers()
+        # As many services do, it keeps the connection whatever is asked.
+        self.close_connection = False
 http.server.HTTPServer(('127.0.0.1', int(os.environ['PORT'])), Handler).serve_forever()
 ";
 
