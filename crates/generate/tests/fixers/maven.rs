@@ -187,6 +187,22 @@ async fn a_parent_of_the_repository_is_changed_where_the_version_stands_there() 
 }
 
 #[tokio::test]
+async fn what_a_new_version_requires_comes_along_where_something_else_is_written() {
+    let lines =
+        ["a 1.0: b 1.0", "a 1.1: b 1.1", "b 1.0", "b 1.1", "k 1.0", "k 1.1", "l 1.0", "k 1.2", "l 1.2"];
+    let Some(shop) = Shop::of(&lines).await else { return };
+    let pom = project("", &[("a", "1.0"), ("b", "1.0")]);
+    let after = pom.replace("<version>1.0<", "<version>1.1<");
+    check(&shop, &pom, &[("t:a", "1.0")], &[("t:a", "1.0")], &["t:a 1.0 -> 1.1", "t:b 1.0 -> 1.1"], &after)
+        .await;
+    // There is no `l 1.1`.
+    let pom = project("  <properties><v>1.0</v></properties>\n", &[("k", "${v}"), ("l", "${v}")]);
+    let after = pom.replace("<v>1.0<", "<v>1.2<");
+    check(&shop, &pom, &[("t:k", "1.0")], &[("t:k", "1.0")], &["t:k 1.0 -> 1.2", "t:l 1.0 -> 1.2"], &after)
+        .await;
+}
+
+#[tokio::test]
 async fn what_would_bring_a_problem_in_is_not_taken() {
     let lines = ["a 1.0: b 1.0", "a 1.1: b 2.0", "a 1.2: b 1.0", "b 1.0", "b 2.0"];
     let Some(shop) = Shop::of(&lines).await else { return };

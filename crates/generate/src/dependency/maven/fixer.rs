@@ -121,8 +121,17 @@ impl MavenFixer {
             Err(why) => return no_fix(why, maven.log),
         };
         let (targets, left) = targets(request, &reactor, &before, &below);
-        let mut work =
-            Work { request, worktree, reactor, maven, before, targets, published: BTreeMap::new(), left };
+        let mut work = Work {
+            request,
+            worktree,
+            reactor,
+            maven,
+            before,
+            targets,
+            published: BTreeMap::new(),
+            alone: BTreeMap::new(),
+            left,
+        };
         let held = work.fix().await?;
         let Work { reactor, maven, before, left, .. } = work;
         let Some((steps, comparison, after)) = held else {
@@ -207,6 +216,12 @@ fn sentences(steps: &[Step], before: &Tree, request: &Request) -> Result<Vec<Str
             let major = if is_step_too_far { ", a major upgrade" } else { "" };
             let merit = merit(problems(&*request.known, package, to)?.is_empty());
             let target = &step.target;
+            if let Some(by) = &step.needed_by {
+                sentences.push(format!(
+                    "{package} goes to {to}{major}, which {by} requires; it is written in {place}."
+                ));
+                continue;
+            }
             sentences.push(match step.rung {
                 Rung::InRange | Rung::Relax => {
                     format!("{package} {to} is the smallest version {merit} that Maven takes well{major}; it is written in {place}.")

@@ -14,7 +14,7 @@ use crate::dependency::maven::reactor::Reactor;
 use crate::dependency::maven::shelf::{above, candidates, is_above, is_plain, problems};
 use crate::dependency::maven::splice::{Splice, pins, spliced};
 use crate::dependency::maven::tool::{Maven, Probe};
-use crate::dependency::maven::tree::{Comparison, Tree, compare, versions};
+use crate::dependency::maven::tree::{Comparison, Module, Node, Tree, compare, versions};
 use crate::failures::of_file;
 use crate::fixer::Request;
 
@@ -22,6 +22,8 @@ use crate::fixer::Request;
 const MOST_TRIES: usize = 8;
 /// Newer versions of what brings a package that are looked at.
 const MOST_PROBES: usize = 30;
+/// How often what a step asks for is taken along.
+const MOST_ROUNDS: usize = 6;
 /// Packages that are tried one by one when all at once does not hold.
 const MOST_APART: usize = 40;
 
@@ -30,6 +32,8 @@ const MOST_APART: usize = 40;
 pub(crate) struct Step {
     pub(crate) target: String,
     pub(crate) rung: Rung,
+    /// What requires it, where it only goes along.
+    pub(crate) needed_by: Option<String>,
     /// What the poms then ask for, by package: where it is written, and the version.
     pub(crate) stated: BTreeMap<String, (String, String)>,
     /// What may move by itself; what it leads to may move, too.
@@ -51,6 +55,8 @@ pub(crate) struct Work<'a> {
     /// The versions of each vulnerable package that have to go.
     pub(crate) targets: BTreeMap<String, BTreeSet<String>>,
     pub(crate) published: BTreeMap<String, Vec<String>>,
+    /// What versions take when they are alone.
+    pub(crate) alone: BTreeMap<Probe, Option<Module>>,
     /// Packages that can't be cleared, with why.
     pub(crate) left: BTreeMap<String, String>,
 }
@@ -119,34 +125,122 @@ impl Work<'_> {
         Ok(None)
     }
 
-    /// What Maven takes with these steps, if that keeps to the rules; or why not.
+    /// What Maven takes with these steps, if that keeps to the rules; or why not. What a step asks for and would not get, as
+    /// something else is written or managed, goes along.
     async fn attempt(&mut self, steps: &[Step]) -> Result<Result<Held, String>, Failure> {
-        if let Err(why) = self.write(steps)? {
-            return Ok(Err(why));
-        }
+        let mut steps = steps.to_vec();
         let root = self.worktree.join(&self.reactor.root);
-        let after = match self.maven.tree(&root, false).await? {
-            Ok(after) => after,
-            Err(why) => return Ok(Err(why)),
-        };
-        // Maven takes a version without a pom for one that requires nothing.
-        for (package, (_, version)) in steps.iter().flat_map(|step| &step.stated) {
-            if !self.maven.has_pom(package, version) {
-                return Ok(Err(format!("no repository has the pom of `{package} {version}`")));
+        for _ in 0..MOST_ROUNDS {
+            if let Err(why) = self.write(&steps)? {
+                return Ok(Err(why));
             }
+            let after = match self.maven.tree(&root, false).await? {
+                Ok(after) => after,
+                Err(why) => return Ok(Err(why)),
+            };
+            let (along, why) = self.undercut(&steps, &after).await?;
+            if let Some(why) = why {
+                return Ok(Err(why));
+            }
+            if along.is_empty() {
+                return self.judged(steps, after);
+            }
+            steps.extend(along);
         }
+        Ok(Err("the search was given up: each step asks for another".to_owned()))
+    }
+
+    /// Holds what Maven takes against the rules.
+    fn judged(&self, steps: Vec<Step>, after: Tree) -> Result<Result<Held, String>, Failure> {
         let raised: BTreeSet<String> = steps.iter().flat_map(|step| step.raised.clone()).collect();
         let comparison = compare(&self.before, &after, &raised, &*self.request.known)?;
-        for step in steps {
+        for step in &steps {
             let still = versions(&after, &step.target);
             if let Some(version) = still.intersection(&self.targets[&step.target]).next() {
                 return Ok(Err(format!("Maven would take `{} {version}` still", step.target)));
             }
         }
+        // Maven takes a version without a pom for one that requires nothing.
+        for (package, _, version) in &comparison.moves {
+            if let Some(version) = version.as_ref().filter(|version| !self.maven.has_pom(package, version)) {
+                return Ok(Err(format!("no repository has the pom of `{package} {version}`")));
+            }
+        }
         match comparison.violations.is_empty() {
-            true => Ok(Ok((steps.to_vec(), comparison, after))),
+            true => Ok(Ok((steps, comparison, after))),
             false => Ok(Err(comparison.violations.join("; "))),
         }
+    }
+
+    /// Steps for what the new versions require themselves and would not get, where the old ones got it; or why there is none.
+    async fn undercut(
+        &mut self,
+        steps: &[Step],
+        after: &Tree,
+    ) -> Result<(Vec<Step>, Option<String>), Failure> {
+        let mut probes: Vec<Probe> = Vec::new();
+        let stated: BTreeSet<(String, String, String)> = steps
+            .iter()
+            .flat_map(|step| {
+                step.stated
+                    .iter()
+                    .map(|(package, (_, to))| (step.target.clone(), package.clone(), to.clone()))
+            })
+            .collect();
+        for (_, package, to) in &stated {
+            let old = versions(&self.before, package).into_iter();
+            let all = old.chain([to.clone()]).map(|version| (package.clone(), version));
+            probes.extend(all.filter(|probe| !self.alone.contains_key(probe)));
+        }
+        if !probes.is_empty() {
+            let found = self.maven.alone(&probes).await?;
+            self.alone.extend(probes.into_iter().zip(found));
+        }
+        let mut along: Vec<Step> = Vec::new();
+        for (target, package, to) in stated {
+            let mut had = BTreeSet::new();
+            for version in versions(&self.before, &package) {
+                had.extend(self.missed(&package, &version, &self.before).into_keys());
+            }
+            for (child, version) in self.missed(&package, &to, after) {
+                if had.contains(&child) {
+                    continue;
+                }
+                let modules = self.modules_where(|node| node.name == child);
+                let mut step = self.stating(&target, &child, &version, &modules, Rung::Lift);
+                if step.stated.is_empty() {
+                    let pin = self.pin(&child, &version, &modules);
+                    step = pin.filter(|pin| !pin.pins.is_empty()).unwrap_or(step);
+                }
+                if step.stated.is_empty() {
+                    let why = format!(
+                        "`{package} {to}` requires `{child} {version}`, and Maven would take a lower one"
+                    );
+                    return Ok((Vec::new(), Some(why)));
+                }
+                let by = Some(format!("{package} {to}"));
+                along.push(Step { target: target.clone(), needed_by: by, ..step });
+            }
+        }
+        Ok((along, None))
+    }
+
+    /// What a version requires itself, and the tree has only lower.
+    fn missed(&self, package: &str, version: &str, tree: &Tree) -> BTreeMap<String, String> {
+        let alone = self.alone.get(&(package.to_owned(), version.to_owned())).and_then(Option::as_ref);
+        let mut missed = BTreeMap::new();
+        let Some(alone) = alone else { return missed };
+        let children = alone.direct.iter().filter_map(|key| alone.edges.get(key)).flatten();
+        for (key, child) in children.filter_map(|key| Some((key, alone.nodes.get(key)?))) {
+            let takes_it = |module: &&Module| {
+                module.nodes.values().any(|node| node.name == package && node.version == version)
+            };
+            let mut taken = tree.values().filter(takes_it).filter_map(|module| module.nodes.get(key));
+            if taken.any(|taken| is_above(&child.version, &taken.version)) {
+                missed.insert(child.name.clone(), child.version.clone());
+            }
+        }
+        missed
     }
 
     /// The changes that may do for a package, the best first, or why there is none.
@@ -157,9 +251,25 @@ impl Work<'_> {
             return Ok(Err(why.clone()));
         }
         let now = self.highest(name);
-        let good = candidates(&self.published[name], name, &now, &*self.request.known)?;
+        let mut good = candidates(&self.published[name], name, &now, &*self.request.known)?;
         let mut steps = Vec::new();
         let is_written = places.iter().any(|place| matches!(place, Place::Here(_)));
+        // What a property is for must all have the version.
+        let written = places.iter().filter_map(|place| match place {
+            Place::Here(written) => Some(&written.names),
+            Place::Outside | Place::Nowhere | Place::Stuck(_) => None,
+        });
+        let kin: BTreeSet<String> = written.flatten().cloned().collect();
+        self.learn(&kin).await?;
+        let is_free = !good.is_empty();
+        good.retain(|version| kin.iter().all(|name| self.published[name].contains(version)));
+        if is_free && good.is_empty() {
+            let names: Vec<&str> = kin.iter().map(String::as_str).collect();
+            return Ok(Err(format!(
+                "one property is for {}, and no good version has all of them",
+                names.join(", ")
+            )));
+        }
         if is_written {
             steps.extend(
                 good.iter().map(|version| self.stating(name, name, version, &modules, Rung::InRange)),
@@ -181,11 +291,14 @@ impl Work<'_> {
     /// The poms whose module takes a version that has to go.
     fn modules_with(&self, name: &str) -> Vec<String> {
         let bad = &self.targets[name];
+        self.modules_where(|node| node.name == name && bad.contains(&node.version))
+    }
+
+    /// The poms whose module takes such an artifact.
+    fn modules_where(&self, is_it: impl Fn(&Node) -> bool) -> Vec<String> {
         let takes = |path: &&String| {
             let module = self.reactor.project(path).and_then(|project| self.before.get(&project));
-            module.is_some_and(|module| {
-                module.nodes.values().any(|node| node.name == name && bad.contains(&node.version))
-            })
+            module.is_some_and(|module| module.nodes.values().any(&is_it))
         };
         self.reactor.poms.keys().filter(takes).cloned().collect()
     }
@@ -201,6 +314,7 @@ impl Work<'_> {
         let mut step = Step {
             target: target.to_owned(),
             rung,
+            needed_by: None,
             stated: BTreeMap::new(),
             raised: BTreeSet::new(),
             splices: BTreeMap::new(),
