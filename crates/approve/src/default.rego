@@ -24,7 +24,7 @@ import rego.v1
 # --- What an organisation may want to change -------------------------------------------------------------------------
 
 # Fixers whose changes are known to be what they say.
-fixers := {"actions", "agent", "autofix", "cargo", "go", "npm", "person", "pip", "pnpm", "poetry", "uv", "yarn"}
+fixers := {"actions", "agent", "autofix", "cargo", "go", "maven", "npm", "person", "pip", "pnpm", "poetry", "uv", "yarn"}
 
 # Checks without which nothing is verified.
 required_checks := ["before-after", "suite", "re-scan", "diff"]

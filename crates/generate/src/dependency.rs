@@ -9,6 +9,7 @@ mod graph;
 pub(crate) mod handover;
 mod lockfile;
 mod market;
+pub mod maven;
 mod node;
 pub mod npm;
 pub(crate) mod outcome;

@@ -8,6 +8,7 @@ use crate::actions::fixer::ActionsFixer;
 use crate::code::autofix::Autofix;
 use crate::dependency::cargo::CargoFixer;
 use crate::dependency::go::fixer::GoFixer;
+use crate::dependency::maven::fixer::MavenFixer;
 use crate::dependency::npm::fixer::NpmFixer;
 use crate::dependency::pip::fixer::PipFixer;
 use crate::dependency::pnpm::fixer::PnpmFixer;
@@ -27,6 +28,7 @@ pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
         Arc::new(LockFixer::poetry(sandbox.clone())),
         Arc::new(GoFixer::new(sandbox.clone())),
         Arc::new(ActionsFixer::new(sandbox.clone())),
+        Arc::new(MavenFixer::new(sandbox.clone())),
         Arc::new(Autofix::new(sandbox.clone())),
     ]
 }

@@ -17,6 +17,7 @@ pub use actions::fixer::ActionsFixer;
 pub use code::autofix::Autofix;
 pub use dependency::cargo::CargoFixer;
 pub use dependency::go::fixer::GoFixer;
+pub use dependency::maven::fixer::MavenFixer;
 pub use dependency::npm::fixer::NpmFixer;
 pub use dependency::pip::fixer::PipFixer;
 pub use dependency::pnpm::fixer::PnpmFixer;

@@ -133,7 +133,8 @@ pub async fn findings_in(hands: &Hands, service: &Service, tree: &Path) -> Resul
 }
 
 /// Whether the finding stands in a file beside the lockfile that a fix of this service changes, or in none. Others in the
-/// tree, as a `fuzz/Cargo.lock`, are services of their own; a `requirements/` folder and that of workflows are none.
+/// tree, as a `fuzz/Cargo.lock`, are services of their own; a `requirements/` folder, that of workflows and a module of
+/// Maven's are none.
 pub fn is_own(finding: &Finding) -> bool {
     if finding.package.as_ref().is_some_and(|package| package.ecosystem.0 == "GitHub Actions") {
         return true;
@@ -143,7 +144,7 @@ pub fn is_own(finding: &Finding) -> bool {
     match finding.source {
         // Those of an analyzer lie in the service's folder, or they are none.
         Source::Report | Source::Analyzer(_) => true,
-        Source::Lockfile => !path.contains('/'),
+        Source::Lockfile => !path.contains('/') || path.ends_with("/pom.xml"),
     }
 }
 

@@ -5,6 +5,7 @@ mod actions;
 mod go;
 mod index;
 mod locks;
+mod maven;
 mod npm;
 mod person;
 mod pip;
