@@ -24,13 +24,13 @@ import rego.v1
 # --- What an organisation may want to change -------------------------------------------------------------------------
 
 # Fixers whose changes are known to be what they say.
-fixers := {"autofix", "cargo", "go", "npm", "person", "pip", "pnpm", "poetry", "uv", "yarn"}
+fixers := {"actions", "agent", "autofix", "cargo", "go", "maven", "npm", "person", "pip", "pnpm", "poetry", "uv", "yarn"}
 
 # Checks without which nothing is verified.
 required_checks := ["before-after", "suite", "re-scan", "diff"]
 
 # Checks of what many patches do not have or a service may want: to have skipped one of them is no risk.
-optional_checks := {"hunks", "diff-coverage", "performance"}
+optional_checks := {"hunks", "diff-coverage", "performance", "rollback-rehearsal"}
 
 # Who must approve what is not low risk: a different person for each role.
 required_roles := {"owner"}
@@ -122,8 +122,8 @@ generated := [item.digest |
 	item.predicate_type == "https://patchline.dev/attestation/generation/v0.1"
 	commit in item.subjects
 	item.predicate.fixer == input.patch.fixer
-	# Several fixers that built one upon the other are joined by a plus sign.
-	every name in split(item.predicate.fixer, "+") { name in fixers }
+	# Several fixers that built one upon the other are joined by a plus sign. Of an agent its own name follows.
+	every name in split(item.predicate.fixer, "+") { split(name, ":")[0] in fixers }
 ]
 
 provenances := [item |

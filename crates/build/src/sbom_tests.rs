@@ -33,6 +33,7 @@ pub(crate) fn service() -> Service {
             artifact: "target/release/notebook".to_owned(),
         },
         test: None,
+        agents: Vec::new(),
         reproducers: Vec::new(),
         run: None,
         verification: Default::default(),

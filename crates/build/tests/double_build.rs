@@ -46,6 +46,7 @@ impl World {
             folder: String::new(),
             build,
             test: None,
+            agents: Vec::new(),
             reproducers: Vec::new(),
             run: None,
             verification: Default::default(),

@@ -1,6 +1,7 @@
 //! One file a stage: how its job is carried out with the hands.
 
 pub mod advised;
+pub mod agents;
 pub mod analyze;
 pub mod approve;
 pub mod build;

@@ -36,6 +36,7 @@ fn opening() -> Opening {
                 artifact: "x".to_owned(),
             },
             test: None,
+            agents: Vec::new(),
             reproducers: Vec::new(),
             run: None,
             verification: Default::default(),

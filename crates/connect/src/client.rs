@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Failed, FetchError, Kind};
+use crate::request::{Get, address, shown};
 use crate::settings::Settings;
 
 /// Fetches. Clones share connections and limits.
@@ -47,8 +48,26 @@ impl Client {
         url: &Url,
         headers: HeaderMap,
     ) -> Result<(Response, OwnedSemaphorePermit), Failed> {
+        self.ask(url, self.http.get(url.clone()).headers(headers)).await
+    }
+
+    /// As [`Client::send`], with a body.
+    pub(crate) async fn send_body(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<(Response, OwnedSemaphorePermit), Failed> {
+        self.ask(url, self.http.post(url.clone()).headers(headers).body(body)).await
+    }
+
+    async fn ask(
+        &self,
+        url: &Url,
+        request: RequestBuilder,
+    ) -> Result<(Response, OwnedSemaphorePermit), Failed> {
         let permit = self.room(url).acquire_owned().await.expect("it is never closed");
-        let response = self.http.get(url.clone()).headers(headers).send().await?;
+        let response = request.send().await?;
         match response.status() {
             StatusCode::OK
             | StatusCode::PARTIAL_CONTENT
@@ -56,6 +75,17 @@ impl Client {
             | StatusCode::RANGE_NOT_SATISFIABLE => Ok((response, permit)),
             status => Err(refused(status, response.headers())),
         }
+    }
+
+    /// What a server wants to know before it answers (`WWW-Authenticate`); none where it wants nothing. One try.
+    pub async fn challenge(&self, get: &Get) -> Result<Option<String>, FetchError> {
+        let url = address(&get.url)?;
+        let _permit = self.room(&url).acquire_owned().await.expect("it is never closed");
+        let response = self.http.get(url).headers(get.header_map()?).send().await;
+        let response = response.map_err(|error| Failed::from(error).of(&shown(&get.url)))?;
+        let asked = response.headers().get(WWW_AUTHENTICATE).and_then(|value| value.to_str().ok());
+        let is_refused = response.status() == StatusCode::UNAUTHORIZED;
+        Ok(asked.filter(|_| is_refused).map(str::to_owned))
     }
 
     fn room(&self, url: &Url) -> Arc<Semaphore> {

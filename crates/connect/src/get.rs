@@ -72,16 +72,22 @@ impl Client {
                 return Err(Failed::new(Kind::Nonsense, what));
             }
         }
-        let said = Said::of(response.headers(), response.content_length());
-        let mut bytes = Vec::new();
-        let mut arrived = Arrived::default();
-        while let Some(chunk) = next(&mut response, &arrived, &said, get.most_bytes).await? {
-            arrived.take(&chunk);
-            bytes.extend_from_slice(&chunk);
-        }
-        arrived.compare(&said)?;
+        let bytes = body(&mut response, get.most_bytes).await?;
         Ok(Answer { bytes, etag: etag(&response), from_cache: false })
     }
+}
+
+/// The whole body, compared with what its headers say of it.
+pub(crate) async fn body(response: &mut Response, most: u64) -> Result<Vec<u8>, Failed> {
+    let said = Said::of(response.headers(), response.content_length());
+    let mut bytes = Vec::new();
+    let mut arrived = Arrived::default();
+    while let Some(chunk) = next(response, &arrived, &said, most).await? {
+        arrived.take(&chunk);
+        bytes.extend_from_slice(&chunk);
+    }
+    arrived.compare(&said)?;
+    Ok(bytes)
 }
 
 /// The next piece of a body, unless the whole would be larger than is allowed.

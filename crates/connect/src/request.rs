@@ -26,15 +26,47 @@ impl Get {
     }
 
     pub(crate) fn header_map(&self) -> Result<HeaderMap, FetchError> {
-        let mut map = HeaderMap::new();
-        for (name, value) in &self.headers {
-            let wrong = || Failed::new(Kind::Usage, format!("`{name}` is no header")).of(&shown(&self.url));
-            let mut text = HeaderValue::from_str(value).map_err(|_| wrong())?;
-            text.set_sensitive(true);
-            map.append(HeaderName::try_from(name.as_str()).map_err(|_| wrong())?, text);
-        }
-        Ok(map)
+        header_map(&self.url, &self.headers)
     }
+}
+
+/// A question with a body. Not printed: neither body nor headers are anybody else's business.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Post {
+    pub url: String,
+    /// Sent as they are.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    /// A larger answer is refused.
+    pub most_bytes: u64,
+}
+
+impl Post {
+    /// A body in JSON.
+    pub fn json(url: impl Into<String>, body: Vec<u8>, most_bytes: u64) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { url: url.into(), headers, body, most_bytes }
+    }
+
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn header_map(&self) -> Result<HeaderMap, FetchError> {
+        header_map(&self.url, &self.headers)
+    }
+}
+
+fn header_map(url: &str, headers: &[(String, String)]) -> Result<HeaderMap, FetchError> {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        let wrong = || Failed::new(Kind::Usage, format!("`{name}` is no header")).of(&shown(url));
+        let mut text = HeaderValue::from_str(value).map_err(|_| wrong())?;
+        text.set_sensitive(true);
+        map.append(HeaderName::try_from(name.as_str()).map_err(|_| wrong())?, text);
+    }
+    Ok(map)
 }
 
 /// An address that can be asked.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use patchline_connect::{Client, Download, FetchError, Get, Kind, Settings};
+use patchline_connect::{Client, Download, FetchError, Get, Kind, Post, Settings};
 use server::{Reply, Server, answer, bytes};
 use tempfile::TempDir;
 
@@ -60,6 +60,44 @@ fn what_is_there_is_fetched_with_the_headers_that_were_given() {
     let asked = &server.asked()[0];
     assert_eq!(asked.header("accept"), Some("application/json"));
     assert!(asked.header("user-agent").is_some_and(|agent| agent.starts_with("patchline/")));
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn post(settings: Settings, post: Post) -> Result<Vec<u8>, FetchError> {
+    client(settings).post(&post).await
+}
+
+#[test]
+fn a_question_is_answered_within_the_same_limits() {
+    let server = Server::new(|_, number| match number {
+        0 => answer("503 Busy", &[], b""),
+        _ => answer("200 OK", &[], BODY),
+    });
+    let question = |path: &str| {
+        Post::json(server.url(path), b"{}".to_vec(), 1000).header("authorization", "Bearer secret")
+    };
+    assert_eq!(post(quick(), question("/x")).expect("an answer"), BODY);
+    let asked = &server.asked()[1];
+    assert_eq!(asked.header("content-length"), Some("2"), "its body was sent");
+    assert_eq!(asked.header("content-type"), Some("application/json"));
+    assert_eq!(asked.header("authorization"), Some("Bearer secret"));
+
+    let refused = |reply: fn() -> Reply, settings: Settings, most: u64, kind: Kind| {
+        let server = Server::new(move |_, _| reply());
+        let question =
+            Post::json(server.url("/x"), b"{}".to_vec(), most).header("authorization", "Bearer secret");
+        let error = post(settings, question).expect_err("it is refused");
+        assert_eq!(error.kind, kind, "{error}");
+        assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
+        server.asked().len()
+    };
+    assert_eq!(refused(|| answer("200 OK", &[], BODY), quick(), 10, Kind::TooLarge), 1);
+    assert_eq!(refused(|| answer("401 No", &[], b"secret"), quick(), 1000, Kind::Forbidden), 1);
+    let here = Settings { redirects: 0, ..quick() };
+    let away = || answer("307 There", &[("location", "http://127.0.0.1:9/")], b"");
+    assert_eq!(refused(away, here, 1000, Kind::Nonsense), 1, "what is asked goes nowhere else");
+    let silent = Settings { tries: 1, ..quick() };
+    assert_eq!(refused(|| Reply::Silence(Vec::new()), silent, 1000, Kind::TooSlow), 1);
 }
 
 #[test]

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use patchline_sandbox::sandbox::Sandbox;
 
+use crate::actions::fixer::ActionsFixer;
 use crate::code::autofix::Autofix;
 use crate::dependency::cargo::fixer::CargoFixer;
 use crate::dependency::go::fixer::GoFixer;
+use crate::dependency::maven::fixer::MavenFixer;
 use crate::dependency::npm::fixer::NpmFixer;
 use crate::dependency::pip::fixer::PipFixer;
 use crate::dependency::pnpm::fixer::PnpmFixer;
@@ -25,6 +27,8 @@ pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
         Arc::new(LockFixer::uv(sandbox.clone())),
         Arc::new(LockFixer::poetry(sandbox.clone())),
         Arc::new(GoFixer::new(sandbox.clone())),
+        Arc::new(ActionsFixer::new(sandbox.clone())),
+        Arc::new(MavenFixer::new(sandbox.clone())),
         Arc::new(Autofix::new(sandbox.clone())),
     ]
 }

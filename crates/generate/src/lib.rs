@@ -1,17 +1,23 @@
 //! Generate: the smallest change that removes the findings, as a commit on a branch of its own.
 
+mod actions;
+pub mod agent;
 pub mod carry;
 mod code;
+pub mod config;
 mod dependency;
 mod failures;
 pub mod fixer;
 pub mod fixers;
+pub mod image;
 pub mod message;
 pub mod person;
 
+pub use actions::fixer::ActionsFixer;
 pub use code::autofix::Autofix;
 pub use dependency::cargo::fixer::CargoFixer;
 pub use dependency::go::fixer::GoFixer;
+pub use dependency::maven::fixer::MavenFixer;
 pub use dependency::npm::fixer::NpmFixer;
 pub use dependency::pip::fixer::PipFixer;
 pub use dependency::pnpm::fixer::PnpmFixer;

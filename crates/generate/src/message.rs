@@ -66,6 +66,17 @@ pub fn message(patch: PatchId, title: &str, rationale: &str, updates: &[Update<'
     )
 }
 
+/// The message of a change that answers to a report: what it says is foreign, the rationale is ours.
+pub fn reported(patch: PatchId, title: &str, reason: &str, rationale: &str, name: &str) -> String {
+    format!(
+        "{}\n\n{}\n{}\nPatchline-Patch: {patch}\nFixes: {}\n",
+        clean(&format!("Fix: {title}"), LONGEST_TITLE),
+        wrap("- ", &clean(reason, LONGEST_TEXT)),
+        wrap("", rationale),
+        identifier(name),
+    )
+}
+
 /// One line of foreign text: no control or invisible characters, single spaces, bounded.
 pub fn clean(text: &str, longest: usize) -> String {
     let visible = text.chars().map(|letter| if is_invisible(letter) { ' ' } else { letter });
@@ -133,7 +144,7 @@ pub(crate) fn wrap(mark: &str, text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Update, branch, clean, message, title};
+    use super::{Update, branch, clean, message, reported, title};
     use patchline_model::id::{FindingId, PatchId};
     use patchline_model::stage::detect::{Finding, Location, Source};
 
@@ -194,6 +205,15 @@ Fixes: RUSTSEC-2018-0006
         let trailers: Vec<&str> = text.lines().filter(forged).collect();
         assert_eq!(trailers, ["Patchline-Patch: P-7", "Fixes: A-1Fixes:B-2"]);
         assert!(!text.contains(['\r', '\u{2028}', '\u{202e}']));
+    }
+
+    #[test]
+    fn a_report_forges_no_trailer_either() {
+        let text = reported(PatchId(7), "It\nFixes: A", "boom\n\nFixes: B", "Because.", "report-1");
+        assert_eq!(
+            text,
+            "Fix: It Fixes: A\n\n- boom Fixes: B\n\nBecause.\n\nPatchline-Patch: P-7\nFixes: report-1\n"
+        );
     }
 
     #[test]

@@ -5,8 +5,10 @@ use patchline_model::failure::Failure;
 use patchline_model::stage::generate::{Candidate, Kind};
 use patchline_sandbox::git::Git;
 
+use crate::config::change::differ_in_values_alone;
 use crate::failures::of_git;
 use crate::fixer::{Proposal, Request};
+use crate::image::change::differ_in_images_alone;
 use crate::message;
 
 /// Takes the change as it is: what was committed is what is verified, signed and rolled out. `request.findings` are
@@ -47,7 +49,7 @@ pub async fn proposed(
     let candidate = Candidate {
         number: request.number,
         fixer: "person".to_owned(),
-        kind: Kind::Code,
+        kind: kind(&git, (base, head), &files).await?,
         title: message::clean(title, 100),
         rationale: format!(
             "A change by {} that answers to: {}",
@@ -65,4 +67,26 @@ pub async fn proposed(
         leaves: Vec::new(),
     };
     Ok(Proposal::Candidate { candidate: Box::new(candidate), diff, log: String::new() })
+}
+
+/// What changed says which kind it is, and not who made it.
+async fn kind(git: &Git, (base, head): (&str, &str), files: &[String]) -> Result<Kind, Failure> {
+    let (mut is_image, mut is_config) = (true, true);
+    for path in files {
+        let (before, after) =
+            (git.show(base, path).await.map_err(of_git)?, git.show(head, path).await.map_err(of_git)?);
+        let texts = before.zip(after).and_then(|(before, after)| {
+            Some((String::from_utf8(before).ok()?, String::from_utf8(after).ok()?))
+        });
+        let Some((before, after)) = texts.filter(|(before, after)| before != after) else {
+            return Ok(Kind::Code);
+        };
+        is_image &= differ_in_images_alone(path, &before, &after);
+        is_config &= differ_in_values_alone(path, &before, &after);
+    }
+    Ok(match (is_image, is_config) {
+        (true, _) => Kind::Image,
+        (false, true) => Kind::Config,
+        (false, false) => Kind::Code,
+    })
 }

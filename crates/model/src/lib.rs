@@ -2,6 +2,7 @@
 //! no clock, no chance. What it needs from outside comes in by [`context::Context`].
 
 pub mod actor;
+pub mod agent;
 pub mod analyzer;
 pub mod cohort;
 pub mod command;

@@ -139,6 +139,7 @@ impl Patch {
             (Some(finding), _) => format!("{}: {}", finding.advisory, finding.summary),
             (None, Some(opening)) => match &opening.subject {
                 detect::Subject::Change { title, .. } => title.clone(),
+                detect::Subject::Report(report) => report.title.clone(),
                 detect::Subject::Scan { .. } => format!("scan of {}", opening.service.name),
             },
             (None, None) => self.id.to_string(),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::agent::Agent;
 use crate::reproducer::How;
 use crate::stage::budget::Slo;
 use crate::stage::plan::Plan;
@@ -51,6 +52,9 @@ pub struct Service {
     pub run: Option<Run>,
     #[serde(default, skip_serializing_if = "Verification::is_usual")]
     pub verification: Verification,
+    /// Who may be asked, in this order, for what no fixer can do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agents: Vec<Agent>,
 }
 
 /// A program and its arguments; never a shell string.

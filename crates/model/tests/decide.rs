@@ -10,6 +10,7 @@ use given::{
 };
 use given::{review, reviewed, scanned, stable, steer, verdict};
 use patchline_model::actor::Actor;
+use patchline_model::agent::{Agent, ByCommand, Way};
 use patchline_model::command::{Ask, Command};
 use patchline_model::digest::Digest;
 use patchline_model::failure::Failure;
@@ -17,11 +18,12 @@ use patchline_model::id::{PatchId, Stage};
 use patchline_model::job::{Due, Outcome};
 use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::build;
-use patchline_model::stage::detect::Until;
-use patchline_model::stage::generate;
+use patchline_model::stage::detect::{self, Until};
+use patchline_model::stage::generate::{self, Candidate};
 use patchline_model::stage::review as last;
 use patchline_model::stage::rollout;
 use patchline_model::stage::verify::{self, CheckResult, REQUIRED};
+use patchline_model::time::Seconds;
 
 fn abort() -> Ask {
     Ask::Review(last::Command::Abort { reason: "not now".to_owned() })
@@ -128,6 +130,35 @@ fn a_persons_change_has_no_next_candidate() {
     let given = Given::found().answered(proposal(change)).answered(pair());
     let failed = given.answer(verdict(CheckResult::Failed));
     check(&given, failed, Ok(&["verify verified", "review ended abandoned"]));
+}
+
+#[test]
+fn each_agent_has_its_turn_before_there_is_no_fix() {
+    let agent = |number: u32| Agent {
+        name: format!("agent-{number}"),
+        way: Way::Command(ByCommand {
+            command: vec!["mend".to_owned()],
+            network: false,
+            readable: Vec::new(),
+        }),
+        seconds: Seconds(600),
+        files: 10,
+        lines: 400,
+        paths: Vec::new(),
+    };
+    let mut opening = given::opening(Until::Verify);
+    opening.service.agents = (1..=4).map(agent).collect();
+    let open = Ask::Detect(detect::Command::Open(Box::new(opening)));
+    let mut given = Given::nothing().asked("ann", open).answered(scanned(vec![finding()]));
+    for number in 1..=4 {
+        let change = Candidate { fixer: agent(number).fixer(), ..candidate(number) };
+        given = given.answered(proposal(change)).answered(pair());
+        let refused = [&["verify verified"], &NEXT_CANDIDATE[..]].concat();
+        check(&given, given.answer(verdict(CheckResult::Failed)), Ok(&refused));
+        given = given.answered(verdict(CheckResult::Failed));
+    }
+    let none = Outcome::Generate(generate::Outcome::NoFix { reasons: vec!["all were asked".to_owned()] });
+    check(&given, given.answer(none), Ok(&["generate no_fix", "review ended abandoned"]));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use patchline_model::actor::Actor;
+use patchline_model::agent::{Agent, ByCommand, Endpoint, Way};
 use patchline_model::digest::Digest;
 use patchline_model::event::{Event, Fact};
 use patchline_model::failure::Failure;
@@ -21,7 +22,7 @@ use patchline_model::id::{PatchId, Stage};
 use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer, Approval};
 use patchline_model::stage::budget::{History, Window};
-use patchline_model::stage::detect::{self, Opening, Until};
+use patchline_model::stage::detect::{self, Location, Opening, Report, Subject, Until};
 use patchline_model::stage::emergency::Emergency;
 use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate;
@@ -33,7 +34,7 @@ use patchline_model::stage::traffic::{Apart, Met, Mirrored};
 use patchline_model::stage::triage::{self, Priority};
 use patchline_model::stage::verify::CheckResult;
 use patchline_model::stage::{build, verify};
-use patchline_model::time::Timestamp;
+use patchline_model::time::{Seconds, Timestamp};
 use patchline_model::triage::action::Action;
 use patchline_model::triage::cvss;
 
@@ -45,6 +46,9 @@ fn file(fact: &Fact) -> &'static str {
         }
         Fact::Detect(detect::Event::Opened(opening)) if !opening.terms.is_blank() => "detect_opened_terms",
         Fact::Detect(detect::Event::Opened(opening)) if has_analyzers(opening) => "detect_opened_analyzers",
+        Fact::Detect(detect::Event::Opened(opening)) if matches!(opening.subject, Subject::Report(_)) => {
+            "detect_opened_report"
+        }
         Fact::Detect(detect::Event::Opened(_)) => "detect_opened",
         Fact::Detect(detect::Event::Found { findings, .. })
             if findings.iter().any(|finding| finding.analysis().is_some()) =>
@@ -134,7 +138,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 74;
+const VARIANTS: usize = 75;
 
 fn has_analyzers(opening: &Opening) -> bool {
     !opening.service.verification.analyzers.is_empty()
@@ -157,6 +161,38 @@ fn samples() -> Vec<Event> {
     };
     let at = Timestamp(1_767_225_600_123);
     facts.into_iter().map(|fact| Event { at, by: by(&fact), fact }).collect()
+}
+
+/// A report for a service that lets two agents try.
+fn reported() -> Opening {
+    let mut opening = given::opening(Until::Verify);
+    let budget = |name: &str, way: Way| Agent {
+        name: name.to_owned(),
+        way,
+        seconds: Seconds(600),
+        files: 10,
+        lines: 400,
+        paths: vec!["src/**".to_owned()],
+    };
+    let command = vec!["mend".to_owned(), "--quiet".to_owned()];
+    let by_command = ByCommand { command, network: true, readable: vec!["/opt/mend".to_owned()] };
+    let endpoint = Endpoint {
+        url: "https://models.example/v1/chat/completions".to_owned(),
+        model: "small-1".to_owned(),
+        key_env: Some("SMALL_KEY".to_owned()),
+        tokens: 200_000,
+    };
+    opening.service.agents =
+        vec![budget("mender", Way::Command(by_command)), budget("small", Way::Endpoint(endpoint))];
+    opening.subject = Subject::Report(Box::new(Report {
+        name: "report-1a2b3c4d5e".to_owned(),
+        title: "Half of four is three".to_owned(),
+        reason: "it is not two".to_owned(),
+        text: "Seen since yesterday.".to_owned(),
+        place: Some(Location { path: "src/half.rs".to_owned(), line: Some(3) }),
+        reporter: "dana".to_owned(),
+    }));
+    opening
 }
 
 fn paperwork() -> Vec<Fact> {
@@ -185,6 +221,7 @@ fn paperwork() -> Vec<Fact> {
     let urgent = Approval { comment: String::new(), emergency: Some(emergency), ..approval.clone() };
     vec![
         Fact::Detect(detect::Event::Opened(Box::new(given::opening(Until::Rollout)))),
+        Fact::Detect(detect::Event::Opened(Box::new(reported()))),
         Fact::Detect(detect::Event::Opened(Box::new(Opening {
             terms: given::terms(),
             ..given::opening(Until::Rollout)

@@ -1,13 +1,18 @@
 //! Every command and every flag.
 
+mod values;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use patchline_generate::config::change::Edit;
+use patchline_generate::image::change::Image;
 use patchline_model::id::PatchId;
 use patchline_model::service::{Name, Tier};
 use patchline_model::time::Timestamp;
 
+use crate::cli::values::{freeze, loopback, moment, tier};
 use crate::staleness::USUAL_DAYS;
 
 /// Takes a software patch from detection to rollout, and back again when the world gets worse.
@@ -29,6 +34,8 @@ pub enum Command {
     Scan(ScanArguments),
     /// Make a fix, prove it, and leave a branch and a report
     Fix(FixArguments),
+    /// Report a problem, and let the service's agents try to fix it
+    Report(ReportArguments),
     /// Say in numbers what a service's rollout will see, before anything moves
     Plan(PlanArguments),
     /// Watch a real vulnerability go all the way, and a bad patch come back
@@ -153,6 +160,12 @@ pub struct FixArguments {
     /// What the change is called [default: the first line of its commit]
     #[arg(long, value_name = "TEXT", requires = "from")]
     pub title: Option<String>,
+    /// Another tag of an image, wherever Dockerfiles and YAML name it; `NAME=TAG@sha256:…` says its digest, too
+    #[arg(long, value_name = "NAME=TAG", conflicts_with_all = ["from", "only", "sarif"])]
+    pub image: Vec<Image>,
+    /// Another value in a file of JSON or YAML, as in `k8s/app.yaml:spec.replicas=3`; may be given several times
+    #[arg(long, value_name = "FILE:PATH=VALUE", conflicts_with_all = ["from", "only", "sarif", "image"])]
+    pub edit: Vec<Edit>,
     /// The branch or commit that needs the fix [default: what is checked out]; settings are those of the checkout
     #[arg(long, value_name = "REV")]
     pub base: Option<String>,
@@ -160,7 +173,7 @@ pub struct FixArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     pub sarif: Vec<PathBuf>,
     /// Say what would be changed, and leave no branch and no record
-    #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "supersedes", "from"])]
+    #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "supersedes", "from", "image", "edit"])]
     pub dry_run: bool,
     /// Take the fix all the way onto every instance, and not only to a proven branch
     #[arg(long)]
@@ -179,6 +192,42 @@ pub struct FixArguments {
     pub supersedes: Option<PatchId>,
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArguments {
+    /// The project's folder, inside a git repository
+    #[arg(default_value = ".")]
+    pub path: PathBuf,
+    /// What is wrong, in one line
+    #[arg(long, value_name = "TEXT")]
+    pub title: String,
+    /// How it shows, in a sentence; with `--test` words that stand in what the failing test says
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// A file with as much more as there is to say (`-`: standard input)
+    #[arg(long, value_name = "FILE")]
+    pub text: Option<String>,
+    /// Where it was seen: a path inside the project's folder
+    #[arg(long, value_name = "PATH")]
+    pub file: Option<String>,
+    #[arg(long, value_name = "NUMBER", requires = "file", value_parser = clap::value_parser!(u32).range(1..))]
+    pub line: Option<u32>,
+    /// A test of the suite that fails because of it
+    #[arg(long, value_name = "NAME", conflicts_with = "reproducer")]
+    pub test: Option<String>,
+    /// Take the fix all the way onto every instance, and not only to a proven branch
+    #[arg(long)]
+    pub rollout: bool,
+    /// Who reports it [default: who is logged in]
+    #[arg(long, value_name = "NAME", env = "PATCHLINE_BY")]
+    pub by: Option<String>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+    /// A command that exits with 1 where the problem is there and with 0 where it is not, `{artifact}` being what was built;
+    /// the last flag: everything after it is the command
+    #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true)]
+    pub reproducer: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -522,57 +571,4 @@ pub enum FailOn {
     Schedule,
     Watch,
     Never,
-}
-
-fn loopback(text: &str) -> Result<SocketAddr, String> {
-    let address: SocketAddr =
-        text.parse().map_err(|_| "expected an address such as 127.0.0.1:7700".to_owned())?;
-    if address.ip().is_loopback() {
-        Ok(address)
-    } else {
-        Err("there is no sign-in yet, so only loopback addresses such as 127.0.0.1:7700 are served"
-            .to_owned())
-    }
-}
-
-/// A point of time with its offset or its zone; a time without either is nobody's.
-fn moment(text: &str) -> Result<Timestamp, String> {
-    let millis = match text.parse::<jiff::Timestamp>() {
-        Ok(at) => at.as_millisecond(),
-        Err(_) => match text.parse::<jiff::ZonedDateTime>() {
-            Ok(at) => at.timestamp().as_millisecond(),
-            Err(_) => {
-                return Err("expected a time with its offset or zone, as in 2026-12-24T12:00:00Z or \
-                            2026-12-24T12:00[Europe/Berlin]"
-                    .to_owned());
-            }
-        },
-    };
-    Ok(Timestamp(millis))
-}
-
-fn tier(text: &str) -> Result<Tier, String> {
-    let number: u8 = text.parse().map_err(|_| "expected a number from 1 to 4".to_owned())?;
-    Tier::try_from(number).map_err(|error| error.to_string())
-}
-
-fn freeze(text: &str) -> Result<u32, String> {
-    let number = text.strip_prefix("F-").or_else(|| text.strip_prefix("f-")).unwrap_or(text);
-    number.parse().map_err(|_| "expected a freeze, as in F-3".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::moment;
-
-    #[test]
-    fn a_time_says_where_its_clock_hangs() {
-        let noon = 1_798_110_000_000;
-        assert_eq!(moment("2026-12-24T11:00:00Z").map(|at| at.0), Ok(noon));
-        assert_eq!(moment("2026-12-24T12:00:00+01:00").map(|at| at.0), Ok(noon));
-        assert_eq!(moment("2026-12-24T12:00[Europe/Berlin]").map(|at| at.0), Ok(noon));
-        for text in ["2026-12-24T12:00", "2026-12-24", "tomorrow", "", "2026-12-24T12:00[Mars/Olympus]"] {
-            assert!(moment(text).is_err(), "{text}");
-        }
-    }
 }

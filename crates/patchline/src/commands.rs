@@ -17,6 +17,7 @@ pub mod line;
 pub mod person;
 pub mod plan;
 pub mod process_host;
+pub mod report;
 pub mod reports;
 pub mod review;
 pub mod scan;

@@ -1,5 +1,6 @@
 //! Reads `patchline.toml`: every wrong key and value is shown with file, line, caret and what to do.
 
+mod agent;
 mod analyzer;
 mod caret;
 mod file;

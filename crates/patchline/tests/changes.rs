@@ -52,6 +52,56 @@ fn project() -> (TempDir, PathBuf, PathBuf) {
 }
 
 #[test]
+fn an_image_goes_to_another_tag_wherever_it_is_named() {
+    let (_folder, project, data) = project();
+    let digest = |sign: &str| format!("sha256:{}", sign.repeat(64));
+    let docker = format!("# ours\r\nFROM own/base:1.0@{} AS run\r\nCOPY . /\r\n", digest("a"));
+    let chart = "image:\n  repository: own/base # as in Dockerfile\n  tag: v1\n";
+    fs::write(project.join("Dockerfile"), &docker).unwrap();
+    fs::write(project.join("values.yaml"), chart).unwrap();
+    git(&project, &["add", "--all"]);
+    git(&project, &["commit", "--quiet", "--message", "Images"]);
+    let fix = |image: &str, code: i32, says: &[&str]| {
+        let words = ["--data", text(&data), "fix", "--format", "json", text(&project), "--image", image];
+        check(patchline(&words).env("USER", "dana"), code, says)
+    };
+    fix("own/base=1.1", 3, &["`own/base` does not say which registry it comes from"]);
+    fix("other=1.1", 3, &["names the image `other`", "`own/base`"]);
+    fix("own/base:1.1", 2, &["not of the form NAME=TAG"]);
+    let ran = fix(&format!("own/base=1.1@{}", digest("b")), 0, &[]);
+    let told = &json(&ran)["patches"][0];
+    assert_eq!((&told["outcome"], &told["title"]), (&"handed_over".into(), &"Update own/base to 1.1".into()));
+    let expected = docker.replace("1.0@", "1.1@").replace(&digest("a"), &digest("b"));
+    assert_eq!(git(&project, &["show", "patchline/P-1:Dockerfile"]), expected);
+    assert_eq!(git(&project, &["show", "patchline/P-1:values.yaml"]), chart.replace("v1", "\"1.1\""));
+    assert_eq!(git(&project, &["status", "--porcelain"]), "");
+}
+
+#[test]
+fn a_value_goes_to_another_where_it_stands() {
+    let (_folder, project, data) = project();
+    let app = "# ours\nspec:\n  replicas:   2 # enough\n  limits: {memory: 512Mi}\n";
+    fs::write(project.join("app.yaml"), app).unwrap();
+    git(&project, &["add", "--all"]);
+    git(&project, &["commit", "--quiet", "--message", "Settings"]);
+    let fix = |edits: &[&str], code: i32, says: &[&str]| {
+        let words = ["--data", text(&data), "fix", "--format", "json", text(&project)];
+        let edits = edits.iter().flat_map(|edit| ["--edit", edit]);
+        check(patchline(&words).args(edits).env("USER", "dana"), code, says)
+    };
+    fix(&["app.yaml:spec.replica=3"], 3, &["there is no `replica` in `spec`: there is `replicas`, `limits`"]);
+    fix(&["gone.yaml:a=3"], 3, &["has no file `gone.yaml`"]);
+    fix(&["app.yaml:spec.replicas=2"], 3, &["says so already"]);
+    fix(&["app.yaml"], 2, &["not of the form FILE:PATH=VALUE"]);
+    let ran = fix(&["app.yaml:spec.replicas=3", "app.yaml:spec.limits.memory=1Gi"], 0, &[]);
+    let told = &json(&ran)["patches"][0];
+    let title = "Set spec.replicas to 3, spec.limits.memory to 1Gi";
+    assert_eq!((&told["outcome"], &told["title"]), (&"handed_over".into(), &title.into()));
+    let expected = app.replace("  2 #", "  3 #").replace("512Mi", "1Gi");
+    assert_eq!(git(&project, &["show", "patchline/P-1:app.yaml"]), expected);
+}
+
+#[test]
 fn a_branch_a_diff_and_a_backport_go_through_the_same_line() {
     let (folder, project, data) = project();
     let fix = ["--data", text(&data), "fix", "--format", "json", text(&project), "--from"];
@@ -62,9 +112,13 @@ fn a_branch_a_diff_and_a_backport_go_through_the_same_line() {
         (&"handed_over".into(), &"patchline/P-1".into()),
         "{told}"
     );
-    let shown =
-        told["checks"].as_array().unwrap().iter().find(|check| check["name"] == "before-after").unwrap();
+    let check_of =
+        |name: &str| told["checks"].as_array().unwrap().iter().find(|one| one["name"] == name).unwrap();
+    let shown = check_of("before-after");
     assert_eq!(shown["verdict"], "skipped", "nothing shows what it is for, and that is no pass");
+    assert_eq!((&shown["base"], &shown["patch"]), (&serde_json::Value::Null, &serde_json::Value::Null));
+    let scanned = check_of("re-scan");
+    assert_eq!((&scanned["base"], &scanned["patch"]), (&"0 findings".into(), &"0 findings".into()));
     assert_eq!(git(&project, &["rev-parse", "patchline/P-1"]), git(&project, &["rev-parse", "fixit"]));
 
     let diff = folder.path().join("mailed.diff");

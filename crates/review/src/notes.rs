@@ -8,7 +8,7 @@ use patchline_model::stage::detect::{Finding, Subject};
 use patchline_model::stage::generate::{Candidate, Move};
 use patchline_model::stage::review::End;
 use patchline_model::stage::rollout::{self, JudgeAnswer};
-use patchline_model::stage::verify::CheckResult;
+use patchline_model::stage::verify::{CheckResult, Verdict};
 use patchline_model::view::story;
 
 use crate::markdown::{code, line};
@@ -72,10 +72,14 @@ fn phrase(end: &End) -> &'static str {
 
 fn wrong(patch: &Patch) -> Vec<String> {
     let mut lines: Vec<String> = patch.findings().iter().map(finding).collect();
-    if let Some(Subject::Change { report, author, .. }) =
-        patch.opening.as_ref().map(|opening| &opening.subject)
-    {
-        lines.push(format!("- Reported with a change by {}: {}", code(author), line(report)));
+    match patch.opening.as_ref().map(|opening| &opening.subject) {
+        Some(Subject::Change { report, author, .. }) => {
+            lines.push(format!("- Reported with a change by {}: {}", code(author), line(report)));
+        }
+        Some(Subject::Report(report)) => {
+            lines.push(format!("- Reported by {}: {}", code(&report.reporter), line(&report.reason)));
+        }
+        Some(Subject::Scan { .. }) | None => {}
     }
     lines
 }
@@ -151,8 +155,15 @@ fn proven(patch: &Patch) -> Vec<String> {
             CheckResult::Skipped => "skipped",
             CheckResult::Failed => "failed",
         };
-        lines.push(format!("- **{}** {result}: {}", line(&checked.check), line(&checked.summary)));
+        let sides = checked.sides.as_ref().map_or_else(String::new, |both| {
+            format!(" (base: {}; patch: {})", line(&both.base), line(&both.patch))
+        });
+        lines.push(format!("- **{}** {result}: {}{sides}", line(&checked.check), line(&checked.summary)));
     }
+    let rollback = patch.verify.verdict.as_ref().and_then(Verdict::rollback_milliseconds);
+    lines.extend(rollback.map(|milliseconds| {
+        format!("- the way back is expected to take {:.1} s, as rehearsed", milliseconds as f64 / 1000.0)
+    }));
     lines
 }
 

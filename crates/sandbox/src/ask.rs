@@ -86,6 +86,7 @@ impl Ask {
             program,
             arguments: settings.chain(self.arguments).collect(),
             directory: self.directory,
+            input: None,
             environment: self.environment,
             limits: self.limits,
             deadline: DEADLINE,
@@ -140,7 +141,11 @@ pub(crate) fn identity(author: &str, epoch_seconds: i64) -> impl Iterator<Item =
 
 /// The first line that names a fault, else the first line at all.
 fn reason(stderr: &str) -> Option<String> {
-    let fault = |line: &&str| line.starts_with("fatal: ") || line.starts_with("error: ");
+    let fault = |line: &&str| {
+        // Of this one git makes another try, and then says why that failed.
+        let passes = line.ends_with("repository lacks the necessary blob to perform 3-way merge.");
+        (line.starts_with("fatal: ") || line.starts_with("error: ")) && !passes
+    };
     let line = stderr.lines().find(fault).or_else(|| stderr.lines().find(|line| !line.trim().is_empty()))?;
     Some(line.trim_start_matches("fatal: ").trim_start_matches("error: ").chars().take(500).collect())
 }
@@ -191,6 +196,8 @@ mod tests {
     fn the_reason_is_the_line_that_names_the_fault() {
         assert_eq!(reason("warning: x\nfatal: bad y\n").as_deref(), Some("bad y"));
         assert_eq!(reason("\nPreparing\n").as_deref(), Some("Preparing"));
+        let applied = "error: repository lacks the necessary blob to perform 3-way merge.\nFalling back\nerror: patch failed: f:1\n";
+        assert_eq!(reason(applied).as_deref(), Some("patch failed: f:1"));
         assert_eq!(reason(""), None);
     }
 }

@@ -21,6 +21,8 @@ pub struct Foreign {
     /// What it needs that lies in a place which is hidden otherwise, as `/tmp`. The directory, the program and the
     /// absolute paths among the arguments need no naming.
     pub readable: Vec<PathBuf>,
+    /// A file that it reads as its standard input; none: an empty one. Inside, the file itself need not be visible.
+    pub input: Option<PathBuf>,
     /// Added to the clean environment, over its values.
     pub environment: BTreeMap<String, String>,
     pub network: bool,
@@ -98,6 +100,7 @@ impl Foreign {
             directory: directory.to_owned(),
             writable: Vec::new(),
             readable: Vec::new(),
+            input: None,
             environment: BTreeMap::new(),
             network: false,
             deadline: Duration::from_secs(600),

@@ -87,9 +87,7 @@ impl Git {
     /// The files of the checkout that would be part of a commit of everything: known to git, or new and not ignored.
     pub async fn files(&self) -> Result<Vec<String>, GitError> {
         let arguments = ["ls-files", "-z", "--full-name", "--cached", "--others", "--exclude-standard"];
-        let bytes = self.ask("list the files of the checkout", &arguments).bytes().await?;
-        let names = bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-        Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+        Ok(names(&self.ask("list the files of the checkout", &arguments).bytes().await?))
     }
 
     /// Writes the tree of a commit into a folder, which is made if need be.
@@ -155,6 +153,26 @@ impl Git {
         let scratch = scratch_folder(&purpose)?;
         let stage = self.stage(&purpose, worktree, scratch.path(), &[]).await?;
         self.changed_files(&stage.parent, &stage.tree).await
+    }
+
+    /// As [`Git::changes`], but nothing is taken into the repository, so that what is large or not wanted leaves no trace.
+    pub async fn touched(&self, worktree: &Path) -> Result<Vec<String>, GitError> {
+        let purpose = format!("look for changes in `{}`", worktree.display());
+        let scratch = scratch_folder(&purpose)?;
+        let git = self.own_index(&purpose, worktree, scratch.path()).await?;
+        let mut files = Vec::new();
+        for arguments in [
+            // What differs from the index, what is new, and what the index has that its commit has not.
+            &["ls-files", "-z", "--modified", "--deleted"] as &[&str],
+            &["ls-files", "-z", "--others", "--exclude-standard"],
+            &["diff-index", "-z", "--cached", "--no-renames", "--name-only", "HEAD"],
+        ] {
+            let ask = Ask::new(&purpose, worktree, arguments).detached(&git, scratch.path(), worktree);
+            files.extend(names(&ask.bytes().await?));
+        }
+        files.sort();
+        files.dedup();
+        Ok(files)
     }
 
     /// Commits all that changed in a worktree on top of the commit it was made from. `author` reads `Name <mail>`. The
@@ -290,8 +308,30 @@ impl Git {
     pub async fn changed_files(&self, base: &str, commit: &str) -> Result<Vec<String>, GitError> {
         let arguments = ["diff-tree", "-r", "-z", "--no-renames", "--name-only", base, commit];
         let bytes = self.ask("list the changed files", &arguments).bytes().await?;
-        let names = bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty());
-        Ok(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+        Ok(names(&bytes))
+    }
+
+    /// How many lines each file that differs gained and lost together; none where it is no text.
+    pub async fn changed_lines(
+        &self,
+        base: &str,
+        commit: &str,
+    ) -> Result<Vec<(String, Option<u64>)>, GitError> {
+        let arguments = ["diff-tree", "-r", "-z", "--no-renames", "--numstat", "--no-ext-diff", base, commit];
+        let bytes = self.ask("count the changed lines", &arguments).bytes().await?;
+        let counted = names(&bytes).into_iter().filter_map(|entry| {
+            let mut fields = entry.splitn(3, '\t');
+            let (added, removed, name) = (fields.next()?, fields.next()?, fields.next()?);
+            let lines = added.parse::<u64>().ok().zip(removed.parse::<u64>().ok());
+            Some((name.to_owned(), lines.map(|(added, removed)| added.saturating_add(removed))))
+        });
+        Ok(counted.collect())
+    }
+
+    /// The ordinary files of a commit.
+    pub async fn tree_files(&self, commit: &str) -> Result<Vec<String>, GitError> {
+        let arguments = ["ls-tree", "-r", "-z", "--full-tree", "--name-only", commit];
+        Ok(names(&self.ask("list the files of a commit", &arguments).bytes().await?))
     }
 
     /// A file as it is in a commit; nothing if there is no file of this name.
@@ -305,6 +345,26 @@ impl Git {
         let blob = entry.filter(|(_, name)| *name == path).and_then(|(about, _)| about.split_once(" blob "));
         let Some((_, blob)) = blob else { return Ok(None) };
         self.ask(&purpose, &["cat-file", "blob", blob]).bytes().await.map(Some)
+    }
+
+    /// The ordinary files of a commit by their paths from its top: no links, no submodules.
+    pub async fn files_of(&self, commit: &str) -> Result<Vec<String>, GitError> {
+        let ask = self.ask("list the files of a commit", &["ls-tree", "-r", "-z", "--full-tree", commit]);
+        let bytes = ask.bytes().await?;
+        let listed = String::from_utf8_lossy(&bytes);
+        let entries = listed.split('\0').filter_map(|entry| entry.split_once('\t'));
+        let ordinary = entries.filter(|(about, _)| about.starts_with("100"));
+        Ok(ordinary.map(|(_, name)| name.to_owned()).collect())
+    }
+
+    /// The address of the remote repository that this one was cloned from, where git knows of one.
+    pub async fn origin(&self) -> Result<Option<String>, GitError> {
+        let ask = self.ask("read where it was cloned from", &["config", "--get", "remote.origin.url"]);
+        match ask.finish().await? {
+            (Exit::Code(0), stdout, _) => Ok(Some(String::from_utf8_lossy(&stdout).trim().to_owned())),
+            (Exit::Code(1), ..) => Ok(None),
+            (_, _, reason) => Err(refused("read where it was cloned from", &reason)),
+        }
     }
 
     /// The first line of a commit's message.
@@ -350,19 +410,24 @@ impl Git {
         scratch: &Path,
         files: &[&str],
     ) -> Result<Stage, GitError> {
-        // What was run in the worktree may have put another `.git` there; so its folder, its commit and its index come
-        // from the repository itself.
-        let entry = self.entry(purpose, worktree).await?;
-        let git = entry.ok_or_else(|| refused(purpose, "it is not a worktree of the repository"))?;
+        let git = self.own_index(purpose, worktree, scratch).await?;
         let ask =
             |arguments: &[&str]| Ask::new(purpose, worktree, arguments).detached(&git, scratch, worktree);
-        let own = git.join("index");
-        copy_as_it_is(&own, &scratch.join("index")).map_err(|source| unusable(purpose, &own, source))?;
         let parent = ask(&["rev-parse", "--verify", "HEAD^{commit}"]).line().await?;
         let files = if files.is_empty() { &["."] } else { files };
         ask(&[&["--literal-pathspecs", "add", "--all", "--"], files].concat()).bytes().await?;
         let tree = ask(&["write-tree"]).line().await?;
         Ok(Stage { git, parent, tree })
+    }
+
+    /// A copy of a worktree's index in `scratch`, and where the repository keeps the original. What was run in the worktree
+    /// may have put another `.git` there; so its folder, its commit and its index come from the repository itself.
+    async fn own_index(&self, purpose: &str, worktree: &Path, scratch: &Path) -> Result<PathBuf, GitError> {
+        let entry = self.entry(purpose, worktree).await?;
+        let git = entry.ok_or_else(|| refused(purpose, "it is not a worktree of the repository"))?;
+        let own = git.join("index");
+        copy_as_it_is(&own, &scratch.join("index")).map_err(|source| unusable(purpose, &own, source))?;
+        Ok(git)
     }
 
     /// Where the repository keeps what it knows of a worktree.
@@ -393,6 +458,12 @@ struct Stage {
     git: PathBuf,
     parent: String,
     tree: String,
+}
+
+/// What git separates by zero bytes.
+fn names(bytes: &[u8]) -> Vec<String> {
+    let names = bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 fn parse_worktrees(listed: &str) -> Vec<PathBuf> {

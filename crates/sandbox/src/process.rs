@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
@@ -39,6 +40,7 @@ pub(crate) struct Invocation {
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<OsString>,
     pub(crate) directory: PathBuf,
+    pub(crate) input: Option<PathBuf>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) limits: Limits,
     pub(crate) deadline: Duration,
@@ -181,13 +183,14 @@ async fn spawn(invocation: Invocation) -> io::Result<Running> {
 }
 
 fn start(invocation: &Invocation) -> io::Result<Running> {
+    let input = invocation.input.as_ref().map(File::open).transpose()?;
     let mut command = Command::new(&invocation.program);
     command
         .args(&invocation.arguments)
         .current_dir(&invocation.directory)
         .env_clear()
         .envs(&invocation.environment)
-        .stdin(Stdio::null())
+        .stdin(input.map_or_else(Stdio::null, Stdio::from))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let processes = invocation.limits.processes.map(|more| more.saturating_add(tasks_of_this_user()));

@@ -74,6 +74,12 @@ impl Sandbox {
         &self.isolation
     }
 
+    /// Whether commands are held by namespaces: without, nothing but their own good will keeps them off the network and off
+    /// other folders.
+    pub fn is_isolated(&self) -> bool {
+        matches!(self.kind, Kind::Bubblewrap(_))
+    }
+
     /// Runs the command to its end or to its deadline. When the future is dropped, or this process dies, the command
     /// and what it started die too.
     pub async fn run(&self, foreign: &Foreign) -> Result<Finished, SandboxError> {
@@ -141,6 +147,7 @@ impl Sandbox {
             program,
             arguments,
             directory: foreign.directory.clone(),
+            input: foreign.input.clone(),
             environment,
             limits: Limits::default(),
             deadline: foreign.deadline,

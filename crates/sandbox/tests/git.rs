@@ -142,6 +142,40 @@ async fn a_repository_is_found_and_read() {
 }
 
 #[tokio::test]
+async fn what_was_touched_is_told_before_git_takes_it_in_and_counted_afterwards() {
+    let repository = Repository::new();
+    let (git, out) = (&repository.git, tempfile::tempdir().unwrap());
+    let worktree = out.path().join("tree");
+    let base = git.head().await.unwrap();
+    git.worktree_add(&worktree, &base).await.unwrap();
+    assert!(git.touched(&worktree).await.unwrap().is_empty());
+    let objects = || repository.run(&["count-objects"]);
+    let before = objects();
+    fs::write(worktree.join("a"), "one\ntwo\n").unwrap();
+    fs::remove_file(worktree.join("folder/b")).unwrap();
+    fs::write(worktree.join("new\tname"), "1\n2\n").unwrap();
+    fs::write(worktree.join("blob"), [0; 100]).unwrap();
+    // Another `.git` in the worktree leads nobody astray.
+    fs::write(worktree.join(".git"), "gitdir: /nowhere\n").unwrap();
+    assert_eq!(git.touched(&worktree).await.unwrap(), ["a", "blob", "folder/b", "new\tname"]);
+    assert_eq!(objects(), before, "nothing was taken in");
+
+    let commit = git.commit_all(&worktree, "Touched", AUTHOR, 1_700_000_000).await.unwrap();
+    let counted = git.changed_lines(&base, &commit).await.unwrap();
+    let counted: Vec<_> = counted.iter().map(|(name, lines)| (name.as_str(), *lines)).collect();
+    assert_eq!(counted, [("a", Some(1)), ("blob", None), ("folder/b", Some(1)), ("new\tname", Some(2))]);
+    assert_eq!(git.tree_files(&commit).await.unwrap(), ["a", "blob", "new\tname"]);
+    git.worktree_remove(&worktree).await.unwrap();
+
+    // What only the index of the worktree has is touched, too.
+    git.worktree_add(&worktree, &base).await.unwrap();
+    let diff = "--- a/a\n+++ b/a\n@@ -1 +1 @@\n-one\n+1\n";
+    assert!(git.apply(&worktree, diff, false).await.unwrap().is_empty());
+    assert_eq!(git.touched(&worktree).await.unwrap(), ["a"]);
+    git.worktree_remove(&worktree).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_tree_is_written_out_and_nothing_else_moves() {
     let repository = Repository::new();
     fs::write(repository.path("a"), "the user is at work here\n").unwrap();

@@ -72,6 +72,20 @@ async fn what_it_says_and_how_it_ends_comes_back() {
 }
 
 #[tokio::test]
+async fn a_file_can_be_its_standard_input_though_it_is_not_seen() {
+    let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let input = elsewhere.path().join("task");
+    fs::write(&input, "what to do\n").unwrap();
+    for sandbox in sandboxes() {
+        let told = Foreign { input: Some(input.clone()), ..shell("cat", &directory) };
+        assert_eq!(run(&sandbox, &told).await.stdout, "what to do\n", "{}", sandbox.isolation());
+        let writes = Foreign { input: Some(input.clone()), ..shell("echo x >&0", &directory) };
+        assert!(!run(&sandbox, &writes).await.succeeded(), "it is for reading");
+    }
+    assert_eq!(fs::read_to_string(&input).unwrap(), "what to do\n");
+}
+
+#[tokio::test]
 async fn the_environment_is_clean_and_standard_input_is_empty() {
     let directory = tempfile::tempdir().unwrap();
     for sandbox in sandboxes() {

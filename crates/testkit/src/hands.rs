@@ -429,6 +429,8 @@ fn checked(check: &str, result: CheckResult) -> Checked {
         result,
         summary: "as seen".to_owned(),
         details: Vec::new(),
+        sides: None,
+        rollback_milliseconds: None,
         evidence: Digest::of(b"check"),
         milliseconds: 5,
     }

@@ -224,6 +224,7 @@ fn place(chance: &mut Chance, number: u64) -> Place {
         folder: String::new(),
         build: Build { prepare: None, command: words("make"), artifact: "app".to_owned() },
         test: Some(words("test")),
+        agents: Vec::new(),
         reproducers: Vec::new(),
         verification: Default::default(),
         run: Some(Run {

@@ -27,6 +27,13 @@ const UNSHOWN: &str =
 #[derive(Clone, Copy, Debug)]
 pub struct BeforeAfter;
 
+/// What was asked of both sides, and what each showed.
+struct Asked {
+    answer: Answer,
+    base: &'static str,
+    patch: &'static str,
+}
+
 /// What the runs of one reproducer on both sides mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Answer {
@@ -42,7 +49,8 @@ impl Check for BeforeAfter {
 
     async fn check(&self, case: &Case) -> Result<Shown, Failure> {
         let mut record = Record::default();
-        let mut known: BTreeMap<&str, Answer> = BTreeMap::new();
+        let mut known: BTreeMap<&str, Asked> = BTreeMap::new();
+        let (mut on_base, mut on_patch) = (Vec::new(), Vec::new());
         let mut runs = Runs::default();
         let became = became(&case.candidate.removes, &case.before, &case.after);
         for id in &case.candidate.removes {
@@ -53,20 +61,29 @@ impl Check for BeforeAfter {
             let names: Vec<&str> =
                 [&finding.advisory].into_iter().chain(&finding.aliases).map(String::as_str).collect();
             let Some(reproducer) = case.service.reproducer(&names) else {
-                match &finding.source {
+                let sides = match &finding.source {
                     Source::Analyzer(_) => judge_by_looks(finding, case, &became, &mut record),
                     Source::Lockfile | Source::Report => judge_by_version(finding, case, &mut record)?,
-                }
+                };
+                let (base, patch): (Option<&str>, Option<&str>) = sides.unzip();
+                on_base.extend(base);
+                on_patch.extend(patch);
                 continue;
             };
             if !known.contains_key(reproducer.advisory.as_str()) {
                 let answer = ask(reproducer, case, &mut runs, &mut record).await?;
                 known.insert(&reproducer.advisory, answer);
             }
-            match &known[reproducer.advisory.as_str()] {
+            let asked = &known[reproducer.advisory.as_str()];
+            on_base.push(asked.base);
+            on_patch.push(asked.patch);
+            match &asked.answer {
                 Answer::Shown => record.pass(&finding.advisory, "shown on the base, gone with the patch"),
                 Answer::Not(why) => record.fail(&finding.advisory, why),
             }
+        }
+        if !on_base.is_empty() {
+            record.sides(counted(&on_base), counted(&on_patch));
         }
         if record.is_empty() && is_taken_at_their_word(case) {
             return Ok(Shown { result: CheckResult::Skipped, ..record.shown(UNSHOWN.to_owned()) });
@@ -88,7 +105,7 @@ async fn ask(
     case: &Case,
     runs: &mut Runs,
     record: &mut Record,
-) -> Result<Answer, Failure> {
+) -> Result<Asked, Failure> {
     let (base, patch) = match &reproducer.how {
         How::Test(by) => proof_test::seen(by, TIMES, runs, case, record).await?,
         How::Command(_) | How::File(_) | How::Http(_) => {
@@ -100,7 +117,8 @@ async fn ask(
             (base, ask_side(reproducer, "patch", &case.patch, case, record).await?)
         }
     };
-    Ok(judge(&base, &patch, matches!(reproducer.how, How::Test(_))))
+    let answer = judge(&base, &patch, matches!(reproducer.how, How::Test(_)));
+    Ok(Asked { answer, base: in_short(&base, "not shown"), patch: in_short(&patch, "gone") })
 }
 
 async fn ask_side(
@@ -148,6 +166,28 @@ fn judge(base: &[Seen], patch: &[Seen], test: bool) -> Answer {
     }
 }
 
+/// What one side showed in all of its runs. `absent` is what the absence of the problem means there.
+fn in_short(runs: &[Seen], absent: &'static str) -> &'static str {
+    match runs {
+        [first, rest @ ..] if rest.iter().any(|seen| seen != first) => "not deterministic",
+        [Seen::Present, ..] => "shown",
+        [Seen::Absent, ..] => absent,
+        [Seen::Neither(_), ..] | [] => "could not run",
+    }
+}
+
+/// One word where all findings have the same, else how many have which.
+fn counted(words: &[&'static str]) -> String {
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    words.iter().for_each(|word| *numbers.entry(word).or_default() += 1);
+    match numbers.first_key_value() {
+        Some((word, _)) if numbers.len() == 1 => (*word).to_owned(),
+        Some(_) | None => {
+            numbers.iter().map(|(word, number)| format!("{number} {word}")).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
 fn words(seen: &Seen) -> &str {
     match seen {
         Seen::Present => "there",
@@ -156,58 +196,73 @@ fn words(seen: &Seen) -> &str {
     }
 }
 
+/// What both sides showed of one finding; none where nothing was looked at.
+type Both = Option<(&'static str, &'static str)>;
+
 /// What an analyzer finds it shows itself: there on the base, gone with the patch.
-fn judge_by_looks(finding: &Finding, case: &Case, became: &Became<'_>, record: &mut Record) {
+fn judge_by_looks(finding: &Finding, case: &Case, became: &Became<'_>, record: &mut Record) -> Both {
     let (name, tool) = (named(finding), finding.analysis().map_or("", |analysis| analysis.tool.as_str()));
     match look(finding, case, became) {
-        Look::Gone => record.pass(&name, format!("{tool} finds it on the base, and not with the patch")),
-        Look::Still => {
-            record.fail(&name, format!("no reproducer, and {tool} finds it with the patch as well"))
+        Look::Gone => {
+            record.pass(&name, format!("{tool} finds it on the base, and not with the patch"));
+            Some(("found", "not found"))
         }
-        Look::Never => record.fail(&name, format!("no reproducer, and {tool} does not find it on the base")),
-        Look::Nobody => record.skip(
-            &name,
-            "no reproducer, and no analyzer of the service that could look again: add an `[[analyzer]]` or a \
-             `[[reproducer]]` to `patchline.toml`",
-        ),
+        Look::Still => {
+            record.fail(&name, format!("no reproducer, and {tool} finds it with the patch as well"));
+            Some(("found", "found"))
+        }
+        Look::Never => {
+            record.fail(&name, format!("no reproducer, and {tool} does not find it on the base"));
+            Some(("not found", "not found"))
+        }
+        Look::Nobody => {
+            record.skip(
+                &name,
+                "no reproducer, and no analyzer of the service that could look again: add an `[[analyzer]]` or a \
+                 `[[reproducer]]` to `patchline.toml`",
+            );
+            None
+        }
     }
 }
 
 /// Without a reproducer a vulnerable package is shown to be gone by its absence, from what is found and from what was
 /// built; a report is not shown at all.
-fn judge_by_version(finding: &Finding, case: &Case, record: &mut Record) -> Result<(), Failure> {
+fn judge_by_version(finding: &Finding, case: &Case, record: &mut Record) -> Result<Both, Failure> {
     let package = |finding: &Finding| finding.package.as_ref().map(|package| package.name.clone());
     let (Source::Lockfile, Some(vulnerable)) = (&finding.source, &finding.package) else {
         match is_taken_at_their_word(case) {
             true => record.detail(format!("{}: {UNSHOWN}", finding.advisory)),
             false => record.fail(&finding.advisory, UNSHOWN),
         }
-        return Ok(());
+        return Ok(None);
     };
     let same = |other: &&Finding| other.advisory == finding.advisory && package(other) == package(finding);
     let in_base = |other: &Finding| case.before.iter().any(|known| known.id == other.id);
     let still = case.after.iter().filter(same).find(|other| other.id == finding.id || !in_base(other));
     if let Some(other) = still.and_then(|other| other.package.as_ref()) {
         record.fail(&finding.advisory, format!("no reproducer, and {other} is still vulnerable"));
-        return Ok(());
+        return Ok(Some(("locked", "locked")));
     }
-    match in_artifacts(vulnerable, case)? {
+    Ok(Some(match in_artifacts(vulnerable, case)? {
         InArtifacts::Still(trace) => {
             let why = format!("no reproducer, and {vulnerable} is gone from the lockfile only: {trace}");
             record.fail(&finding.advisory, why);
+            ("built in", "built in")
         }
         InArtifacts::Gone(trace) => {
             let why = format!(
                 "no reproducer; {vulnerable} was {trace} on the base, and is in nothing that the patch builds"
             );
             record.pass(&finding.advisory, why);
+            ("built in", "gone")
         }
         InArtifacts::Unknown => {
             let why = format!("no reproducer: shown only by the version being gone ({vulnerable})");
             record.warn(&finding.advisory, why);
+            ("locked", "gone")
         }
-    }
-    Ok(())
+    }))
 }
 
 /// Whether a version is in what was built.
@@ -272,7 +327,7 @@ fn summed_up(record: Record) -> Shown {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Seen, judge};
+    use super::{Answer, Seen, counted, in_short, judge};
 
     #[track_caller]
     fn check(base: [Seen; 2], patch: [Seen; 2], words: &str) {
@@ -295,5 +350,19 @@ mod tests {
         check(absent.clone(), neither.clone(), "could not run on the patch: exit code 2");
         check([Seen::Present, Seen::Absent], absent, "not deterministic on the base: there, then gone");
         check(present, [Seen::Absent, Seen::Present], "not deterministic on the patch");
+    }
+    #[test]
+    fn each_side_has_a_few_words() {
+        let neither = Seen::Neither("exit code 2".to_owned());
+        for (runs, words) in [
+            (vec![Seen::Present, Seen::Present], "shown"),
+            (vec![Seen::Absent, Seen::Absent], "gone"),
+            (vec![Seen::Absent, Seen::Present], "not deterministic"),
+            (vec![neither.clone(), neither], "could not run"),
+        ] {
+            assert_eq!(in_short(&runs, "gone"), words);
+        }
+        assert_eq!(counted(&["shown", "shown"]), "shown");
+        assert_eq!(counted(&["gone", "shown", "gone"]), "2 gone, 1 shown");
     }
 }

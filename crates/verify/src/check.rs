@@ -8,7 +8,7 @@ use patchline_model::failure::Failure;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::Finding;
 use patchline_model::stage::generate::Candidate;
-use patchline_model::stage::verify::CheckResult;
+use patchline_model::stage::verify::{CheckResult, Sides};
 use patchline_sandbox::sandbox::Sandbox;
 
 /// Holds the patch against the base in one respect.
@@ -39,6 +39,8 @@ pub struct Case {
     pub sandbox: Sandbox,
     /// The unified diff from the base to the patch.
     pub diff: String,
+    /// Why running the base again would not undo the patch; nothing: it would.
+    pub forward_only: Option<String>,
     /// How long one run of a suite or a reproducer may take, where it is not as long as usual.
     pub patience: Option<Duration>,
 }
@@ -61,6 +63,10 @@ pub struct Shown {
     pub summary: String,
     /// What was shown, line by line: commands, exit codes, durations.
     pub details: Vec<String>,
+    /// What each side showed, where the check has two.
+    pub sides: Option<Sides>,
+    /// How long the way back took, where it was rehearsed.
+    pub rollback_milliseconds: Option<u64>,
     /// What the commands wrote, bounded.
     pub log: String,
     /// Names of tests, findings or advisories.

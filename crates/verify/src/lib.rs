@@ -25,6 +25,7 @@ pub mod performance;
 mod proof_test;
 mod ratio;
 mod readers;
+pub mod rehearsal;
 mod reports;
 mod reproduce;
 pub mod rescan;
@@ -36,7 +37,9 @@ mod scratch;
 mod steadiness;
 pub mod suite;
 mod table;
+mod tail;
 mod tested;
+mod turns;
 
 pub use check::{Case, Check, Shown, Side};
 pub use list::checks;

@@ -6,6 +6,7 @@ use crate::check::Check;
 use crate::diff_coverage::DiffCoverage;
 use crate::hunks::Hunks;
 use crate::performance::Performance;
+use crate::rehearsal::Rehearsal;
 use crate::rescan::Rescan;
 use crate::suite::Suite;
 
@@ -19,6 +20,7 @@ pub fn checks() -> Vec<Box<dyn Check>> {
         Box::new(Hunks),
         Box::new(DiffCoverage),
         Box::new(Performance),
+        Box::new(Rehearsal),
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use patchline_model::digest::Digest;
-use patchline_model::stage::verify::CheckResult;
+use patchline_model::stage::verify::{CheckResult, Sides};
 use serde_json::{Value, json};
 
 use crate::check::Shown;
@@ -23,6 +23,7 @@ pub(crate) struct Record {
     failed: Vec<String>,
     skipped: Vec<String>,
     why_failed: Option<String>,
+    sides: Option<Sides>,
 }
 
 impl Record {
@@ -60,6 +61,11 @@ impl Record {
         } else if self.details.len() == MAX_DETAILS {
             self.details.push("…".to_owned());
         }
+    }
+
+    /// What each side showed, in a few words.
+    pub(crate) fn sides(&mut self, base: impl Into<String>, patch: impl Into<String>) {
+        self.sides = Some(Sides { base: base.into(), patch: patch.into() });
     }
 
     pub(crate) fn log(&mut self, text: &str) {
@@ -105,9 +111,9 @@ impl Record {
             (false, true, true) => CheckResult::Warned,
             (false, true, false) => CheckResult::Passed,
         };
-        let Self { details, log, passed, mut warned, failed, skipped, why_failed: _ } = self;
+        let Self { details, log, passed, mut warned, failed, skipped, why_failed: _, sides } = self;
         warned.extend(skipped);
-        Shown { result, summary, details, log, passed, warned, failed }
+        Shown { result, summary, details, sides, rollback_milliseconds: None, log, passed, warned, failed }
     }
 }
 
@@ -139,6 +145,7 @@ pub fn test_result(check: &str, shown: &Shown, configuration: &[(&str, &Digest)]
         "patchline_check": check,
         "patchline_summary": shown.summary,
         "patchline_details": shown.details,
+        "patchline_sides": shown.sides,
     })
 }
 

@@ -10,7 +10,7 @@ use patchline_sandbox::foreign::Finished;
 
 use crate::check::{Case, Check, Shown, Side};
 use crate::outcome::{Record, count};
-use crate::ratio::{Ratio, ratio};
+use crate::ratio::{Ratio, median, ratio};
 use crate::run::{Run, run};
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -58,6 +58,10 @@ impl Check for Performance {
             }
         }
         let cut = pairs.len() < bench.pairs as usize;
+        let (base, patch): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        if let (Some(base), Some(patch)) = (median(base), median(patch)) {
+            record.sides(format!("{base:.3} s"), format!("{patch:.3} s"));
+        }
         Ok(judged(ratio(&pairs), pairs.len(), cut, bench.max_ratio, record))
     }
 }

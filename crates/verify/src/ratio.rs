@@ -36,8 +36,18 @@ pub(crate) fn ratio(pairs: &[(f64, f64)]) -> Option<Ratio> {
         }
         (below, cut) = (next, k);
     }
-    let median = (ratios[(n - 1) / 2] + ratios[n / 2]) / 2.0;
+    let median = middle(&ratios);
     Some(Ratio { median, low: ratios[cut], high: ratios[n - 1 - cut], confidence: 1.0 - 2.0 * below })
+}
+
+/// Of times in any order; none of no times.
+pub(crate) fn median(mut times: Vec<f64>) -> Option<f64> {
+    times.sort_by(f64::total_cmp);
+    (!times.is_empty()).then(|| middle(&times))
+}
+
+fn middle(sorted: &[f64]) -> f64 {
+    (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0
 }
 
 /// The chance of `k` heads in `n` throws of a coin.
@@ -47,7 +57,7 @@ fn binomial(n: usize, k: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::ratio;
+    use super::{median, ratio};
 
     #[test]
     fn the_interval_is_that_of_the_tables() {
@@ -59,6 +69,8 @@ mod tests {
         let found = ratio(&pairs[..6]).unwrap();
         assert_eq!((found.low, found.high), (1.0, 6.0));
         assert!((found.confidence - 0.968_75).abs() < 1e-12);
+        assert_eq!(median(vec![3.0, 1.0, 2.0, 9.0]), Some(2.5));
+        assert_eq!(median(Vec::new()), None);
         assert_eq!(ratio(&pairs[..5]), None);
         assert_eq!(ratio(&[(0.0, 1.0); 8]), None);
     }

@@ -15,6 +15,7 @@ use crate::check::{Case, Side};
 use crate::http::{Answered, answer, fits, request};
 use crate::outcome::Record;
 use crate::run::{Run, run};
+use crate::tail::last_words;
 
 const DEADLINE: Duration = Duration::from_secs(120);
 const OUTPUT_LIMIT: usize = 256 * 1024;
@@ -148,7 +149,10 @@ async fn by_http(
     match finished.exit {
         Exit::Code(0) => {}
         NOT_STARTED => {
-            return Ok(Seen::Neither(format!("the service does not start: {}", last_words(folder.path()))));
+            return Ok(Seen::Neither(format!(
+                "the service does not start: {}",
+                last_words(&folder.path().join("service.log"))
+            )));
         }
         NOT_WELL => return Ok(Seen::Neither("the service does not become healthy".to_owned())),
         exit => return Ok(Seen::Neither(exit.to_string())),
@@ -179,17 +183,6 @@ fn count_of(number: usize) -> String {
 
 fn told(answered: Option<&Answered>) -> String {
     answered.map_or("no answer".to_owned(), |answered| format!("status {}", answered.status))
-}
-
-fn last_words(folder: &Path) -> String {
-    let log = String::from_utf8_lossy(&bytes_of(&folder.join("service.log"))).into_owned();
-    log.lines()
-        .rev()
-        .find(|line| !line.trim().is_empty())
-        .unwrap_or("it says nothing")
-        .chars()
-        .take(200)
-        .collect()
 }
 
 /// Empty where there is no file: then there was no answer.

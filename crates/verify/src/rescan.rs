@@ -41,11 +41,9 @@ impl Check for Rescan {
 type About<'a> = (&'a str, Option<&'a str>);
 
 fn compare(case: &Case, record: &mut Record) -> String {
-    record.detail(format!(
-        "the base has {}, the patch has {}",
-        count(case.before.len(), "finding"),
-        count(case.after.len(), "finding")
-    ));
+    let (base, patch) = (count(case.before.len(), "finding"), count(case.after.len(), "finding"));
+    record.detail(format!("the base has {base}, the patch has {patch}"));
+    record.sides(base, patch);
     let removed = case.findings.iter().filter(|finding| case.candidate.removes.contains(&finding.id));
     let became = became(&case.candidate.removes, &case.before, &case.after);
     removed.for_each(|finding| match finding.source {
@@ -152,10 +150,10 @@ fn name(finding: &Finding) -> String {
 #[cfg(test)]
 mod tests {
     use patchline_model::stage::detect::Finding;
-    use patchline_model::stage::verify::CheckResult;
+    use patchline_model::stage::verify::{CheckResult, Sides};
 
     use super::compare;
-    use crate::outcome::Record;
+    use crate::outcome::{Record, count};
     use crate::sample::{analyzed, case, finding, lint, report};
 
     #[test]
@@ -185,6 +183,9 @@ mod tests {
         let summary = compare(&case, &mut record);
         let shown = record.shown(summary);
         assert_eq!(shown.result, result, "{shown:?}");
+        let number = |findings: &[Finding]| count(findings.len(), "finding");
+        let sides = Sides { base: number(before), patch: number(after) };
+        assert_eq!(shown.sides, Some(sides));
         assert!(shown.summary.contains(words), "{}", shown.summary);
     }
 

@@ -25,6 +25,7 @@ pub(crate) fn case() -> Case {
         after: Vec::new(),
         sandbox: Sandbox::probe(),
         diff: String::new(),
+        forward_only: None,
         patience: None,
     }
 }
@@ -46,6 +47,7 @@ fn service() -> Service {
         folder: String::new(),
         build: Build { prepare: None, command: line(&["true"]), artifact: "program".to_owned() },
         test: None,
+        agents: Vec::new(),
         reproducers: Vec::new(),
         run: None,
         verification: Default::default(),

@@ -102,6 +102,7 @@ fn by_table(
 ) -> Shown {
     record.detail(format!("base: {}; {}", base.ending, counts(before)));
     record.detail(format!("patch: {}; {}", patch.ending, counts(after)));
+    record.sides(in_short(before), in_short(after));
     let unnamed = patch.exit != Exit::Code(0) && after.count(Ended::Failed) == 0;
     if unnamed && (after.tests.is_empty() || base.exit == Exit::Code(0)) {
         // The tests do not even compile, or a program of theirs crashed or is not one of the usual kind.
@@ -209,6 +210,7 @@ fn by_exit(base: &Ran, patch: &Ran, reading: &Reading, why: &str, mut record: Re
     } else {
         record.warn("results", format!("judged by how the suite ends: {why}"));
     }
+    record.sides(base.ending.clone(), patch.ending.clone());
     let summary = match (base.exit, patch.exit) {
         (before, after) if after == well => {
             let before = if before == well { "and on the base" } else { "and not on the base" };
@@ -229,6 +231,15 @@ fn by_exit(base: &Ran, patch: &Ran, reading: &Reading, why: &str, mut record: Re
         }
     };
     record.shown(summary)
+}
+
+/// What is nought goes unsaid, but for what passed.
+fn in_short(table: &Table) -> String {
+    let others = [(Ended::Failed, "failed"), (Ended::Ignored, "ignored")];
+    let others = others.map(|(ended, word)| (table.count(ended), word));
+    let others =
+        others.iter().filter(|(number, _)| *number > 0).map(|(number, word)| format!(", {number} {word}"));
+    format!("{} passed{}", table.count(Ended::Passed), others.collect::<String>())
 }
 
 fn counts(table: &Table) -> String {

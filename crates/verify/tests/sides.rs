@@ -6,6 +6,8 @@
 mod both_sides;
 #[path = "sides/measured.rs"]
 mod measured;
+#[path = "sides/rehearsal.rs"]
+mod rehearsal;
 #[path = "sides/reproducers.rs"]
 mod reproducers;
 #[path = "sides/suites.rs"]

@@ -272,6 +272,15 @@ fn hands_that_are_not_known_deny() {
         },
         &Answer::Deny,
     );
+    let by = |fixer: &'static str| {
+        move |case: &mut Case| {
+            code(case);
+            case.patch.fixer = fixer.to_owned();
+            case.set(1, "fixer", json!(fixer));
+        }
+    };
+    check("an agent, whatever its name", by("agent:cargo"), &owner());
+    check("a stranger with an agent's name", by("stranger:agent"), &Answer::Deny);
     check(
         "another builder",
         |case| {

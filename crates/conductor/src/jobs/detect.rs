@@ -25,7 +25,12 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
     let started = clock::now();
     let (findings, packages, database) = match &opening.subject {
         Subject::Change { title, report, author, answers, .. } if answers.is_empty() => {
-            (vec![reported(title, report, author)], 0, json!(null))
+            let summary = format!("{title} (change by {author})");
+            (vec![reported(report, summary, None)], 0, json!(null))
+        }
+        Subject::Report(report) => {
+            let summary = format!("{} ({})", report.title, report.reason);
+            (vec![reported(&report.name, summary, report.place.clone())], 0, json!(null))
         }
         Subject::Scan { only, .. } | Subject::Change { answers: only, .. } => {
             let tree = export(hands, opening, patch).await?;
@@ -50,7 +55,7 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
 fn reports_of(subject: &Subject) -> &[Digest] {
     match subject {
         Subject::Scan { reports, .. } => reports,
-        Subject::Change { .. } => &[],
+        Subject::Change { .. } | Subject::Report(_) => &[],
     }
 }
 
@@ -128,14 +133,18 @@ pub async fn findings_in(hands: &Hands, service: &Service, tree: &Path) -> Resul
 }
 
 /// Whether the finding stands in a file beside the lockfile that a fix of this service changes, or in none. Others in the
-/// tree, as a `fuzz/Cargo.lock`, are services of their own; a `requirements/` folder is none.
+/// tree, as a `fuzz/Cargo.lock`, are services of their own; a `requirements/` folder, that of workflows and a module of
+/// Maven's are none.
 pub fn is_own(finding: &Finding) -> bool {
+    if finding.package.as_ref().is_some_and(|package| package.ecosystem.0 == "GitHub Actions") {
+        return true;
+    }
     let path = &finding.location.path;
     let path = path.strip_prefix("requirements/").filter(|rest| rest.ends_with(".txt")).unwrap_or(path);
     match finding.source {
         // Those of an analyzer lie in the service's folder, or they are none.
         Source::Report | Source::Analyzer(_) => true,
-        Source::Lockfile => !path.contains('/'),
+        Source::Lockfile => !path.contains('/') || path.ends_with("/pom.xml"),
     }
 }
 
@@ -179,15 +188,15 @@ fn bears(finding: &Finding, name: &str) -> bool {
         || finding.package.as_ref().is_some_and(|package| package.name == name)
 }
 
-fn reported(title: &str, report: &str, author: &str) -> Finding {
+fn reported(name: &str, summary: String, place: Option<Location>) -> Finding {
     Finding {
-        id: FindingId(format!("report:{report}")),
+        id: FindingId(format!("report:{name}")),
         source: Source::Report,
-        advisory: report.to_owned(),
+        advisory: name.to_owned(),
         aliases: Vec::new(),
-        summary: format!("{title} (change by {author})"),
+        summary,
         package: None,
-        location: Location { path: ".".to_owned(), line: None },
+        location: place.unwrap_or(Location { path: ".".to_owned(), line: None }),
         paths: Vec::new(),
         fixed: Vec::new(),
         severity: Vec::new(),

@@ -13,12 +13,13 @@ use patchline_model::patch::Patch;
 use patchline_model::stage::detect::{Finding, Opening, Subject};
 use patchline_model::stage::generate::{Candidate, Job, Outcome};
 use patchline_sandbox::Git;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::attest::{commit_subject, digest_subject};
 use crate::failures::git_failure;
 use crate::hands::Hands;
 use crate::jobs::advised::advised;
+use crate::jobs::agents::{from_agents, instead_of_fixers};
 use crate::jobs::analyze::Analyzers;
 use crate::jobs::detect::is_own;
 use crate::jobs::joint::Joint;
@@ -35,16 +36,22 @@ pub async fn carry_out(
 ) -> Result<Outcome, Failure> {
     let Job::Propose { number } = job;
     let request = request(hands, opening, patch, *number).await?;
-    let proposal = match &opening.subject {
+    let (proposal, agents) = match &opening.subject {
         Subject::Change { title, report, commit, author, answers: _ } => {
-            proposed(&request, title, report, commit, author).await?
+            (proposed(&request, title, report, commit, author).await?, None)
         }
-        Subject::Scan { .. } => from_fixers(hands, request).await?,
+        Subject::Scan { .. } => match from_fixers(hands, request.clone()).await? {
+            Proposal::NoFix { reasons, .. } => {
+                instead_of_fixers(hands, opening, patch, reasons, &request).await?
+            }
+            proposal @ Proposal::Candidate { .. } => (proposal, None),
+        },
+        Subject::Report(report) => from_agents(hands, opening, patch, report, &request).await?,
     };
     match proposal {
         Proposal::NoFix { reasons, .. } => Ok(Outcome::NoFix { reasons }),
         Proposal::Candidate { candidate, diff, log } => {
-            let evidence = attest(hands, opening, &candidate, &diff, &log)?;
+            let evidence = attest(hands, opening, &candidate, (&diff, &log), agents)?;
             Ok(Outcome::Proposed { candidate, evidence })
         }
     }
@@ -150,8 +157,8 @@ fn attest(
     hands: &Hands,
     opening: &Opening,
     candidate: &Candidate,
-    diff: &str,
-    log: &str,
+    (diff, log): (&str, &str),
+    agents: Option<Value>,
 ) -> Result<patchline_model::digest::Digest, Failure> {
     let kept = hands.attestor.keep(diff.as_bytes())?;
     if kept != candidate.diff {
@@ -159,11 +166,14 @@ fn attest(
     }
     let log = hands.attestor.keep(log.as_bytes())?;
     let subjects = vec![commit_subject(&candidate.branch, &candidate.commit), digest_subject("diff", &kept)];
-    let predicate = json!({
+    let mut predicate = json!({
         "fixer": candidate.fixer, "author": candidate.author, "base": candidate.base, "rationale": candidate.rationale,
         "moves": candidate.moves, "files": candidate.files, "removes": candidate.removes, "leaves": candidate.leaves,
         "service": opening.service.name, "log": log,
     });
+    if let Some(agents) = agents {
+        predicate["agents"] = agents;
+    }
     hands.attestor.attest(subjects, PATCHLINE_GENERATION, predicate)
 }
 

@@ -52,6 +52,7 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: &Patch) -> Resul
         patch: side(patched),
         sandbox: hands.sandbox.clone(),
         diff: hands.attestor.text(&candidate.diff)?,
+        forward_only: patch.forward_only().map(|forward_only| forward_only.reason),
         patience: None,
     };
     let mut checks = Vec::with_capacity(hands.checks.len());
@@ -99,11 +100,13 @@ async fn run(hands: &Hands, case: &Case, check: &dyn Check, patch: &Patch) -> Re
         "configuration": [{ "name": check.name(), "digest": { "gitCommit": case.candidate.base.as_str() } }],
         "passedTests": shown.passed, "warnedTests": shown.warned, "failedTests": shown.failed,
         "patchline_check": check.name(), "patchline_summary": shown.summary, "patchline_details": shown.details,
+        "patchline_sides": shown.sides, "patchline_rollback_milliseconds": shown.rollback_milliseconds,
         "patchline_log": log, "patchline_milliseconds": milliseconds, "patchline_isolation": case.sandbox.isolation(),
     });
     let evidence = hands.attestor.attest(subjects, TEST_RESULT, predicate)?;
-    let Shown { result, summary, details, .. } = shown;
-    Ok(Checked { check: check.name().to_owned(), result, summary, details, evidence, milliseconds })
+    let Shown { result, summary, details, sides, rollback_milliseconds, .. } = shown;
+    let check = check.name().to_owned();
+    Ok(Checked { check, result, summary, details, sides, rollback_milliseconds, evidence, milliseconds })
 }
 
 /// The words of the test-result predicate; it has none for what was skipped, which is no pass.

@@ -1,13 +1,17 @@
 //! Each fixer with the real tool of its ecosystem; where that is missing, a test says that it was skipped.
 #![allow(clippy::unwrap_used, reason = "tests may; clippy sees only the functions that are marked as tests")]
 
+mod actions;
 mod cargo;
 mod go;
 mod index;
 mod locks;
+mod maven;
 mod npm;
+mod person;
 mod pip;
 mod pnpm;
+mod registry;
 mod scene;
 mod shop;
 mod yarn;

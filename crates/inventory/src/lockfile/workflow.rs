@@ -23,37 +23,14 @@ impl Detector for Workflow {
         }
     }
 
-    /// People write these files with all that YAML can do, so only lines with `uses:` are looked at, and no line of a text
-    /// block is.
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
         let mut graph = Graph::of("GitHub Actions");
-        let mut block: Option<usize> = None;
-        for (index, line) in text.lines().enumerate() {
-            let content = line.trim_start_matches(' ');
-            let indent = line.len() - content.len();
-            if block.is_some_and(|above| indent > above || content.is_empty()) {
-                continue;
-            }
-            block = None;
-            let item = content.trim_start_matches("- ").trim_start();
-            let value = item.split_once(": ").map_or("", |(_, value)| value.trim_start());
-            if value.starts_with(['|', '>']) {
-                block = Some(indent + (content.len() - item.len()));
-            }
-            let Some(used) = item.strip_prefix("uses:") else { continue };
-            let used = used.split(" #").next().unwrap_or(used).trim().trim_matches(['"', '\'']);
-            if used.starts_with("./") || used.starts_with("docker://") || used.is_empty() {
-                continue;
-            }
-            let (name, reference) = used.split_once('@').unwrap_or((used, ""));
-            // An action may lie in a folder of its repository.
-            let name: Vec<&str> = name.splitn(3, '/').take(2).collect();
-            let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            let version = reference.strip_prefix('v').unwrap_or(reference);
+        for used in uses(text) {
             let node = graph.add(Node {
                 scope: Some(Scope::Build),
-                unknown: moving(reference, version),
-                ..Node::registered(&name.join("/"), version, line)
+                unknown: moving(&used),
+                checksum: used.is_commit().then(|| used.reference.to_owned()),
+                ..Node::registered(&used.name, used.version(), used.line)
             });
             graph.direct.push((node, Scope::Build));
         }
@@ -61,16 +38,107 @@ impl Detector for Workflow {
     }
 }
 
-/// Why this reference is no version.
-fn moving(reference: &str, version: &str) -> Option<String> {
+/// One `uses:` that names an action of another repository, and where in the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Use<'a> {
+    /// Its repository, as in `owner/name`; the action may lie in a folder of it.
+    pub name: String,
+    /// What stands behind the `@`: a tag, a branch or a commit. Empty where there is none.
+    pub reference: &'a str,
+    /// The byte at which the reference begins.
+    pub at: usize,
+    /// Counted from 1.
+    pub line: u32,
+    /// The version that a comment on the same line names, as in `v4.1.2`, and the byte at which it begins.
+    pub comment: Option<(usize, &'a str)>,
+}
+
+impl Use<'_> {
+    pub fn is_commit(&self) -> bool {
+        let word = self.reference;
+        matches!(word.len(), 40 | 64) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
+    /// The version without its `v`: that of the tag, or of a commit the one that the comment names.
+    pub fn version(&self) -> &str {
+        let said = match (self.is_commit(), self.comment) {
+            (true, Some((_, said))) => said,
+            (true, None) | (false, _) => self.reference,
+        };
+        said.strip_prefix('v').unwrap_or(said)
+    }
+}
+
+/// The actions of other repositories that a workflow or an action uses, in the order of the text. People write these files
+/// with all that YAML can do, so only lines with `uses:` are looked at, and no line of a text block is.
+pub fn uses(text: &str) -> Vec<Use<'_>> {
+    let mut found = Vec::new();
+    let (mut block, mut offset): (Option<usize>, usize) = (None, 0);
+    for (index, raw) in text.split_inclusive('\n').enumerate() {
+        let (start, line) = (offset, raw.trim_end_matches(['\n', '\r']));
+        offset += raw.len();
+        let content = line.trim_start_matches(' ');
+        let indent = line.len() - content.len();
+        if block.is_some_and(|above| indent > above || content.is_empty()) {
+            continue;
+        }
+        block = None;
+        let item = content.trim_start_matches("- ").trim_start();
+        let value = item.split_once(": ").map_or("", |(_, value)| value.trim_start());
+        if value.starts_with(['|', '>']) {
+            block = Some(indent + (content.len() - item.len()));
+        }
+        let Some(rest) = item.strip_prefix("uses:") else { continue };
+        let (value, comment) = rest.find(" #").map_or((rest, ""), |at| rest.split_at(at));
+        let used = value.trim().trim_matches(['"', '\'']);
+        if used.starts_with("./") || used.starts_with("docker://") || used.is_empty() {
+            continue;
+        }
+        let (name, reference) = used.split_once('@').unwrap_or((used, ""));
+        let name: Vec<&str> = name.splitn(3, '/').take(2).collect();
+        let rest_at = start + (line.len() - rest.len());
+        let within = value.find(used).unwrap_or(0) + used.len() - reference.len();
+        let said = version_in(comment).map(|(at, said)| (rest_at + value.len() + at, said));
+        found.push(Use {
+            name: name.join("/"),
+            reference,
+            at: rest_at + within,
+            line: u32::try_from(index + 1).unwrap_or(u32::MAX),
+            comment: said,
+        });
+    }
+    found
+}
+
+/// The first word of a comment that is a version of three numbers, as in `# v4.1.2` and `# tag=4.1.2`.
+fn version_in(comment: &str) -> Option<(usize, &str)> {
+    let is_part = |sign: char| sign.is_ascii_alphanumeric() || matches!(sign, '.' | '-' | '+');
+    let mut at = 0;
+    for word in comment.split_inclusive(|sign: char| !is_part(sign)) {
+        let plain = word.trim_end_matches(|sign: char| !is_part(sign));
+        if is_version(plain.strip_prefix('v').unwrap_or(plain)) {
+            return Some((at, plain));
+        }
+        at += word.len();
+    }
+    None
+}
+
+fn is_version(word: &str) -> bool {
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    let parts: Vec<&str> = version.split('.').collect();
-    let is_commit = reference.len() >= 40 && reference.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let shown: String = reference.chars().take(40).collect();
+    let parts: Vec<&str> = word.split('.').collect();
+    parts.len() >= 3 && parts[..2].iter().all(|part| is_number(part))
+}
+
+/// Why this reference is no version.
+fn moving(used: &Use<'_>) -> Option<String> {
+    let shown: String = used.reference.chars().take(40).collect();
     match () {
-        () if is_commit => Some("it is pinned to a commit, whose version is not known here".to_owned()),
-        () if parts.len() >= 3 && parts[..2].iter().all(|part| is_number(part)) => None,
-        () if reference.is_empty() => Some("it names no version".to_owned()),
+        () if is_version(used.version()) => None,
+        () if used.is_commit() => {
+            Some("it is pinned to a commit, and no comment beside it says of which version".to_owned())
+        }
+        () if used.reference.is_empty() => Some("it names no version".to_owned()),
         () => Some(format!("`{shown}` is a branch or a tag that moves, and no version")),
     }
 }

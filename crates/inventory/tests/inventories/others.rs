@@ -318,6 +318,7 @@ jobs:
       - name: Build
         uses: 'tj-actions/changed-files@v35'
       - uses: a/b/deep@0123456789012345678901234567890123456789 # v1.2.3
+      - uses: a/c@0123456789012345678901234567890123456789 # of May
       - uses: ./local
       - run: |
           uses: no/action@v1.0.0
@@ -341,8 +342,9 @@ fn workflows_and_images() {
         &[],
         &[
             "5 actions/checkout 4.1.1 direct build",
+            "8 a/b 1.2.3 direct build",
             "7 tj-actions/changed-files: `v35` is a branch or a tag that moves, and no version",
-            "8 a/b: it is pinned to a commit, whose version is not known here",
+            "9 a/c: it is pinned to a commit, and no comment beside it says of which version",
         ],
     );
     check(

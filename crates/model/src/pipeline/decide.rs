@@ -1,6 +1,7 @@
 //! What follows from a command. Read this down and you have read the product.
 
 use crate::actor::Actor;
+use crate::agent::FIXER;
 use crate::command::{Ask, Command};
 use crate::context::Context;
 use crate::event::{Event, Fact};
@@ -239,8 +240,12 @@ fn verified(cx: Context<'_>, patch: &Patch, opening: &Opening, events: Vec<verif
 /// What was shown to be no fix is dropped, and the next candidate is asked for, as long as the policy allows.
 fn refuse_candidate(cx: Context<'_>, patch: &Patch, why: String) -> Vec<Fact> {
     let tried = patch.generate.refused.len().saturating_add(1);
-    let by_person = patch.candidate().is_some_and(|candidate| candidate.fixer == "person");
-    if by_person || tried >= usize::try_from(cx.policy.candidates).unwrap_or(usize::MAX) {
+    let fixer = patch.candidate().map_or("", |candidate| candidate.fixer.as_str());
+    let usual = usize::try_from(cx.policy.candidates).unwrap_or(usize::MAX);
+    // Each agent is asked once, and then whoever asks them says that all were.
+    let agents = patch.opening.as_ref().map_or(0, |opening| opening.service.agents.len());
+    let most = if fixer.starts_with(FIXER) { usual.max(agents.saturating_add(1)) } else { usual };
+    if fixer == "person" || tried >= most {
         return vec![ended(End::Abandoned(why))];
     }
     vec![

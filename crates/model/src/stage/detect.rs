@@ -83,6 +83,25 @@ pub enum Subject {
         commit: Commit,
         author: String,
     },
+    /// A person's report of a problem. What shows it is among the service's reproducers, under the report's name.
+    Report(Box<Report>),
+}
+
+/// What a person says that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// As in `report-1a2b3c4d5e`: the same report has the same name.
+    pub name: String,
+    pub title: String,
+    /// What goes wrong, in a sentence, or as the failing test says it.
+    pub reason: String,
+    /// As much more as they had to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+    /// Where they saw it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Location>,
+    pub reporter: String,
 }
 
 /// How far a patch is to be taken.

@@ -16,8 +16,21 @@ pub struct Checked {
     pub summary: String,
     /// What was shown, line by line: commands, exit codes, durations.
     pub details: Vec<String>,
+    /// What each side showed, where the check has two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sides: Option<Sides>,
+    /// How long the base took to be healthy again once the patch was told to stop, where that was rehearsed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_milliseconds: Option<u64>,
     pub evidence: Digest,
     pub milliseconds: u64,
+}
+
+/// What the base showed and what the patch did, in a few words each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sides {
+    pub base: String,
+    pub patch: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,9 +105,34 @@ impl Verdict {
         self.checks.iter().all(|checked| checked.result != CheckResult::Failed)
     }
 
+    /// How long a way back may take, as it was rehearsed.
+    pub fn rollback_milliseconds(&self) -> Option<u64> {
+        self.checks.iter().find_map(|checked| checked.rollback_milliseconds)
+    }
+
     /// The failed checks, in one line.
     pub fn failures(&self) -> String {
         let failed = self.checks.iter().filter(|checked| checked.result == CheckResult::Failed);
         failed.map(|checked| format!("{}: {}", checked.check, checked.summary)).collect::<Vec<_>>().join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Checked, Sides};
+
+    #[test]
+    fn an_old_record_has_no_sides_and_a_check_with_one_side_writes_none() {
+        let old = format!(
+            r#"{{"check":"diff","result":"passed","summary":"fine","details":[],"evidence":"sha256:{}","milliseconds":5}}"#,
+            "a".repeat(64)
+        );
+        let read: Checked = serde_json::from_str(&old).unwrap();
+        assert_eq!(read.sides, None);
+        assert_eq!(serde_json::to_string(&read).unwrap(), old);
+        let sides = Some(Sides { base: "shown".to_owned(), patch: "gone".to_owned() });
+        let both = Checked { sides, ..read };
+        let text = serde_json::to_string(&both).unwrap();
+        assert_eq!(serde_json::from_str::<Checked>(&text).unwrap(), both);
     }
 }

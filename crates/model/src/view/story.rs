@@ -81,6 +81,10 @@ fn detect_line(fact: &detect::Event) -> Told {
                 detect::Subject::Change { title, author, .. } => {
                     format!("{}: {author} proposes \"{title}\"", opening.service.name)
                 }
+                detect::Subject::Report(report) => {
+                    let (name, reporter, title) = (&opening.service.name, &report.reporter, &report.title);
+                    format!("{name}: {reporter} reports \"{title}\"")
+                }
             };
             let replaces = opening.terms.supersedes.map(|other| format!("it replaces {other}"));
             let origin = opening.terms.origin.map(|origin| origin.to_string());
@@ -218,6 +222,8 @@ fn verify_line(fact: &verify::Event) -> Option<Told> {
             let mut details = Vec::new();
             for checked in &verdict.checks {
                 details.push(format!("{} {}: {}", checked.check, word(checked.result), checked.summary));
+                let sides = checked.sides.iter();
+                details.extend(sides.map(|both| format!("  base: {}; patch: {}", both.base, both.patch)));
                 details.extend(checked.details.iter().take(6).map(|detail| format!("  {detail}")));
             }
             let text = if verdict.holds() {

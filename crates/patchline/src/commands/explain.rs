@@ -8,6 +8,7 @@ use patchline_judge::judge::VERSION;
 use patchline_model::stage::approve::{Answer, Decision};
 use patchline_model::stage::plan::Strategy;
 use patchline_model::stage::rollout::Judgement;
+use patchline_model::stage::verify::Verdict;
 use patchline_model::view::board::{Card, card_under};
 use patchline_model::view::story::cause_text;
 use serde_json::json;
@@ -62,6 +63,9 @@ fn explain(known: &Known, card: &Card) -> Result<(), Trouble> {
         for reason in &priority.reasons {
             say(&format!("  - {reason}"));
         }
+    }
+    if let Some(milliseconds) = patch.verify.verdict.as_ref().and_then(Verdict::rollback_milliseconds) {
+        say(&format!("\nrollback: expected to take {:.1} s, as rehearsed", milliseconds as f64 / 1000.0));
     }
     match &patch.approve.decision {
         None if patch.has_ended() => say("\nno decision: it ended before the policy was asked"),

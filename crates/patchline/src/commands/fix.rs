@@ -1,7 +1,10 @@
 //! `fix`: makes the smallest fix, proves it, and leaves a branch and a report. Never pushes, never touches the checkout.
 
+mod edit;
 mod from;
+mod image;
 mod told;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,6 +18,7 @@ use patchline_generate::Proposal;
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::event::Fact;
 use patchline_model::failure::{Failure, FailureClass, in_full};
+use patchline_model::id::PatchId;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Opening, Subject, Until};
 use patchline_model::stage::generate::Candidate;
@@ -33,7 +37,7 @@ use crate::terminal::{note, say, warn_if_only_built_in};
 use crate::wire::{self, Works};
 
 pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
-    need("git", "install it with your package manager, as in `apt-get install git`")?;
+    need_git()?;
     let service = settings::service(&arguments.path).await?;
     if service.build.command.0.first().is_some_and(|program| program == "cargo") {
         need("cargo", "install Rust; its installer is at the Rust project's site")?;
@@ -49,9 +53,15 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     let advisories = advisories_of(&works)?;
     let subject = match &arguments.from {
         Some(from) => from::subject(from, &arguments, &service, &base, &by, &works.home).await?,
+        None if !arguments.image.is_empty() => {
+            image::subject(&arguments.image, &service, &base, &by, &works.home).await?
+        }
+        None if !arguments.edit.is_empty() => {
+            edit::subject(&arguments.edit, &service, &base, &by, &works.home).await?
+        }
         None => Subject::Scan { only: arguments.only.clone(), reports },
     };
-    if arguments.from.is_none() {
+    if matches!(subject, Subject::Scan { .. }) {
         warn_if_only_built_in(&advisories);
     }
     let after = arguments.after.clone();
@@ -61,21 +71,34 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     let goes_on = arguments.rollout || !terms.is_blank();
     let until = if goes_on { Until::Rollout } else { Until::Verify };
     if goes_on && service.run.is_none() {
-        let text = format!("{} has no [run] and [rollout], so it is rolled out nowhere", service.name);
-        return Err(Trouble::input(text).hint("`patchline init` shows how both are written"));
+        return Err(nowhere_to_run(&service));
     }
     let key = key(&service, base.as_str(), &subject, &advisories, until, &terms);
     let repository = PathBuf::from(&service.repository);
     let opening = Opening { service, base, subject, until, terms };
     let id = works.conductor.open_again(&key, by, opening).await?;
+    carried_out(&works, &repository, id, arguments.format).await
+}
+
+/// Drives a patch that was opened to its end, and tells what came of it.
+pub async fn carried_out(
+    works: &Works,
+    repository: &Path,
+    id: PatchId,
+    format: Format,
+) -> Result<Exit, Trouble> {
     if works.conductor.patch(id).await?.is_some_and(|known| known.patch.is_closed()) {
         note(&format!("{id} has answered this already; this is its record"));
     }
-
-    let told = driven(&works, &[id], arguments.format == Format::Table).await?;
+    let told = driven(works, &[id], format == Format::Table).await?;
     let known = told.into_iter().next().ok_or_else(|| Trouble::storage(format!("{id} is not driven")))?;
-    bring_branch_back(&repository, &known).await?;
-    report(&works, &known, arguments.format)
+    bring_branch_back(repository, &known).await?;
+    report(works, &known, format)
+}
+
+pub fn nowhere_to_run(service: &Service) -> Trouble {
+    let text = format!("{} has no [run] and [rollout], so it is rolled out nowhere", service.name);
+    Trouble::input(text).hint("`patchline init` shows how both are written")
 }
 
 /// Reports that were made elsewhere, among the blobs; one that can't be read is told before anything is opened.
@@ -92,7 +115,7 @@ fn advisories_of(works: &Works) -> Result<Advisories, Trouble> {
 }
 
 /// A repository without a commit has nothing to be fixed.
-fn no_commit(failure: Failure) -> Trouble {
+pub fn no_commit(failure: Failure) -> Trouble {
     Trouble::input(failure.message).hint("commit the project first: only what is committed is looked at")
 }
 
@@ -139,6 +162,10 @@ async fn bring_branch_back(repository: &Path, known: &Known) -> Result<(), Troub
         note(&format!("{} was gone and is back", candidate.branch));
     }
     Ok(())
+}
+
+pub fn need_git() -> Result<(), Trouble> {
+    need("git", "install it with your package manager, as in `apt-get install git`")
 }
 
 fn need(program: &str, hint: &str) -> Result<(), Trouble> {

@@ -13,11 +13,10 @@ use std::time::SystemTime;
 use patchline_conductor::clock;
 use patchline_detect::Advisories;
 use patchline_inventory::Unresolved;
-use patchline_model::service::Service;
 use patchline_model::triage::action::Action;
 
 use crate::cli::{Face, FailOn, ScanArguments, Stale};
-use crate::commands::scan::analyzed::Analyzing;
+use crate::commands::scan::analyzed::{Analyzing, tell_who_did_not_look};
 use crate::commands::scan::changed::Ranges;
 use crate::commands::scan::place::Place;
 use crate::commands::scan::ranked::{ranked, service_at};
@@ -76,7 +75,7 @@ fn whole_of_all(arguments: &ScanArguments, advisories: &Advisories, place: &Plac
             None => whole(path, path, advisories)?,
         };
         let service = service_at(path)?;
-        tell_of_analyzers(&service, arguments);
+        tell_who_did_not_look(&service, arguments);
         let sides = ranges.as_mut().map(|ranges| ranges.sides(path)).transpose()?;
         let analyzed = analyzing.at(path, &service.verification.analyzers, sides.as_ref())?;
         scan.findings.extend(analyzed.findings);
@@ -89,14 +88,6 @@ fn whole_of_all(arguments: &ScanArguments, advisories: &Advisories, place: &Plac
     scanned.finish();
     show(&scanned, arguments.format);
     Ok(Tally::of(&scanned))
-}
-
-/// What could have looked and did not is told: it runs commands of whoever wrote the folder, and so only when asked to.
-fn tell_of_analyzers(service: &Service, arguments: &ScanArguments) {
-    let names: Vec<&str> = service.verification.analyzers.iter().map(|one| one.name.as_str()).collect();
-    if !arguments.analyzers && !names.is_empty() {
-        note(&format!("{} did not look at the code; `--analyzers` runs them", names.join(", ")));
-    }
 }
 
 fn show(scanned: &Scanned, face: Face) {

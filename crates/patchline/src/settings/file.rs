@@ -7,6 +7,7 @@ use patchline_model::verification::Verification;
 use serde::Deserialize;
 use toml::Spanned;
 
+use crate::settings::agent::{AgentSection, agents_of};
 use crate::settings::analyzer::{AnalyzerSection, analyzers};
 use crate::settings::caret::{Problem, Source};
 use crate::settings::reproducer::{ReproducerSection, reproducer};
@@ -32,6 +33,8 @@ struct File {
     reproducer: Vec<ReproducerSection>,
     #[serde(default)]
     analyzer: Vec<AnalyzerSection>,
+    #[serde(default)]
+    agent: Vec<AgentSection>,
     run: Option<RunSection>,
     rollout: Option<RolloutSection>,
     guards: Option<GuardsSection>,
@@ -111,6 +114,7 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
             .collect::<Result<_, _>>()?,
         run,
         verification,
+        agents: agents_of(&file.agent)?,
     })
 }
 
@@ -359,10 +363,8 @@ mod tests {
     #[test]
     fn what_is_held_against_instances_has_its_defaults_and_can_be_switched_off() {
         let read = |section: &str| {
-            let text = format!(
-                "{}\n[guards]\n{section}\n",
-                with_rollout("strategy = \"rolling\"\nbake_seconds = 20")
-            );
+            let text = with_rollout("strategy = \"rolling\"\nbake_seconds = 20")
+                .replace("[guards]\n", &format!("[guards]\n{section}\n"));
             let source = Source { path: "patchline.toml".to_owned(), text: &text };
             let service = service(&source, Path::new("/srv"), "");
             service

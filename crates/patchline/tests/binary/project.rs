@@ -120,6 +120,7 @@ impl Project {
                 artifact: "out/service".to_owned(),
             },
             test: Some(words(&["sh", "test.sh"])),
+            agents: Vec::new(),
             reproducers: vec![Reproducer {
                 advisory: change.name.clone(),
                 how: How::Command(words(&["sh", "reproduce.sh", "{artifact}", &change.name]).0),

@@ -45,13 +45,11 @@ fn lines_say_what_the_json_says_and_the_last_one_how_much() {
     let whole = site.value(1, &[&path]);
     let out = site.scan(1, &["--format", "jsonl", &path]).out;
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let of = |key: &str| {
-        let told = lines.iter().filter_map(|line| line.get(key));
-        // What is due is due from now on.
-        told.cloned().map(undated).collect::<Vec<Value>>()
-    };
-    let findings = whole["findings"].as_array().unwrap().iter().cloned().map(undated);
-    assert_eq!(of("finding"), findings.collect::<Vec<Value>>());
+    let of = |key: &str| lines.iter().filter_map(|line| line.get(key)).cloned().collect::<Vec<Value>>();
+    // What is due is due from now on.
+    let all_undated = |findings: Vec<Value>| findings.into_iter().map(undated).collect::<Vec<Value>>();
+    let findings = whole["findings"].as_array().unwrap().clone();
+    assert_eq!(all_undated(of("finding")), all_undated(findings));
     assert_eq!(&of("unresolved"), whole["unresolved"].as_array().unwrap());
     assert_eq!(lines.last().unwrap()["summary"], whole["summary"]);
     // A scan that fails has no last line.

@@ -48,6 +48,7 @@ fn opening() -> Opening {
         folder: String::new(),
         build: Build { prepare: None, command: command("make"), artifact: "notebook".to_owned() },
         test: None,
+        agents: Vec::new(),
         reproducers: Vec::new(),
         run: None,
         verification: Default::default(),
@@ -122,6 +123,8 @@ fn check(name: &str, summary: &str) -> Checked {
         result: CheckResult::Passed,
         summary: summary.to_owned(),
         details: Vec::new(),
+        sides: None,
+        rollback_milliseconds: None,
         evidence: digest(name),
         milliseconds: 5,
     }

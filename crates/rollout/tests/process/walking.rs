@@ -168,6 +168,7 @@ fn service(plan: Plan) -> Service {
         folder: String::new(),
         build: Build { prepare: None, command: words("make"), artifact: "shop".to_owned() },
         test: None,
+        agents: Vec::new(),
         reproducers: Vec::new(),
         verification: Default::default(),
         run: Some(Run {

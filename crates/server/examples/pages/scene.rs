@@ -1,5 +1,7 @@
 //! A ledger with plausible patches, made by appending events alone: no hand has to run.
 
+use std::collections::BTreeMap;
+
 use patchline_evidence::Blobs;
 use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
 use patchline_judge::judge::{Decision as Word, Judge, Settings};
@@ -26,7 +28,7 @@ use patchline_model::stage::review::{End, Review};
 use patchline_model::stage::rollout::{Cause, JudgeAnswer, Judgement, Reading, Tick};
 use patchline_model::stage::terms::Terms;
 use patchline_model::stage::traffic::{Apart, Met, Mirror, Mirrored};
-use patchline_model::stage::verify::{CheckResult, Checked, Verdict};
+use patchline_model::stage::verify::{CheckResult, Checked, Sides, Verdict};
 use patchline_model::stage::{build, detect, generate, review, rollout, triage, verify};
 use patchline_model::time::{Seconds, Timestamp};
 
@@ -158,6 +160,12 @@ impl Story {
     }
 
     pub fn verified(&mut self) -> &mut Self {
+        let both = |base: &str, patch: &str| Sides { base: base.to_owned(), patch: patch.to_owned() };
+        let sides = BTreeMap::from([
+            ("before-after", both("shown", "gone")),
+            ("suite", both("61 passed", "61 passed")),
+            ("re-scan", both("1 finding", "0 findings")),
+        ]);
         let check = |check: &str, result, summary: &str, milliseconds| Checked {
             check: check.to_owned(),
             result,
@@ -167,6 +175,8 @@ impl Story {
                 "before: exit code 1 after 0.41 s: stack overflow in 3 of 3 runs".to_owned(),
                 "after: exit code 0 after 0.03 s in 3 of 3 runs".to_owned(),
             ],
+            sides: sides.get(check).cloned(),
+            rollback_milliseconds: None,
             evidence: self.keep(&format!("{{\"check\": \"{check}\"}}")),
             milliseconds,
         };
@@ -451,6 +461,7 @@ pub fn service_of(name: &str, tier: u8) -> Service {
         folder: String::new(),
         build: Build { prepare: None, command: words("make"), artifact: name.to_owned() },
         test: Some(words("test")),
+        agents: Vec::new(),
         reproducers: Vec::new(),
         verification: Default::default(),
         run: Some(Run {

@@ -39,6 +39,9 @@ fn report(patch: &Patch) -> Markup {
         @if let Some(Subject::Change { report, author, .. }) = subject {
             p { (author) ": " (words::linked(report)) }
         }
+        @if let Some(Subject::Report(report)) = subject {
+            p { (report.reporter) ": " (words::linked(&report.reason)) }
+        }
     }
 }
 

@@ -67,6 +67,9 @@ fn check(checked: &Checked) -> Markup {
         article.check {
             h3 { (checked.check) " " (words::chip(class, word)) span.muted.took { (took) } }
             p { (words::linked(&checked.summary)) " " (words::evidence(&checked.evidence, "evidence")) }
+            @if let Some(both) = &checked.sides {
+                p.muted { "Base: " (both.base) ". Patch: " (both.patch) "." }
+            }
             @if !checked.details.is_empty() {
                 details {
                     summary { "What was shown" }

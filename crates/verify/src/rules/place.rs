@@ -59,11 +59,23 @@ fn of_file(given: Given<'_>, file: &File) -> Vec<Complaint> {
             }
         });
     }
-    if PIPELINES.iter().any(|pipeline| path.starts_with(pipeline) || path.contains(&format!("/{pipeline}"))) {
+    if !is_repinned(given, file)
+        && PIPELINES
+            .iter()
+            .any(|pipeline| path.starts_with(pipeline) || path.contains(&format!("/{pipeline}")))
+    {
         let why = "changes what the build server runs, which is no part of a fix";
         complaints.push(Complaint::unless_meant(given, path, why));
     }
     complaints
+}
+
+/// Whether the fixer of actions changed lines that name one, and no others.
+fn is_repinned(given: Given<'_>, file: &File) -> bool {
+    let mut lines = file.hunks.iter().flat_map(|hunk| &hunk.lines).filter(|line| line.kind != Kind::Kept);
+    let names_one = |text: &str| text.trim_start().trim_start_matches("- ").trim_start().starts_with("uses:");
+    given.case.candidate.fixer.split('+').any(|name| name == "actions")
+        && lines.all(|line| names_one(&line.text))
 }
 
 fn leads_out(path: &Path) -> bool {

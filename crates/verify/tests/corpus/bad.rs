@@ -381,6 +381,14 @@ async fn what_reaches_where_a_fix_must_not_is_refused_unrun() {
             "what the build server runs",
         ),
         (
+            "another line of a workflow than an action's",
+            adds(".github/workflows/ci.yml", "- uses: x/y@v1.0.1\n- run: x\n")
+                .set(|case| case.candidate.fixer = "actions".to_owned()),
+            "diff",
+            Failed,
+            "what the build server runs",
+        ),
+        (
             "a lifecycle script",
             Project::fixed().with("package.json", package).patched("package.json", &hooked),
             "diff",

@@ -80,6 +80,14 @@ async fn fixes_of_code_pass() {
         ),
         ("in two parts", Project::new().with(PROGRAM, &parts).patched(PROGRAM, &both_parts), &[]),
         (
+            "an action of a workflow goes to another version",
+            Project::fixed()
+                .with(".github/workflows/ci.yml", "- uses: x/y@v1.0.0\n")
+                .patched(".github/workflows/ci.yml", "- uses: x/y@v1.0.1\n")
+                .set(|case| case.candidate.fixer = "actions".to_owned()),
+            &["hunks"],
+        ),
+        (
             "a person changes a workflow",
             person(Project::fixed().patched(".github/workflows/ci.yml", "on: push\n")),
             &["diff", "hunks"],

@@ -89,6 +89,7 @@ impl Project {
             after: Vec::new(),
             sandbox: Sandbox::probe(),
             diff: String::new(),
+            forward_only: None,
             patience: None,
         };
         let files = [(PROGRAM, BROKEN), (SUITE, TESTS), (REPRODUCER, REPRODUCE), ("README.md", "# Words\n")];
@@ -204,6 +205,7 @@ fn service() -> Service {
             artifact: "program".to_owned(),
         },
         test: Some(words(&["sh", SUITE])),
+        agents: Vec::new(),
         reproducers: vec![Reproducer {
             advisory: "R-1".to_owned(),
             how: How::Command(words(&["sh", REPRODUCER, "{artifact}"]).0),

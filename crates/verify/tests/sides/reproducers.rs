@@ -2,22 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use patchline_model::reproducer::{Answer, ByFile, ByTest, Exchange, How};
 use patchline_model::service::{CommandLine, Reproducer};
 use patchline_model::stage::verify::CheckResult;
 use patchline_model::verification::Unneeded;
 
-use crate::world::{World, report, run};
-
-fn here(program: &str) -> bool {
-    let here = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
-    if !here {
-        eprintln!("skipped: `{program}` is not here");
-    }
-    here
-}
+use crate::world::{World, here, report, run};
 
 /// A world that shows R-1 in this way.
 fn shown_by(how: How) -> World {

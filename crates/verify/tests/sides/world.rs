@@ -46,6 +46,7 @@ impl World {
             after: Vec::new(),
             sandbox: Sandbox::probe(),
             diff: String::new(),
+            forward_only: None,
             patience: None,
         };
         Self { _folder: folder, case }
@@ -130,6 +131,7 @@ pub fn service() -> Service {
         folder: String::new(),
         build: Build { prepare: None, command: CommandLine(Vec::new()), artifact: "program".to_owned() },
         test: None,
+        agents: Vec::new(),
         reproducers: Vec::new(),
         run: None,
         verification: Default::default(),
@@ -208,4 +210,12 @@ pub fn run(program: &str, env: &str) -> Run {
         windows: Vec::new(),
         slo: None,
     }
+}
+
+pub fn here(program: &str) -> bool {
+    let here = Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
+    if !here {
+        eprintln!("skipped: `{program}` is not here");
+    }
+    here
 }

@@ -117,8 +117,9 @@ fn counted(diff: &str) -> (usize, usize) {
 }
 
 fn check(checked: &Checked) -> Value {
+    let (base, patch) = checked.sides.as_ref().map(|sides| (&sides.base, &sides.patch)).unzip();
     json!({
-        "name": checked.check, "verdict": checked.result, "summary": checked.summary, "details": checked.details,
+        "name": checked.check, "base": base, "patch": patch, "verdict": checked.result, "summary": checked.summary, "details": checked.details,
         "milliseconds": checked.milliseconds,
     })
 }

@@ -11,14 +11,17 @@ use patchline_detect::analyzer::run::run;
 use patchline_detect::{Analyzed, Tree};
 use patchline_model::analyzer::{Analyzer, Format};
 use patchline_model::gone::became;
+use patchline_model::service::Service;
 use patchline_model::stage::detect::Finding;
 use patchline_sandbox::{Git, Sandbox};
 use tempfile::TempDir;
 
+use crate::cli::ScanArguments;
 use crate::commands::reports;
 use crate::commands::scan::changed::Sides;
 use crate::commands::scan::place::{below, folder_of, real};
 use crate::exit::Trouble;
+use crate::terminal::note;
 
 /// Larger checkouts are not copied.
 const LARGEST_COPY: u64 = 8 << 30;
@@ -36,6 +39,14 @@ struct Spot {
     /// From the top to the PATH's folder.
     within: String,
     is_repository: bool,
+}
+
+/// What could have looked and did not is told: it runs commands of whoever wrote the folder, and so only when asked to.
+pub fn tell_who_did_not_look(service: &Service, arguments: &ScanArguments) {
+    let names: Vec<&str> = service.verification.analyzers.iter().map(|one| one.name.as_str()).collect();
+    if !arguments.analyzers && !names.is_empty() {
+        note(&format!("{} did not look at the code; `--analyzers` runs them", names.join(", ")));
+    }
 }
 
 impl Analyzing {

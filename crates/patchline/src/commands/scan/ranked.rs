@@ -36,6 +36,7 @@ pub fn service_at(path: &Path) -> Result<Service, Trouble> {
         folder: String::new(),
         build: Build { prepare: None, command: CommandLine(Vec::new()), artifact: String::new() },
         test: None,
+        agents: Vec::new(),
         reproducers: Vec::new(),
         run: None,
         verification: Default::default(),

@@ -7,9 +7,9 @@ use patchline_conductor::clock;
 use patchline_detect::{Advisories, AdvisoryStatus, Scan, scan_parts};
 
 use crate::cli::ScanArguments;
+use crate::commands::scan::analyzed::tell_who_did_not_look;
 use crate::commands::scan::place::{Place, folder_of};
 use crate::commands::scan::ranked::{ranked, service_at};
-use crate::commands::scan::tell_of_analyzers;
 use crate::exit::Trouble;
 use crate::report::json;
 use crate::report::scanned::Scanned;
@@ -26,7 +26,7 @@ pub fn run(arguments: &ScanArguments, advisories: &Advisories, place: &Place) ->
     for (path, folder) in arguments.paths.iter().zip(&place.folders) {
         let sources = settings::sources(folder_of(path))?;
         let service = service_at(path)?;
-        tell_of_analyzers(&service, arguments);
+        tell_who_did_not_look(&service, arguments);
         let told = |part: Scan| {
             let priorities = ranked(&service, &part.findings);
             let (name, within) = (place.name.clone(), place.within.clone());

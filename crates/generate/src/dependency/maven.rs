@@ -1,0 +1,12 @@
+//! Maven: the poms say which versions are asked for, and Maven itself which ones it takes.
+
+pub mod fixer;
+mod place;
+mod pom;
+mod reactor;
+mod search;
+mod settings;
+mod shelf;
+mod splice;
+mod tool;
+mod tree;
