@@ -26,6 +26,9 @@ pub struct Foreign {
     /// Added to the clean environment, over its values.
     pub environment: BTreeMap<String, String>,
     pub network: bool,
+    /// Runs as nobody in particular, for programs that refuse to be root; what it writes is ours all the same. Only
+    /// namespaces can do that: a plain process stays who we are.
+    pub unprivileged: bool,
     pub deadline: Duration,
     /// Bytes kept of each stream: the first and the last half when there were more.
     pub output_limit: usize,
@@ -103,6 +106,7 @@ impl Foreign {
             input: None,
             environment: BTreeMap::new(),
             network: false,
+            unprivileged: false,
             deadline: Duration::from_secs(600),
             output_limit: 1 << 20,
             memory_limit: Some(16 << 30),

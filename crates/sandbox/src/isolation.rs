@@ -51,6 +51,9 @@ const SECRETS_OF_CARGO: [&str; 2] = ["credentials.toml", "credentials"];
 const SECRETS_OF_THE_MACHINE: [&str; 5] =
     ["/etc/shadow", "/etc/gshadow", "/etc/ssl/private", "/etc/ssh", "/etc/kubernetes"];
 
+/// The user and the group that own nothing (`nobody`, `nogroup`).
+const NOBODY: &str = "65534";
+
 /// Everything that decides what a command sees.
 pub(crate) struct View<'a> {
     pub(crate) foreign: &'a Foreign,
@@ -89,6 +92,9 @@ pub(crate) fn arguments(view: &View<'_>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = fixed.iter().map(OsString::from).collect();
     if !view.foreign.network {
         arguments.push("--unshare-net".into());
+    }
+    if view.foreign.unprivileged {
+        arguments.extend(["--unshare-user", "--uid", NOBODY, "--gid", NOBODY].map(OsString::from));
     }
     for (path, mount) in mounts(view) {
         let at = path.clone().into_os_string();

@@ -381,3 +381,18 @@ async fn the_network_is_off_unless_named() {
     assert!(!finished.network_restricted && finished.stdout.starts_with(&format!("{mine}\n")));
     assert!(!run(&Sandbox::plain(), &foreign).await.network_restricted);
 }
+
+#[tokio::test]
+async fn who_refuses_to_be_root_can_be_nobody_and_what_it_writes_is_ours() {
+    use std::os::unix::fs::MetadataExt as _;
+    let Some(sandbox) = sandboxes().into_iter().find(bubblewrap) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let mut foreign = shell("id -u; id -g; echo kept > file; chmod 600 file; cat file", &directory);
+    foreign.writable.push(directory.path().to_owned());
+    foreign.unprivileged = true;
+    let finished = run(&sandbox, &foreign).await;
+    assert_eq!(finished.stdout, "65534\n65534\nkept\n", "{}", finished.stderr);
+    let (written, own) = (directory.path().join("file"), directory.path());
+    assert_eq!(written.metadata().unwrap().uid(), own.metadata().unwrap().uid());
+    assert!(finished.network_restricted);
+}
