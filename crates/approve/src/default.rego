@@ -30,7 +30,7 @@ fixers := {"actions", "agent", "autofix", "cargo", "go", "maven", "npm", "person
 required_checks := ["before-after", "suite", "re-scan", "diff"]
 
 # Checks of what many patches do not have or a service may want: to have skipped one of them is no risk.
-optional_checks := {"hunks", "diff-coverage", "performance", "rollback-rehearsal"}
+optional_checks := {"hunks", "diff-coverage", "performance", "migration-lint", "api-compatibility", "rollback-rehearsal"}
 
 # Who must approve what is not low risk: a different person for each role.
 required_roles := {"owner"}

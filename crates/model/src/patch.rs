@@ -124,7 +124,9 @@ impl Patch {
         }
         let (opening, candidate) = (self.opening.as_ref()?, self.candidate()?);
         let irreversible = &opening.service.run.as_ref()?.plan.irreversible;
-        let stated = opening.terms.forward_only.as_deref();
+        // A person's word goes first; what a check saw goes before what the paths suggest.
+        let shown = self.verify.verdict.as_ref().and_then(verify::Verdict::irreversible);
+        let stated = opening.terms.forward_only.as_deref().or(shown);
         irreversible.forward_only(stated, &opening.service.folder, &candidate.files)
     }
 

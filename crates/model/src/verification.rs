@@ -23,12 +23,16 @@ pub struct Verification {
     pub report: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reruns: Option<u32>,
-    #[serde(skip_serializing_if = "Unneeded::is_usual")]
-    pub unneeded_hunks: Unneeded,
+    #[serde(skip_serializing_if = "Strictness::is_usual")]
+    pub unneeded_hunks: Strictness,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub coverage: Option<Coverage>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bench: Option<Bench>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub migrations: Option<Migrations>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api: Option<Api>,
     /// What looks at the code, of the base and of each patch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub analyzers: Vec<Analyzer>,
@@ -58,10 +62,10 @@ pub enum Format {
     Exit,
 }
 
-/// What becomes of a patch with hunks that it does not need.
+/// What becomes of a patch that does what it should not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Unneeded {
+pub enum Strictness {
     #[default]
     Warn,
     Refuse,
@@ -89,6 +93,29 @@ pub struct Bench {
     pub max_ratio: f64,
 }
 
+/// What changes the schema of the service's PostgreSQL database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Migrations {
+    /// Patterns of paths below the service's folder.
+    pub files: Vec<String>,
+    /// What is applied before them, as the roles that a hosted database has: patterns as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setup: Vec<String>,
+    /// Of one that keeps others from a table while it is rewritten or read through.
+    #[serde(default, skip_serializing_if = "Strictness::is_usual")]
+    pub blocking: Strictness,
+    /// Of one that takes data away, or whose way down does not lead back.
+    #[serde(default, skip_serializing_if = "Strictness::is_usual")]
+    pub irreversible: Strictness,
+}
+
+/// What says how what others see of the service's code changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Api {
+    /// With `{base}` or `{patch}`, the folders of both sides, it compares them; else it lists one side.
+    pub command: Vec<String>,
+}
+
 /// Text that names no format.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("`{0}` is not a format of test results; there are {names}", names = Format::NAMES.map(|(name, _)| format!("`{name}`")).join(", "))]
@@ -108,7 +135,7 @@ impl Verification {
     }
 }
 
-impl Unneeded {
+impl Strictness {
     pub fn is_usual(&self) -> bool {
         *self == Self::default()
     }

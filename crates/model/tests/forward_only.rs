@@ -15,7 +15,8 @@ use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::Observed;
 use patchline_model::stage::rollout::{self, JudgeAnswer};
 use patchline_model::stage::safety::{ForwardOnly, NoReturn};
-use patchline_model::stage::{detect, review};
+use patchline_model::stage::verify::CheckResult;
+use patchline_model::stage::{detect, review, verify};
 use patchline_model::view::board;
 
 fn bound(given: Given, from: NoReturn) -> Given {
@@ -55,6 +56,22 @@ fn the_judge_s_rollback_halts_it_and_calls_a_person() {
     assert!(matches!(given.due(), Due::Job(_, Job::Rollout(rollout::Job::Reconcile { look: true, .. }))));
     check(&given, given.answer(given.followed(90, JudgeAnswer::Rollback)), Ok(&["rollout looked"]));
     check(&given, given.answer(given.followed(90, JudgeAnswer::Promote)), Ok(&["rollout looked"]));
+}
+
+#[test]
+fn what_a_check_saw_binds_the_rollout_unless_a_person_said_it_first() {
+    let saw = |terms: Option<&str>| {
+        let mut checks = given::checks(CheckResult::Warned);
+        checks.checks[0].irreversible = Some("2.sql:1: drops the table carts".to_owned());
+        let mut given = Given::built();
+        let opening = given.patch.opening.as_mut().expect("it was opened");
+        Arc::make_mut(opening).terms.forward_only = terms.map(str::to_owned);
+        given.answered(Outcome::Verify(verify::Outcome { verdict: checks }))
+    };
+    let reason = |given: &Given| given.patch.forward_only().map(|bound| bound.reason);
+    assert_eq!(reason(&Given::verified()), None);
+    assert_eq!(reason(&saw(None)).as_deref(), Some("2.sql:1: drops the table carts"));
+    assert_eq!(reason(&saw(Some("it is meant"))).as_deref(), Some("it is meant"));
 }
 
 #[test]

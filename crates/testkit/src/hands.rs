@@ -431,6 +431,7 @@ fn checked(check: &str, result: CheckResult) -> Checked {
         details: Vec::new(),
         sides: None,
         rollback_milliseconds: None,
+        irreversible: None,
         evidence: Digest::of(b"check"),
         milliseconds: 5,
     }

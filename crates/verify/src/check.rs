@@ -67,6 +67,8 @@ pub struct Shown {
     pub sides: Option<Sides>,
     /// How long the way back took, where it was rehearsed.
     pub rollback_milliseconds: Option<u64>,
+    /// What the patch does to data that running the base again would not undo.
+    pub irreversible: Option<String>,
     /// What the commands wrote, bounded.
     pub log: String,
     /// Names of tests, findings or advisories.

@@ -9,7 +9,7 @@ use patchline_model::failure::Failure;
 use patchline_model::reproducer::How;
 use patchline_model::service::Reproducer;
 use patchline_model::stage::verify::CheckResult;
-use patchline_model::verification::Unneeded;
+use patchline_model::verification::Strictness;
 use patchline_sandbox::foreign::Exit;
 
 use crate::check::{Case, Check, Shown};
@@ -97,8 +97,8 @@ impl Check for Hunks {
         for name in &unneeded {
             let why = "everything still passes without it";
             match case.service.verification.unneeded_hunks {
-                Unneeded::Warn => record.warn(name, why),
-                Unneeded::Refuse => record.fail(name, why),
+                Strictness::Warn => record.warn(name, why),
+                Strictness::Refuse => record.fail(name, why),
             }
         }
         let idle = proof.tests_that_pass_without_code(&diff, &mut record).await?;

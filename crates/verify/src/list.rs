@@ -5,6 +5,7 @@ use crate::changes::Changes;
 use crate::check::Check;
 use crate::diff_coverage::DiffCoverage;
 use crate::hunks::Hunks;
+use crate::migration_lint::MigrationLint;
 use crate::performance::Performance;
 use crate::rehearsal::Rehearsal;
 use crate::rescan::Rescan;
@@ -20,6 +21,7 @@ pub fn checks() -> Vec<Box<dyn Check>> {
         Box::new(Hunks),
         Box::new(DiffCoverage),
         Box::new(Performance),
+        Box::new(MigrationLint),
         Box::new(Rehearsal),
     ]
 }

@@ -24,6 +24,7 @@ pub(crate) struct Record {
     skipped: Vec<String>,
     why_failed: Option<String>,
     sides: Option<Sides>,
+    irreversible: Option<String>,
 }
 
 impl Record {
@@ -66,6 +67,11 @@ impl Record {
     /// What each side showed, in a few words.
     pub(crate) fn sides(&mut self, base: impl Into<String>, patch: impl Into<String>) {
         self.sides = Some(Sides { base: base.into(), patch: patch.into() });
+    }
+
+    /// Running the base again would not undo this. The first reason stands.
+    pub(crate) fn irreversible(&mut self, why: String) {
+        self.irreversible.get_or_insert(why);
     }
 
     pub(crate) fn log(&mut self, text: &str) {
@@ -111,9 +117,21 @@ impl Record {
             (false, true, true) => CheckResult::Warned,
             (false, true, false) => CheckResult::Passed,
         };
-        let Self { details, log, passed, mut warned, failed, skipped, why_failed: _, sides } = self;
+        let Self { details, log, passed, mut warned, failed, skipped, why_failed: _, sides, irreversible } =
+            self;
         warned.extend(skipped);
-        Shown { result, summary, details, sides, rollback_milliseconds: None, log, passed, warned, failed }
+        Shown {
+            result,
+            summary,
+            details,
+            sides,
+            rollback_milliseconds: None,
+            irreversible,
+            log,
+            passed,
+            warned,
+            failed,
+        }
     }
 }
 

@@ -2,48 +2,13 @@
 
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use patchline_model::stage::safety::fits;
+use crate::found::found;
 
-/// Entries of the tree that are looked at, and how deep.
-const MAX_ENTRIES: usize = 500_000;
-const MAX_DEPTH: usize = 40;
-/// Reports, and bytes of one and of all of them.
-const MAX_REPORTS: usize = 20_000;
+/// Bytes of one report and of all of them.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 const MAX_ALL_BYTES: u64 = 256 * 1024 * 1024;
-
-/// The ordinary files below the folder whose path fits the pattern, sorted. Links are not followed.
-fn found(folder: &Path, pattern: &str) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let mut open = vec![(folder.to_owned(), 0_usize)];
-    let mut entries = 0;
-    while let Some((at, depth)) = open.pop() {
-        let listed = match fs::read_dir(&at) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            listed => listed?,
-        };
-        for entry in listed {
-            let entry = entry?;
-            entries += 1;
-            if entries > MAX_ENTRIES || found.len() > MAX_REPORTS {
-                return Err(io::Error::other(format!("too many files to look for `{pattern}`")));
-            }
-            let (path, kind) = (entry.path(), entry.file_type()?);
-            if kind.is_dir() && depth < MAX_DEPTH && entry.file_name() != ".git" {
-                open.push((path, depth + 1));
-            } else if kind.is_file() {
-                let within = path.strip_prefix(folder).unwrap_or(&path);
-                if within.to_str().is_some_and(|within| fits(pattern, within)) {
-                    found.push(path);
-                }
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
 
 /// Takes away what an earlier run left or the repository holds: only what the next run writes is its report.
 pub(crate) fn clear(folder: &Path, pattern: &str) -> io::Result<usize> {

@@ -8,6 +8,8 @@ mod bad;
 mod good;
 #[path = "corpus/hostile.rs"]
 mod hostile;
+#[path = "corpus/migrations.rs"]
+mod migrations;
 #[path = "corpus/packages.rs"]
 mod packages;
 #[path = "corpus/project.rs"]

@@ -74,6 +74,7 @@ fn checked(number: u8, name: &str) -> Checked {
         details: Vec::new(),
         sides: None,
         rollback_milliseconds: None,
+        irreversible: None,
         evidence: Digest::of(&[number]),
         milliseconds: 1,
     }

@@ -100,13 +100,23 @@ async fn run(hands: &Hands, case: &Case, check: &dyn Check, patch: &Patch) -> Re
         "configuration": [{ "name": check.name(), "digest": { "gitCommit": case.candidate.base.as_str() } }],
         "passedTests": shown.passed, "warnedTests": shown.warned, "failedTests": shown.failed,
         "patchline_check": check.name(), "patchline_summary": shown.summary, "patchline_details": shown.details,
-        "patchline_sides": shown.sides, "patchline_rollback_milliseconds": shown.rollback_milliseconds,
+        "patchline_sides": shown.sides, "patchline_rollback_milliseconds": shown.rollback_milliseconds, "patchline_irreversible": shown.irreversible,
         "patchline_log": log, "patchline_milliseconds": milliseconds, "patchline_isolation": case.sandbox.isolation(),
     });
     let evidence = hands.attestor.attest(subjects, TEST_RESULT, predicate)?;
-    let Shown { result, summary, details, sides, rollback_milliseconds, .. } = shown;
+    let Shown { result, summary, details, sides, rollback_milliseconds, irreversible, .. } = shown;
     let check = check.name().to_owned();
-    Ok(Checked { check, result, summary, details, sides, rollback_milliseconds, evidence, milliseconds })
+    Ok(Checked {
+        check,
+        result,
+        summary,
+        details,
+        sides,
+        rollback_milliseconds,
+        irreversible,
+        evidence,
+        milliseconds,
+    })
 }
 
 /// The words of the test-result predicate; it has none for what was skipped, which is no pass.

@@ -22,6 +22,9 @@ pub struct Checked {
     /// How long the base took to be healthy again once the patch was told to stop, where that was rehearsed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback_milliseconds: Option<u64>,
+    /// What the check saw the patch do to data that the old version can't undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub irreversible: Option<String>,
     pub evidence: Digest,
     pub milliseconds: u64,
 }
@@ -108,6 +111,11 @@ impl Verdict {
     /// How long a way back may take, as it was rehearsed.
     pub fn rollback_milliseconds(&self) -> Option<u64> {
         self.checks.iter().find_map(|checked| checked.rollback_milliseconds)
+    }
+
+    /// What can't be undone, as the first check that saw it says.
+    pub fn irreversible(&self) -> Option<&str> {
+        self.checks.iter().find_map(|checked| checked.irreversible.as_deref())
     }
 
     /// The failed checks, in one line.

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use patchline_model::service::CommandLine;
-use patchline_model::verification::{Bench, Coverage, Format, Unneeded, Verification};
+use patchline_model::verification::{Api, Bench, Coverage, Format, Migrations, Strictness, Verification};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -21,8 +21,9 @@ const USUAL_PAIRS: u32 = 10;
 const USUAL_RATIO: f64 = 1.1;
 const MOST_RATIO: f64 = 100.0;
 
-/// Characters of a pattern of paths.
+/// Characters of a pattern of paths, and patterns of one list.
 const LONGEST_PATTERN: usize = 300;
+const MOST_PATTERNS: usize = 20;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +38,24 @@ pub struct TestSection {
 #[serde(deny_unknown_fields)]
 pub struct VerifySection {
     unneeded_hunks: Option<Spanned<String>>,
+    migrations: Option<MigrationsSection>,
+    api: Option<ApiSection>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MigrationsSection {
+    files: Spanned<Vec<Spanned<String>>>,
+    #[serde(default)]
+    setup: Vec<Spanned<String>>,
+    blocking: Option<Spanned<String>>,
+    irreversible: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApiSection {
+    command: Spanned<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -60,7 +79,7 @@ pub fn test_of(section: Option<&TestSection>) -> Result<(Option<CommandLine>, Ve
     let Some(section) = section else { return Ok((None, Verification::default())) };
     let verification = Verification {
         format: section.format.as_ref().map(parsed::<Format>).transpose()?,
-        report: section.report.as_ref().map(pattern).transpose()?,
+        report: section.report.as_ref().map(report).transpose()?,
         reruns: section.reruns.as_ref().map(reruns).transpose()?,
         ..Verification::default()
     };
@@ -74,9 +93,13 @@ pub fn verification_of(
     coverage: Option<&CoverageSection>,
     bench: Option<&BenchSection>,
 ) -> Result<Verification, Problem> {
-    let unneeded = verify.and_then(|section| section.unneeded_hunks.as_ref());
+    let migrations = verify.and_then(|section| section.migrations.as_ref());
+    let api = verify.and_then(|section| section.api.as_ref());
+    let api = api.map(|section| Ok(Api { command: command(&section.command)?.0 })).transpose()?;
     Ok(Verification {
-        unneeded_hunks: unneeded.map(unneeded_hunks).transpose()?.unwrap_or_default(),
+        unneeded_hunks: strictness(verify.and_then(|section| section.unneeded_hunks.as_ref()))?,
+        migrations: migrations.map(migrations_of).transpose()?,
+        api,
         coverage: coverage.map(coverage_of).transpose()?,
         bench: bench.map(bench_of).transpose()?,
         ..suite
@@ -86,7 +109,7 @@ pub fn verification_of(
 fn coverage_of(section: &CoverageSection) -> Result<Coverage, Problem> {
     Ok(Coverage {
         command: command(&section.command)?.0,
-        report: pattern(&section.report)?,
+        report: report(&section.report)?,
         least: section.least.as_ref().map(least).transpose()?,
     })
 }
@@ -118,10 +141,29 @@ fn bench_of(section: &BenchSection) -> Result<Bench, Problem> {
     Ok(Bench { command: command(&section.command)?.0, pairs, max_ratio })
 }
 
-fn unneeded_hunks(value: &Spanned<String>) -> Result<Unneeded, Problem> {
+fn migrations_of(section: &MigrationsSection) -> Result<Migrations, Problem> {
+    let written = section.files.get_ref();
+    if !(1..=MOST_PATTERNS).contains(&written.len()) || section.setup.len() > MOST_PATTERNS {
+        let message =
+            format!("`files` and `setup` hold at most {MOST_PATTERNS} patterns, `files` at least one");
+        return Err(Problem::at(section.files.span(), message).hint("as in [\"migrations/*.sql\"]"));
+    }
+    let patterns = |list: &[Spanned<String>], name: &str| {
+        list.iter().map(|one| pattern(one, name, "migrations/*.sql")).collect::<Result<Vec<_>, _>>()
+    };
+    Ok(Migrations {
+        files: patterns(written, "files")?,
+        setup: patterns(&section.setup, "setup")?,
+        blocking: strictness(section.blocking.as_ref())?,
+        irreversible: strictness(section.irreversible.as_ref())?,
+    })
+}
+
+fn strictness(value: Option<&Spanned<String>>) -> Result<Strictness, Problem> {
+    let Some(value) = value else { return Ok(Strictness::default()) };
     match value.get_ref().as_str() {
-        "warn" => Ok(Unneeded::Warn),
-        "refuse" => Ok(Unneeded::Refuse),
+        "warn" => Ok(Strictness::Warn),
+        "refuse" => Ok(Strictness::Refuse),
         other => Err(Problem::at(value.span(), format!("`{other}` is neither \"warn\" nor \"refuse\""))),
     }
 }
@@ -133,22 +175,26 @@ fn reruns(value: &Spanned<u32>) -> Result<u32, Problem> {
     }
 }
 
+fn report(value: &Spanned<String>) -> Result<String, Problem> {
+    pattern(value, "report", "target/surefire-reports/*.xml")
+}
+
 /// A pattern of paths that stay inside the service's folder.
-fn pattern(value: &Spanned<String>) -> Result<String, Problem> {
+fn pattern(value: &Spanned<String>, name: &str, like: &str) -> Result<String, Problem> {
     let text = value.get_ref();
     let inside = !text.starts_with('/') && !text.split('/').any(|part| part == "..");
     if inside && (1..=LONGEST_PATTERN).contains(&text.len()) {
         return Ok(text.clone());
     }
     let message = format!(
-        "`report` is a pattern of paths inside the service's folder, of at most {LONGEST_PATTERN} characters"
+        "`{name}` is a pattern of paths inside the service's folder, of at most {LONGEST_PATTERN} characters"
     );
-    Err(Problem::at(value.span(), message).hint("as in \"target/surefire-reports/*.xml\""))
+    Err(Problem::at(value.span(), message).hint(format!("as in \"{like}\"")))
 }
 
 #[cfg(test)]
 mod tests {
-    use patchline_model::verification::{Format, Unneeded, Verification};
+    use patchline_model::verification::{Format, Strictness, Verification};
 
     use super::{BenchSection, CoverageSection, TestSection, VerifySection, test_of, verification_of};
 
@@ -182,10 +228,10 @@ mod tests {
     fn hunks_coverage_and_speed_have_their_defaults_and_limits() {
         let (coverage, bench) = ("command = [\"a\"]\nreport = \"b\"\n", "command = [\"a\"]\n");
         let read = others("", coverage, bench).unwrap();
-        assert_eq!(read.unneeded_hunks, Unneeded::Warn);
+        assert_eq!(read.unneeded_hunks, Strictness::Warn);
         assert_eq!(read.bench.map(|bench| (bench.pairs, bench.max_ratio)), Some((10, 1.1)));
         let refuse = others("unneeded_hunks = \"refuse\"", coverage, bench).unwrap();
-        assert_eq!(refuse.unneeded_hunks, Unneeded::Refuse);
+        assert_eq!(refuse.unneeded_hunks, Strictness::Refuse);
         for (verify, more_coverage, more_bench, words) in [
             ("unneeded_hunks = \"no\"", "", "", "neither"),
             ("", "least = 80.0", "", "at most 1"),
@@ -194,6 +240,29 @@ mod tests {
         ] {
             let (coverage, bench) = (format!("{coverage}{more_coverage}"), format!("{bench}{more_bench}"));
             let why = others(verify, &coverage, &bench).unwrap_err();
+            assert!(why.contains(words), "{why}");
+        }
+    }
+
+    #[test]
+    fn migrations_and_the_api_have_their_settings() {
+        let read = |text: &str| others(text, "command = [\"a\"]\nreport = \"b\"\n", "command = [\"a\"]\n");
+        let files = "[migrations]\nfiles = [\"db/*.sql\"]\n";
+        let usual = read(files).unwrap().migrations.unwrap();
+        assert_eq!((usual.files, usual.setup), (vec!["db/*.sql".to_owned()], Vec::new()));
+        assert_eq!((usual.blocking, usual.irreversible), (Strictness::Warn, Strictness::Warn));
+        let strict = read(&format!("{files}blocking = \"refuse\"\nsetup = [\"roles.sql\"]")).unwrap();
+        assert_eq!(strict.migrations.unwrap().blocking, Strictness::Refuse);
+        let api = read("[api]\ncommand = [\"x\", \"{base}\"]").unwrap().api.unwrap();
+        assert_eq!(api.command, ["x", "{base}"]);
+        for (text, words) in [
+            ("[migrations]\nfiles = []", "at least one"),
+            ("[migrations]\nfiles = [\"../a.sql\"]", "`files` is a pattern of paths inside"),
+            ("[migrations]\nfiles = [\"a\"]\nsetup = [\"/a\"]", "`setup` is a pattern of paths inside"),
+            ("[migrations]\nfiles = [\"a\"]\nirreversible = \"no\"", "neither"),
+            ("[api]\ncommand = []", "a command needs a program"),
+        ] {
+            let why = read(text).unwrap_err();
             assert!(why.contains(words), "{why}");
         }
     }

@@ -125,6 +125,7 @@ fn check(name: &str, summary: &str) -> Checked {
         details: Vec::new(),
         sides: None,
         rollback_milliseconds: None,
+        irreversible: None,
         evidence: digest(name),
         milliseconds: 5,
     }

@@ -177,6 +177,7 @@ impl Story {
             ],
             sides: sides.get(check).cloned(),
             rollback_milliseconds: None,
+            irreversible: None,
             evidence: self.keep(&format!("{{\"check\": \"{check}\"}}")),
             milliseconds,
         };

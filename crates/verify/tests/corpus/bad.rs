@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use patchline_model::stage::generate::Kind;
 use patchline_model::stage::verify::CheckResult::{self, Failed, Skipped, Warned};
-use patchline_model::verification::{Format, Unneeded};
+use patchline_model::verification::{Format, Strictness};
 
 use crate::project::{BROKEN, FIXED, PROGRAM, Project, REPRODUCER, SUITE, TESTS};
 
@@ -207,7 +207,7 @@ async fn what_the_fix_does_not_need_is_reported_or_refused() {
     let more = format!("{}\n# {}\necho done >/dev/null\n", FIXED, "\n#".repeat(8));
     let base = format!("{}\n# {}\n", BROKEN, "\n#".repeat(8));
     let unneeded = || Project::new().with(PROGRAM, &base).patched(PROGRAM, &more);
-    let refusing = unneeded().set(|case| case.service.verification.unneeded_hunks = Unneeded::Refuse);
+    let refusing = unneeded().set(|case| case.service.verification.unneeded_hunks = Strictness::Refuse);
     let idle = TESTS.replace("t last", "t second 2 b\nt last");
     check(vec![
         (

@@ -6,7 +6,7 @@ use std::path::Path;
 use patchline_model::reproducer::{Answer, ByFile, ByTest, Exchange, How};
 use patchline_model::service::{CommandLine, Reproducer};
 use patchline_model::stage::verify::CheckResult;
-use patchline_model::verification::Unneeded;
+use patchline_model::verification::Strictness;
 
 use crate::world::{World, here, report, run};
 
@@ -163,7 +163,7 @@ async fn each_hunk_is_taken_out_alone() {
     let words = "everything still passes without `src/lib.rs hunk 2";
     let shown = world.check("hunks", CheckResult::Warned, words).await;
     assert!(shown.passed.iter().any(|name| name.contains("hunk 1")), "{shown:?}");
-    world.case.service.verification.unneeded_hunks = Unneeded::Refuse;
+    world.case.service.verification.unneeded_hunks = Strictness::Refuse;
     world.check("hunks", CheckResult::Failed, words).await;
     let idle = format!("{TEST}#[test]\nfn idle() {{}}\n");
     let world = mended(BROKEN, FIXED, &idle, "divide");
