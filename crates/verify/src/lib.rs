@@ -1,6 +1,7 @@
 //! Verify: fails before, passes after; the suites; gone and nothing new; nothing that a patch must not do. A patch is not a fix
 //! until shown.
 
+pub mod api_compatibility;
 pub mod before_after;
 pub mod changes;
 pub mod check;
@@ -26,6 +27,7 @@ mod newcomers;
 mod outcome;
 pub mod performance;
 mod postgres;
+mod promise;
 mod proof_test;
 mod ratio;
 mod readers;
@@ -38,6 +40,7 @@ mod run;
 #[cfg(test)]
 mod sample;
 mod scratch;
+mod semver_checks;
 mod sql;
 mod steadiness;
 pub mod suite;

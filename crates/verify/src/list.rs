@@ -1,5 +1,6 @@
 //! The list of all checks. Another check is one file and one line here.
 
+use crate::api_compatibility::ApiCompatibility;
 use crate::before_after::BeforeAfter;
 use crate::changes::Changes;
 use crate::check::Check;
@@ -22,6 +23,7 @@ pub fn checks() -> Vec<Box<dyn Check>> {
         Box::new(DiffCoverage),
         Box::new(Performance),
         Box::new(MigrationLint),
+        Box::new(ApiCompatibility),
         Box::new(Rehearsal),
     ]
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail where it stands, also in its helpers")]
 
+#[path = "corpus/api.rs"]
+mod api;
 #[path = "corpus/bad.rs"]
 mod bad;
 #[path = "corpus/good.rs"]

@@ -282,7 +282,7 @@ impl<'a> Seen<'a> {
         let touched = self.step.after.locks.iter().any(|(oid, _)| is_table(self.initial, *oid));
         let within = match self.words.first().map(String::as_str) {
             // The body of a block is a string.
-            Some("do") => plain(&self.step.text.replace('$', " ").replace('\'', " ")),
+            Some("do") => plain(&self.step.text.replace(['$', '\''], " ")),
             _ => self.words.clone(),
         };
         let deletes = |window: &[String]| window[0] == "delete" && window[1] == "from";
