@@ -17,6 +17,8 @@ pub(crate) struct Reading {
     pub(crate) format: Format,
     /// Files that the suite leaves, as a pattern of paths below the service's folder; without it its output is read.
     pub(crate) report: Option<String>,
+    /// Whether go compiles it.
+    pub(crate) uses_go: bool,
 }
 
 /// What a suite left.
@@ -41,6 +43,7 @@ impl Reading {
             command: CommandLine(complete(&command.0, known, format)),
             format,
             report: settings.report.clone().or(usual),
+            uses_go: known == Format::Go,
         }
     }
 }
@@ -99,8 +102,15 @@ fn complete(words: &[String], known: Format, format: Format) -> Vec<String> {
         Format::Cargo | Format::Nextest if !begins("--no-fail-fast") => {
             words.insert(end, "--no-fail-fast".to_owned());
         }
-        Format::Go if format == Format::Go && !begins("-json") => {
-            words.insert(verb.unwrap_or(end), "-json".to_owned());
+        Format::Go => {
+            let at = verb.unwrap_or(end);
+            // A test that passed before must run again all the same.
+            if !begins("-count") && !begins("--count") {
+                words.insert(at, "-count=1".to_owned());
+            }
+            if format == Format::Go && !begins("-json") {
+                words.insert(at, "-json".to_owned());
+            }
         }
         Format::Pytest if format == Format::Pytest && !begins("-r") => words.push("-rA".to_owned()),
         Format::Tap if matches!(format, Format::Tap | Format::Spec) && !begins("--test-reporter") => {
@@ -161,7 +171,8 @@ mod tests {
         check(&["cargo", "nextest", "run"], Format::Nextest, &["cargo", "nextest", "run", "--no-fail-fast"]);
         check(&["cargo", "run", "test"], Format::Exit, &["cargo", "run", "test"]);
         check(&["make", "test"], Format::Exit, &["make", "test"]);
-        check(&["go", "test", "./..."], Format::Go, &["go", "test", "-json", "./..."]);
+        check(&["go", "test", "./..."], Format::Go, &["go", "test", "-json", "-count=1", "./..."]);
+        check(&["go", "test", "-count=3"], Format::Go, &["go", "test", "-json", "-count=3"]);
         check(&["python3", "-m", "pytest", "-q"], Format::Pytest, &["python3", "-m", "pytest", "-q", "-rA"]);
         check(&["pytest", "-ra"], Format::Pytest, &["pytest", "-ra"]);
         check(&["node", "--test"], Format::Tap, &["node", "--test", "--test-reporter=tap"]);
@@ -179,10 +190,10 @@ mod tests {
             Reading::of(&line(&["go", "test"]), &settings)
         };
         let reading = with(None, Some("out/*.xml"));
-        assert_eq!((reading.format, reading.command), (Format::Junit, line(&["go", "test"])));
+        assert_eq!((reading.format, reading.command), (Format::Junit, line(&["go", "test", "-count=1"])));
         assert_eq!(with(None, Some("out.json")).format, Format::Jest);
         assert_eq!(with(Some(Format::Tap), Some("out.tap")).format, Format::Tap);
-        assert_eq!(with(Some(Format::Exit), None).command, line(&["go", "test"]));
+        assert_eq!(with(Some(Format::Exit), None).command, line(&["go", "test", "-count=1"]));
     }
 
     /// A line of each format, to be cut and repeated.

@@ -1,6 +1,7 @@
 //! Runs a service's suite in one tree, and reads how its tests ended.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use patchline_model::failure::{Failure, FailureClass};
@@ -15,6 +16,7 @@ use crate::run::{Run, run};
 use crate::table::Table;
 
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30 * 60);
+const GO_CACHE: &str = "GOCACHE";
 const OUTPUT_LIMIT: usize = 32 * 1024 * 1024;
 
 /// One run of the suite.
@@ -46,12 +48,19 @@ pub(crate) async fn tested(
     if let Some(pattern) = &reading.report {
         reports::clear(&directory, pattern).map_err(|error| disk(label, &error))?;
     }
+    let mut side = side.clone();
+    let mut writable = vec![tree.to_owned()];
+    if reading.uses_go && !side.environment.contains_key(GO_CACHE) {
+        let cache = go_cache(&side).map_err(|error| disk(label, &error))?;
+        side.environment.insert(GO_CACHE.to_owned(), cache.display().to_string());
+        writable.push(cache);
+    }
     let tests = Run {
         label: format!("suite on the {label}"),
         command: CommandLine(reading.command.0.clone()),
         directory: directory.clone(),
-        side,
-        writable: vec![tree.to_owned()],
+        side: &side,
+        writable,
         readable: Vec::new(),
         deadline: case.patience.unwrap_or(DEADLINE),
         output_limit: OUTPUT_LIMIT,
@@ -86,7 +95,16 @@ pub(crate) async fn tested(
     Ok(Ran { exit: finished.exit, ending: finished.ending(), table, output: finished.combined() })
 }
 
+/// What go compiled for this side, kept beside its tree from run to run; the other side never writes there.
+fn go_cache(side: &Side) -> std::io::Result<PathBuf> {
+    let mut name = side.tree.file_name().unwrap_or_default().to_owned();
+    name.push(".go-cache");
+    let cache = side.tree.with_file_name(name);
+    fs::create_dir_all(&cache)?;
+    Ok(cache)
+}
+
 fn disk(label: &str, error: &std::io::Error) -> Failure {
-    Failure::transient(format!("suite on the {label}: could not clear old reports: {error}"))
+    Failure::transient(format!("suite on the {label}: could not make room for a run: {error}"))
         .of(FailureClass::Storage)
 }

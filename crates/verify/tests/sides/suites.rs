@@ -92,6 +92,26 @@ async fn go_is_compared_test_by_test() {
     world.check("suite", CheckResult::Failed, "1 test left out with the patch: `TestKept (tiny)`").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_go_compiled_for_a_side_is_there_for_its_next_run_and_no_result_is() {
+    if !is_here("go", &["version"]) {
+        return;
+    }
+    let test = "package tiny\nimport \"os\"\nimport \"testing\"\nfunc TestOnce(t *testing.T) {
+  if os.WriteFile(\"ran\", nil, 0o600) != nil { t.Fatal() } }\n";
+    let module = ("go.mod", "module tiny\n\ngo 1.20\n");
+    let world =
+        world(&["go", "test", "-vet=off"], &[module, ("a_test.go", test)], &[module, ("a_test.go", test)]);
+    world.check("suite", CheckResult::Passed, "1 test passed on the patch").await;
+    let kept = |side: &str| world.case.base.tree.with_file_name(format!("{side}.go-cache"));
+    for side in ["base", "patch"] {
+        assert!(kept(side).join("trim.txt").exists() || kept(side).join("00").exists(), "{side}");
+    }
+    fs::remove_file(world.case.patch.tree.join("ran")).unwrap();
+    world.check("suite", CheckResult::Passed, "1 test passed on the patch").await;
+    assert!(world.case.patch.tree.join("ran").exists(), "it ran, and was not remembered");
+}
+
 /// A suite that writes this report.
 fn reporting(base: &str, patch: &str) -> World {
     let script = "mkdir -p out && cp results out/TEST-a.xml; ! grep -q '<failure' results";
