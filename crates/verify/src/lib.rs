@@ -11,6 +11,7 @@ mod coverage;
 mod diff;
 pub mod diff_coverage;
 mod difference;
+mod facts;
 mod format;
 mod found;
 mod functions;

@@ -9,18 +9,11 @@ use patchline_sandbox::rust::rust_environment;
 use serde_json::Value;
 
 use crate::check::Side;
+use crate::facts::{self, Manifest};
 
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Folders in one folder that are looked at.
 const MAX_FOLDERS: usize = 20_000;
-
-/// What a package says of itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Manifest {
-    pub(crate) licence: Option<String>,
-    /// What it runs on the machine that installs or builds it, as in `build.rs` or `postinstall`.
-    pub(crate) runs: Vec<String>,
-}
 
 /// The package as one side has it; none where it does not lie here.
 pub(crate) fn manifest(side: &Side, folder: &str, package: &Package) -> Option<Manifest> {
@@ -31,6 +24,10 @@ pub(crate) fn manifest(side: &Side, folder: &str, package: &Package) -> Option<M
     match package.ecosystem.0.as_str() {
         "npm" => places.iter().find_map(|place| npm(place, &package.name, &package.version)),
         "PyPI" => places.iter().find_map(|place| python(place, &package.name, &package.version)),
+        "RubyGems" => places.iter().find_map(|place| gem(place, &package.name, &package.version)),
+        "Packagist" => places.iter().find_map(|place| {
+            facts::composer(&text(&place.join("composer.lock"))?, &package.name, &package.version)
+        }),
         _ => None,
     }
 }
@@ -57,9 +54,12 @@ fn cargo(name: &str, version: &str, places: &[PathBuf]) -> Option<Manifest> {
             Some(toml::Value::String(script)) => Some(script.clone()),
             Some(_) | None => folder.join("build.rs").is_file().then(|| "build.rs".to_owned()),
         };
+        let of_library = |key: &str| table.get("lib")?.get(key)?.as_bool();
+        let macros = of_library("proc-macro").or_else(|| of_library("proc_macro")) == Some(true);
+        let macros = macros.then(|| "its macros in the compiler".to_owned());
         return Some(Manifest {
             licence: get("license").or_else(|| get("license-file")),
-            runs: script.into_iter().collect(),
+            runs: script.into_iter().chain(macros).collect(),
         });
     }
     None
@@ -79,6 +79,9 @@ fn npm(place: &Path, name: &str, version: &str) -> Option<Manifest> {
         let runs = SCRIPTS.iter().filter(has).map(|script| (*script).to_owned()).collect();
         return Some(Manifest { licence: text_of(&value), runs });
     }
+    if let Some(lock) = text(&place.join("pnpm-lock.yaml")) {
+        return facts::pnpm(&lock, name, version);
+    }
     let lock = json(&place.join("package-lock.json"))?;
     let packages = lock.get("packages").and_then(Value::as_object)?;
     let end = format!("node_modules/{name}");
@@ -90,8 +93,26 @@ fn npm(place: &Path, name: &str, version: &str) -> Option<Manifest> {
     })
 }
 
-/// From a `site-packages` in the tree (core metadata, `License-Expression` or `License`).
+/// What is installed says its licence, a lockfile whether it must be built.
 fn python(place: &Path, name: &str, version: &str) -> Option<Manifest> {
+    let locks = ["uv.lock", "poetry.lock"].iter().filter_map(|lock| text(&place.join(lock)));
+    let locked = locks.into_iter().find_map(|lock| facts::python(&lock, name, version));
+    match (installed(place, name, version), locked) {
+        (Some(installed), Some(locked)) => Some(Manifest { runs: locked.runs, ..installed }),
+        (installed, locked) => installed.or(locked),
+    }
+}
+
+/// From where Bundler puts gems of a project.
+fn gem(place: &Path, name: &str, version: &str) -> Option<Manifest> {
+    let rubies = folders(&place.join("vendor/bundle/ruby"));
+    let gemspec = format!("{name}-{version}.gemspec");
+    let written = rubies.iter().find_map(|ruby| text(&ruby.join("specifications").join(&gemspec)))?;
+    Some(facts::gem(&written))
+}
+
+/// From a `site-packages` in the tree (core metadata, `License-Expression` or `License`).
+fn installed(place: &Path, name: &str, version: &str) -> Option<Manifest> {
     let plain = name.replace(['-', '.'], "_").to_lowercase();
     let environments = [".venv", "venv"].map(|name| place.join(name).join("lib"));
     let sites = environments.iter().flat_map(|lib| folders(lib)).map(|python| python.join("site-packages"));

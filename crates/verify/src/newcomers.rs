@@ -5,7 +5,8 @@ use patchline_model::package::{Ecosystem, Package};
 use crate::check::Case;
 use crate::complaint::{Complaint, Given};
 use crate::diff::Diff;
-use crate::manifests::{Manifest, manifest};
+use crate::facts::Manifest;
+use crate::manifests::manifest;
 use crate::moved::{Moved, Moves};
 
 /// Shorter names are near each other by chance.
@@ -114,7 +115,7 @@ fn distance(a: &[char], b: &[char]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::{compared, looks_like};
-    use crate::manifests::Manifest;
+    use crate::facts::Manifest;
 
     #[test]
     fn names_that_are_nearly_the_same_are_told() {

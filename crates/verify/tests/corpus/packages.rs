@@ -164,3 +164,127 @@ async fn an_install_script_of_npm_is_told() {
     let words = "left 1.0.0 to 1.0.1: runs `an install script`";
     project.check("an install script", "re-scan", Warned, words).await;
 }
+
+/// A fix of `left`, which `right` needs, in lockfiles that do not hold the repository's own package: ways begin at `right`.
+fn direct(path: &str, lock: impl Fn(&str, &str, &str) -> String, after: (&str, &str, &str)) -> Project {
+    let package =
+        Package { ecosystem: Ecosystem("npm".to_owned()), ..locked("R-4", "left", "1.0.0").package.unwrap() };
+    let left = Finding {
+        package: Some(package),
+        paths: vec![vec!["right 2.0.0".to_owned(), "left 1.0.0".to_owned()]],
+        ..locked("R-4", "left", "1.0.0")
+    };
+    let project = Project::new().with(path, &lock("1.0.0", "2.0.0", "3.0.0"));
+    project.patched(path, &lock(after.0, after.1, after.2)).set(|case| {
+        case.candidate.kind = Kind::Dependency;
+        case.candidate.removes = vec![left.id.clone()];
+        case.before = vec![left.clone()];
+        case.findings = vec![left];
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ways_that_begin_at_a_direct_dependency_lead_to_what_may_move() {
+    let pnpm = |left: &str, right: &str, other: &str| {
+        let package = |name: &str, version: &str| {
+            format!("  {name}@{version}:\n    resolution: {{integrity: sha512-{name}{version}}}\n\n")
+        };
+        format!(
+            "lockfileVersion: '9.0'\n\nimporters:\n\n  .:\n    dependencies:\n      right:\n        specifier: ^2.0.0\n        version: {right}\n      other:\n        specifier: ^3.0.0\n        version: {other}\n\npackages:\n\n{}{}{}snapshots:\n\n  left@{left}: {{}}\n\n  other@{other}: {{}}\n\n  right@{right}:\n    dependencies:\n      left: {left}\n",
+            package("left", left),
+            package("other", other),
+            package("right", right)
+        )
+    };
+    let yarn = |left: &str, right: &str, other: &str| {
+        let package = |name: &str, range: &str, version: &str, more: &str| {
+            format!(
+                "{name}@{range}:\n  version \"{version}\"\n  resolved \"https://packages.example/{name}/-/{name}-{version}.tgz#a\"\n{more}\n"
+            )
+        };
+        format!(
+            "# yarn lockfile v1\n\n\n{}{}{}",
+            package("left", "^1.0.0", left, ""),
+            package("other", "^3.0.0", other, ""),
+            package("right", "^2.0.0", right, "  dependencies:\n    left \"^1.0.0\"\n")
+        )
+    };
+    for (what, after, result, words) in [
+        ("the package alone", ("1.0.1", "2.0.0", "3.0.0"), Passed, "1 file changed"),
+        ("with what needs it", ("1.0.1", "2.1.0", "3.0.0"), Passed, "1 file changed"),
+        (
+            "with another one",
+            ("1.0.1", "2.0.0", "3.1.0"),
+            Failed,
+            "moves `other`, which the fix does not need",
+        ),
+        ("down", ("1.0.1", "1.9.0", "3.0.0"), Failed, "right moves down from 2.0.0 to 1.9.0"),
+    ] {
+        direct("pnpm-lock.yaml", pnpm, after).check(what, "diff", result, words).await;
+        direct("yarn.lock", yarn, after).check(what, "diff", result, words).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_newly_runs_is_told_by_each_lockfile_that_says_it() {
+    let pnpm = |version: &str, more: &str| {
+        format!(
+            "lockfileVersion: '6.0'\n\ndependencies:\n  left:\n    specifier: ^1.0.0\n    version: {version}\n\npackages:\n\n  /left@{version}:\n    resolution: {{integrity: sha512-a}}\n{more}    dev: false\n"
+        )
+    };
+    let composer = |version: &str, kind: &str| {
+        format!(
+            "{{\"packages\": [{{\"name\": \"a/left\", \"version\": \"{version}\", \"type\": \"{kind}\", \"license\": [\"MIT\"]}}], \"packages-dev\": []}}\n"
+        )
+    };
+    let uv = |version: &str, wheels: &str| {
+        format!(
+            "version = 1\nrequires-python = \">=3.11\"\n\n[[package]]\nname = \"left\"\nversion = \"{version}\"\nsource = {{ registry = \"https://packages.example/simple\" }}\nsdist = {{ url = \"https://packages.example/left.tar.gz\" }}\n{wheels}"
+        )
+    };
+    let gems = |version: &str| {
+        format!(
+            "GEM\n  remote: https://packages.example/\n  specs:\n    left ({version})\n\nPLATFORMS\n  ruby\n\nDEPENDENCIES\n  left\n"
+        )
+    };
+    let wheel = "wheels = [{ url = \"https://packages.example/left-1.0.0-py3-none-any.whl\" }]\n";
+    for (path, before, after, words) in [
+        (
+            "pnpm-lock.yaml",
+            pnpm("1.0.0", ""),
+            pnpm("1.0.1", "    requiresBuild: true\n"),
+            Some("left 1.0.0 to 1.0.1: runs `an install script`"),
+        ),
+        ("pnpm-lock.yaml", pnpm("1.0.0", "    requiresBuild: true\n"), pnpm("1.0.1", ""), None),
+        (
+            "composer.lock",
+            composer("1.0.0", "library"),
+            composer("1.0.1", "composer-plugin"),
+            Some("a/left 1.0.0 to 1.0.1: runs `a plugin of Composer`"),
+        ),
+        (
+            "uv.lock",
+            uv("1.0.0", wheel),
+            uv("1.0.1", ""),
+            Some("left 1.0.0 to 1.0.1: runs `the build of its source"),
+        ),
+    ] {
+        let project = Project::fixed().with(path, &before).patched(path, &after);
+        let (result, words) = words.map_or((Passed, "nothing new is found"), |words| (Warned, words));
+        project.check(path, "re-scan", result, words).await;
+    }
+    let spec = |version: &str| format!("vendor/bundle/ruby/3.2.0/specifications/left-{version}.gemspec");
+    let gem = |extensions: &str| {
+        format!("Gem::Specification.new do |s|\n  s.licenses = [\"MIT\".freeze]\n{extensions}end\n")
+    };
+    let project =
+        Project::fixed().with("Gemfile.lock", &gems("1.0.0")).patched("Gemfile.lock", &gems("1.0.1"));
+    let project = project.with(&spec("1.0.0"), &gem(""));
+    let project = project.patched(&spec("1.0.1"), &gem("  s.extensions = [\"ext/extconf.rb\".freeze]\n"));
+    project.check("a gem", "re-scan", Warned, "left 1.0.0 to 1.0.1: runs `ext/extconf.rb`").await;
+    let macros = fix(&with("yaml", "0.4.1"))
+        .with("vendor/yaml/Cargo.toml", "[package]\nname = \"yaml\"\nversion = \"0.4.0\"\n");
+    let manifest = "[package]\nname = \"yaml\"\nversion = \"0.4.1\"\n[lib]\nproc-macro = true\n";
+    let macros = macros.patched("vendor/yaml/Cargo.toml", manifest);
+    macros.check("macros", "re-scan", Warned, "yaml 0.4.0 to 0.4.1: runs `its macros in the compiler`").await;
+}
