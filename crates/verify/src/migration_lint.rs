@@ -10,10 +10,10 @@ use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use crate::check::{Case, Check, Shown};
-use crate::migration::concerns::{Weight, concerns, locks, quote};
+use crate::migration::concerns::{Concern, Weight, concerns, locks, quote};
 use crate::migration::files::{Migration, Plan, Script, plan, texts};
 use crate::migration::names::is_repeatable;
-use crate::migration::run::{Refused, look, run};
+use crate::migration::run::{Refused, Step, look, run};
 use crate::migration::schema::difference;
 use crate::migration::snapshot::Snapshot;
 use crate::outcome::{Record, count};
@@ -28,6 +28,13 @@ const FEW: usize = 3;
 /// Applies the migrations of both sides.
 #[derive(Clone, Copy, Debug)]
 pub struct MigrationLint;
+
+/// What was seen of one statement.
+struct Seen {
+    place: String,
+    said: String,
+    concerns: Vec<Concern>,
+}
 
 #[async_trait::async_trait]
 impl Check for MigrationLint {
@@ -119,7 +126,7 @@ impl Lint<'_> {
         let plan = self.plan;
         let applied = plan.applied.iter().map(|migration| &migration.up);
         for script in plan.setup.iter().chain(applied) {
-            if let Err(refused) = run(&mut client, script, false).await? {
+            if let Err(refused) = apply(&mut client, script).await? {
                 let (place, why) = told(script, &refused);
                 self.nothing(&format!("what the base has does not run here: {place}: {why}"));
                 return Ok(());
@@ -147,19 +154,22 @@ impl Lint<'_> {
         let Migration { up, down } = migration;
         let schema = async || server.schema().await.map_err(io::Error::other);
         let before = if down.is_some() { schema().await? } else { String::new() };
-        let steps = match run(client, up, true).await? {
+        let watch = |step: &Step| Seen {
+            place: format!("{}:{}", up.path, step.line),
+            said: format!("`{}` {}", quote(&step.text), locks(initial, step)),
+            concerns: concerns(initial, step),
+        };
+        let steps = match run(client, up, Some(&watch)).await? {
             Ok(steps) => steps,
             Err(refused) => return Ok(self.refused(up, &refused, "")),
         };
-        for step in &steps {
-            let place = format!("{}:{}", up.path, step.line);
+        for Seen { place, said, concerns } in &steps {
             self.statements += 1;
-            self.record.detail(format!("{place}: `{}` {}", quote(&step.text), locks(initial, step)));
-            let found = concerns(initial, step);
-            if found.is_empty() {
+            self.record.detail(format!("{place}: {said}"));
+            if concerns.is_empty() {
                 self.record.passed([place.clone()]);
             }
-            found.iter().for_each(|concern| self.weigh(&place, concern.weight, &concern.why));
+            concerns.iter().for_each(|concern| self.weigh(place, concern.weight, &concern.why));
         }
         let Some(down) = down else {
             if self.plan.goes_down && !is_repeatable(&up.path) {
@@ -171,14 +181,14 @@ impl Lint<'_> {
             }
             return Ok(true);
         };
-        if let Err(refused) = run(client, down, false).await? {
+        if let Err(refused) = apply(client, down).await? {
             return Ok(self.refused(down, &refused, "the way down fails: "));
         }
         if let Some(why) = difference(&before, &schema().await?) {
             let why = format!("the way down does not lead back: {why}");
             self.weigh(&down.path, Weight::Irreversible, &why);
         }
-        match run(client, up, false).await? {
+        match apply(client, up).await? {
             Ok(_) => Ok(true),
             Err(refused) => Ok(self.refused(up, &refused, "it can't be applied again after its way down: ")),
         }
@@ -232,6 +242,11 @@ impl Lint<'_> {
         };
         self.record.shown(summary)
     }
+}
+
+/// Without looking.
+async fn apply(client: &mut Client<UnixStream>, script: &Script) -> io::Result<Result<(), Refused>> {
+    Ok(run::<_, ()>(client, script, None).await?.map(drop))
 }
 
 fn told(script: &Script, refused: &Refused) -> (String, String) {

@@ -42,23 +42,26 @@ struct Statement<'a> {
     data: &'a str,
 }
 
-/// Runs all of it. What is watched leaves its steps; the session is as new afterwards.
-pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+/// What becomes of a step that is watched: a database of many tables is not kept for each statement.
+pub(crate) type Watch<'a, T> = Option<&'a (dyn Fn(&Step) -> T + Sync)>;
+
+/// Runs all of it. What is watched leaves what was seen of each statement; the session is as new afterwards.
+pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin, T>(
     client: &mut Client<S>,
     script: &Script,
-    watched: bool,
-) -> io::Result<Result<Vec<Step>, Refused>> {
+    watch: Watch<'_, T>,
+) -> io::Result<Result<Vec<T>, Refused>> {
     let statements = match statements(&script.text) {
         Ok(statements) => statements,
         Err(refused) => return Ok(Err(refused)),
     };
     let is_own = statements.iter().any(is_control) || is_without_transaction(&script.text);
     let mut ran = match is_own {
-        true => each(client, &statements, watched).await?,
-        false => match whole(client, &statements, watched).await? {
+        true => each(client, &statements, watch).await?,
+        false => match whole(client, &statements, watch).await? {
             Err((_, code)) if NEEDS_NO_TRANSACTION.contains(&code.as_str()) => {
                 say(client, "ROLLBACK").await?;
-                each(client, &statements, watched).await?
+                each(client, &statements, watch).await?
             }
             ran => ran,
         },
@@ -86,44 +89,44 @@ pub(crate) async fn look<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<
 }
 
 /// With the SQLSTATE.
-type Ran = Result<Vec<Step>, (Refused, String)>;
+type Ran<T> = Result<Vec<T>, (Refused, String)>;
 
 /// In one transaction, which is left open.
-async fn whole<S: AsyncRead + AsyncWrite + Unpin>(
+async fn whole<S: AsyncRead + AsyncWrite + Unpin, T>(
     client: &mut Client<S>,
     statements: &[Statement<'_>],
-    watched: bool,
-) -> io::Result<Ran> {
+    watch: Watch<'_, T>,
+) -> io::Result<Ran<T>> {
     say(client, "BEGIN").await?;
-    let mut steps = Vec::new();
-    let mut before = if watched { look(client).await? } else { Snapshot::default() };
+    let mut seen = Vec::new();
+    let mut before = if watch.is_some() { look(client).await? } else { Snapshot::default() };
     for statement in statements {
         let answer = client.query(statement.text, Want::Ending(statement.data)).await?;
         if let Some(refusal) = answer.refused {
             return Ok(Err(refused(statement, refusal)));
         }
-        if watched {
+        if let Some(watch) = watch {
             let after = look(client).await?;
-            steps.push(step(statement, &answer, std::mem::replace(&mut before, after.clone()), after));
+            seen.push(watch(&step(statement, &answer, std::mem::replace(&mut before, after.clone()), after)));
         }
     }
-    Ok(Ok(steps))
+    Ok(Ok(seen))
 }
 
 /// Each in a transaction of its own where it can be in one and the script does not say what its transactions are.
-async fn each<S: AsyncRead + AsyncWrite + Unpin>(
+async fn each<S: AsyncRead + AsyncWrite + Unpin, T>(
     client: &mut Client<S>,
     statements: &[Statement<'_>],
-    watched: bool,
-) -> io::Result<Ran> {
-    let mut steps = Vec::new();
+    watch: Watch<'_, T>,
+) -> io::Result<Ran<T>> {
+    let mut seen = Vec::new();
     for statement in statements {
         let wraps = client.status == Status::Idle && !is_control(statement);
         if wraps {
             say(client, "BEGIN").await?;
         }
-        let looks = watched && client.status != Status::Failed;
-        let before = if looks { look(client).await? } else { Snapshot::default() };
+        let watch = watch.filter(|_| client.status != Status::Failed);
+        let before = if watch.is_some() { look(client).await? } else { Snapshot::default() };
         let mut answer = client.query(statement.text, Want::Ending(statement.data)).await?;
         let is_alone = |refusal: &Refusal| wraps && NEEDS_NO_TRANSACTION.contains(&refusal.code.as_str());
         if answer.refused.as_ref().is_some_and(is_alone) {
@@ -133,9 +136,9 @@ async fn each<S: AsyncRead + AsyncWrite + Unpin>(
         if let Some(refusal) = answer.refused {
             return Ok(Err(refused(statement, refusal)));
         }
-        if looks && client.status != Status::Failed {
+        if let Some(watch) = watch.filter(|_| client.status != Status::Failed) {
             let after = look(client).await?;
-            steps.push(step(statement, &answer, before, after));
+            seen.push(watch(&step(statement, &answer, before, after)));
         }
         if wraps
             && client.status != Status::Idle
@@ -144,7 +147,7 @@ async fn each<S: AsyncRead + AsyncWrite + Unpin>(
             return Ok(Err(refused(statement, refusal)));
         }
     }
-    Ok(Ok(steps))
+    Ok(Ok(seen))
 }
 
 async fn say<S: AsyncRead + AsyncWrite + Unpin>(client: &mut Client<S>, text: &str) -> io::Result<Answer> {

@@ -1,9 +1,11 @@
 //! Schema patches that keep users waiting, lose data or fail, and those that do none of it, on a real PostgreSQL server.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use patchline_model::stage::verify::CheckResult::{self, Failed, Passed, Skipped, Warned};
 use patchline_model::verification::{Migrations, Strictness};
+use patchline_sandbox::sandbox::Sandbox;
 
 use crate::project::Project;
 
@@ -283,6 +285,14 @@ async fn what_lies_beside_the_new_migrations_counts_too() {
         case.service.verification.migrations.as_mut().unwrap().setup = vec!["roles.sql".to_owned()];
     });
     setup.check("roles that are made before", "migration-lint", Passed, "1 statement").await;
+    let plain = project(&[("db/2_new.sql", "SELECT 1;")]).set(|case| case.sandbox = Sandbox::plain());
+    if std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0) {
+        plain
+            .check("as root", "migration-lint", Skipped, "no PostgreSQL server can be made here: `initdb`")
+            .await;
+    } else {
+        plain.check("as somebody", "migration-lint", Passed, "1 statement").await;
+    }
     let quiet =
         project(&[("db/2_new.sql", "SELECT 1;")]).set(|case| case.service.verification.migrations = None);
     quiet.check("nothing named", "migration-lint", Skipped, "name their `files`").await;
