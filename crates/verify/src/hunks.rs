@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use patchline_model::failure::Failure;
 use patchline_model::reproducer::How;
 use patchline_model::service::Reproducer;
+use patchline_model::stage::safety::fits;
 use patchline_model::stage::verify::CheckResult;
 use patchline_model::verification::Strictness;
 use patchline_sandbox::foreign::Exit;
@@ -68,7 +69,7 @@ impl Check for Hunks {
             Err(why) => return skipped(&format!("no hunk is taken out: {why}")),
         };
         let hunks: Vec<(&File, usize, &Hunk)> =
-            diff.files.iter().filter(|file| is_code(file)).flat_map(each).collect();
+            diff.files.iter().filter(|file| is_code(file, case)).flat_map(each).collect();
         if hunks.is_empty() {
             return skipped("the patch changes no code, so there is no hunk to take out");
         }
@@ -121,8 +122,14 @@ impl Check for Hunks {
     }
 }
 
-fn is_code(file: &File) -> bool {
-    !file.binary && FileKind::of(file.path()) == FileKind::Code
+/// A migration is tried by a check of its own: no suite shows that a statement of it is needed.
+fn is_code(file: &File, case: &Case) -> bool {
+    let path = file.path();
+    let seen = path.strip_prefix(&case.service.folder).unwrap_or(path).trim_start_matches('/');
+    let migrations = case.service.verification.migrations.iter().flat_map(|migrations| &migrations.files);
+    !file.binary
+        && FileKind::of(path) == FileKind::Code
+        && !migrations.into_iter().any(|pattern| fits(pattern, seen))
 }
 
 /// Each hunk with its file and its number in it.

@@ -285,6 +285,10 @@ async fn what_lies_beside_the_new_migrations_counts_too() {
         case.service.verification.migrations.as_mut().unwrap().setup = vec!["roles.sql".to_owned()];
     });
     setup.check("roles that are made before", "migration-lint", Passed, "1 statement").await;
+    let alone = Project::new().patched("db/2_new.sql", "SELECT 1;\n").set(|case| {
+        case.service.verification.migrations = project(&[]).case.service.verification.migrations;
+    });
+    alone.check("no hunk of code", "hunks", Skipped, "the patch changes no code").await;
     let plain = project(&[("db/2_new.sql", "SELECT 1;")]).set(|case| case.sandbox = Sandbox::plain());
     if std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0) {
         plain
