@@ -16,6 +16,7 @@ use patchline_model::service::{Run, Service};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Arm, Desired, Observed, Version};
 use patchline_model::stage::traffic::{FlagValue, Traffic};
+use patchline_model::strategy::course::course;
 use patchline_model::view::flags;
 use patchline_rollout::target::{Site, Target};
 
@@ -62,12 +63,14 @@ pub async fn bring_up(
 ) -> Result<Observed, Failure> {
     let (run, target) = run_and_target(hands, service)?;
     let instances = run.plan.instances;
+    let names = course(&run.plan).names(instances, false).to_vec();
     let arm = Arm {
         version: version.clone(),
         instances,
         share: Share::ALL,
         carriers: instances,
         flags: kept_on(conductor, &version.artifact).await?,
+        names,
     };
     let desired = Desired { arms: vec![arm], in_place: false, traffic: Traffic::ByTurns };
     let site = site(hands, service, run, &[version])?;

@@ -11,7 +11,7 @@ use patchline_model::event::{Event, Fact};
 use patchline_model::job::{Due, Job, Outcome};
 use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
-use patchline_model::stage::plan::{Exit, Hot, Observed, Plan, Process, Rolling, Strategy};
+use patchline_model::stage::plan::{Exit, Hot, Observed, Order, Plan, Process, Rolling, Strategy, Version};
 use patchline_model::stage::rollout::{self, JudgeAnswer};
 use patchline_model::strategy::course::course;
 use patchline_model::time::Seconds;
@@ -59,7 +59,7 @@ fn walk(plan: Plan) -> Vec<(u32, u32, u32)> {
 }
 
 fn rolling(instances: u32, batch: u32, max_unavailable: u32) -> Plan {
-    let rolling = Rolling { batch, max_unavailable, bake: Seconds(10) };
+    let rolling = Rolling { batch, max_unavailable, bake: Seconds(10), order: None };
     Plan { instances, strategy: Strategy::Rolling(rolling), ..given::plan() }
 }
 
@@ -73,6 +73,68 @@ fn promote() -> Ask {
 
 fn rollback() -> Ask {
     steer(rollout::Command::Rollback { reason: "no".to_owned() })
+}
+
+/// Four instances with names, the highest number first.
+fn ordered(batch: u32, partition: u32) -> Plan {
+    let names = (0..4).rev().map(|number| number.to_string().parse().expect("a name")).collect();
+    let order = Some(Order { names, partition });
+    let rolling = Rolling { batch, max_unavailable: 0, bake: Seconds(10), order };
+    Plan { instances: 4, strategy: Strategy::Rolling(rolling), ..given::plan() }
+}
+
+/// The names that the old and the new version are to have.
+fn names(given: &Given) -> (String, String) {
+    let state = &given.patch.rollout;
+    let desired = state.desired().expect("it has begun");
+    let of = |version: &Option<Version>| {
+        let artifact = version.as_ref().map(|version| &version.artifact);
+        let arm = desired.arms.iter().find(|arm| Some(&arm.version.artifact) == artifact);
+        arm.map_or(String::new(), |arm| arm.names.iter().map(ToString::to_string).collect())
+    };
+    (of(&state.stable), of(&state.new))
+}
+
+#[test]
+fn named_instances_go_before_the_new_ones_of_their_names_come() {
+    let one_by_one =
+        [(3, 1, 0), (3, 1, 25), (2, 2, 34), (2, 2, 50), (1, 3, 67), (1, 3, 75), (1, 3, 100), (0, 4, 100)];
+    assert_eq!(walk(ordered(1, 0)), one_by_one);
+    assert_eq!(walk(ordered(3, 0)), [(1, 3, 0), (1, 3, 75), (1, 3, 100), (0, 4, 100)]);
+}
+
+#[test]
+fn named_instances_are_replaced_in_order_and_come_back_in_the_reverse_one() {
+    let mut given = begun(ordered(1, 0)).follows(0, Continue).later(11);
+    for look in 1..6 {
+        given = given.follows(look * 100, Continue).later(6);
+    }
+    assert_eq!(names(&given), ("0".to_owned(), "321".to_owned()));
+    let back = given.asked("ann", rollback());
+    assert_eq!((names(&back), asked(&back)), (("10".to_owned(), "32".to_owned()), (2, 2, 67)));
+    let back = back.clone().answered(with_stable(&back, 2));
+    assert_eq!((names(&back), asked(&back)), (("210".to_owned(), "3".to_owned()), (3, 1, 34)));
+    let back = back.clone().answered(with_stable(&back, 3));
+    assert_eq!((names(&back), asked(&back)), (("3210".to_owned(), String::new()), (4, 0, 0)));
+}
+
+#[test]
+fn before_the_partition_a_person_is_asked_and_who_hurries_still_goes_batch_by_batch() {
+    let mut given = begun(ordered(3, 2)).follows(0, Continue).later(11);
+    assert_eq!(names(&given), ("10".to_owned(), "32".to_owned()), "no batch goes over the partition");
+    given = given.follows(100, Promote).later(11).follows(200, Promote);
+    assert_eq!(given.patch.rollout.gate, rollout::Gate::Waits);
+    let given = given.asked("ann", resume()).follows(300, Promote);
+    assert_eq!(given.patch.rollout.phase, Phase::Growing, "what is left is one batch");
+
+    let mut given = begun(ordered(1, 2)).follows(0, Continue).asked("ann", promote());
+    let mut walked = Vec::new();
+    for look in 1..9 {
+        walked.push(names(&given).1);
+        given = given.follows(look * 100, Continue);
+    }
+    walked.dedup();
+    assert_eq!(walked, ["3", "32", "321", "3210"]);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod analyzer;
 mod caret;
 mod file;
 mod guess;
+mod order;
 mod reproducer;
 mod rollout;
 mod slo;

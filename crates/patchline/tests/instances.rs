@@ -92,6 +92,7 @@ impl Walk {
             share: Share::ALL,
             carriers: INSTANCES,
             flags: Vec::new(),
+            names: Vec::new(),
         };
         let alone = Desired { arms: vec![arm], in_place: false, traffic: Traffic::ByTurns };
         loop {

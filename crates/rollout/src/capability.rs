@@ -20,6 +20,8 @@ pub enum Capability {
     Mirror,
     /// Lets an instance take another version over and stay, and says which process serves what.
     Conversion,
+    /// Gives each instance a name that no other has at the same time.
+    Names,
 }
 
 /// What this plan needs.
@@ -27,6 +29,7 @@ pub fn needs(plan: &Plan) -> Vec<Capability> {
     match &plan.strategy {
         Strategy::Hot(_) => vec![Capability::Weights, Capability::Conversion],
         Strategy::Canary(canary) if canary.cohort.is_some() => vec![Capability::Weights, Capability::Cohorts],
+        Strategy::Rolling(rolling) if rolling.order.is_some() => vec![Capability::Weights, Capability::Names],
         Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) => vec![Capability::Weights],
         Strategy::Flag(_) => vec![Capability::Weights, Capability::Cohorts, Capability::Flags],
         Strategy::Shadow(_) => vec![Capability::Weights, Capability::Mirror],
@@ -66,6 +69,7 @@ impl Capability {
     fn hint(self) -> &'static str {
         match self {
             Capability::Weights | Capability::Conversion => "choose another `target` in [rollout]",
+            Capability::Names => "take `order` out of [rollout], or choose another `target`",
             Capability::Cohorts => "take `cohort` out of [rollout], or choose another `target`",
             Capability::Flags | Capability::Mirror => "choose another `strategy` or `target` in [rollout]",
         }
@@ -80,6 +84,7 @@ impl fmt::Display for Capability {
             Capability::Flags => "flags",
             Capability::Mirror => "mirror",
             Capability::Conversion => "conversion in place",
+            Capability::Names => "names of instances",
         })
     }
 }
@@ -127,18 +132,21 @@ mod tests {
             addresses: Vec::new(),
             usage: Vec::new(),
             processes: (0..said).map(|pid| Process { pid, started: 1 }).collect(),
+            names: Vec::new(),
         };
         let hot = plan(Strategy::Hot(Hot { batch: 1, bake: Seconds(1) }));
         assert_eq!(converts(&hot, Some(&arm(2))), Ok(()));
         let refused = converts(&hot, Some(&arm(1))).expect_err("one is silent");
         assert!(refused.message.starts_with("1 of 2 healthy instances"), "{}", refused.message);
-        let rolling = plan(Strategy::Rolling(Rolling { batch: 1, max_unavailable: 0, bake: Seconds(1) }));
+        let rolling =
+            plan(Strategy::Rolling(Rolling { batch: 1, max_unavailable: 0, bake: Seconds(1), order: None }));
         assert_eq!(converts(&rolling, Some(&arm(0))), Ok(()));
     }
 
     #[test]
     fn a_plan_that_the_target_cannot_carry_is_refused_with_what_is_missing() {
-        let plan = plan(Strategy::Rolling(Rolling { batch: 1, max_unavailable: 0, bake: Seconds(1) }));
+        let plan =
+            plan(Strategy::Rolling(Rolling { batch: 1, max_unavailable: 0, bake: Seconds(1), order: None }));
         assert_eq!(carries("process", &[Capability::Weights], &plan), Ok(()));
         let refused = carries("files", &[], &plan).expect_err("it has nothing");
         assert_eq!(refused.message, "the target `files` can't carry the strategy rolling: it has no weights");

@@ -5,12 +5,13 @@
 //! [`host`] is what runs in the host.
 //!
 //! ```text
-//! client ── control.sock ──▶ control ──▶ supervise ──▶ plan, in_place, running, instance, links, identity, strays
+//! client ── control.sock ──▶ control ──▶ supervise ──▶ plan, named, in_place, running, instance, links, identity, strays
 //!                                            │ sets
 //! users ──── listen ──▶ proxy ──▶ chooses ─▶ routes ──▶ balance, counters, upstream
 //!                         └─ cohort, and afterwards mirror ─▶ compare
 //! ```
 
+mod action;
 mod answer;
 mod arm;
 pub mod balance;
@@ -32,6 +33,7 @@ mod links;
 mod listen;
 mod log;
 mod mirror;
+mod named;
 mod observe;
 mod order;
 mod plan;

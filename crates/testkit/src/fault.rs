@@ -94,10 +94,13 @@ pub enum Fault {
     EmergencyOwesNothing,
     ReplacedGoesOn,
     StuckMemberIsGivenUp,
+    OrderIsForgotten,
+    OrderIsNotReversed,
+    NamesAreTakenTwice,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 91] = [
+    pub const ALL: [Fault; 94] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -189,5 +192,8 @@ impl Fault {
         Fault::EmergencyOwesNothing,
         Fault::ReplacedGoesOn,
         Fault::StuckMemberIsGivenUp,
+        Fault::OrderIsForgotten,
+        Fault::OrderIsNotReversed,
+        Fault::NamesAreTakenTwice,
     ];
 }

@@ -162,6 +162,19 @@ fn redirect(fault: Fault, patch: &Patch, desired: &mut Desired) {
             (stable.share, new.share) = (Share::ALL, Share::NONE);
             stable.carriers = 0;
         }
+        // The old version keeps the first of the order, and the new one has the last.
+        (Fault::OrderIsForgotten, Phase::Filling { .. } | Phase::Watching { .. }, [stable, new]) => {
+            std::mem::swap(&mut stable.names, &mut new.names);
+            let all: Vec<_> = stable.names.drain(..).chain(new.names.drain(..)).collect();
+            let (kept, taken) = all.split_at((stable.instances as usize).min(all.len()));
+            (stable.names, new.names) = (kept.to_vec(), taken.to_vec());
+        }
+        // Who was replaced first comes back first.
+        (Fault::OrderIsNotReversed, Phase::RollingBack, [stable, new]) if !new.names.is_empty() => {
+            let all: Vec<_> = new.names.drain(..).chain(stable.names.drain(..)).collect();
+            let (back, kept) = all.split_at((stable.instances as usize).min(all.len()));
+            (stable.names, new.names) = (back.to_vec(), kept.to_vec());
+        }
         (Fault::CohortIsForgotten, Phase::Watching { .. }, _) => desired.traffic = Traffic::ByTurns,
         (Fault::FlagStartsSmall, Phase::Preparing | Phase::Watching { .. }, [_, new])
             if !new.flags.is_empty() =>

@@ -4,6 +4,7 @@ pub mod account;
 pub mod bound;
 pub mod control;
 pub mod exposed;
+pub mod named;
 pub mod order;
 pub mod paper;
 pub mod picture;
@@ -293,6 +294,7 @@ impl Watch {
                 let is_overtaken = state.recalled.is_some() && !is_newest;
                 let kept = kept || is_past_switch(patch) || is_overtaken;
                 says(kept, "stable is never without capacity")?;
+                named::asked(patch, plan, desired)?;
                 if desired.in_place {
                     let all: u32 = desired.arms.iter().map(|arm| arm.instances).sum();
                     says(all == plan.instances, "in place, both versions together are the plan's instances")?;
@@ -301,7 +303,11 @@ impl Watch {
                 let there = target.arm(&new.artifact).map_or(0, |arm| arm.instances);
                 let greatest = self.accounts.get(&id.patch).map_or(Share::NONE, |account| account.greatest);
                 let sized = !road::sizes_the_new(plan) || road::carry(plan, there, share);
-                let ready = (share <= greatest && sized) || there >= plan.instances || state.is_going_back();
+                // Named instances leave no room: those that stand before the last batch carry everything.
+                let decided = is_decided(&state.phase) && named::has_names(plan);
+                let ready = ((share <= greatest || decided) && sized)
+                    || there >= plan.instances
+                    || state.is_going_back();
                 says(ready || !is_newest, "capacity comes before weight")?;
 
                 if is_newest {
@@ -312,12 +318,15 @@ impl Watch {
                 }
                 if is_newest && state.is_going_back() {
                     let there = |artifact: &Digest| target.arm(artifact).map_or(0, |arm| arm.instances);
-                    let back = asked(&stable.artifact).filter(|arm| arm.instances >= plan.instances);
-                    says(back.is_some(), "on the way back every stable instance is wanted again")?;
+                    let back = asked(&stable.artifact);
+                    let wanted = named::wanted_back(plan, state.left.as_ref().map_or(0, |left| left.stable));
+                    let whole = back.is_some_and(|arm| arm.instances >= wanted);
+                    says(whole, "on the way back every stable instance is wanted again")?;
                     let whole = there(&stable.artifact) >= plan.instances;
                     // In place no instance goes, and the share follows what is converted back.
                     let last = whole
                         || desired.in_place
+                        || named::has_names(plan)
                         || asked(&new.artifact).is_some_and(|arm| arm.instances >= there(&new.artifact));
                     says(last, "on the way back the bad version goes last")?;
                     let carried = desired.in_place
@@ -389,10 +398,11 @@ impl Watch {
         let returns = state.recalled.is_some() && state.phase == Phase::RollingBack && carried;
         says(kept || returns || is_past_switch(patch), "stable is never without capacity")?;
         place::check(patch, plan, target)?;
+        named::check(patch, plan, target)?;
         says(target.excess == 0, "no version serves more than its share while another is ill")?;
         let there = target.arm(&new.artifact);
         let share = there.map_or(Share::NONE, |arm| arm.share);
-        let decided = matches!(standing(&state.phase), Phase::Switching | Phase::Finishing);
+        let decided = is_decided(&state.phase);
         // A rollback may find the share still in force that the switch gave; it only may not keep it.
         let below = share <= account.greatest || decided || state.phase == Phase::RollingBack;
         says(below, "no share above the plan's step")?;
@@ -424,6 +434,11 @@ fn keeps(plan: &Plan, instances: u32, share: Share) -> bool {
 /// Phases in which users may meet both versions and nothing is decided for good.
 fn is_judged(phase: &Phase) -> bool {
     matches!(standing(phase), Phase::Filling { .. } | Phase::Watching { .. } | Phase::Growing | Phase::Baking)
+}
+
+/// The promotion is decided, and the new version takes everything.
+fn is_decided(phase: &Phase) -> bool {
+    matches!(standing(phase), Phase::Switching | Phase::Finishing)
 }
 
 /// The same board, on which no set asks anything of anybody.

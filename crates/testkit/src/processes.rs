@@ -1,7 +1,8 @@
 //! The processes behind a fake target's instances: which is which, what each was told to serve, and what it serves.
 
+use patchline_model::cohort::Token;
 use patchline_model::digest::Digest;
-use patchline_model::stage::plan::{Process, Usage};
+use patchline_model::stage::plan::{Arm, Process, Usage};
 
 use crate::chance::Chance;
 use crate::fault::Fault;
@@ -20,6 +21,8 @@ pub struct Living {
     /// It takes over nothing that it is told from now on.
     is_deaf: bool,
     lived_millis: u64,
+    /// No other may have it at the same time.
+    name: Option<Token>,
 }
 
 /// A fresh instance burns thrice the processor time of one that is warm, for so long, and has a third of its memory.
@@ -81,8 +84,9 @@ impl Processes {
     /// An instance of this version ends, and is started anew.
     pub fn crash(&mut self, artifact: &Digest) {
         if let Some(place) = self.living.iter().position(|one| one.serves == *artifact) {
-            self.living.remove(place);
+            let name = self.living.remove(place).name;
             self.start(artifact);
+            self.living.last_mut().into_iter().for_each(|one| one.name = name.clone());
         }
     }
 
@@ -98,6 +102,59 @@ impl Processes {
             }
         };
         of_version.take(healthy as usize).map(used).collect()
+    }
+
+    /// Those of before instances had names are given one that is their version's.
+    pub fn give_names(&mut self, wanted: &[Arm]) {
+        for arm in wanted {
+            for name in &arm.names {
+                let is_taken = self.living.iter().any(|one| one.name.as_ref() == Some(name));
+                let is_nameless =
+                    |one: &&mut Living| one.name.is_none() && one.serves == arm.version.artifact;
+                if let (false, Some(one)) = (is_taken, self.living.iter_mut().find(is_nameless)) {
+                    one.name = Some(name.clone());
+                }
+            }
+        }
+    }
+
+    /// Who has a name that its version is not to have ends.
+    pub fn end_strays(&mut self, chance: &mut Chance, wanted: &[Arm], calm: bool) {
+        self.living.retain(|one| {
+            let arm = wanted.iter().find(|arm| arm.version.artifact == one.serves);
+            let names = arm.map_or(&[][..], |arm| &arm.names);
+            let is_wanted = one.name.as_ref().is_some_and(|name| names.contains(name));
+            is_wanted || !(calm || !chance.one_in(3))
+        });
+    }
+
+    /// A name that nobody has is taken.
+    pub fn start_named(&mut self, chance: &mut Chance, wanted: &[Arm], calm: bool, fault: Option<Fault>) {
+        for arm in wanted {
+            for name in &arm.names {
+                let is_taken = self.living.iter().any(|one| {
+                    let hides =
+                        fault == Some(Fault::NamesAreTakenTwice) && one.serves != arm.version.artifact;
+                    one.name.as_ref() == Some(name) && !hides
+                });
+                if !is_taken && (calm || !chance.one_in(3)) {
+                    self.start(&arm.version.artifact);
+                    self.living.last_mut().into_iter().for_each(|one| one.name = Some(name.clone()));
+                }
+            }
+        }
+    }
+
+    /// The names of those that are healthy.
+    pub fn names(&self, artifact: &Digest, healthy: u32) -> Vec<Token> {
+        let of_version = self.living.iter().filter(|one| one.serves == *artifact);
+        of_version.take(healthy as usize).filter_map(|one| one.name.clone()).collect()
+    }
+
+    /// A name that two have.
+    pub fn twice(&self) -> Option<&Token> {
+        let names: Vec<&Token> = self.living.iter().filter_map(|one| one.name.as_ref()).collect();
+        names.iter().enumerate().find(|(place, name)| names[..*place].contains(*name)).map(|(_, name)| *name)
     }
 
     /// A new host, which knows only what it is told from now on.
@@ -173,6 +230,7 @@ impl Processes {
             is_signalled: true,
             is_deaf: false,
             lived_millis: 0,
+            name: None,
         });
     }
 }

@@ -11,8 +11,8 @@ use patchline_model::share::Share;
 use patchline_model::stage::budget::Slo;
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
 use patchline_model::stage::plan::{
-    BlueGreen, Canary, Exit, Flag, Guards, Hot, InstanceGuards, Plan, Rolling, Shadow, Smoke, Step, Strategy,
-    Version, WatchedEnd,
+    BlueGreen, Canary, Exit, Flag, Guards, Hot, InstanceGuards, Order, Plan, Rolling, Shadow, Smoke, Step,
+    Strategy, Version, WatchedEnd,
 };
 use patchline_model::stage::safety::{Irreversible, NoReturn};
 use patchline_model::stage::terms::{Membership, Terms};
@@ -335,7 +335,26 @@ fn shadow(chance: &mut Chance) -> Shadow {
 fn rolling(chance: &mut Chance, instances: u32) -> Rolling {
     let batch = chance.between(1, u64::from(instances.saturating_sub(1).max(1))) as u32;
     let most = u64::from(batch.min(instances - 1));
-    Rolling { batch, max_unavailable: chance.between(0, most) as u32, bake: Seconds(chance.between(2, 6)) }
+    let max_unavailable = chance.between(0, most) as u32;
+    let order = (instances > 1 && chance.one_in(2)).then(|| order(chance, instances));
+    Rolling { batch, max_unavailable, bake: Seconds(chance.between(2, 6)), order }
+}
+
+/// The highest number first, or as somebody has written it down.
+fn order(chance: &mut Chance, instances: u32) -> Order {
+    let numbers = (0..instances).rev().map(|number| number.to_string());
+    let names: Vec<String> = if chance.one_in(2) {
+        numbers.collect()
+    } else {
+        ["leader", "left", "right", "spare"]
+            .iter()
+            .take(instances as usize)
+            .map(|it| (*it).to_owned())
+            .collect()
+    };
+    let names = names.iter().map(|text| text.parse().expect("the world's names are plain")).collect();
+    let partition = if chance.one_in(2) { chance.below(u64::from(instances)) as u32 } else { 0 };
+    Order { names, partition }
 }
 
 fn hot(chance: &mut Chance, instances: u32) -> Hot {

@@ -204,6 +204,9 @@ impl Target {
         if desired.in_place {
             return self.convert(chance, calm, &desired);
         }
+        if desired.arms.iter().any(|arm| !arm.names.is_empty()) {
+            return self.replace(chance, calm, &desired);
+        }
         self.approach(chance, calm, &desired);
         for (artifact, there) in &self.running {
             self.processes.fit(artifact, there.instances);
@@ -213,6 +216,31 @@ impl Target {
                 self.processes.fit(artifact, 0);
             }
         }
+    }
+
+    /// Instances have names: the share first, then those go whose names others are to have, and then these come.
+    fn replace(&mut self, chance: &mut Chance, calm: bool, desired: &Desired) {
+        for arm in &desired.arms {
+            self.start(&arm.version);
+        }
+        if !calm {
+            self.crash(chance);
+        }
+        let are_given = (calm || !chance.one_in(4)) && self.give_shares(desired);
+        self.processes.give_names(&desired.arms);
+        if are_given {
+            self.processes.end_strays(chance, &desired.arms, calm);
+        }
+        self.processes.start_named(chance, &desired.arms, calm, self.fault);
+        for there in self.running.values_mut() {
+            let before = there.instances;
+            there.instances = self.processes.serving(&there.version.artifact);
+            let kept = there.healthy.min(before.min(there.instances));
+            let ill = there.instances - kept;
+            there.healthy = kept + if calm { ill } else { ill.min(u32::from(!chance.one_in(4))) };
+        }
+        let is_desired = |artifact: &Digest| desired.arms.iter().any(|arm| arm.version.artifact == *artifact);
+        self.running.retain(|artifact, there| there.instances > 0 || is_desired(artifact));
     }
 
     fn approach(&mut self, chance: &mut Chance, calm: bool, desired: &Desired) {
@@ -233,6 +261,13 @@ impl Target {
         if !calm && chance.one_in(4) {
             return;
         }
+        if self.give_shares(desired) && (calm || !chance.one_in(3)) {
+            self.shrink(desired);
+        }
+    }
+
+    /// The shares, if those are there who carry them.
+    fn give_shares(&mut self, desired: &Desired) -> bool {
         let ready = |there: &BTreeMap<Digest, Running>| {
             desired.arms.iter().all(|arm| {
                 let there = there.get(&arm.version.artifact);
@@ -240,7 +275,7 @@ impl Target {
             })
         };
         if !ready(&self.running) {
-            return;
+            return false;
         }
         self.traffic = desired.traffic.clone();
         self.pair = match &desired.arms[..] {
@@ -255,9 +290,7 @@ impl Target {
                 there.share = there.share.rest();
             }
         }
-        if calm || !chance.one_in(3) {
-            self.shrink(desired);
-        }
+        true
     }
 
     /// Instances end by themselves: those of a version that does so often, and now and then any.
@@ -451,6 +484,7 @@ impl Target {
             mirrored: (blind != Some(&there.version.artifact)).then(|| there.mirrored.clone()),
             addresses: ADDRESSES.iter().take(there.healthy as usize).map(|it| (*it).to_owned()).collect(),
             usage: self.processes.usage(&there.version.artifact, there.healthy),
+            names: self.processes.names(&there.version.artifact, there.healthy),
         });
         Observed {
             epoch: self.epoch.to_string(),

@@ -115,6 +115,23 @@ pub struct Rolling {
     pub max_unavailable: u32,
     /// The least time for each batch.
     pub bake: Seconds,
+    /// Where instances have names, and are replaced in the order of these. A batch's old instances go first then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+}
+
+/// Instances with names: never do two have one name, so the old one of a name ends before the new one starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// A name for each instance, the first to be replaced first. They come back in the reverse order.
+    pub names: Vec<Token>,
+    /// So many at the end keep the old version until a person opens the gate before them.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub partition: u32,
+}
+
+fn is_none(number: &u32) -> bool {
+    *number == 0
 }
 
 /// The new version stands whole beside the old one, then takes nearly everything at once.
@@ -212,6 +229,9 @@ pub struct Arm {
     /// What its instances are told with each request.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<FlagValue>,
+    /// Which of the named instances it has, where they have names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<Token>,
 }
 
 /// What is really there, read back from the target.
@@ -253,6 +273,9 @@ pub struct ObservedArm {
     /// Those of its instances that have said themselves that they serve this artifact, where the target can know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub processes: Vec<Process>,
+    /// The names of its healthy instances, where they have names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<Token>,
 }
 
 /// What one instance uses.
@@ -322,13 +345,15 @@ impl Observed {
     }
 
     /// Whether the world is as desired: every arm has its share and its healthy instances, requests find it as they should,
-    /// and no other arm runs. Where instances are converted, they must have said what they serve.
+    /// and no other arm runs. Where instances are converted, they must have said what they serve; where they have names, these
+    /// must be the ones.
     pub fn meets(&self, desired: &Desired) -> bool {
         let stands = |arm: &Arm| {
             self.arm(&arm.version.artifact).is_some_and(|there| {
                 let said = u32::try_from(there.processes.len()).unwrap_or(u32::MAX);
                 let is_said = !desired.in_place || said >= arm.instances;
-                there.share == arm.share && there.healthy >= arm.instances && is_said
+                let is_named = arm.names.iter().all(|name| there.names.contains(name));
+                there.share == arm.share && there.healthy >= arm.instances && is_said && is_named
             })
         };
         let wanted =

@@ -30,5 +30,6 @@ pub fn course(plan: &Plan, blue_green: &BlueGreen) -> Course {
         cohort: None,
         flag: None,
         in_place: false,
+        order: None,
     }
 }

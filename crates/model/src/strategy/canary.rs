@@ -28,5 +28,6 @@ pub fn course(plan: &Plan, canary: &Canary) -> Course {
         cohort: canary.cohort.clone(),
         flag: None,
         in_place: false,
+        order: None,
     }
 }

@@ -51,7 +51,9 @@ pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progr
     // On its way back from everybody a version is no cohort's any more: the old one is not even there at first.
     let by_turns = progress.was_promoted;
     view.traffic = if by_turns { Traffic::ByTurns } else { traffic(course, station, progress.phase) };
-    let grown = course.instances.max(station.new);
+    // Two never have one name, so where instances have names no more of them can stand before the old ones go.
+    let grown = if course.order.is_some() { station.new } else { course.instances.max(station.new) };
+    let carriers = course.instances.min(grown);
     let hold_back = course.end.as_ref().map_or(Share::NONE, |end| end.hold_back);
     match progress.phase {
         Phase::Idle | Phase::RolledBack | Phase::Halted { .. } => view.only(stable),
@@ -71,8 +73,8 @@ pub fn desired(course: &Course, stable: &Version, new: &Version, progress: Progr
             view.both(0, course.instances, Share::ALL, course.instances)
         }
         Phase::Growing => view.both(station.stable, grown, station.share, station.new),
-        Phase::Baking => view.both(station.stable, grown, hold_back.rest(), course.instances),
-        Phase::Switching => view.both(station.stable, grown, Share::ALL, course.instances),
+        Phase::Baking => view.both(station.stable, grown, hold_back.rest(), carriers),
+        Phase::Switching => view.both(station.stable, grown, Share::ALL, carriers),
         Phase::Finishing | Phase::Promoted | Phase::Recalling => view.only(new),
         Phase::RollingBack => view.back(&left(progress, station)),
         Phase::Retiring => {
@@ -153,12 +155,19 @@ impl View<'_> {
             return self.both(course.instances, 0, Share::NONE, 0);
         }
         let share = left.share.min(course.carried_by(left.stable).rest());
-        self.both(course.instances, left.new, share, course.carriers(share).min(left.new))
+        let Some(order) = &course.order else {
+            return self.both(course.instances, left.new, share, course.carriers(share).min(left.new));
+        };
+        // The one that was replaced last goes first, and its old instance comes when it has gone.
+        let stable = (left.stable + order.batch).min(course.instances);
+        let new = left.new.min(course.instances - stable);
+        self.both(stable, new, share, course.carriers(share).min(new))
     }
 
     fn arm(&self, version: &Version, instances: u32, share: Share, carriers: u32) -> Arm {
         let is_on = version.artifact == self.new.artifact;
         let flags = self.course.flag.iter().map(|flag| FlagValue { flag: flag.clone(), is_on }).collect();
-        Arm { version: version.clone(), instances, share, carriers, flags }
+        let names = self.course.names(instances, is_on).to_vec();
+        Arm { version: version.clone(), instances, share, carriers, flags, names }
     }
 }

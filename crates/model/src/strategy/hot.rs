@@ -30,5 +30,14 @@ pub fn course(plan: &Plan, hot: &Hot) -> Course {
         });
         converted += batch;
     }
-    Course { instances, whole: instances, stations, end: None, cohort: None, flag: None, in_place: true }
+    Course {
+        instances,
+        whole: instances,
+        stations,
+        end: None,
+        cohort: None,
+        flag: None,
+        in_place: true,
+        order: None,
+    }
 }

@@ -25,5 +25,6 @@ pub fn course(plan: &Plan, shadow: &Shadow) -> Course {
         cohort: None,
         flag: None,
         in_place: false,
+        order: None,
     }
 }

@@ -25,6 +25,17 @@ pub struct Course {
     pub flag: Option<Token>,
     /// Instances stay and change their version: none is started beside them, and none goes.
     pub in_place: bool,
+    /// Where instances have names.
+    pub order: Option<Ordered>,
+}
+
+/// Instances with names, in the order in which they are replaced: the new version has the first of them, the old one the
+/// last, forward and back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ordered {
+    pub names: Vec<Token>,
+    /// So many are replaced at once, back as well.
+    pub batch: u32,
 }
 
 /// A place where the rollout stays for its bake, watched by the judge.
@@ -75,6 +86,13 @@ impl Course {
         u32::try_from(load.div_ceil(u64::from(Share::ALL.ppm()))).unwrap_or(u32::MAX)
     }
 
+    /// The first names, which the new version has, or the last ones, which the old one has.
+    pub fn names(&self, instances: u32, is_new: bool) -> &[Token] {
+        let names = self.order.as_ref().map_or(&[][..], |order| &order.names);
+        let count = names.len().min(instances as usize);
+        if is_new { &names[..count] } else { &names[names.len() - count..] }
+    }
+
     /// A station; past the last one, the last one.
     pub fn station(&self, step: usize) -> Option<&Station> {
         self.stations.get(step).or(self.stations.last())
@@ -111,6 +129,7 @@ mod tests {
                 cohort: None,
                 flag: None,
                 in_place: false,
+                order: None,
             };
             for instances in 0..=whole {
                 let share = course.carried_by(instances);

@@ -205,6 +205,10 @@ mod tests {
         format!("{before}[rollout]\n{common}\n{section}\n[guards]{after}")
     }
 
+    fn ordered(keys: &str) -> String {
+        format!("strategy = \"rolling\"\nbake_seconds = 9\n{keys}")
+    }
+
     fn strategy(section: &str) -> Strategy {
         let text = with_rollout(section);
         let source = Source { path: "patchline.toml".to_owned(), text: &text };
@@ -226,8 +230,17 @@ mod tests {
         };
         let end = WatchedEnd { bake: Seconds(30), hold_back: Share::from_fraction(0.05).unwrap() };
         assert_eq!(canary.end, Some(end));
-        let rolling = Rolling { batch: 1, max_unavailable: 0, bake: Seconds(20) };
+        let rolling = Rolling { batch: 1, max_unavailable: 0, bake: Seconds(20), order: None };
         assert_eq!(strategy("strategy = \"rolling\"\nbake_seconds = 20"), Strategy::Rolling(rolling));
+        let names = |order: &str| {
+            let text = format!("strategy = \"rolling\"\nbake_seconds = 20\npartition = 1\norder = {order}");
+            let Strategy::Rolling(rolling) = strategy(&text) else { panic!("rolling") };
+            let order = rolling.order.expect("it has an order");
+            assert_eq!(order.partition, 1);
+            order.names.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(names("\"ordinal\""), ["2", "1", "0"]);
+        assert_eq!(names("[\"left\", \"right\", \"leader\"]"), ["left", "right", "leader"]);
         let hot = Hot { batch: 1, bake: Seconds(20) };
         assert_eq!(strategy("strategy = \"hot\"\nbake_seconds = 20"), Strategy::Hot(hot));
         let blue_green = BlueGreen {
@@ -288,6 +301,14 @@ mod tests {
             ("strategy = \"rolling\"\nbake_seconds = 9\nbatch = 3".to_owned(), "fewer than `instances`"),
             ("strategy = \"rolling\"\nbake_seconds = 9\nmax_unavailable = 2".to_owned(), "at most `batch`"),
             ("strategy = \"rolling\"\nbake_seconds = 200".to_owned(), "the bakes take 400 s"),
+            (ordered("order = \"name\""), "a list of the instances' names"),
+            (ordered("order = [\"a\", \"b\"]"), "2 different names for 3 instances"),
+            (ordered("order = [\"a\", \"b\", \"a\"]"), "2 different names for 3 instances"),
+            (ordered("order = [\"a\", \"b\", \"c d\"]"), "is not a name"),
+            (ordered("order = \"ordinal\"\nmax_unavailable = 1"), "always go first"),
+            (ordered("order = \"ordinal\"\npartition = 3"), "fewer than `instances`"),
+            (ordered("partition = 1"), "no effect without `order`"),
+            (format!("{CANARY}{steps}order = \"ordinal\""), "`order` belongs to the strategy \"rolling\""),
             ("strategy = \"blue_green\"\nbake_seconds = 9\nhold_back = 0.5".to_owned(), "below 0.5"),
             (
                 "strategy = \"blue_green\"\nbake_seconds = 9\nsmoke = [\"true\"]".to_owned(),

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::settings::caret::Problem;
+use crate::settings::order::{OrderKeys, OrderSection, order};
 use crate::settings::value::{command, count, fraction, looks, parsed, share, span_of_time, span_or_none};
 use crate::settings::ways::{CohortSection, MirrorKeys, cohort, mirror, most_mismatches};
 use crate::settings::window::{WindowSection, window_of};
@@ -52,6 +53,8 @@ pub struct RolloutSection {
     hold_back: Option<Spanned<f64>>,
     batch: Option<Spanned<u32>>,
     max_unavailable: Option<Spanned<u32>>,
+    order: Option<Spanned<OrderSection>>,
+    partition: Option<Spanned<u32>>,
     preview_seconds: Option<Spanned<u64>>,
     smoke: Option<Spanned<Vec<String>>>,
     cohort: Option<Spanned<CohortSection>>,
@@ -203,7 +206,7 @@ type Key<'a> = (&'a str, Option<Range<usize>>, &'a [&'a str]);
 
 /// A key that another strategy reads would be silently without effect.
 fn refuse_foreign_keys(rollout: &RolloutSection, name: &str) -> Result<(), Problem> {
-    let keys: [Key<'_>; 16] = [
+    let keys: [Key<'_>; 18] = [
         ("canary_instances", rollout.canary_instances.as_ref().map(Spanned::span), &["canary"]),
         ("steps", rollout.steps.as_ref().map(Spanned::span), &["canary", "flag"]),
         (
@@ -222,6 +225,8 @@ fn refuse_foreign_keys(rollout: &RolloutSection, name: &str) -> Result<(), Probl
         ("most_mismatches", rollout.most_mismatches.as_ref().map(Spanned::span), &["shadow"]),
         ("batch", rollout.batch.as_ref().map(Spanned::span), &["rolling", "hot"]),
         ("max_unavailable", rollout.max_unavailable.as_ref().map(Spanned::span), &["rolling"]),
+        ("order", rollout.order.as_ref().map(Spanned::span), &["rolling"]),
+        ("partition", rollout.partition.as_ref().map(Spanned::span), &["rolling"]),
         ("preview_seconds", rollout.preview_seconds.as_ref().map(Spanned::span), &["blue_green"]),
         ("smoke", rollout.smoke.as_ref().map(Spanned::span), &["blue_green"]),
     ];
@@ -317,7 +322,13 @@ fn rolling(rollout: &RolloutSection, instances: u32) -> Result<Rolling, Problem>
         let message = "`max_unavailable` is at most `batch`, and fewer than `instances`";
         return Err(Problem::at(written.span(), message));
     }
-    Ok(Rolling { batch, max_unavailable, bake })
+    let order = order(&OrderKeys {
+        order: rollout.order.as_ref(),
+        partition: rollout.partition.as_ref(),
+        max_unavailable: rollout.max_unavailable.as_ref(),
+        instances,
+    })?;
+    Ok(Rolling { batch, max_unavailable, bake, order })
 }
 
 /// Where nobody is started beside the others, one instance can't be compared with itself.

@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use patchline_model::cohort::Token;
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Pid, PidfdFlags, Signal, getpgid, kill_process_group, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,9 @@ pub const MARKER_VARIABLE: &str = "PATCHLINE_INSTANCE";
 
 /// The variable by which an instance knows which version it was started as.
 pub const VERSION_VARIABLE: &str = "PATCHLINE_VERSION";
+
+/// The variable by which an instance knows its name, where instances have names.
+pub const NAME_VARIABLE: &str = "PATCHLINE_NAME";
 
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 const MAX_PROC_BYTES: u64 = 1 << 20;
@@ -157,6 +161,7 @@ pub struct Found {
     pub marker: String,
     pub instance: u64,
     pub version: String,
+    pub name: Option<Token>,
     pub port: u16,
 }
 
@@ -174,6 +179,7 @@ pub fn find_instances(directory: &str) -> Vec<Found> {
             identity,
             instance: number,
             version: variable(&environment, VERSION_VARIABLE)?,
+            name: variable(&environment, NAME_VARIABLE).and_then(|name| name.parse().ok()),
             port: variable(&environment, "PORT")?.parse().ok()?,
             marker,
         })

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::process::plan::{Action, Limits, Stage, Standing, Wanted, one_action_each, upkeep};
+use crate::process::action::{Action, Limits, Stage, Standing, Wanted, one_action_each};
+use crate::process::plan::upkeep;
 use crate::process::spec::WHOLE_PPM;
 
 /// Who was told something a moment ago may be about to become its successor, which does not listen yet: another signal would
@@ -87,7 +88,9 @@ fn missing(fallback: &Wanted<'_>, standing: &[Standing<'_>], total: usize, there
         .collect();
     if fallback.may_start {
         let to_start = missing - actions.len();
-        actions.extend((0..to_start).map(|_| Action::Start { version: fallback.version.to_owned() }));
+        actions.extend(
+            (0..to_start).map(|_| Action::Start { version: fallback.version.to_owned(), name: None }),
+        );
     }
     actions
 }
@@ -139,7 +142,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::process::plan::Converting;
+    use crate::process::action::Converting;
 
     const LIMITS: Limits = Limits {
         start: Duration::from_secs(30),
@@ -148,7 +151,13 @@ mod tests {
     };
 
     fn wanted(old: u32, new: u32) -> [Wanted<'static>; 2] {
-        let of = |version, instances| Wanted { version, instances, may_start: true, may_convert: true };
+        let of = |version, instances| Wanted {
+            version,
+            instances,
+            names: &[],
+            may_start: true,
+            may_convert: true,
+        };
         [of("old", old), of("new", new)]
     }
 
@@ -156,6 +165,7 @@ mod tests {
         Standing {
             instance,
             version,
+            name: None,
             stage: Stage::Healthy,
             in_stage: Duration::from_secs(100),
             in_flight: 1,
@@ -214,7 +224,7 @@ mod tests {
 
     #[test]
     fn who_died_is_started_again_with_the_version_to_fall_back_to() {
-        let start = Action::Start { version: "old".to_owned() };
+        let start = Action::Start { version: "old".to_owned(), name: None };
         check(&[serves(1, "new")], wanted(1, 1), std::slice::from_ref(&start));
         check(&[serves(1, "new")], wanted(0, 2), &[start]);
     }
@@ -235,7 +245,7 @@ mod tests {
     #[test]
     fn who_can_not_be_converted_back_goes_when_another_one_serves() {
         let stuck = || converts(1, "new", "old", 30);
-        let start = Action::Start { version: "old".to_owned() };
+        let start = Action::Start { version: "old".to_owned(), name: None };
         check(&[stuck(), serves(2, "old")], wanted(2, 0), &[start]);
         let starting = Standing { stage: Stage::Starting, in_stage: Duration::ZERO, ..serves(3, "old") };
         check(&[stuck(), serves(2, "old"), starting], wanted(2, 0), &[]);

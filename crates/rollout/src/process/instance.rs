@@ -13,13 +13,14 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::handshake;
 use hyper::header::HOST;
 use hyper_util::rt::TokioIo;
+use patchline_model::cohort::Token;
 use patchline_model::service::ReloadSignal;
 use rustix::process::Signal;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::process::identity::{Held, Identity, MARKER_VARIABLE, VERSION_VARIABLE};
+use crate::process::identity::{Held, Identity, MARKER_VARIABLE, NAME_VARIABLE, VERSION_VARIABLE};
 use crate::process::links::ARTIFACT_VARIABLE;
 use crate::process::spec::DesiredArm;
 
@@ -48,7 +49,14 @@ pub struct Started {
 
 /// Starts an instance of an arm, which finds its artifact by a link. It inherits nothing but its log, and outlives this
 /// process.
-pub fn start(arm: &DesiredArm, port: u16, marker: &str, link: &Path, log: File) -> io::Result<Started> {
+pub fn start(
+    arm: &DesiredArm,
+    name: Option<&Token>,
+    port: u16,
+    marker: &str,
+    link: &Path,
+    log: File,
+) -> io::Result<Started> {
     let mut command = Command::new(&arm.executable);
     let link_text = link.to_string_lossy();
     command
@@ -56,6 +64,7 @@ pub fn start(arm: &DesiredArm, port: u16, marker: &str, link: &Path, log: File) 
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .envs(&arm.environment)
+        .envs(name.map(|name| (NAME_VARIABLE, name.as_str())))
         .env("PORT", port.to_string())
         .env(VERSION_VARIABLE, &arm.version)
         .env(ARTIFACT_VARIABLE, link)

@@ -1,8 +1,8 @@
 //! What is there of one version: its instances, counted, beside what was asked for.
 
+use crate::process::action::Stage;
 use crate::process::arm::Arm;
 use crate::process::counters::Tallies;
-use crate::process::plan::Stage;
 use crate::process::running::Running;
 use crate::process::spec::{Compared, ObservedArm};
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use tokio::process::Child;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::process::action::{Converting, Stage, Standing};
 use crate::process::identity::Held;
 use crate::process::instance::{Health, check_health};
-use crate::process::plan::{Converting, Stage, Standing};
 use crate::process::saved::SavedInstance;
 use crate::process::spec::{HostSpec, InstanceState, ObservedInstance};
 use crate::process::upstream::Upstream;
@@ -166,6 +166,7 @@ impl Running {
         Standing {
             instance: self.saved.instance,
             version: &self.saved.version,
+            name: self.saved.name.as_ref(),
             stage: self.stage,
             in_stage: now.saturating_duration_since(self.since),
             in_flight: self.upstream.in_flight(),
@@ -191,6 +192,7 @@ impl Running {
             port: self.saved.port,
             state,
             serves: self.said.clone(),
+            name: self.saved.name.clone(),
             used: self.saved.identity.used(),
         }
     }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use patchline_model::cohort::Token;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,9 @@ pub struct SavedInstance {
     pub marker: String,
     pub version: String,
     pub label: String,
+    /// Its own among all instances, where they have names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Token>,
     pub port: u16,
     #[serde(flatten)]
     pub identity: Identity,
@@ -150,6 +154,7 @@ mod tests {
             marker: "m".to_owned(),
             version: "v".to_owned(),
             label: "l".to_owned(),
+            name: None,
             port: 9,
             identity,
         };

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use patchline_judge::arms::Latency;
+use patchline_model::cohort::Token;
 use patchline_model::service::ReloadSignal;
 use patchline_model::stage::traffic::{FlagValue, Mirrored, Traffic};
 use serde::{Deserialize, Serialize};
@@ -185,6 +186,9 @@ pub struct DesiredArm {
     /// What its instances are told with each request, in the header `x-patchline-flag`.
     #[serde(default)]
     pub flags: Vec<FlagValue>,
+    /// Names of its instances, one each, where they have names. No two instances of the host have one name.
+    #[serde(default)]
+    pub names: Vec<Token>,
 }
 
 impl DesiredArms {
@@ -210,6 +214,10 @@ impl DesiredArms {
         fits(&self.traffic, self.arms.len())?;
         let converts = self.arms.len() <= 2 && self.arms.iter().any(|arm| arm.instances > 0);
         unless(!self.in_place || converts, || "a conversion is from one version to another".to_owned())?;
+        let names: Vec<&Token> = self.arms.iter().flat_map(|arm| &arm.names).collect();
+        let distinct: BTreeSet<&Token> = names.iter().copied().collect();
+        unless(distinct.len() == names.len(), || "two instances have one name".to_owned())?;
+        unless(!self.in_place || names.is_empty(), || "what is converted has no names".to_owned())?;
         self.arms.iter().try_for_each(DesiredArm::check)
     }
 }
@@ -254,6 +262,8 @@ impl DesiredArm {
         unless(self.carriers.is_none_or(|carriers| carriers <= self.instances), || {
             format!("`{label}` needs more instances for its share than are wanted")
         })?;
+        let all_named = self.names.is_empty() || self.names.len() == self.instances as usize;
+        unless(all_named, || format!("`{label}` has not as many names as instances"))?;
         unless(self.flags.len() <= MAX_WORDS, || format!("too many flags for `{label}`"))?;
         unless(self.executable.is_absolute(), || format!("the executable of `{label}` is not absolute"))?;
         unless(self.artifact().is_absolute(), || format!("the artifact of `{label}` is not absolute"))?;
@@ -346,6 +356,8 @@ pub struct ObservedInstance {
     /// The artifact that it said last that it serves.
     #[serde(default)]
     pub serves: Option<String>,
+    #[serde(default)]
+    pub name: Option<Token>,
     /// `None` when the system did not say.
     #[serde(default)]
     pub used: Option<Used>,
@@ -456,6 +468,7 @@ mod tests {
             share_ppm,
             carriers: None,
             flags: Vec::new(),
+            names: Vec::new(),
         }
     }
 
@@ -525,6 +538,14 @@ mod tests {
         check(vec![arm("one", 500_000), arm("one", 500_000)], Some("twice"));
         check(change(|arm| arm.instances = 0), Some("no instance"));
         check(change(|arm| arm.instances = 65), Some("too many instances"));
+        check(
+            change(|arm| arm.names = ["a", "b"].map(|name| name.parse().expect("a name")).to_vec()),
+            Some("as many names"),
+        );
+        check(
+            change(|arm| (arm.instances, arm.names) = (2, vec!["a".parse().expect("a name"); 2])),
+            Some("one name"),
+        );
         check(change(|arm| arm.executable = "true".into()), Some("not absolute"));
         check(change(|arm| arm.label = "a\r\nb".to_owned()), Some("label"));
         check(change(|arm| arm.arguments = vec!["a\0b".to_owned()]), Some("zero byte"));

@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use patchline_model::cohort::Token;
 use patchline_model::stage::traffic::Traffic;
 use rustix::process::Signal;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
+use crate::process::action::{Action, Limits, Stage, Standing, Wanted};
 use crate::process::arm::{Arm, PROBATION};
 use crate::process::counters::Tally;
 use crate::process::headers::told_of;
@@ -21,7 +23,7 @@ use crate::process::links::Links;
 use crate::process::log::{Log, append, instance_log, tidy};
 use crate::process::observe::{Given, confirmed, observed_arm};
 use crate::process::order::{Applied, Order};
-use crate::process::plan::{Action, Limits, Stage, Standing, Wanted, plan};
+use crate::process::plan::plan;
 use crate::process::routes::{Route, Routes};
 use crate::process::running::{Event, Running};
 use crate::process::saved::{Files, Saved, SavedInstance};
@@ -166,6 +168,7 @@ impl Supervisor {
             .map(|arm| Wanted {
                 version: &arm.version,
                 instances: arm.instances,
+                names: &arm.names,
                 may_start: may_start(arm),
                 may_convert: !self.arms.get(&arm.version).is_some_and(|known| known.is_fatal),
             })
@@ -181,7 +184,7 @@ impl Supervisor {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Start { version } => self.start(&version),
+            Action::Start { version, name } => self.start(&version, name),
             Action::Revive { instance } => self.with(instance, |running| {
                 let stage = if running.was_healthy { Stage::Healthy } else { Stage::Starting };
                 running.enter(stage);
@@ -202,7 +205,7 @@ impl Supervisor {
         }
     }
 
-    fn start(&mut self, version: &str) {
+    fn start(&mut self, version: &str, name: Option<Token>) {
         let Some(arm) = self.desired_arms().iter().find(|arm| arm.version == version).cloned() else {
             return;
         };
@@ -213,7 +216,7 @@ impl Supervisor {
         let started = free_port(&given).and_then(|port| {
             let log = append(&instance_log(&self.host.files.logs(), version))?;
             let link = self.links.point(instance, arm.artifact())?;
-            start(&arm, port, &marker, &link, log).map(|started| (port, started))
+            start(&arm, name.as_ref(), port, &marker, &link, log).map(|started| (port, started))
         });
         match started {
             Ok((port, started)) => {
@@ -223,7 +226,7 @@ impl Supervisor {
                     arm.label, identity.pid
                 ));
                 let (version, label) = (arm.version, arm.label);
-                let saved = SavedInstance { instance, marker, version, label, port, identity };
+                let saved = SavedInstance { instance, marker, version, label, name, port, identity };
                 let mut running =
                     Running::watch(saved, started.held, Some(started.child), self.events.0.clone());
                 running.linked = Some(running.saved.version.clone());

@@ -48,9 +48,9 @@ impl Supervisor {
             let label =
                 self.desired_arms().iter().find(|arm| arm.version == found.version).map(|arm| &arm.label);
             let (Some(label), Ok(held)) = (label.cloned(), Held::open(found.identity)) else { continue };
-            let Found { identity, marker, instance, version, port } = found;
+            let Found { identity, marker, instance, version, name, port } = found;
             self.log.line(&format!("instance {instance} found again: pid {}", identity.pid));
-            let saved = SavedInstance { instance, marker, version, label, port, identity };
+            let saved = SavedInstance { instance, marker, version, label, name, port, identity };
             self.running.push(Running::watch(saved, held, None, self.events.0.clone()));
         }
     }

@@ -46,6 +46,7 @@ impl Processes {
         Capability::Flags,
         Capability::Mirror,
         Capability::Conversion,
+        Capability::Names,
     ];
 }
 
@@ -181,6 +182,7 @@ fn to_host(site: &Site, arm: &Arm) -> Result<DesiredArm, Failure> {
         share_ppm: arm.share.ppm(),
         carriers: Some(arm.carriers),
         flags: arm.flags.clone(),
+        names: arm.names.clone(),
     })
 }
 
@@ -221,6 +223,12 @@ fn arm_from_host(arm: &spec::ObservedArm) -> Option<ObservedArm> {
             .map(|one| Process { pid: one.pid, started: one.start_time })
             .collect(),
         usage: arm.instances.iter().filter_map(usage_from_host).collect(),
+        names: arm
+            .instances
+            .iter()
+            .filter(|one| one.state == InstanceState::Healthy)
+            .filter_map(|one| one.name.clone())
+            .collect(),
     })
 }
 

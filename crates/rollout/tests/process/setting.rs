@@ -161,6 +161,7 @@ pub fn arm_with(label: &str, instances: u32, share_ppm: u32, environment: &[(&st
         share_ppm,
         carriers: None,
         flags: Vec::new(),
+        names: Vec::new(),
     }
 }
 

@@ -64,6 +64,7 @@ fn arm(version: &Version, share: u32) -> Arm {
         share: Share::try_from(share).expect("a share"),
         carriers: 1,
         flags: Vec::new(),
+        names: Vec::new(),
     }
 }
 

@@ -13,8 +13,8 @@ use patchline_model::stage::folding;
 use patchline_model::stage::footing::Footing;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{
-    Arm, BlueGreen, Desired, Exit, Flag, Guards, InstanceGuards, Observed, Plan, Rolling, Shadow, Step,
-    Strategy, Version, WatchedEnd,
+    Arm, BlueGreen, Desired, Exit, Flag, Guards, InstanceGuards, Observed, Order, Plan, Rolling, Shadow,
+    Step, Strategy, Version, WatchedEnd,
 };
 use patchline_model::stage::rollout::{Event, JudgeAnswer, Judgement, Outcome, State};
 use patchline_model::stage::traffic::{Mirror, Traffic};
@@ -98,6 +98,7 @@ impl Walk {
             share: Share::ALL,
             carriers: INSTANCES,
             flags: Vec::new(),
+            names: Vec::new(),
         };
         let alone = Desired { arms: vec![arm], in_place: false, traffic: Traffic::ByTurns };
         let up = async {
@@ -187,7 +188,26 @@ fn service(plan: Plan) -> Service {
 }
 
 fn rolling(max_unavailable: u32) -> Strategy {
-    Strategy::Rolling(Rolling { batch: 1, max_unavailable, bake: Seconds(2) })
+    Strategy::Rolling(Rolling { batch: 1, max_unavailable, bake: Seconds(2), order: None })
+}
+
+/// Each instance has a name, and the last of these is the first to be replaced.
+fn ordered() -> Strategy {
+    let names = ["third", "second", "first"].map(|text| text.parse().expect("a name")).to_vec();
+    let order = Some(Order { names, partition: 0 });
+    Strategy::Rolling(Rolling { batch: 1, max_unavailable: 0, bake: Seconds(2), order })
+}
+
+/// What the processes that run now were told: their names with the version of each, in the order of the names.
+fn named(observed: &Observed, walk: &Walk) -> Vec<(String, bool)> {
+    let new = walk.state.new.as_ref().expect("it has begun").artifact.clone();
+    let mut told: Vec<(String, bool)> = observed
+        .arms
+        .iter()
+        .flat_map(|arm| arm.names.iter().map(|name| (name.to_string(), arm.artifact == new)))
+        .collect();
+    told.sort();
+    told
 }
 
 fn blue_green() -> Strategy {
@@ -257,6 +277,26 @@ async fn a_rolling_replacement_fails_no_request_on_its_way_to_the_end() {
 async fn a_rolling_replacement_fails_no_request_on_its_way_back() {
     taken_back(rolling(0)).await;
     taken_back(rolling(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_with_names_are_replaced_in_order_and_fail_no_request_either_way() {
+    promoted(ordered()).await;
+    taken_back(ordered()).await;
+    let mut walk = Walk::begin(ordered()).await;
+    let load = Load::start(&walk.address, 2);
+    walk.until(JudgeAnswer::Continue, |phase| *phase == Phase::Watching { step: 0 }).await;
+    let desired = walk.state.desired().expect("it has begun");
+    let observed = walk.reconcile(&desired).await;
+    let expected = [("first", false), ("second", false), ("third", true)];
+    assert_eq!(named(&observed, &walk), expected.map(|(name, is_new)| (name.to_owned(), is_new)));
+    walk.until(JudgeAnswer::Continue, |phase| *phase == Phase::Watching { step: 1 }).await;
+    walk.until(JudgeAnswer::Rollback, |phase| *phase == Phase::RolledBack).await;
+    load.stop().await;
+    let alone = walk.state.desired().expect("it has begun");
+    let observed = walk.reconcile(&alone).await;
+    assert_eq!(named(&observed, &walk), ["first", "second", "third"].map(|name| (name.to_owned(), false)));
+    walk.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use patchline_model::digest::Digest;
 use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
-use patchline_model::stage::plan::{Arm, Canary, Flag, Plan, Strategy};
+use patchline_model::stage::plan::{Arm, Canary, Flag, Plan, Rolling, Strategy};
 use patchline_model::stage::traffic::{Others, Traffic};
 use patchline_model::time::Seconds;
 
@@ -24,6 +24,7 @@ pub fn steps(plan: &Plan) -> usize {
         Strategy::Flag(flag) => return flag.steps.len(),
         Strategy::Shadow(_) => 1,
         Strategy::BlueGreen(_) => 2,
+        Strategy::Rolling(rolling) if rolling.order.is_some() => return replaced(plan, rolling).len(),
         Strategy::Rolling(rolling) => plan.instances.div_ceil(rolling.batch).saturating_sub(1).max(1),
         Strategy::Hot(hot) => plan.instances.div_ceil(hot.batch) - 1,
     };
@@ -54,6 +55,13 @@ pub fn promised(plan: &Plan, step: usize) -> Option<Promised> {
             let share = rounded_up(converted, plan.instances);
             (step < steps(plan)).then_some(Promised { filling: share, share, bake: hot.bake, gate: false })
         }
+        Strategy::Rolling(rolling) if rolling.order.is_some() => {
+            let replaced = replaced(plan, rolling);
+            let (new, is_partition) = *replaced.get(step)?;
+            let before = step.checked_sub(1).map_or(0, |before| replaced[before].0);
+            let (share, filling) = (rounded_up(new, plan.instances), rounded_up(before, whole(plan)));
+            Some(Promised { filling, share, bake: rolling.bake, gate: is_partition })
+        }
         Strategy::Rolling(rolling) => {
             let before = u32::try_from(step).ok()? * rolling.batch;
             let new = before + rolling.batch;
@@ -64,9 +72,27 @@ pub fn promised(plan: &Plan, step: usize) -> Option<Promised> {
     }
 }
 
+/// Named instances that are replaced after each step, and whether a person must be asked then. What is left after the last one
+/// is replaced by the promotion.
+fn replaced(plan: &Plan, rolling: &Rolling) -> Vec<(u32, bool)> {
+    let partition = rolling.order.as_ref().map_or(0, |order| order.partition);
+    let gate = plan.instances - partition;
+    let mut steps: Vec<(u32, bool)> = Vec::new();
+    while steps
+        .last()
+        .is_none_or(|(new, _)| new + rolling.batch < plan.instances || (*new < gate && partition > 0))
+    {
+        let before = steps.last().map_or(0, |(new, _)| *new);
+        let is_short = partition > 0 && before < gate && before + rolling.batch >= gate;
+        steps.push(if is_short { (gate, true) } else { (before + rolling.batch, false) });
+    }
+    steps
+}
+
 /// Instances that carry all of the traffic.
 pub fn whole(plan: &Plan) -> u32 {
     match &plan.strategy {
+        Strategy::Rolling(rolling) if rolling.order.is_some() => plan.instances - rolling.batch,
         Strategy::Rolling(rolling) => plan.instances - rolling.max_unavailable,
         Strategy::Canary(_)
         | Strategy::BlueGreen(_)

@@ -184,7 +184,7 @@ pub fn locked(advisory: &str, name: &str, version: &str) -> Finding {
 pub fn run(program: &str, env: &str) -> Run {
     let plan = Plan {
         instances: 1,
-        strategy: Strategy::Rolling(Rolling { batch: 1, max_unavailable: 0, bake: Seconds(1) }),
+        strategy: Strategy::Rolling(Rolling { batch: 1, max_unavailable: 0, bake: Seconds(1), order: None }),
         guards: Guards {
             alpha: 0.01,
             beta: 0.05,
