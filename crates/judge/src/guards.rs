@@ -64,8 +64,8 @@ impl HarmGuards {
     }
 
     /// Each guard's name, the log of its evidence, and the height at which it suffices alone. If there are several, the last
-    /// one is all of them together.
-    pub fn readings(&self) -> Vec<(String, f64, f64)> {
+    /// one is all of them together, of which `together` is the log.
+    pub fn readings(&self, together: f64) -> Vec<(String, f64, f64)> {
         let part = self.beside.part();
         let arms = arms_part(self.answers.is_some());
         let alone = |part: f64| self.limit - (arms * part).ln();
@@ -74,12 +74,13 @@ impl HarmGuards {
         if let Some(guard) = &self.latency {
             readings.push(("latency".to_owned(), guard.log(), alone(LATENCY_PART * (1.0 - part))));
         }
-        let each = part / self.beside.readings().count().max(1) as f64;
-        readings.extend(self.beside.readings().map(|(name, log)| (name.to_owned(), log, alone(each))));
+        let beside: Vec<(&str, f64)> = self.beside.readings().collect();
+        let each = part / beside.len().max(1) as f64;
+        readings.extend(beside.into_iter().map(|(name, log)| (name.to_owned(), log, alone(each))));
         let answers = self.answers.iter().map(|guard| ("answers".to_owned(), guard.log(), alone(1.0)));
         readings.extend(answers);
         if readings.len() > 1 {
-            readings.push(("together".to_owned(), self.log(), self.limit));
+            readings.push(("together".to_owned(), together, self.limit));
         }
         readings
     }

@@ -52,6 +52,11 @@ impl IncidentGuard {
         }
         self.canary.add(canary);
         self.baseline.add(baseline);
+        if canary.count == 0 && baseline.count == 0 {
+            // The usual look: each bet pays exactly what it staked.
+            self.wealth.bet(&[0.0; RATIOS.len()]);
+            return;
+        }
         let share = canary.exposure / all;
         let (own, events) = (canary.count as f64, canary.count as f64 + baseline.count as f64);
         self.wealth.bet(&RATIOS.map(|ratio| own * ratio.ln() - events * (1.0 - share + share * ratio).ln()));

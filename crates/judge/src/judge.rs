@@ -19,7 +19,7 @@ use crate::split::SplitGuard;
 
 /// The judge's version. It is raised with every change after which the same ticks may give another word: a rollout that was
 /// judged by an earlier version can be judged again, but the words may differ.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Requests of both arms that a look needs; fewer wait for the next tick, since a comparison of one request with
 /// nothing teaches nothing.
@@ -150,8 +150,8 @@ pub enum Data {
     Sound,
     /// The last look had no data of an arm: no evidence either way.
     Missing,
-    /// The arms do not get the shares of the plan: a fault of the target. Nothing is concluded from such requests, neither harm
-    /// nor its absence; incidents and gauges go on, since they don't depend on who is sent where.
+    /// The arms do not get the shares of the plan: a fault of the target. From such requests nothing is concluded but that the
+    /// canary fails more often, which rests on the requests that each arm really had; incidents and gauges go on as well.
     WrongSplit,
 }
 
@@ -198,6 +198,8 @@ pub struct Judge {
     latency_alike: LatencyAlike,
     waiting: Pair,
     waiting_ticks: u64,
+    /// Waits for more of the kind while the split is wrong.
+    astray: Pair,
     seen: Pair,
     looks: u64,
     missing: u64,
@@ -238,6 +240,7 @@ impl Judge {
             latency_alike: LatencyAlike::new(settings.latency_margin),
             waiting: Pair::default(),
             waiting_ticks: 0,
+            astray: Pair::default(),
             seen: Pair::default(),
             looks: 0,
             missing: 0,
@@ -248,16 +251,9 @@ impl Judge {
         })
     }
 
-    /// A judge that knows the stable version of before the rollout: its counts by interval, oldest first, `None` where
-    /// they are missing. Intervals may be longer than looks. They teach it the base rate, which places the bet on the
-    /// margin and the proof for promotion, and how errors and slow answers cluster, which is what deceives otherwise.
-    pub fn with_history(settings: Settings, baseline: &[Option<Arm>]) -> Result<Judge, BadSettings> {
-        let mut judge = Judge::new(settings)?;
-        judge.history(baseline);
-        Ok(judge)
-    }
-
-    /// As [`Judge::with_history`], for a judge that has seen nothing else yet.
+    /// Teaches a judge that has seen nothing else yet the stable version of before the rollout: its counts by interval, oldest
+    /// first, `None` where they are missing. Intervals may be longer than looks. They say what the base rate is, which
+    /// places the bet on the margin and the proof for promotion, and how errors and slow answers cluster.
     pub fn history(&mut self, baseline: &[Option<Arm>]) {
         let mut waiting = Arm::default();
         for arm in baseline.iter().flatten().filter(|arm| arm.is_plausible()) {
@@ -283,13 +279,16 @@ impl Judge {
         match (&tick.canary, &tick.baseline) {
             (Some(canary), Some(baseline)) if canary.is_plausible() && baseline.is_plausible() => {
                 self.missing_in_a_row = 0;
-                // Who is sent where is not chance while the split is wrong, so nothing is concluded of what they met. It is
-                // asked before this tick has its say: what is staked on it may depend on earlier ones alone.
+                // While the split is wrong nothing is concluded of what users met but that more of them fail. It is asked before
+                // this tick has its say: what is staked on it may depend on earlier ones alone.
                 let was_wrong = self.split.is_wrong();
                 if let Some(share) = tick.planned_share {
                     self.split.observe(canary.requests, baseline.requests, share);
                 }
-                if !was_wrong {
+                if was_wrong {
+                    self.take_in_astray(canary, baseline);
+                } else {
+                    self.astray = Pair::default();
                     self.take_in(canary, baseline);
                 }
             }
@@ -298,13 +297,14 @@ impl Judge {
                 self.missing_in_a_row += 1;
             }
         }
-        self.decide();
-        self.verdict()
+        let harm = self.harm.log();
+        self.decide(harm);
+        self.verdict(harm)
     }
 
     /// The last word at a deadline: what would be *continue* is *inconclusive*.
     pub fn conclude(&self) -> Verdict {
-        let mut verdict = self.verdict();
+        let mut verdict = self.verdict(self.harm.log());
         if verdict.decision == Decision::Continue {
             verdict.decision = Decision::Inconclusive;
             verdict.reason = format!("neither harm nor its absence is shown in time: {}", verdict.reason);
@@ -323,6 +323,22 @@ impl Judge {
             let ticks = std::mem::take(&mut self.waiting_ticks);
             self.look(&look, ticks);
         }
+    }
+
+    /// The test of errors is conditional on how many requests each arm really had, so it needs no right split. How fast answers
+    /// are, and that nothing is worse, is not asked of users who came astray.
+    fn take_in_astray(&mut self, canary: &Arm, baseline: &Arm) {
+        self.astray.canary.merge(canary);
+        self.astray.baseline.merge(baseline);
+        if self.astray.canary.requests + self.astray.baseline.requests < LEAST_REQUESTS {
+            return;
+        }
+        let Pair { canary, baseline } = std::mem::take(&mut self.astray);
+        let table = Table::new(canary.requests, canary.errors, baseline.requests, baseline.errors);
+        self.harm.errors.observe(table, self.record.rate(), self.record.clusters());
+        self.record.add(baseline.requests, baseline.errors.min(baseline.requests));
+        self.seen.canary.merge(&canary);
+        self.seen.baseline.merge(&baseline);
     }
 
     /// Bets before it learns: what is staked on a look may depend on earlier looks alone.
@@ -349,15 +365,16 @@ impl Judge {
         }
     }
 
-    fn decide(&mut self) {
-        self.rolled_back |= self.harm.log() >= self.harm.limit() || self.harm.beside.over_limit().is_some();
-        let enough = !self.rolled_back && self.obstacle().is_none();
+    /// `harm` is the log of all evidence of harm; it is reckoned once a look.
+    fn decide(&mut self, harm: f64) {
+        self.rolled_back |= harm >= self.harm.limit() || self.harm.beside.over_limit().is_some();
+        let enough = !self.rolled_back && self.obstacle(harm).is_none();
         // The proof must stand now: what later looks have taken away is no proof any more.
         self.step.promoted = enough && self.alike() >= self.alike_limit();
     }
 
     /// What forbids a promotion, whatever the proof.
-    fn obstacle(&self) -> Option<String> {
+    fn obstacle(&self, harm: f64) -> Option<String> {
         let (settings, step) = (&self.settings, &self.step);
         if self.split.is_wrong() {
             return Some("the split is not what was asked for, so nothing is concluded".to_owned());
@@ -380,11 +397,11 @@ impl Judge {
         if let Some(gauge) = self.harm.beside.beyond_margin() {
             return Some(format!("the canary's {gauge} is beyond its margin at this moment"));
         }
-        self.shows_signs_of_harm().then(|| "there are signs of harm".to_owned())
+        self.shows_signs(harm).then(|| "there are signs of harm".to_owned())
     }
 
-    fn shows_signs_of_harm(&self) -> bool {
-        self.harm.log() >= self.harm.limit() / 2.0
+    fn shows_signs(&self, harm: f64) -> bool {
+        harm >= self.harm.limit() / 2.0
     }
 
     /// The log of the evidence that the canary is not worse by the margin.
@@ -398,16 +415,16 @@ impl Judge {
         -self.settings.beta.ln()
     }
 
-    fn verdict(&self) -> Verdict {
+    fn verdict(&self, harm: f64) -> Verdict {
         let decision = match (self.rolled_back, self.step.promoted) {
             (true, _) => Decision::Rollback,
-            (false, true) if !self.shows_signs_of_harm() && !self.split.is_wrong() => Decision::Promote,
+            (false, true) if !self.shows_signs(harm) && !self.split.is_wrong() => Decision::Promote,
             (false, _) => Decision::Continue,
         };
         Verdict {
             decision,
-            reason: self.reason(decision),
-            guards: self.harm.readings().into_iter().map(reading).collect(),
+            reason: self.reason(decision, harm),
+            guards: self.harm.readings(harm).into_iter().map(reading).collect(),
             promotion: reading(("promotion".to_owned(), self.alike(), self.alike_limit())),
             data: self.data(),
             looks: self.looks,
@@ -423,34 +440,45 @@ impl Judge {
         }
     }
 
-    fn reason(&self, decision: Decision) -> String {
-        let told = self.harm.answers.as_ref().filter(|answers| answers.log() >= self.harm.log_of_arms());
-        let beside = self.harm.beside_says();
-        let over_limit = self.harm.beside.over_limit();
-        let over_limit = over_limit.map(|gauge| format!("the canary's {gauge} is beyond its limit"));
+    fn reason(&self, decision: Decision, harm: f64) -> String {
         match decision {
-            Decision::Rollback if over_limit.is_some() => over_limit.unwrap_or_default(),
-            Decision::Rollback if told.is_some() => told.map(AnswerGuard::reason).unwrap_or_default(),
-            Decision::Rollback if beside.is_some() => beside.unwrap_or_default(),
-            Decision::Rollback if self.harm.is_slower() => {
-                let p90 = |arm: &Arm| arm.latency.quantile_micros(0.9).unwrap_or_default() as f64 / 1000.0;
-                let (canary, baseline) = (p90(&self.seen.canary), p90(&self.seen.baseline));
-                format!("the canary is slower: p90 {canary:.1} ms against {baseline:.1} ms of the baseline")
-            }
-            Decision::Rollback => format!("the canary fails more often: {}", self.rates()),
+            Decision::Rollback => self.harm_in_words(),
             Decision::Promote => {
                 let points = self.settings.margin * 100.0;
                 format!("the canary is not worse by {points} points: {}", self.rates())
             }
-            Decision::Continue | Decision::Inconclusive => self.waits_for(),
+            Decision::Continue | Decision::Inconclusive => self.waits_for(harm),
         }
     }
 
-    fn waits_for(&self) -> String {
+    /// What says most against the canary.
+    fn harm_in_words(&self) -> String {
+        if let Some(gauge) = self.harm.beside.over_limit() {
+            return format!("the canary's {gauge} is beyond its limit");
+        }
+        let log_of_arms = self.harm.log_of_arms();
+        if let Some(told) = self.harm.answers.as_ref().filter(|answers| answers.log() >= log_of_arms) {
+            return told.reason();
+        }
+        if let Some(beside) = self.harm.beside_says() {
+            return beside;
+        }
+        if self.harm.is_slower() {
+            let p90 = |arm: &Arm| arm.latency.quantile_micros(0.9).unwrap_or_default() as f64 / 1000.0;
+            let (canary, baseline) = (p90(&self.seen.canary), p90(&self.seen.baseline));
+            return format!(
+                "the canary is slower: p90 {canary:.1} ms against {baseline:.1} ms of the baseline"
+            );
+        }
+        format!("the canary fails more often: {}", self.rates())
+    }
+
+    fn waits_for(&self, harm: f64) -> String {
         if self.missing_in_a_row > 0 {
             return format!("no data in the last {} ticks", self.missing_in_a_row);
         }
-        let obstacle = self.obstacle().unwrap_or_else(|| "neither harm nor its absence is proven".to_owned());
+        let obstacle =
+            self.obstacle(harm).unwrap_or_else(|| "neither harm nor its absence is proven".to_owned());
         format!("{obstacle}; so far {}", self.rates())
     }
 

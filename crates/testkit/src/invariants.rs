@@ -121,6 +121,7 @@ impl Watch {
                 follows_a_look: entry.events[..index].iter().any(is_look),
                 stands_still: account.is_some_and(|account| account.still_since.is_some()),
                 still_millis,
+                watched: account.map(|account| &account.watched),
                 scene: entry.scene,
                 held: &self.held,
                 planned,

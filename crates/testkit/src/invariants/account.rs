@@ -11,6 +11,7 @@ use patchline_model::time::Timestamp;
 
 use crate::breach::{Breach, hold};
 use crate::invariants::bound::is_past_switch;
+use crate::invariants::exposed::Watched;
 use crate::invariants::{paper, road};
 use crate::target::{Served, Target};
 
@@ -34,6 +35,8 @@ pub struct Account {
     /// Milliseconds that it was held, and since when it is.
     still: u64,
     pub still_since: Option<Timestamp>,
+    /// What its looks say of instances.
+    pub watched: Watched,
 }
 
 impl Account {
@@ -53,6 +56,7 @@ impl Account {
             back_since: None,
             still: 0,
             still_since: None,
+            watched: Watched::default(),
         }
     }
 
@@ -77,6 +81,7 @@ impl Account {
                 self.greatest = self.greatest.max(share);
                 self.shared |= share != Share::NONE;
             }
+            rollout::Event::Looked { tick, .. } => self.watched.takes(tick),
             rollout::Event::Switched => self.shared = true,
             rollout::Event::BakeBegun => {
                 self.shared = true;

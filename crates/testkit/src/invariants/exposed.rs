@@ -32,43 +32,67 @@ pub fn check(seen: Seen<'_>, tick: &Tick, judgement: &Judgement) -> Result<(), B
         let reading = judgement.readings.iter().find(|reading| reading.guard == name);
         reading.map(|reading| reading.log_evidence)
     };
-    let looks = || before.ticks.iter().map(AsRef::as_ref).chain([tick]);
-    let crashes = weighed(looks());
+    let mut guard = seen.watched.map_or_else(IncidentGuard::default, |watched| watched.crashes.clone());
+    let crashes = weighed(&mut guard, tick);
     let is_weighed = reading("incidents").is_none_or(|log| (log - crashes).abs() < 1e-6);
     says(is_weighed, "who ends is held against all that were wanted, not against who is left")?;
     let is_silent = |name: &str| reading(name).is_none_or(|log| log.abs() < 1e-6);
-    let is_fair = is_warm(looks()) || (is_silent("memory") && is_silent("cpu"));
+    let is_warm = || seen.watched.is_some_and(|watched| watched.is_warm(tick));
+    let is_fair = (is_silent("memory") && is_silent("cpu")) || is_warm();
     says(is_fair, "no gauge says anything of instances that are still cold")
 }
 
-/// The evidence of crashes, by the number of instances that were wanted.
-fn weighed<'a>(looks: impl Iterator<Item = &'a Tick>) -> f64 {
-    let mut guard = IncidentGuard::default();
-    for look in looks {
-        let wanted = look.signs.as_ref().and_then(|signs| signs.wanted);
-        if let (Some(wanted), Some(canary), Some(stable)) = (wanted, &look.canary, &look.stable) {
-            let of = |count, instances| Incidents { count, exposure: f64::from(instances) };
-            guard.compare(of(canary.restarts, wanted.canary), of(stable.restarts, wanted.stable));
+/// What the looks of a rollout until now say of its instances. It is kept, since to count all of them again at each look takes
+/// longer than all the rest of a world.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    crashes: IncidentGuard,
+    looks: usize,
+    /// At which look each instance was seen first, of the new version and of the old one.
+    first: [BTreeMap<String, usize>; 2],
+    warm: [bool; 2],
+}
+
+impl Watched {
+    /// Takes a look in.
+    pub fn takes(&mut self, tick: &Tick) {
+        self.warm = self.warm_after(tick);
+        weighed(&mut self.crashes, tick);
+        for (first, used) in self.first.iter_mut().zip(used(tick)) {
+            for one in used {
+                first.entry(one.instance.clone()).or_insert(self.looks);
+            }
         }
+        self.looks += 1;
+    }
+
+    /// Whether an instance of each version had been seen for as long as a warm-up lasts, at this look or before.
+    fn is_warm(&self, tick: &Tick) -> bool {
+        self.warm_after(tick) == [true; 2]
+    }
+
+    fn warm_after(&self, tick: &Tick) -> [bool; 2] {
+        let warm_up = GaugeSettings::memory(0.5).warm_up_seconds;
+        let mut warm = self.warm;
+        for ((warm, first), used) in warm.iter_mut().zip(&self.first).zip(used(tick)) {
+            let since = |one: &Usage| first.get(&one.instance).map(|first| (self.looks - first) as f64);
+            *warm |= used.iter().filter_map(since).any(|since| since >= warm_up);
+        }
+        warm
+    }
+}
+
+/// The evidence of crashes after this look, by the number of instances that were wanted.
+fn weighed(guard: &mut IncidentGuard, tick: &Tick) -> f64 {
+    let wanted = tick.signs.as_ref().and_then(|signs| signs.wanted);
+    if let (Some(wanted), Some(canary), Some(stable)) = (wanted, &tick.canary, &tick.stable) {
+        let of = |count, instances| Incidents { count, exposure: f64::from(instances) };
+        guard.compare(of(canary.restarts, wanted.canary), of(stable.restarts, wanted.stable));
     }
     guard.log()
 }
 
-/// Whether an instance of each version had been seen for as long as a warm-up lasts, at some look.
-fn is_warm<'a>(looks: impl Iterator<Item = &'a Tick>) -> bool {
-    let warm_up = GaugeSettings::memory(0.5).warm_up_seconds;
-    let mut first: BTreeMap<(bool, &str), usize> = BTreeMap::new();
-    let mut warm = [false; 2];
-    for (at, look) in looks.enumerate() {
-        let Some(signs) = &look.signs else { continue };
-        let mut see = |of_canary: bool, used: &'a [Usage]| {
-            for one in used {
-                let since = *first.entry((of_canary, &one.instance)).or_insert(at);
-                warm[usize::from(of_canary)] |= (at - since) as f64 >= warm_up;
-            }
-        };
-        see(true, &signs.canary_usage);
-        see(false, &signs.stable_usage);
-    }
-    warm == [true; 2]
+/// What the instances of the new version and those of the old one use, as far as this look tells.
+fn used(tick: &Tick) -> [&[Usage]; 2] {
+    tick.signs.as_ref().map_or([&[]; 2], |signs| [&signs.canary_usage, &signs.stable_usage])
 }

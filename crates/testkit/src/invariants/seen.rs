@@ -11,6 +11,7 @@ use patchline_model::stage::rollout;
 use patchline_model::time::Seconds;
 use patchline_model::triage::action::Action;
 
+use crate::invariants::exposed::Watched;
 use crate::invariants::picture::Picture;
 use crate::scene::{Planned, Scene};
 use crate::target::Target;
@@ -35,6 +36,8 @@ pub struct Seen<'a> {
     pub stands_still: bool,
     /// How long it has been held since its rollout began.
     pub still_millis: u64,
+    /// What the looks until now say of instances.
+    pub watched: Option<&'a Watched>,
 }
 
 impl Seen<'_> {
