@@ -12,6 +12,7 @@ pub mod place;
 pub mod road;
 pub mod seen;
 pub mod walk;
+pub mod watched;
 
 use std::collections::BTreeMap;
 use std::mem::take;

@@ -11,7 +11,7 @@ use patchline_model::time::Timestamp;
 
 use crate::breach::{Breach, hold};
 use crate::invariants::bound::is_past_switch;
-use crate::invariants::exposed::Watched;
+use crate::invariants::watched::Watched;
 use crate::invariants::{paper, road};
 use crate::target::{Served, Target};
 

@@ -11,8 +11,8 @@ use patchline_model::stage::rollout;
 use patchline_model::time::Seconds;
 use patchline_model::triage::action::Action;
 
-use crate::invariants::exposed::Watched;
 use crate::invariants::picture::Picture;
+use crate::invariants::watched::Watched;
 use crate::scene::{Planned, Scene};
 use crate::target::Target;
 
