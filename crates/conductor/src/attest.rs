@@ -1,9 +1,12 @@
 //! What a hand did leaves a signed statement: an in-toto statement in a DSSE envelope, kept by its digest.
 
+use patchline_evidence::statement::PATCHLINE_EMERGENCY_REVIEW;
 use patchline_evidence::{Blobs, Envelope, ResourceDescriptor, SigningKey, Statement};
+use patchline_model::actor::Actor;
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
-use serde_json::Value;
+use patchline_model::patch::Patch;
+use serde_json::{Value, json};
 
 use crate::blocking::blocking;
 use crate::failures::storage;
@@ -39,6 +42,19 @@ impl Attestor {
     ) -> Result<Digest, Failure> {
         let statement = Statement { subject, predicate_type: kind.to_owned(), predicate };
         self.keep(&self.key.sign_statement(&statement).to_bytes())
+    }
+
+    /// Signs that somebody has looked at what passed in an emergency; nothing, where nothing is owed, which the patch refuses.
+    pub fn emergency_review(&self, patch: &Patch, by: &Actor, note: &str) -> Result<Option<Digest>, Failure> {
+        let (Some(owed), Some(candidate), Some(pair)) =
+            (&patch.review.afterwards, patch.candidate(), &patch.build.built)
+        else {
+            return Ok(None);
+        };
+        let subjects =
+            vec![commit_subject("commit", &candidate.commit), digest_subject("artifact", &pair.patch.digest)];
+        let predicate = json!({ "patch": patch.id, "emergency": owed, "by": by, "note": note });
+        self.attest(subjects, PATCHLINE_EMERGENCY_REVIEW, predicate).map(Some)
     }
 
     /// Keeps bytes; answers their digest.

@@ -223,6 +223,36 @@ async fn an_approval_over_what_was_shown_is_kept() {
 }
 
 #[tokio::test]
+async fn an_emergency_is_reviewed_by_somebody_else_through_the_same_door() {
+    let served = Served::start().await;
+    let id = served.tell(&mut asking(&served)).await;
+    let shown = json_of(&served.get(&format!("/api/v1/patches/{id}")).await.text);
+    let dossier = shown["decision"]["dossier"].clone();
+    let word =
+        json!({ "by": "Bob", "role": "owner", "dossier": dossier, "emergency": true, "reason": "it burns" });
+    let answer = served.post(&format!("/api/v1/patches/{id}/approve"), &word.to_string()).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    let review = |by: &str, reason: &str| {
+        let body = json!({ "by": by, "reason": reason }).to_string();
+        let path = format!("/api/v1/patches/{id}/review");
+        async { served.post(&{ path }, &{ body }).await }
+    };
+    for (by, reason, status) in
+        [("Cem", "", StatusCode::BAD_REQUEST), ("Bob", "I was right", StatusCode::CONFLICT)]
+    {
+        let refused = review(by, reason).await;
+        assert_eq!(refused.status, status, "{by}: {}", refused.text);
+    }
+    let seen = review("Cem", "the log shows the attack").await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.text);
+    let event = json_of(&seen.text)["events"][0].to_string();
+    assert!(event.contains("emergency_reviewed") && event.contains("sha256:"), "{event}");
+    let again = review("Cem", "once more").await;
+    assert!(again.status.is_client_error(), "nothing is owed any more: {}", again.text);
+    served.stop().await;
+}
+
+#[tokio::test]
 async fn facts_and_events_are_whole() {
     let served = Served::start().await;
     let mut story = rolling(&served);

@@ -2,12 +2,9 @@
 
 use std::path::PathBuf;
 
-use patchline_conductor::attest::{commit_subject, digest_subject};
-use patchline_evidence::statement::PATCHLINE_EMERGENCY_REVIEW;
 use patchline_model::command::{Ask, Command};
 use patchline_model::stage::review;
 use patchline_model::view::story;
-use serde_json::json;
 
 use crate::cli::ReviewArguments;
 use crate::commands::person::person;
@@ -22,18 +19,7 @@ pub async fn run(arguments: ReviewArguments, data: Option<PathBuf>) -> Result<Ex
     let known = works.conductor.patch(id).await?;
     let known = known.ok_or_else(|| Trouble::new(Exit::Refused, format!("{id} does not exist")))?;
     let patch = &known.patch;
-    let evidence = match (&patch.review.afterwards, patch.candidate(), &patch.build.built) {
-        (Some(owed), Some(candidate), Some(pair)) => {
-            let subjects = vec![
-                commit_subject("commit", &candidate.commit),
-                digest_subject("artifact", &pair.patch.digest),
-            ];
-            let predicate = json!({ "patch": id, "emergency": owed, "by": by, "note": note });
-            Some(works.hands.attestor.attest(subjects, PATCHLINE_EMERGENCY_REVIEW, predicate)?)
-        }
-        // Nothing is owed, which is refused below.
-        (_, _, _) => None,
-    };
+    let evidence = works.hands.attestor.emergency_review(patch, &by, &note)?;
     let ask = Ask::Review(review::Command::ReviewEmergency { note, evidence });
     let events = works.conductor.submit(id, Command { by, ask }, None).await?;
     for line in events.iter().filter_map(story::line) {

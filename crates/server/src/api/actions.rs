@@ -1,5 +1,5 @@
 //! What people may ask of a patch: approve, reject, pause, resume, promote, abort, roll back, try
-//! again.
+//! again, and review what passed in an emergency.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
 use patchline_model::digest::Digest;
+use patchline_model::patch::Patch;
 use patchline_model::stage::{approve, review, rollout};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,11 +44,32 @@ pub async fn act(
     let word: Word = serde_json::from_slice(&body)
         .map_err(|error| Problem::bad_request(format!("could not read the body: {error}")))?;
     let by = person(&word.by)?;
-    let ask = ask(&action, word)?;
     let known = shared.patch(&id).await?;
+    let ask = match action.as_str() {
+        "review" => emergency_review(&shared, &known.patch, &by, &word)?,
+        _ => ask(&action, word)?,
+    };
     let submitted = shared.app.conductor.submit(known.patch.id, Command { by, ask }, None).await;
     let events = submitted.map_err(|error| Problem::submit(&error))?;
     Ok(Json(json!({ "events": events })))
+}
+
+/// What somebody else says of what passed in an emergency, signed as the command line signs it.
+fn emergency_review(shared: &Shared, patch: &Patch, by: &Actor, word: &Word) -> Result<Ask, Problem> {
+    let note = plain("reason", &word.reason, LONGEST_REASON)?;
+    if note.is_empty() {
+        return Err(
+            Problem::bad_request("`reason` is empty").with_hint("say what you looked at, and what you found")
+        );
+    }
+    let evidence = shared.app.attestor.emergency_review(patch, by, &note);
+    let evidence = evidence.map_err(|failure| {
+        Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("could not sign the review: {}", failure.message),
+        )
+    })?;
+    Ok(Ask::Review(review::Command::ReviewEmergency { note, evidence }))
 }
 
 /// A name that can be held to account. Patchline's own is taken.
@@ -84,8 +106,9 @@ fn ask(action: &str, word: Word) -> Result<Ask, Problem> {
         "rollback" => Ok(Ask::Rollout(rollout::Command::Rollback { reason })),
         "abort" => Ok(Ask::Review(review::Command::Abort { reason: given() })),
         "retry" => Ok(Ask::Review(review::Command::Retry { reason: given() })),
-        _ => Err(Problem::new(StatusCode::NOT_FOUND, "there is no such action")
-            .with_hint("actions are approve, reject, pause, resume, promote, abort, rollback and retry")),
+        _ => Err(Problem::new(StatusCode::NOT_FOUND, "there is no such action").with_hint(
+            "actions are approve, reject, pause, resume, promote, abort, rollback, retry and review",
+        )),
     }
 }
 
