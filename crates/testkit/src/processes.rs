@@ -124,7 +124,7 @@ impl Processes {
             let arm = wanted.iter().find(|arm| arm.version.artifact == one.serves);
             let names = arm.map_or(&[][..], |arm| &arm.names);
             let is_wanted = one.name.as_ref().is_some_and(|name| names.contains(name));
-            is_wanted || !(calm || !chance.one_in(3))
+            is_wanted || (!calm && chance.one_in(3))
         });
     }
 
