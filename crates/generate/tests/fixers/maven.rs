@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use patchline_generate::{Fixer as _, MavenFixer, Proposal};
+use patchline_generate::{Fixer as _, MavenFixer, Proposal, Request};
 use patchline_sandbox::Sandbox;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -36,9 +36,24 @@ async fn plugin() -> Option<&'static PathBuf> {
     made.await.as_ref()
 }
 
+/// Puts the plugin where Maven keeps what it has fetched: without the notes that say from where, it stands for any place.
+fn stored(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            stored(&path, &target);
+        } else if entry.file_name() != "_remote.repositories" {
+            fs::hard_link(&path, &target).or_else(|_| fs::copy(&path, &target).map(drop)).unwrap();
+        }
+    }
+}
+
 /// A repository with artifacts as in `a 1.2: b 1.0, c 2.0`, of the group `t`.
 struct Shop {
     _folder: TempDir,
+    plugin: &'static Path,
     fixer: MavenFixer,
 }
 
@@ -78,7 +93,13 @@ impl Shop {
             plugin.display()
         );
         fs::write(&settings, text).unwrap();
-        Some(Self { _folder: folder, fixer: MavenFixer::with(Sandbox::probe(), settings) })
+        Some(Self { _folder: folder, plugin, fixer: MavenFixer::with(Sandbox::probe(), settings) })
+    }
+
+    fn request(&self, scene: &Scene, pom: &str, installed: &[(&str, &str)], bad: &[(&str, &str)]) -> Request {
+        let request = scene.request("Maven", pom, installed, &Bad::of(bad));
+        stored(self.plugin, &request.cache.join("maven/repository"));
+        request
     }
 }
 
@@ -110,7 +131,7 @@ async fn check(
     after: &str,
 ) {
     let scene = Scene::of(&[("pom.xml", pom)]);
-    let request = scene.request("Maven", "pom.xml", installed, &Bad::of(bad));
+    let request = shop.request(&scene, "pom.xml", installed, bad);
     let made = candidate(&shop.fixer, &request).await;
     assert_eq!(moves(&made), then, "{}", made.rationale);
     assert_eq!(scene.show(made.commit.as_str(), "pom.xml"), after);
@@ -176,7 +197,7 @@ async fn a_parent_of_the_repository_is_changed_where_the_version_stands_there() 
         ("one/pom.xml", &module("one", &[("a", "")])),
         ("two/pom.xml", &two),
     ]);
-    let request = scene.request("Maven", "one/pom.xml", &[("t:a", "1.0")], &Bad::of(&[("t:a", "1.0")]));
+    let request = shop.request(&scene, "one/pom.xml", &[("t:a", "1.0")], &[("t:a", "1.0")]);
     let made = candidate(&shop.fixer, &request).await;
     assert_eq!(
         (moves(&made), made.files.clone()),
@@ -217,11 +238,11 @@ async fn what_can_not_be_fixed_is_left_with_the_reason() {
     let lines = ["a 1.0: b 2.0", "a 1.1: b 1.0", "b 1.0", "b 2.0", "c 1.0"];
     let Some(shop) = Shop::of(&lines).await else { return };
     let why = |pom: String, installed: &'static [(&'static str, &'static str)]| {
-        let fixer = shop.fixer.clone();
+        let shop = &shop;
         async move {
             let scene = Scene::of(&[("pom.xml", &pom)]);
-            let request = scene.request("Maven", "pom.xml", installed, &Bad::of(installed));
-            let reasons = no_fix(&fixer, &request).await;
+            let request = shop.request(&scene, "pom.xml", installed, installed);
+            let reasons = no_fix(&shop.fixer, &request).await;
             scene.assert_untouched();
             reasons.join(" / ")
         }

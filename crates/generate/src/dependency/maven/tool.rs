@@ -22,6 +22,8 @@ use crate::message::clean;
 const TREE: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:tree";
 /// A range that no version is in: Maven asks its repositories what there is, and reads no pom of it.
 const NOTHING: &str = "[99999999999,)";
+/// Maven is asked often and answers soon: what Java does for long runs costs more here than it brings.
+const SHORT_RUN: &str = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC";
 const DEADLINE: Duration = Duration::from_secs(600);
 const LONGEST_LOG: usize = 256 << 10;
 const LARGEST: u64 = 64 << 20;
@@ -209,6 +211,7 @@ impl Maven<'_> {
             // A `.mvn` folder may load code: Maven is told of an empty place.
             ("MAVEN_BASEDIR".to_owned(), shown(&self.cache.join("empty"))),
             ("MAVEN_SKIP_RC".to_owned(), "true".to_owned()),
+            ("MAVEN_OPTS".to_owned(), SHORT_RUN.to_owned()),
         ]);
         environment.extend(env::var("JAVA_HOME").ok().map(|home| ("JAVA_HOME".to_owned(), home)));
         let mut readable = vec![self.worktree.clone()];
