@@ -1,5 +1,10 @@
-//! One value of a file in JSON or YAML: found by its path, changed where it stands, and nothing else with it.
+//! One value of a file of settings: found by its path, changed where it stands, and nothing else with it.
 
 pub mod change;
+mod documents;
+mod format;
+mod hcl;
 mod path;
+mod properties;
 mod token;
+mod toml;

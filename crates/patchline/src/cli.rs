@@ -163,7 +163,7 @@ pub struct FixArguments {
     /// Another tag of an image, wherever Dockerfiles and YAML name it; `NAME=TAG@sha256:…` says its digest, too
     #[arg(long, value_name = "NAME=TAG", conflicts_with_all = ["from", "only", "sarif"])]
     pub image: Vec<Image>,
-    /// Another value in a file of JSON or YAML, as in `k8s/app.yaml:spec.replicas=3`; may be given several times
+    /// Another value in a file of JSON, YAML, TOML, HCL or properties, as in `k8s/app.yaml:spec.replicas=3`; may be given several times
     #[arg(long, value_name = "FILE:PATH=VALUE", conflicts_with_all = ["from", "only", "sarif", "image"])]
     pub edit: Vec<Edit>,
     /// The branch or commit that needs the fix [default: what is checked out]; settings are those of the checkout
