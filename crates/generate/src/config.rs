@@ -2,6 +2,7 @@
 
 pub mod change;
 mod documents;
+pub mod flag;
 mod format;
 mod hcl;
 mod path;

@@ -109,6 +109,32 @@ fn a_value_goes_to_another_where_it_stands() {
 }
 
 #[test]
+fn a_flag_is_turned_off_where_it_is_defined_and_back_again() {
+    let (_folder, project, data) = project();
+    let flags = "flags:\n  new-parser:\n    state: ENABLED # since May\n    variants: {on: true, off: false}\n    defaultVariant: on\n";
+    fs::write(project.join("flags.yaml"), flags).unwrap();
+    git(&project, &["add", "--all"]);
+    git(&project, &["commit", "--quiet", "--message", "Flags"]);
+    let fix = |flag: &str, code: i32, says: &[&str]| {
+        let words = ["--data", text(&data), "fix", "--format", "json", text(&project), "--flag", flag];
+        check(patchline(&words).env("USER", "dana"), code, says)
+    };
+    fix("gone=off", 3, &["no file of", "defines the flag `gone`"]);
+    fix("new-parser=false", 2, &["not of the form NAME=off"]);
+    fix("new-parser=on", 3, &["says so already"]);
+    let told = &json(&fix("new-parser=off", 0, &[]))["patches"][0];
+    assert_eq!(told["outcome"], "handed_over");
+    let off = git(&project, &["show", "patchline/P-1:flags.yaml"]);
+    assert_eq!(off, flags.replace("ENABLED", "DISABLED"));
+    let stored = fs::read_dir(&data).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    let stored: Vec<u8> = stored.flat_map(|path| fs::read(path).unwrap()).collect();
+    assert!(String::from_utf8_lossy(&stored).contains("\"kind\":\"flag\""), "its kind is not `flag`");
+    git(&project, &["merge", "--quiet", "--ff-only", "patchline/P-1"]);
+    fix("new-parser=on", 0, &[]);
+    assert_eq!(git(&project, &["show", "patchline/P-2:flags.yaml"]), flags);
+}
+
+#[test]
 fn a_branch_a_diff_and_a_backport_go_through_the_same_line() {
     let (folder, project, data) = project();
     let fix = ["--data", text(&data), "fix", "--format", "json", text(&project), "--from"];
