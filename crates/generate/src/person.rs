@@ -6,6 +6,7 @@ use patchline_model::stage::generate::{Candidate, Kind};
 use patchline_sandbox::git::Git;
 
 use crate::config::change::differ_in_values_alone;
+use crate::config::flag::differ_in_flags_alone;
 use crate::failures::of_git;
 use crate::fixer::{Proposal, Request};
 use crate::image::change::differ_in_images_alone;
@@ -71,7 +72,7 @@ pub async fn proposed(
 
 /// What changed says which kind it is, and not who made it.
 async fn kind(git: &Git, (base, head): (&str, &str), files: &[String]) -> Result<Kind, Failure> {
-    let (mut is_image, mut is_config) = (true, true);
+    let (mut is_image, mut is_flag, mut is_config) = (true, true, true);
     for path in files {
         let (before, after) =
             (git.show(base, path).await.map_err(of_git)?, git.show(head, path).await.map_err(of_git)?);
@@ -82,11 +83,13 @@ async fn kind(git: &Git, (base, head): (&str, &str), files: &[String]) -> Result
             return Ok(Kind::Code);
         };
         is_image &= differ_in_images_alone(path, &before, &after);
+        is_flag &= differ_in_flags_alone(path, &before, &after);
         is_config &= differ_in_values_alone(path, &before, &after);
     }
-    Ok(match (is_image, is_config) {
-        (true, _) => Kind::Image,
-        (false, true) => Kind::Config,
-        (false, false) => Kind::Code,
+    Ok(match (is_image, is_flag, is_config) {
+        (true, _, _) => Kind::Image,
+        (false, true, _) => Kind::Flag,
+        (false, false, true) => Kind::Config,
+        (false, false, false) => Kind::Code,
     })
 }

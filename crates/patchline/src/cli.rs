@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use patchline_generate::config::change::Edit;
+use patchline_generate::config::flag::Flag;
 use patchline_generate::image::change::Image;
 use patchline_model::id::PatchId;
 use patchline_model::service::{Name, Tier};
@@ -163,9 +164,12 @@ pub struct FixArguments {
     /// Another tag of an image, wherever Dockerfiles and YAML name it; `NAME=TAG@sha256:…` says its digest, too
     #[arg(long, value_name = "NAME=TAG", conflicts_with_all = ["from", "only", "sarif"])]
     pub image: Vec<Image>,
-    /// Another value in a file of JSON or YAML, as in `k8s/app.yaml:spec.replicas=3`; may be given several times
+    /// Another value in a file of JSON, YAML, TOML, HCL or properties, as in `k8s/app.yaml:spec.replicas=3`; may be given several times
     #[arg(long, value_name = "FILE:PATH=VALUE", conflicts_with_all = ["from", "only", "sarif", "image"])]
     pub edit: Vec<Edit>,
+    /// Turn a feature flag `off` or `on` in the service's file of flagd that has it; may be given several times
+    #[arg(long, value_name = "NAME=off", conflicts_with_all = ["from", "only", "sarif", "image", "edit"])]
+    pub flag: Vec<Flag>,
     /// The branch or commit that needs the fix [default: what is checked out]; settings are those of the checkout
     #[arg(long, value_name = "REV")]
     pub base: Option<String>,

@@ -7,6 +7,7 @@ mod file;
 mod guess;
 mod order;
 mod reproducer;
+mod rewrite;
 mod rollout;
 mod slo;
 mod sources;

@@ -82,6 +82,8 @@ fn a_value_goes_to_another_where_it_stands() {
     let (_folder, project, data) = project();
     let app = "# ours\nspec:\n  replicas:   2 # enough\n  limits: {memory: 512Mi}\n";
     fs::write(project.join("app.yaml"), app).unwrap();
+    let toml = "# ours\n[server]\nport = 8_080 # usual\n";
+    fs::write(project.join("app.toml"), toml).unwrap();
     git(&project, &["add", "--all"]);
     git(&project, &["commit", "--quiet", "--message", "Settings"]);
     let fix = |edits: &[&str], code: i32, says: &[&str]| {
@@ -93,12 +95,43 @@ fn a_value_goes_to_another_where_it_stands() {
     fix(&["gone.yaml:a=3"], 3, &["has no file `gone.yaml`"]);
     fix(&["app.yaml:spec.replicas=2"], 3, &["says so already"]);
     fix(&["app.yaml"], 2, &["not of the form FILE:PATH=VALUE"]);
-    let ran = fix(&["app.yaml:spec.replicas=3", "app.yaml:spec.limits.memory=1Gi"], 0, &[]);
+    let ran = fix(
+        &["app.yaml:spec.replicas=3", "app.yaml:spec.limits.memory=1Gi", "app.toml:server.port=81"],
+        0,
+        &[],
+    );
     let told = &json(&ran)["patches"][0];
-    let title = "Set spec.replicas to 3, spec.limits.memory to 1Gi";
+    let title = "Set spec.replicas to 3, spec.limits.memory to 1Gi, server.port to 81";
     assert_eq!((&told["outcome"], &told["title"]), (&"handed_over".into(), &title.into()));
     let expected = app.replace("  2 #", "  3 #").replace("512Mi", "1Gi");
     assert_eq!(git(&project, &["show", "patchline/P-1:app.yaml"]), expected);
+    assert_eq!(git(&project, &["show", "patchline/P-1:app.toml"]), toml.replace("8_080", "81"));
+}
+
+#[test]
+fn a_flag_is_turned_off_where_it_is_defined_and_back_again() {
+    let (_folder, project, data) = project();
+    let flags = "flags:\n  new-parser:\n    state: ENABLED # since May\n    variants: {on: true, off: false}\n    defaultVariant: on\n";
+    fs::write(project.join("flags.yaml"), flags).unwrap();
+    git(&project, &["add", "--all"]);
+    git(&project, &["commit", "--quiet", "--message", "Flags"]);
+    let fix = |flag: &str, code: i32, says: &[&str]| {
+        let words = ["--data", text(&data), "fix", "--format", "json", text(&project), "--flag", flag];
+        check(patchline(&words).env("USER", "dana"), code, says)
+    };
+    fix("gone=off", 3, &["no file of", "defines the flag `gone`"]);
+    fix("new-parser=false", 2, &["not of the form NAME=off"]);
+    fix("new-parser=on", 3, &["says so already"]);
+    let told = &json(&fix("new-parser=off", 0, &[]))["patches"][0];
+    assert_eq!(told["outcome"], "handed_over");
+    let off = git(&project, &["show", "patchline/P-1:flags.yaml"]);
+    assert_eq!(off, flags.replace("ENABLED", "DISABLED"));
+    let stored = fs::read_dir(&data).unwrap().map(|file| file.unwrap().path()).filter(|path| path.is_file());
+    let stored: Vec<u8> = stored.flat_map(|path| fs::read(path).unwrap()).collect();
+    assert!(String::from_utf8_lossy(&stored).contains("\"kind\":\"flag\""), "its kind is not `flag`");
+    git(&project, &["merge", "--quiet", "--ff-only", "patchline/P-1"]);
+    fix("new-parser=on", 0, &[]);
+    assert_eq!(git(&project, &["show", "patchline/P-2:flags.yaml"]), flags);
 }
 
 #[test]

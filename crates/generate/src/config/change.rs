@@ -3,12 +3,23 @@
 use std::str::FromStr;
 
 use patchline_inventory::detectors::DETECTORS;
-use patchline_inventory::text::json::json;
-use patchline_inventory::text::value::Value;
-use patchline_inventory::text::yaml::yaml;
+use patchline_inventory::text::value::{Kind, Value};
 
+use crate::config::documents::{document, documents};
+use crate::config::format::Format;
 use crate::config::path::{Step, find, same_but, steps};
-use crate::config::token::{range, rewritten};
+
+const UNKNOWN: &str = "only JSON, YAML, TOML, HCL and properties can be changed";
+
+/// Files of values that say what something is built of or with, and so are no mere settings.
+const MADE_OF: [&str; 6] = [
+    ".terraform.lock.hcl",
+    "gradle-wrapper.properties",
+    "gradle.properties",
+    "maven-wrapper.properties",
+    "patchline.toml",
+    "rust-toolchain.toml",
+];
 
 /// One value, as in `k8s/app.yaml:spec.replicas=3`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,36 +49,26 @@ impl Edit {
     /// The text with the new value. It is read again, and refused if anything else in it is not what it was.
     pub fn put(&self, text: &str) -> Result<String, String> {
         let failed = |why: String| format!("could not change `{}` in `{}`: {why}", self.path, self.file);
-        let (start, end, steps) = self.document(text).map_err(failed)?;
+        let format = Format::of(&self.file).ok_or_else(|| failed(UNKNOWN.to_owned()))?;
+        let (start, end, steps) = match format {
+            Format::Yaml => document(text, &self.steps).map_err(failed)?,
+            Format::Json | Format::Toml | Format::Hcl | Format::Properties => (0, text.len(), &*self.steps),
+        };
+        let steps = format.way(steps);
         let document = &text[start..end];
-        let before = read(&self.file, document).map_err(failed)?;
-        let found = find(&before, steps).and_then(|value| range(document, value)).map_err(failed)?;
-        let new = rewritten(&document[found.clone()], &self.value).map_err(failed)?;
+        let before = format.read(document).map_err(failed)?;
+        let found = find(&before, &steps).and_then(|value| format.range(document, value)).map_err(failed)?;
+        let new = format.rewritten(&document[found.clone()], &self.value).map_err(failed)?;
         let changed = [&document[..found.start], &new, &document[found.end..]].concat();
-        let after = read(&self.file, &changed).map_err(failed)?;
-        let is_there = find(&after, steps).and_then(|value| range(&changed, value));
-        let is_there = is_there.is_ok_and(|range| changed[range] == new);
-        if !is_there || !same_but(&before, &after, Some(steps)) {
+        let after = format.read(&changed).map_err(failed)?;
+        let is_there = find(&after, &steps).is_ok_and(|value| {
+            let says_it = !matches!(&value.kind, Kind::Text(text) if *text != self.value);
+            says_it && format.range(&changed, value).is_ok_and(|range| changed[range] == new)
+        });
+        if !is_there || !same_but(&before, &after, Some(&steps)) {
             return Err(failed("read again, more than this value has changed".to_owned()));
         }
         Ok([&text[..start], &changed, &text[end..]].concat())
-    }
-
-    /// The document that is meant: of several in one file `[n]` at the head of the path says which.
-    fn document(&self, text: &str) -> Result<(usize, usize, &[Step]), String> {
-        let documents = if is_yaml(&self.file) { documents(text) } else { vec![(0, text.len())] };
-        match (documents.as_slice(), self.steps.split_first()) {
-            ([(start, end)], _) => Ok((*start, *end, &self.steps)),
-            (several, Some((Step::Item(index), rest))) => {
-                let (start, end) =
-                    several.get(*index).ok_or_else(|| format!("it has {} documents", several.len()))?;
-                Ok((*start, *end, rest))
-            }
-            (several, _) => {
-                let last = several.len() - 1;
-                Err(format!("it has {} documents: begin the path with `[0].` to `[{last}].`", several.len()))
-            }
-        }
     }
 }
 
@@ -78,17 +79,19 @@ pub fn differ_in_values_alone(path: &str, before: &str, after: &str) -> bool {
     let is_inventory = DETECTORS
         .iter()
         .any(|one| one.kind().claims(path) || one.kind().manifest.is_some_and(|manifest| manifest == name));
-    if is_inventory || !is_yaml(path) && !path.ends_with(".json") {
+    let Some(format) = Format::of(path).filter(|_| !is_inventory && !MADE_OF.contains(&name)) else {
         return false;
-    }
-    let (old, new) = match is_yaml(path) {
-        true => (documents(before), documents(after)),
-        false => (vec![(0, before.len())], vec![(0, after.len())]),
     };
+    let apart = |text: &str| match format {
+        Format::Yaml => documents(text),
+        Format::Json | Format::Toml | Format::Hcl | Format::Properties => vec![(0, text.len())],
+    };
+    let (old, new) = (apart(before), apart(after));
     old.len() == new.len()
         && old.iter().zip(&new).all(|(old, new)| {
-            let read = (read(path, &before[old.0..old.1]), read(path, &after[new.0..new.1]));
-            matches!(&read, (Ok(old), Ok(new)) if shape(old) == shape(new))
+            let same = before[old.0..old.1] == after[new.0..new.1];
+            let read = (format.read(&before[old.0..old.1]), format.read(&after[new.0..new.1]));
+            same || matches!(&read, (Ok(old), Ok(new)) if shape(old) == shape(new))
         })
 }
 
@@ -101,36 +104,6 @@ fn shape(value: &Value<'_>) -> Vec<String> {
     }
     value.items().iter().for_each(|item| shape.extend(self::shape(item)));
     shape
-}
-
-fn is_yaml(file: &str) -> bool {
-    file.ends_with(".yaml") || file.ends_with(".yml")
-}
-
-fn read<'t>(file: &str, text: &'t str) -> Result<Value<'t>, String> {
-    let value = match (is_yaml(file), file.ends_with(".json")) {
-        (true, _) => yaml(text),
-        (false, true) => json(text),
-        (false, false) => return Err("only JSON and YAML can be changed".to_owned()),
-    };
-    value.map_err(|broken| broken.to_string())
-}
-
-/// Where each document of a YAML text begins and ends; a mark belongs to what follows it.
-fn documents(text: &str) -> Vec<(usize, usize)> {
-    let mut starts = vec![0];
-    let mut offset = 0;
-    for line in text.split_inclusive('\n') {
-        let has_content = text[starts[starts.len() - 1]..offset]
-            .lines()
-            .any(|line| !line.is_empty() && !line.starts_with(['#', '%']) && line.trim_end() != "---");
-        if line.starts_with("---") && has_content {
-            starts.push(offset);
-        }
-        offset += line.len();
-    }
-    let ends = starts.iter().skip(1).copied().chain([text.len()]);
-    starts.iter().copied().zip(ends).collect()
 }
 
 #[cfg(test)]
@@ -173,7 +146,7 @@ mod tests {
             ("a.yaml:spec.containers[0].resources.limits.cpu=x", "it is a number, `1`, and `x` is none"),
             ("a.yaml:spec.containers[0].ready=1", "it is `false`, and `1` is neither `true` nor `false`"),
             ("a.yaml:spec.containers=1", "it is a map or a list, and no single value"),
-            ("a.toml:a=1", "only JSON and YAML can be changed"),
+            ("a.ini:a=1", "only JSON, YAML, TOML, HCL and properties can be changed"),
         ] {
             let edit: Edit = asked.parse().expect("an edit");
             assert!(edit.put(POD).expect_err(asked).ends_with(why), "{asked}");
@@ -181,7 +154,9 @@ mod tests {
         check(
             "a: 1\n---\na: 1\n",
             "a.yaml:a=2",
-            Err("could not change `a` in `a.yaml`: it has 2 documents: begin the path with `[0].` to `[1].`"),
+            Err(
+                "could not change `a` in `a.yaml`: it has 2 documents: begin the path with `[0].` to `[1].`, or with `KIND/NAME.`",
+            ),
         );
         for ill in ["a", "a:b", "a:=1", "a:b.=1", "a:b[x]=1", "a:b[\"c=1", "a:b[0]c=1"] {
             assert!(ill.parse::<Edit>().is_err(), "{ill}");

@@ -5,12 +5,14 @@ use std::ops::Range;
 use patchline_inventory::text::flow::quoted_end;
 use patchline_inventory::text::value::{Kind, Value};
 
+pub(crate) const NOT_SINGLE: &str = "it is a map or a list, and no single value";
+
 /// The bytes of a single value that stands on one line.
 pub(crate) fn range(text: &str, value: &Value<'_>) -> Result<Range<usize>, String> {
     let line = text[value.offset..].split(['\n', '\r']).next().unwrap_or_default();
     let whole = match (&value.kind, line.as_bytes().first()) {
         (Kind::Map(_) | Kind::List(_), _) => {
-            return Err("it is a map or a list, and no single value".to_owned());
+            return Err(NOT_SINGLE.to_owned());
         }
         (_, Some(quote @ (b'"' | b'\''))) => quoted_end(line, *quote),
         (kind, _) => {
@@ -37,22 +39,28 @@ fn is(kind: &Kind<'_>, word: &str) -> bool {
 
 /// Another value in the place of what is written, of the same type and in the same quotes.
 pub(crate) fn rewritten(old: &str, new: &str) -> Result<String, String> {
-    if new.contains(|sign: char| sign.is_control()) {
-        return Err("the new value has a control character".to_owned());
-    }
     match old.as_bytes().first() {
-        Some(b'"') => Ok(serde_json::Value::from(new).to_string()),
+        Some(b'"') => Ok(quoted(new)),
         Some(b'\'') => Ok(format!("'{}'", new.replace('\'', "''"))),
         _ if old == "null" || old == "~" => Err("it is `null`, which has no type to keep".to_owned()),
         _ => match (class(old), class(new)) {
             (before, after) if before == after && (before != Class::Text || is_safe(new)) => {
                 Ok(new.to_owned())
             }
-            (Class::Text, _) => Ok(serde_json::Value::from(new).to_string()),
+            (Class::Text, _) => Ok(quoted(new)),
             (Class::Number, _) => Err(format!("it is a number, `{old}`, and `{new}` is none")),
             (Class::Bool, _) => Err(format!("it is `{old}`, and `{new}` is neither `true` nor `false`")),
         },
     }
+}
+
+/// In double quotes, with what must be escaped in them escaped.
+pub(crate) fn quoted(new: &str) -> String {
+    serde_json::Value::from(new).to_string()
+}
+
+pub(crate) fn is_number(word: &str) -> bool {
+    class(word) == Class::Number
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! `fix`: makes the smallest fix, proves it, and leaves a branch and a report. Never pushes, never touches the checkout.
 
 mod edit;
+mod flag;
 mod from;
 mod image;
 mod told;
@@ -58,6 +59,9 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
         }
         None if !arguments.edit.is_empty() => {
             edit::subject(&arguments.edit, &service, &base, &by, &works.home).await?
+        }
+        None if !arguments.flag.is_empty() => {
+            flag::subject(&arguments.flag, &service, &base, &by, &works.home).await?
         }
         None => Subject::Scan { only: arguments.only.clone(), reports },
     };

@@ -11,7 +11,7 @@ use crate::settings::value::{command, inside, parsed};
 
 const USUAL_SECONDS: u64 = 600;
 const LONGEST_SECONDS: u64 = 3600;
-const MOST_ANALYZERS: usize = 32;
+pub const MOST_ANALYZERS: usize = 32;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -11,6 +11,7 @@ use crate::settings::agent::{AgentSection, agents_of};
 use crate::settings::analyzer::{AnalyzerSection, analyzers};
 use crate::settings::caret::{Problem, Source};
 use crate::settings::reproducer::{ReproducerSection, reproducer};
+use crate::settings::rewrite::{RewriteSection, with_rewrites};
 use crate::settings::rollout::{GuardsSection, RolloutSection, RunSection, run_of};
 use crate::settings::slo::{SloSection, slo_of};
 use crate::settings::sources::{ScanSection, sources_of};
@@ -33,6 +34,8 @@ struct File {
     reproducer: Vec<ReproducerSection>,
     #[serde(default)]
     analyzer: Vec<AnalyzerSection>,
+    #[serde(default)]
+    rewrite: Vec<RewriteSection>,
     #[serde(default)]
     agent: Vec<AgentSection>,
     run: Option<RunSection>,
@@ -97,7 +100,8 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
     let (test, suite) = test_of(file.test.as_ref())?;
     let verification =
         verification_of(suite, file.verify.as_ref(), file.coverage.as_ref(), file.bench.as_ref())?;
-    let verification = Verification { analyzers: analyzers(&file.analyzer)?, ..verification };
+    let analyzers = with_rewrites(analyzers(&file.analyzer)?, &file.rewrite)?;
+    let verification = Verification { analyzers, ..verification };
     Ok(Service {
         name: parsed::<Name>(&file.service.name)?,
         owner: text(&file.service.owner, "owner")?,

@@ -96,6 +96,34 @@ fn ast_grep_is_an_analyzer_with_rules_of_one_s_own() {
 }
 
 #[test]
+fn a_rewrite_of_one_s_own_is_found_and_done() {
+    let Some(ast_grep) = tool("ast-grep") else { return };
+    let settings = format!(
+        "[[rewrite]]\nname = \"no-eval\"\nprogram = \"{ast_grep}\"\nlanguage = \"javascript\"\npattern = \"eval($X)\"\n\
+         fix = 'String($X, \"${{x}}\")'\nfiles = [\"src/**\"]\n\n\
+         [[rewrite]]\nname = \"by-file\"\nprogram = \"{ast_grep}\"\nfile = \"rules/no-var.yml\"\n"
+    );
+    let rule = "id: no-var\nlanguage: javascript\nrule: { pattern: var $A = $B }\nfix: let $A = $B;\n";
+    let text = "var s = \"äö😀\"; eval(s);\n";
+    let files = [("rules/no-var.yml", rule), ("src/app.js", text), ("app.js", "eval(1);\n")];
+    let project = Project::new(&settings, &files);
+    let then = "let s = \"äö😀\"; String(s, \"${x}\");\n";
+    walk(&project, &[], &["no-eval src/app.js:1", "no-var src/app.js:1"], "src/app.js", then);
+    assert_eq!(project.file("patchline/P-1", "app.js"), "eval(1);\n");
+}
+
+#[test]
+fn a_rewrite_that_ast_grep_does_not_take_says_why() {
+    let Some(ast_grep) = tool("ast-grep") else { return };
+    let settings = format!(
+        "[[rewrite]]\nname = \"a\"\nprogram = \"{ast_grep}\"\nlanguage = \"klingon\"\npattern = \"a\"\nfix = \"b\"\n"
+    );
+    let project = Project::new(&settings, &[("app.js", "a;\n")]);
+    let ran = project.run(&["fix"]);
+    assert!(ran.code == 3 && ran.err.contains("language\":\"klingon"), "{}: {}", ran.code, ran.err);
+}
+
+#[test]
 fn clippy_s_machine_applicable_suggestions_are_taken() {
     let Some(_) = tool("cargo-clippy") else { return };
     let analyzer = "[build]\ncommand = [\"cargo\", \"build\", \"--offline\"]\nartifact = \"target/debug/small\"\n\n\

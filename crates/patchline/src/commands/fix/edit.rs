@@ -1,4 +1,4 @@
-//! `fix --edit`: other values in files of JSON or YAML, as a change on its way through the same line.
+//! `fix --edit`: other values in files of settings, as a change on its way through the same line.
 
 use std::collections::BTreeMap;
 use std::path::Path;
