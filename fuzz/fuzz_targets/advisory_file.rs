@@ -9,6 +9,7 @@ use patchline_detect::Image;
 use patchline_detect::index::blocks::{Source, Writer};
 use patchline_detect::index::image::{FORMAT, MAGIC};
 use patchline_detect::index::posting::Posting;
+use patchline_detect::index::words::Words;
 
 fuzz_target!(|bytes: &[u8]| {
     ask(bytes.to_vec());
@@ -18,7 +19,8 @@ fuzz_target!(|bytes: &[u8]| {
     if sealed.put(&content).and_then(|()| sealed.align()).is_ok() {
         ask(sealed.into_inner());
     }
-    if let Ok(posting) = Posting::read(bytes) {
+    let words = Words::read(bytes).unwrap_or_default();
+    if let Ok(posting) = Posting::read(bytes, &words) {
         for version in ["1.0.0", "0", "not one"] {
             for (record, _) in posting.judge(version) {
                 let _ = posting.affected(record);
