@@ -3,7 +3,9 @@
 pub mod afterwards;
 pub mod begin;
 pub mod decide;
+pub mod divided;
 pub mod due;
+pub mod ending;
 pub mod evolve;
 pub mod grounds;
 pub mod held;

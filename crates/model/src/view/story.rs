@@ -146,6 +146,17 @@ fn generate_line(fact: &generate::Event) -> Told {
         generate::Event::Refused { why } => {
             (Mood::Warn, format!("the candidate is refused: {why}"), Vec::new())
         }
+        generate::Event::Divided { division } => {
+            let text = format!("its {} steps are tried in parts, until the bad ones are alone", division.steps.len());
+            (Mood::Plain, text, Vec::new())
+        }
+        generate::Event::Held => {
+            (Mood::Good, "this part holds; more is tried on top of it".to_owned(), Vec::new())
+        }
+        generate::Event::Settled { leaves } => {
+            let details = leaves.iter().take(20).map(|(finding, why)| format!("leaves {finding}: {why}"));
+            (Mood::Good, "what holds is kept, and the rest left by name".to_owned(), details.collect())
+        }
     }
 }
 
