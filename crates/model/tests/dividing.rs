@@ -27,7 +27,10 @@ fn proposed(names: &[&str]) -> Given {
 }
 
 fn for_these(number: u32, names: &[&str]) -> Candidate {
-    Candidate { removes: names.iter().map(|name| FindingId((*name).to_owned())).collect(), ..candidate(number) }
+    Candidate {
+        removes: names.iter().map(|name| FindingId((*name).to_owned())).collect(),
+        ..candidate(number)
+    }
 }
 
 fn scope(given: &Given) -> Vec<String> {
@@ -64,7 +67,8 @@ fn the_bad_step_is_left_by_name_and_the_others_are_one_patch() {
 #[test]
 fn what_holds_is_proven_as_a_whole_where_the_last_try_was_another() {
     let given = proposed(&["a", "b", "c"]).answered(pair()).answered(verdict(Failed));
-    let given = given.answered(proposal(for_these(2, &["a", "b"]))).answered(pair()).answered(verdict(Failed));
+    let given =
+        given.answered(proposal(for_these(2, &["a", "b"]))).answered(pair()).answered(verdict(Failed));
     assert_eq!(scope(&given), ["a"]);
     let given = given.answered(proposal(for_these(3, &["a"]))).answered(pair()).answered(verdict(Passed));
     assert_eq!(scope(&given), ["a", "c"], "`b` is bad: with `a` it was refused, without it `a` held");
@@ -81,14 +85,17 @@ fn what_holds_is_proven_as_a_whole_where_the_last_try_was_another() {
 
 #[test]
 fn a_part_that_nobody_can_make_is_a_part_that_does_not_hold() {
-    let none = || Outcome::Generate(generate::Outcome::NoFix { reasons: vec!["it needs the other".to_owned()] });
+    let none =
+        || Outcome::Generate(generate::Outcome::NoFix { reasons: vec!["it needs the other".to_owned()] });
     let given = proposed(&["a", "b"]).answered(pair()).answered(verdict(Failed));
     check(&given, given.answer(none()), Ok(&["generate refused"]));
     let given = given.answered(none());
     assert_eq!(scope(&given), ["b"]);
     check(&given, given.answer(none()), Ok(&["generate refused", "review ended abandoned"]));
     let given = given.answered(none());
-    assert!(matches!(&given.patch.review.end, Some(End::Abandoned(why)) if why.contains("no step of it holds")));
+    assert!(
+        matches!(&given.patch.review.end, Some(End::Abandoned(why)) if why.contains("no step of it holds"))
+    );
     let leaves = given.patch.generate.division.as_ref().expect("it was divided").leaves();
     assert_eq!(leaves.len(), 2);
 }

@@ -176,6 +176,9 @@ pub struct FixArguments {
     /// Reports of analyzers that ran elsewhere, in SARIF; their paths count from the top of the repository
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     pub sarif: Vec<PathBuf>,
+    /// All findings in one patch, and not one patch for each priority and owner
+    #[arg(long)]
+    pub one_patch: bool,
     /// Say what would be changed, and leave no branch and no record
     #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "supersedes", "from", "image", "edit"])]
     pub dry_run: bool,

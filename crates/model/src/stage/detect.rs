@@ -52,6 +52,14 @@ impl Finding {
             Source::Lockfile | Source::Report => None,
         }
     }
+
+    /// Findings with the same are removed by one step: those of one package, or those in one file.
+    pub fn step(&self) -> String {
+        match &self.package {
+            Some(package) => format!("{}/{}", package.ecosystem, package.name),
+            None => self.location.path.clone(),
+        }
+    }
 }
 
 /// Where the finding stands in the repository.

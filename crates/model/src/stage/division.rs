@@ -50,11 +50,8 @@ impl Division {
         let removed = findings.iter().filter(|finding| candidate.removes.contains(&finding.id));
         let mut steps: BTreeMap<(String, String), Step> = BTreeMap::new();
         for finding in removed {
-            let step = match &finding.package {
-                Some(package) => format!("{}/{}", package.ecosystem, package.name),
-                None => finding.location.path.clone(),
-            };
-            steps.entry((lifted(finding, candidate), step)).or_default().push(finding.id.clone());
+            let key = (lifted(finding, candidate), finding.step());
+            steps.entry(key).or_default().push(finding.id.clone());
         }
         let mut apart: Vec<((String, String), Step)> = Vec::new();
         for (key, step) in steps {
@@ -95,7 +92,8 @@ impl Division {
     /// Every finding that is not to be removed, with why.
     pub fn leaves(&self) -> Vec<(FindingId, String)> {
         let known = self.known();
-        let broken = known.breaks.iter().map(|(step, why)| (*step, format!("its step breaks a check: {why}")));
+        let broken =
+            known.breaks.iter().map(|(step, why)| (*step, format!("its step breaks a check: {why}")));
         let untried = known.untried.iter().map(|step| {
             let why = format!(
                 "its step was in none of the {MOST_TRIES} tries; all at once were refused: {}",
@@ -193,7 +191,8 @@ mod tests {
     fn one_bad_step_of_eight_is_found_by_halving_and_the_others_are_tried_together() {
         let (found, tried) = searched(8, |scope| !scope.contains(&5));
         let scopes: Vec<Vec<usize>> = tried.iter().map(|scope| scope.iter().copied().collect()).collect();
-        let expected = [vec![0, 1, 2, 3], vec![0, 1, 2, 3, 4, 5], vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4, 6, 7]];
+        let expected =
+            [vec![0, 1, 2, 3], vec![0, 1, 2, 3, 4, 5], vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4, 6, 7]];
         assert_eq!(scopes, expected);
         assert_eq!(numbers(found.leaves().into_iter().map(|(id, _)| id)), BTreeSet::from([5]));
     }

@@ -147,7 +147,10 @@ fn generate_line(fact: &generate::Event) -> Told {
             (Mood::Warn, format!("the candidate is refused: {why}"), Vec::new())
         }
         generate::Event::Divided { division } => {
-            let text = format!("its {} steps are tried in parts, until the bad ones are alone", division.steps.len());
+            let text = format!(
+                "its {} steps are tried in parts, until the bad ones are alone",
+                division.steps.len()
+            );
             (Mood::Plain, text, Vec::new())
         }
         generate::Event::Held => {
