@@ -35,6 +35,8 @@ pub enum Command {
     Scan(ScanArguments),
     /// Make a fix, prove it, and leave a branch and a report
     Fix(FixArguments),
+    /// Print the text of a pull request for a patch's branch
+    Pr(PrArguments),
     /// Report a problem, and let the service's agents try to fix it
     Report(ReportArguments),
     /// Say in numbers what a service's rollout will see, before anything moves
@@ -197,6 +199,15 @@ pub struct FixArguments {
     /// It takes the place of this older patch, which ends, or is taken back, before this one begins
     #[arg(long, value_name = "PATCH")]
     pub supersedes: Option<PatchId>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct PrArguments {
+    /// The patch, as in `P-7`
+    pub patch: PatchId,
+    /// Markdown, or `json` with the title and the branch
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }

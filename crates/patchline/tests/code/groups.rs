@@ -92,3 +92,31 @@ fn where_one_patch_comes_to_nothing_the_other_one_stands_and_the_exit_code_says_
     let ran = project.run(&["fix"]);
     assert!(ran.err.contains("P-") && ran.out.contains("branch  patchline/P-2"), "{}\n{}", ran.out, ran.err);
 }
+
+#[test]
+fn the_text_of_a_pull_request_is_printed_and_a_wrong_placeholder_is_named() {
+    let project = linted(&[("soon.py", "eval('1')\n")], "exit 0\n");
+    patches(&project, &[], 0);
+    let text = project.told(&["pr", "P-1"], 0);
+    assert!(
+        text.out.starts_with("P-1 removes 1 finding from small; it is built and proven."),
+        "{}",
+        text.out
+    );
+    for part in
+        ["## What was wrong", "no-eval", "## How it was proven", "**suite** passed", "Patchline-Patch: P-1"]
+    {
+        assert!(text.out.contains(part), "{part}: {}", text.out);
+    }
+    let of_json = project.told(&["pr", "P-1", "--format", "json"], 0);
+    assert_eq!(json(&of_json)["branch"], "patchline/P-1");
+
+    let settings = std::fs::read_to_string(project.path().join("patchline.toml")).unwrap();
+    project.write("patchline.toml", &format!("{settings}\n[fix]\ntemplate = \"pull.md\"\n"));
+    project.write("pull.md", "for {{owner}}\n\n{{risks}}\n");
+    let wrong = project.told(&["pr", "P-1"], 3);
+    assert!(wrong.err.contains("pull.md:3: `{{risks}}` is no placeholder"), "{}", wrong.err);
+    project.write("pull.md", "for {{owner}}\n");
+    assert_eq!(project.told(&["pr", "P-1"], 0).out, "for team-small\n");
+    assert!(project.told(&["pr", "P-9"], 7).err.contains("P-9 does not exist"));
+}
