@@ -13,4 +13,5 @@ pub mod joint;
 pub mod others;
 pub mod recall;
 pub mod retry;
+pub mod shown;
 pub mod survey;

@@ -19,6 +19,8 @@ use patchline_model::event::{Event, Fact};
 use patchline_model::failure::Failure;
 use patchline_model::hold::{Hold, Kind};
 use patchline_model::id::{FindingId, PatchId, Stage};
+use patchline_model::reproducer::How;
+use patchline_model::service::Reproducer;
 use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer, Approval};
 use patchline_model::stage::budget::{History, Window};
@@ -58,6 +60,7 @@ fn file(fact: &Fact) -> &'static str {
         }
         Fact::Detect(detect::Event::Found { .. }) => "detect_found",
         Fact::Detect(detect::Event::NothingFound { .. }) => "detect_nothing_found",
+        Fact::Detect(detect::Event::Shown(_)) => "detect_shown",
         Fact::Triage(triage::Event::Prioritised { .. }) => "triage_prioritised",
         Fact::Generate(generate::Event::Proposed { .. }) => "generate_proposed",
         Fact::Generate(generate::Event::NoFix { .. }) => "generate_no_fix",
@@ -142,7 +145,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 78;
+const VARIANTS: usize = 79;
 
 fn has_analyzers(opening: &Opening) -> bool {
     !opening.service.verification.analyzers.is_empty()
@@ -246,6 +249,10 @@ fn paperwork() -> Vec<Fact> {
             evidence: evidence.clone(),
         }),
         Fact::Detect(detect::Event::NothingFound { packages: 41, evidence: evidence.clone() }),
+        Fact::Detect(detect::Event::Shown(Box::new(Reproducer {
+            advisory: text("RUSTSEC-2018-0006"),
+            how: How::Command(vec![text("sh"), text("show.sh"), text("{artifact}")]),
+        }))),
         Fact::Triage(triage::Event::Prioritised { priorities: vec![priority] }),
         Fact::Generate(generate::Event::Proposed { candidate: Box::new(given::candidate(1)), evidence }),
         Fact::Generate(generate::Event::NoFix { reasons: vec![text("no fixed version is published")] }),

@@ -214,15 +214,18 @@ pub struct PrArguments {
 
 #[derive(Debug, Args)]
 pub struct ReportArguments {
-    /// The project's folder, inside a git repository
+    /// The project's folder, inside a git repository; or a patch that is open, as in `P-7`, to add what shows its finding
     #[arg(default_value = ".")]
     pub path: PathBuf,
-    /// What is wrong, in one line
+    /// What is wrong, in one line; of a folder's report required
     #[arg(long, value_name = "TEXT")]
-    pub title: String,
-    /// How it shows, in a sentence; with `--test` words that stand in what the failing test says
+    pub title: Option<String>,
+    /// How it shows, in a sentence; with `--test` words that stand in what the failing test says; of a folder's report required
     #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    pub reason: Option<String>,
+    /// Of a patch with several findings the one that is shown, by any of its names
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["title", "text", "file", "rollout"])]
+    pub finding: Option<String>,
     /// A file with as much more as there is to say (`-`: standard input)
     #[arg(long, value_name = "FILE")]
     pub text: Option<String>,

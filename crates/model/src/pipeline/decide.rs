@@ -16,7 +16,7 @@ use crate::pipeline::ending::ended;
 use crate::pipeline::held::{hold, is_emergency, is_hotfix, objection};
 use crate::pipeline::joint::{self, Owed};
 use crate::pipeline::others;
-use crate::pipeline::{afterwards, recall, retry};
+use crate::pipeline::{afterwards, recall, retry, shown};
 use crate::rejection::Rejection;
 use crate::stage::detect::{Opening, Until};
 use crate::stage::phase::Phase;
@@ -39,7 +39,12 @@ pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Ev
         return Err(Rejection::NotAPerson);
     }
     let facts = match ask {
-        Ask::Detect(command) => open(cx, patch, command)?,
+        Ask::Detect(detect::Command::Open(opening)) => open(cx, patch, opening)?,
+        Ask::Detect(detect::Command::Show(reproducer)) => {
+            let opening = opening(patch)?;
+            refuse_ended(patch, "report")?;
+            shown::decide(patch, opening, &by, reproducer)?
+        }
         Ask::Approve(command) => approve(cx, patch, &by, command)?,
         Ask::Rollout(command) => steer(cx, patch, &by, command)?,
         Ask::Review(review::Command::Abort { reason }) => abort(patch, &by, reason)?,
@@ -55,18 +60,17 @@ pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Ev
     Ok(facts.into_iter().map(|fact| Event { at: cx.now, by: by.clone(), fact }).collect())
 }
 
-fn open(cx: Context<'_>, patch: &Patch, command: detect::Command) -> Result<Vec<Fact>, Rejection> {
+fn open(cx: Context<'_>, patch: &Patch, opening: Box<Opening>) -> Result<Vec<Fact>, Rejection> {
     if patch.opening.is_some() {
         return Err(Rejection::AlreadyOpen { patch: patch.id });
     }
-    let detect::Command::Open(opening) = &command;
     if let Some(membership) = &opening.terms.set {
         joint::admit(cx.board, patch.id, membership)?;
     }
     if let Some(other) = opening.terms.supersedes {
-        others::admit(cx.board, patch.id, opening, other)?;
+        others::admit(cx.board, patch.id, &opening, other)?;
     }
-    Ok(detect::decide(command).into_iter().map(Fact::Detect).collect())
+    Ok(vec![Fact::Detect(detect::Event::Opened(opening))])
 }
 
 fn approve(

@@ -90,6 +90,13 @@ fn detect_line(fact: &detect::Event) -> Told {
             let origin = opening.terms.origin.map(|origin| origin.to_string());
             (Mood::Plain, text, origin.into_iter().chain(replaces).collect())
         }
+        detect::Event::Shown(reproducer) => {
+            let text = format!(
+                "something that shows {} was added; it is proven again with that",
+                reproducer.advisory
+            );
+            (Mood::Plain, text, Vec::new())
+        }
         detect::Event::Found { findings, packages, .. } => {
             let count = findings.len();
             let noun = if count == 1 { "finding" } else { "findings" };

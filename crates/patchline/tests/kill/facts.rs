@@ -107,6 +107,7 @@ fn word(fact: &Fact) -> String {
         Fact::Detect(detect::Event::Opened(_)) => "opened",
         Fact::Detect(detect::Event::Found { .. }) => "found",
         Fact::Detect(detect::Event::NothingFound { .. }) => "nothing found",
+        Fact::Detect(detect::Event::Shown(_)) => "shown",
         Fact::Triage(_) => "triaged",
         Fact::Generate(generate::Event::Proposed { .. }) => "proposed",
         Fact::Generate(generate::Event::NoFix { .. }) => "no fix",
