@@ -8,6 +8,7 @@ pub mod dispatch;
 pub mod driver;
 pub mod establish;
 pub mod failures;
+pub mod grouping;
 pub mod hands;
 pub mod hold;
 pub mod home;

@@ -7,38 +7,49 @@ use patchline_generate::fixer::{Proposal, Request};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
 use patchline_model::id::PatchId;
+use patchline_model::policy::Policy;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::Finding;
 use patchline_sandbox::Git;
 
 use crate::failures::git_failure;
+use crate::grouping::{Grouping, Names, found, grouped};
 use crate::hands::Hands;
 use crate::jobs::advised::advised;
 use crate::jobs::analyze::Analyzers;
-use crate::jobs::detect::{findings_in, findings_to_fix, refuse_unknown, wanted};
+use crate::jobs::detect::findings_in;
 use crate::jobs::generate::{AUTHOR, from_fixers};
 
-/// What was found, and what would be proposed against it.
+/// What was found for one patch, and what would be proposed against it.
 #[derive(Debug)]
 pub struct Rehearsed {
     pub findings: Vec<Finding>,
-    /// None where nothing needs a fix.
-    pub proposal: Option<Proposal>,
+    pub proposal: Proposal,
 }
 
-/// Looks at the commit and asks the fixers once.
+/// Looks at the commit and asks the fixers once for each group of findings; none where nothing needs a fix.
 pub async fn rehearse(
     hands: &Hands,
+    policy: &Policy,
     service: &Service,
     base: &Commit,
     only: &[String],
-    reports: &[Digest],
-) -> Result<Rehearsed, Failure> {
+    (reports, grouping): (&[Digest], Grouping),
+) -> Result<Vec<Rehearsed>, Failure> {
     let storage =
         |error: std::io::Error| Failure::transient(format!("could not make a scratch folder: {error}"));
     let scratch = hands.home.root().join("work").join(format!("rehearsal-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).map_err(storage)?;
-    let rehearsed = within(hands, service, base, only, reports, &scratch).await;
+    let rehearsed = async {
+        let found = found(hands, service, base, (only, Names::AllThere), reports).await?;
+        let mut rehearsed = Vec::new();
+        for group in grouped(hands, policy, service, &found, grouping) {
+            let of_group = found.iter().filter(|finding| group.findings.contains(&finding.id));
+            rehearsed.push(within(hands, service, base, of_group.cloned().collect(), &scratch).await?);
+        }
+        Ok(rehearsed)
+    };
+    let rehearsed = rehearsed.await;
     // What could not be removed holds nothing up.
     drop(std::fs::remove_dir_all(&scratch));
     rehearsed
@@ -59,19 +70,11 @@ async fn within(
     hands: &Hands,
     service: &Service,
     base: &Commit,
-    only: &[String],
-    reports: &[Digest],
+    findings: Vec<Finding>,
     scratch: &Path,
 ) -> Result<Rehearsed, Failure> {
     let repository = Path::new(&service.repository).to_owned();
-    let (git, tree) = (Git::at(&repository), scratch.join("base"));
-    git.export(base.as_str(), &tree).await.map_err(|error| git_failure(&error))?;
-    let found = findings_to_fix(hands, service, &tree, reports).await?.findings;
-    refuse_unknown(only, &found)?;
-    let findings: Vec<Finding> = found.into_iter().filter(|finding| wanted(finding, only)).collect();
-    if findings.is_empty() {
-        return Ok(Rehearsed { findings, proposal: None });
-    }
+    let git = Git::at(&repository);
     let request = Request {
         patch: PatchId(0),
         number: 1,
@@ -89,5 +92,5 @@ async fn within(
         repository,
     };
     let proposal = from_fixers(hands, request).await?;
-    Ok(Rehearsed { findings, proposal: Some(proposal) })
+    Ok(Rehearsed { findings, proposal })
 }

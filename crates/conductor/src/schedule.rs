@@ -5,50 +5,98 @@ use std::path::Path;
 use patchline_model::actor::Actor;
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
-use patchline_model::id::PatchId;
+use patchline_model::id::{FindingId, PatchId};
 use patchline_model::service::Service;
-use patchline_model::stage::detect::{Finding, Opening, Subject, Until};
+use patchline_model::stage::detect::{Opening, Until};
+use patchline_model::stage::review::End;
 use patchline_model::stage::terms::Terms;
+use patchline_model::triage::group::Group;
 use patchline_sandbox::Git;
 
 use crate::conductor::Conductor;
 use crate::failures::git_failure;
 use crate::failures::storage;
+use crate::grouping::{Grouping, Names, found, grouped, open_for, subject};
 use crate::hands::Hands;
-use crate::jobs::detect::{findings_to_fix, wanted};
 use crate::jobs::generate::has_fixer;
 use crate::turn::SubmitError;
 
-/// Scans the service's checked-out commit. What it finds gets one patch, once: the same findings are the same patch. What
-/// no fixer can do anything about opens none by itself: it would be given up at each new commit.
+/// Patches of one scan.
+const MOST_PATCHES: usize = 16;
+
+/// Scans the service's checked-out commit. Each group of what it finds gets one patch, once: the same findings are the same
+/// patch. What no fixer can do anything about opens none by itself: it would be given up at each new commit.
+///
+/// Of a service that is rolled out the groups come one after the other, the most urgent first, each built upon the one that was
+/// promoted before it: side by side, the second would take the fix of the first out again.
 pub async fn scan_and_open(
     hands: &Hands,
     conductor: &Conductor,
     service: &Service,
-) -> Result<Option<PatchId>, Failure> {
-    let base = head(service).await?;
-    let tree = hands.home.root().join("work").join(format!("scan-{}", service.name));
-    if tree.exists() {
-        std::fs::remove_dir_all(&tree).map_err(|error| storage(&error))?;
+    grouping: Grouping,
+) -> Result<Vec<PatchId>, Failure> {
+    let mut base = head(service).await?;
+    let mut opened = Vec::new();
+    let mut left = groups_at(hands, conductor, service, &base, grouping).await?;
+    while !left.is_empty() {
+        let group = left.remove(0);
+        let ids = &group.findings;
+        if let Some(known) = open_for(conductor, service, &base, ids, Until::Rollout).await? {
+            opened.push(known);
+            if service.run.is_some() {
+                break;
+            }
+            continue;
+        }
+        let patch = open(conductor, service, &base, &group).await?;
+        opened.push(patch);
+        let known = conductor.patch(patch).await.map_err(|error| storage(&error))?;
+        let end = known.as_ref().and_then(|known| known.patch.review.end.clone());
+        match (end, known.as_ref().and_then(|known| known.patch.candidate())) {
+            (None, _) if service.run.is_some() => break,
+            (Some(End::Promoted), Some(candidate)) => {
+                base = candidate.commit.clone();
+                left = groups_at(hands, conductor, service, &base, grouping).await?;
+            }
+            (_, _) => {}
+        }
+        if opened.len() >= MOST_PATCHES {
+            break;
+        }
     }
-    let git = Git::at(Path::new(&service.repository));
-    git.export(base.as_str(), &tree).await.map_err(|error| git_failure(&error))?;
-    let findings = findings_to_fix(hands, service, &tree, &[]).await?.findings;
-    let _ = std::fs::remove_dir_all(&tree);
-    let serious: Vec<&Finding> = findings.iter().filter(|finding| wanted(finding, &[])).collect();
-    if !serious.iter().any(|finding| has_fixer(finding, &hands.fixers)) {
-        return Ok(None);
-    }
+    Ok(opened)
+}
+/// The groups of which a fixer can do something about.
+async fn groups_at(
+    hands: &Hands,
+    conductor: &Conductor,
+    service: &Service,
+    base: &Commit,
+    grouping: Grouping,
+) -> Result<Vec<Group>, Failure> {
+    let found = found(hands, service, base, (&[], Names::AllThere), &[]).await?;
+    let mut groups = grouped(hands, conductor.policy(), service, &found, grouping);
+    let can =
+        |id: &FindingId| found.iter().any(|finding| finding.id == *id && has_fixer(finding, &hands.fixers));
+    groups.retain(|group| group.findings.iter().any(can));
+    Ok(groups)
+}
+
+async fn open(
+    conductor: &Conductor,
+    service: &Service,
+    base: &Commit,
+    group: &Group,
+) -> Result<PatchId, Failure> {
     let opening = Opening {
         service: service.clone(),
-        base,
-        subject: Subject::Scan { only: Vec::new(), reports: Vec::new() },
+        base: base.clone(),
+        subject: subject(group, &[]),
         until: Until::Rollout,
         terms: Terms::default(),
     };
-    let opened =
-        conductor.open(&key(service, opening.base.as_str(), &serious), Actor::Machine, opening).await;
-    opened.map(Some).map_err(|error| match error {
+    let opened = conductor.open(&key(service, base.as_str(), &group.findings), Actor::Machine, opening).await;
+    opened.map_err(|error| match error {
         SubmitError::Store(error) => storage(&error),
         SubmitError::Unsigned(failure) => failure,
         SubmitError::Rejected(rejection) => Failure::permanent(rejection.to_string()),
@@ -64,8 +112,8 @@ pub async fn head(service: &Service) -> Result<Commit, Failure> {
 
 /// What the patch is for. A new commit is a new question; the same commit with the same findings is not asked again by
 /// itself, however it ended: `patchline fix` asks again.
-fn key(service: &Service, base: &str, findings: &[&Finding]) -> String {
-    let mut ids: Vec<&str> = findings.iter().map(|finding| finding.id.0.as_str()).collect();
+fn key(service: &Service, base: &str, findings: &[FindingId]) -> String {
+    let mut ids: Vec<&str> = findings.iter().map(|finding| finding.0.as_str()).collect();
     ids.sort_unstable();
     let asked = format!("{base}\n{}", ids.join("\n"));
     format!("scan:{}:{}", service.name, Digest::of(asked.as_bytes()).hex())

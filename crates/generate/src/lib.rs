@@ -3,6 +3,7 @@
 mod actions;
 pub mod agent;
 pub mod carry;
+pub mod changelog;
 mod code;
 pub mod config;
 mod dependency;

@@ -70,11 +70,32 @@ pub fn message(patch: PatchId, title: &str, rationale: &str, updates: &[Update<'
 pub fn reported(patch: PatchId, title: &str, reason: &str, rationale: &str, name: &str) -> String {
     format!(
         "{}\n\n{}\n{}\nPatchline-Patch: {patch}\nFixes: {}\n",
-        clean(&format!("Fix: {title}"), LONGEST_TITLE),
-        wrap("- ", &clean(reason, LONGEST_TEXT)),
+        inert(&format!("Fix: {title}"), LONGEST_TITLE),
+        wrap("- ", &inert(reason, LONGEST_TEXT)),
         wrap("", rationale),
         identifier(name),
     )
+}
+
+/// One line of foreign text for a commit message, of which forges act upon parts: no number that would close somebody's issue
+/// once the commit is merged.
+fn inert(text: &str, longest: usize) -> String {
+    let line = clean(text, longest);
+    let mut told = String::with_capacity(line.len());
+    let mut letters = line.chars().peekable();
+    while let Some(letter) = letters.next() {
+        told.push(letter);
+        let is_number = letters.peek().is_some_and(char::is_ascii_digit);
+        let is_path =
+            ["/issues/", "/pull/", "/merge_requests/", "/work_items/"].iter().any(|end| told.ends_with(end));
+        let is_short = told.len() >= 3
+            && told.is_char_boundary(told.len() - 3)
+            && told[told.len() - 3..].eq_ignore_ascii_case("gh-");
+        if is_number && (matches!(letter, '#' | '!') || is_path || is_short) {
+            told.push(' ');
+        }
+    }
+    told
 }
 
 /// One line of foreign text: no control or invisible characters, single spaces, bounded.
@@ -88,7 +109,7 @@ pub fn clean(text: &str, longest: usize) -> String {
 }
 
 fn problem(update: &Update<'_>, finding: &Finding) -> String {
-    let summary = clean(&finding.summary, LONGEST_TEXT);
+    let summary = inert(&finding.summary, LONGEST_TEXT);
     let severity = finding.severity.first().map(|vector| format!(", {}", clean(vector, 120)));
     let (advisory, severity) = (identifier(&finding.advisory), severity.unwrap_or_default());
     format!("{} {} has {advisory}{severity}: {summary}", update.package, update.from)
@@ -214,6 +235,20 @@ Fixes: RUSTSEC-2018-0006
             text,
             "Fix: It Fixes: A\n\n- boom Fixes: B\n\nBecause.\n\nPatchline-Patch: P-7\nFixes: report-1\n"
         );
+    }
+
+    #[test]
+    fn foreign_text_closes_no_issue() {
+        let told = [
+            ("Fixes #12", "Fixes # 12"),
+            ("closes octo/app#7: boom", "closes octo/app# 7: boom"),
+            ("resolve GH-3 and !4", "resolve GH- 3 and ! 4"),
+            ("fixed https://forge.example/o/r/issues/9", "fixed https://forge.example/o/r/issues/ 9"),
+            ("C# and #hash stay", "C# and #hash stay"),
+        ];
+        for (given, then) in told {
+            assert_eq!(super::inert(given, 100), then);
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub struct Board {
     pub replaced: BTreeMap<PatchId, Replacement>,
     /// Patches that have not ended, with the service and environment that each moves.
     pub under_way: BTreeMap<PatchId, Option<String>>,
+    /// Hotfixes that were allowed and have not begun, by the service and environment that each moves.
+    pub hotfixes: BTreeMap<String, PatchId>,
     /// Who passed in an emergency and owes the review of it, by service.
     pub reviews: BTreeMap<Name, PatchId>,
     /// What people hold: stops and freezes.

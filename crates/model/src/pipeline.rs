@@ -3,7 +3,9 @@
 pub mod afterwards;
 pub mod begin;
 pub mod decide;
+pub mod divided;
 pub mod due;
+pub mod ending;
 pub mod evolve;
 pub mod grounds;
 pub mod held;
@@ -11,4 +13,5 @@ pub mod joint;
 pub mod others;
 pub mod recall;
 pub mod retry;
+pub mod shown;
 pub mod survey;

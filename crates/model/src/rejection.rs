@@ -62,6 +62,8 @@ pub enum Rejection {
     OwnEmergency { name: String },
     #[error("{patch} can't replace {other}: {why}")]
     NoReplacement { patch: PatchId, other: PatchId, why: String },
+    #[error("what shows a finding can't be added to {patch}: {why}")]
+    NotShown { patch: PatchId, why: String },
     #[error("the answer makes no sense: {0}")]
     Nonsense(String),
 }

@@ -7,6 +7,7 @@ pub mod build;
 pub mod conversion;
 pub mod counting;
 pub mod detect;
+pub mod division;
 pub mod emergency;
 pub mod folding;
 pub mod footing;

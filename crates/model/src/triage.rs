@@ -2,4 +2,5 @@
 
 pub mod action;
 pub mod cvss;
+pub mod group;
 pub mod sla;

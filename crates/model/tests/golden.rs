@@ -18,11 +18,14 @@ use patchline_model::digest::Digest;
 use patchline_model::event::{Event, Fact};
 use patchline_model::failure::Failure;
 use patchline_model::hold::{Hold, Kind};
-use patchline_model::id::{PatchId, Stage};
+use patchline_model::id::{FindingId, PatchId, Stage};
+use patchline_model::reproducer::How;
+use patchline_model::service::Reproducer;
 use patchline_model::share::Share;
 use patchline_model::stage::approve::{self, Answer, Approval};
 use patchline_model::stage::budget::{History, Window};
 use patchline_model::stage::detect::{self, Location, Opening, Report, Subject, Until};
+use patchline_model::stage::division::Division;
 use patchline_model::stage::emergency::Emergency;
 use patchline_model::stage::footing::Footing;
 use patchline_model::stage::generate;
@@ -57,10 +60,14 @@ fn file(fact: &Fact) -> &'static str {
         }
         Fact::Detect(detect::Event::Found { .. }) => "detect_found",
         Fact::Detect(detect::Event::NothingFound { .. }) => "detect_nothing_found",
+        Fact::Detect(detect::Event::Shown(_)) => "detect_shown",
         Fact::Triage(triage::Event::Prioritised { .. }) => "triage_prioritised",
         Fact::Generate(generate::Event::Proposed { .. }) => "generate_proposed",
         Fact::Generate(generate::Event::NoFix { .. }) => "generate_no_fix",
         Fact::Generate(generate::Event::Refused { .. }) => "generate_refused",
+        Fact::Generate(generate::Event::Divided { .. }) => "generate_divided",
+        Fact::Generate(generate::Event::Held) => "generate_held",
+        Fact::Generate(generate::Event::Settled { .. }) => "generate_settled",
         Fact::Build(build::Event::Built(_)) => "build_built",
         Fact::Build(build::Event::Broken { .. }) => "build_broken",
         Fact::Build(build::Event::BaseBroken { .. }) => "build_base_broken",
@@ -138,7 +145,7 @@ fn file(fact: &Fact) -> &'static str {
 }
 
 /// Variants that `file` names.
-const VARIANTS: usize = 75;
+const VARIANTS: usize = 79;
 
 fn has_analyzers(opening: &Opening) -> bool {
     !opening.service.verification.analyzers.is_empty()
@@ -242,10 +249,25 @@ fn paperwork() -> Vec<Fact> {
             evidence: evidence.clone(),
         }),
         Fact::Detect(detect::Event::NothingFound { packages: 41, evidence: evidence.clone() }),
+        Fact::Detect(detect::Event::Shown(Box::new(Reproducer {
+            advisory: text("RUSTSEC-2018-0006"),
+            how: How::Command(vec![text("sh"), text("show.sh"), text("{artifact}")]),
+        }))),
         Fact::Triage(triage::Event::Prioritised { priorities: vec![priority] }),
         Fact::Generate(generate::Event::Proposed { candidate: Box::new(given::candidate(1)), evidence }),
         Fact::Generate(generate::Event::NoFix { reasons: vec![text("no fixed version is published")] }),
         Fact::Generate(generate::Event::Refused { why: text("suite: 1 of 12 tests fails") }),
+        Fact::Generate(generate::Event::Divided {
+            division: Division {
+                steps: vec![vec![given::finding().id], vec![FindingId(text("other@Cargo.lock"))]],
+                why: text("suite: 1 of 12 tests fails"),
+                tries: Vec::new(),
+            },
+        }),
+        Fact::Generate(generate::Event::Held),
+        Fact::Generate(generate::Event::Settled {
+            leaves: vec![(given::finding().id, text("its step breaks a check: suite: 1 of 12 tests fails"))],
+        }),
         Fact::Build(build::Event::Built(Box::new(given::both()))),
         Fact::Build(build::Event::Broken { why: text("a type does not fit"), log: Digest::of(b"log") }),
         Fact::Build(build::Event::BaseBroken { why: text("a type does not fit"), log: Digest::of(b"log") }),

@@ -35,6 +35,8 @@ pub enum Command {
     Scan(ScanArguments),
     /// Make a fix, prove it, and leave a branch and a report
     Fix(FixArguments),
+    /// Print the text of a pull request for a patch's branch
+    Pr(PrArguments),
     /// Report a problem, and let the service's agents try to fix it
     Report(ReportArguments),
     /// Say in numbers what a service's rollout will see, before anything moves
@@ -176,6 +178,9 @@ pub struct FixArguments {
     /// Reports of analyzers that ran elsewhere, in SARIF; their paths count from the top of the repository
     #[arg(long, value_name = "FILE", conflicts_with = "from")]
     pub sarif: Vec<PathBuf>,
+    /// All findings in one patch, and not one patch for each priority and owner
+    #[arg(long)]
+    pub one_patch: bool,
     /// Say what would be changed, and leave no branch and no record
     #[arg(long, conflicts_with_all = ["rollout", "set", "forward_only", "supersedes", "from", "image", "edit"])]
     pub dry_run: bool,
@@ -199,16 +204,28 @@ pub struct FixArguments {
 }
 
 #[derive(Debug, Args)]
+pub struct PrArguments {
+    /// The patch, as in `P-7`
+    pub patch: PatchId,
+    /// Markdown, or `json` with the title and the branch
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
 pub struct ReportArguments {
-    /// The project's folder, inside a git repository
+    /// The project's folder, inside a git repository; or a patch that is open, as in `P-7`, to add what shows its finding
     #[arg(default_value = ".")]
     pub path: PathBuf,
-    /// What is wrong, in one line
+    /// What is wrong, in one line; of a folder's report required
     #[arg(long, value_name = "TEXT")]
-    pub title: String,
-    /// How it shows, in a sentence; with `--test` words that stand in what the failing test says
+    pub title: Option<String>,
+    /// How it shows, in a sentence; with `--test` words that stand in what the failing test says; of a folder's report required
     #[arg(long, value_name = "TEXT")]
-    pub reason: String,
+    pub reason: Option<String>,
+    /// Of a patch with several findings the one that is shown, by any of its names
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["title", "text", "file", "rollout"])]
+    pub finding: Option<String>,
     /// A file with as much more as there is to say (`-`: standard input)
     #[arg(long, value_name = "FILE")]
     pub text: Option<String>,

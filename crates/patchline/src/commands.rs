@@ -16,6 +16,7 @@ pub mod judge;
 pub mod line;
 pub mod person;
 pub mod plan;
+pub mod pr;
 pub mod process_host;
 pub mod report;
 pub mod reports;

@@ -45,6 +45,7 @@ fn run(cli: Cli) -> Result<Exit, Trouble> {
         Command::Init(arguments) => init::run(&arguments),
         Command::Scan(arguments) => scan::run(&arguments, data.as_deref()),
         Command::Fix(arguments) => block_on(fix::run(arguments, data)),
+        Command::Pr(arguments) => block_on(commands::pr::run(arguments, data)),
         Command::Report(arguments) => block_on(commands::report::run(arguments, data)),
         Command::Plan(arguments) => block_on(plan::run(arguments, data)),
         Command::Demo(arguments) => block_on(demo::run(arguments)),

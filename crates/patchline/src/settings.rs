@@ -4,6 +4,7 @@ mod agent;
 mod analyzer;
 mod caret;
 mod file;
+pub mod fixing;
 mod guess;
 mod order;
 mod reproducer;
@@ -26,6 +27,7 @@ use patchline_sandbox::Git;
 
 use crate::exit::{Exit, Trouble};
 use crate::settings::caret::Source;
+use crate::settings::fixing::Fixing;
 use crate::settings::text::read;
 
 /// A package's name as a service's name.
@@ -70,6 +72,17 @@ pub fn described(folder: &Path) -> Result<Option<Service>, Trouble> {
     }
     let source = Source { path: path.display().to_string(), text: &text };
     file::service(&source, folder, "").map(Some).map_err(|problem| problem.trouble(&source))
+}
+
+/// How fixes are made and told, as the folder's `patchline.toml` says; as usual where there is none.
+pub fn fixing(folder: &Path) -> Result<Fixing, Trouble> {
+    let path = folder.join(FILE);
+    if !path.exists() {
+        return Ok(Fixing::default());
+    }
+    let text = read(&path)?;
+    let source = Source { path: path.display().to_string(), text: &text };
+    fixing::fixing(&source).map_err(|problem| problem.trouble(&source))
 }
 
 /// What the folder's `patchline.toml` says of registries; nothing where there is none.

@@ -178,6 +178,59 @@ fn a_branch_a_diff_and_a_backport_go_through_the_same_line() {
     assert_eq!(git(&project, &["worktree", "list"]).lines().count(), 1, "no worktree is left");
 }
 
+const RUN: &str = "
+[run]
+health = \"/\"
+instances = 2
+
+[rollout]
+environment = \"test\"
+target = \"process\"
+strategy = \"rolling\"
+bake_seconds = 1
+deadline_seconds = 60
+";
+
+#[test]
+fn what_shows_the_problem_is_added_to_a_patch_that_is_open_and_it_is_proven_again() {
+    let (_folder, project, data) = project();
+    let show =
+        "if tar -xOf \"$1\" app.sh | sh -s 'expr 40 + 2' | grep -qx 42; then exit 1; else exit 0; fi\n";
+    fs::write(project.join("show.sh"), show).unwrap();
+    fs::write(project.join("patchline.toml"), format!("{SETTINGS}{RUN}")).unwrap();
+    git(&project, &["add", "--all"]);
+    git(&project, &["commit", "--quiet", "--message", "It runs somewhere"]);
+    git(&project, &["checkout", "--quiet", "fixit"]);
+    git(&project, &["rebase", "--quiet", "main"]);
+    git(&project, &["checkout", "--quiet", "main"]);
+    let fix =
+        ["--data", text(&data), "fix", "--format", "json", text(&project), "--rollout", "--from", "fixit"];
+    let ran =
+        check(patchline(&fix).env("USER", "dana"), 1, &["P-1 did not come to an end: it is at `approve`"]);
+    let verdict = |ran: &run::Ran| {
+        let told = json(ran)["patches"][0].clone();
+        let checks = told["checks"].as_array().unwrap().clone();
+        checks.iter().find(|one| one["name"] == "before-after").unwrap()["verdict"].clone()
+    };
+    assert_eq!(verdict(&ran), "skipped");
+    let report = |words: &[&str], code: i32, says: &[&str]| {
+        let own = ["--data", text(&data), "report", "P-1", "--by", "dana", "--format", "json"];
+        check(patchline(&own).args(words), code, says)
+    };
+    report(&[], 2, &["nothing is said that shows the finding of P-1", "--reproducer"]);
+    report(
+        &["--finding", "other", "--reproducer", "sh", "show.sh", "{artifact}"],
+        7,
+        &["it has no finding `other`"],
+    );
+    let shown = report(&["--reproducer", "sh", "show.sh", "{artifact}"], 1, &["P-1 did not come to an end"]);
+    assert_eq!(verdict(&shown), "passed", "{}", shown.out);
+    report(&["--reproducer", "sh", "show.sh", "{artifact}"], 1, &["P-1 has this already"]);
+    report(&["--reproducer", "true"], 7, &["something else shows `fixit` already"]);
+    let folder = ["--data", text(&data), "report", text(&project), "--by", "dana", "--reason", "it runs"];
+    check(&mut patchline(&folder), 2, &["`--title` is missing"]);
+}
+
 #[test]
 fn what_can_not_be_taken_says_why() {
     let (folder, project, data) = project();

@@ -11,6 +11,8 @@ mod run;
 #[path = "binary/tools.rs"]
 mod tools;
 
+#[path = "code/groups.rs"]
+mod groups;
 #[path = "code/project.rs"]
 mod project;
 #[path = "code/real.rs"]

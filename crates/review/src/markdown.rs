@@ -33,12 +33,23 @@ fn escaped(text: &str, begins_line: bool) -> String {
             out.push('\\');
         }
         out.push(letter);
-        if letter == '@' && after.is_some_and(char::is_alphanumeric) {
-            // Forges read mentions out of the shown text, where a backslash is gone: break the word instead.
+        let is_mention = letter == '@' && after.is_some_and(char::is_alphanumeric);
+        let is_number = matches!(letter, '#' | '!') && after.is_some_and(|after| after.is_ascii_digit());
+        let is_short =
+            letter == '-' && after.is_some_and(|after| after.is_ascii_digit()) && follows_gh(&text, index);
+        if is_mention || is_number || is_short {
+            // Forges read mentions, and issues that a merge closes, out of the shown text, where a backslash is gone: break
+            // the word instead.
             out.push('\u{200b}');
         }
     }
     out
+}
+
+/// `GH-12` is another way to name an issue.
+fn follows_gh(text: &[char], dash: usize) -> bool {
+    let before = dash.checked_sub(2).and_then(|start| text.get(start..dash));
+    before.is_some_and(|two| two.iter().collect::<String>().eq_ignore_ascii_case("gh"))
 }
 
 /// Foreign text as a code span; empty when there is nothing to show.
@@ -129,9 +140,10 @@ mod tests {
         check("[text](https://example.com)", "\\[text\\](https\\://example.com)");
         check("![image](x)", "!\\[image\\](x)");
         check("**bold** _it_", "\\*\\*bold\\*\\* \\_it\\_");
-        check("&lt;b&gt; &#60;", "\\&lt;b\\&gt; \\&#60;");
+        check("&lt;b&gt; &#60;", "\\&lt;b\\&gt; \\&#\u{200b}60;");
         check("www.example.com", "www\\.example.com");
         check("@everyone", "@\u{200b}everyone");
+        check("closes #12, GH-3 and o/r!4", "closes #\u{200b}12, GH-\u{200b}3 and o/r!\u{200b}4");
         check("a\u{202e}b\u{0}c", "a b c");
     }
 

@@ -39,7 +39,7 @@ fn section(note: &mut Vec<String>, title: &str, lines: Vec<String>) {
     }
 }
 
-fn bounded(mut lines: Vec<String>) -> Vec<String> {
+pub(crate) fn bounded(mut lines: Vec<String>) -> Vec<String> {
     let more = lines.len().saturating_sub(MOST_ENTRIES);
     if more > 0 {
         lines.truncate(MOST_ENTRIES);
@@ -70,7 +70,7 @@ fn phrase(end: &End) -> &'static str {
     }
 }
 
-fn wrong(patch: &Patch) -> Vec<String> {
+pub(crate) fn wrong(patch: &Patch) -> Vec<String> {
     let mut lines: Vec<String> = patch.findings().iter().map(finding).collect();
     match patch.opening.as_ref().map(|opening| &opening.subject) {
         Some(Subject::Change { report, author, .. }) => {
@@ -129,7 +129,7 @@ fn changed(patch: &Patch) -> Vec<String> {
     lines
 }
 
-fn moved(step: &Move) -> String {
+pub(crate) fn moved(step: &Move) -> String {
     let package = code(&step.package);
     match (&step.from, &step.to) {
         (Some(from), Some(to)) => format!("- {package} moves from {} to {}", code(from), code(to)),
@@ -146,7 +146,7 @@ fn list(files: &[String]) -> String {
     format!("{}{more}", shown.join(", "))
 }
 
-fn proven(patch: &Patch) -> Vec<String> {
+pub(crate) fn proven(patch: &Patch) -> Vec<String> {
     let mut lines: Vec<String> = patch.build.built.iter().map(|pair| built(&pair.patch)).collect();
     for checked in patch.verify.verdict.iter().flat_map(|verdict| &verdict.checks) {
         let result = match checked.result {

@@ -104,6 +104,7 @@ fn hint(rejection: &Rejection) -> Option<&'static str> {
         }
         Rejection::OwnEmergency { .. } => Some("ask a colleague"),
         Rejection::NoReplacement { .. } => Some("open it without taking the other's place"),
+        Rejection::NotShown { .. } => Some("name a finding of the patch that nothing shows yet"),
         Rejection::NoReason => Some("give a `reason`"),
         Rejection::NoFreeze { .. } => Some("`/api/v1/line` lists what is in force"),
         Rejection::TooMuchHeld { .. } => Some("lift some of them, or hold everything at once"),

@@ -181,9 +181,10 @@ pub fn wanted(finding: &Finding, only: &[String]) -> bool {
     }
 }
 
-/// Whether the advisory, one of its other names, or the package is called so.
+/// Whether the finding itself, its advisory, one of its other names, or the package is called so.
 fn bears(finding: &Finding, name: &str) -> bool {
     finding.advisory == name
+        || finding.id.0 == name
         || finding.aliases.iter().any(|alias| alias == name)
         || finding.package.as_ref().is_some_and(|package| package.name == name)
 }

@@ -11,6 +11,7 @@ use patchline_model::failure::Failure;
 use patchline_model::id::FindingId;
 use patchline_model::patch::Patch;
 use patchline_model::stage::detect::{Finding, Opening, Subject};
+use patchline_model::stage::division::Division;
 use patchline_model::stage::generate::{Candidate, Job, Outcome};
 use patchline_sandbox::Git;
 use serde_json::{Value, json};
@@ -41,16 +42,21 @@ pub async fn carry_out(
             (proposed(&request, title, report, commit, author).await?, None)
         }
         Subject::Scan { .. } => match from_fixers(hands, request.clone()).await? {
-            Proposal::NoFix { reasons, .. } => {
+            Proposal::Candidate { candidate, .. } if is_refused(patch, &candidate) => {
+                let reason = "it is the same change as one that was refused".to_owned();
+                (Proposal::NoFix { reasons: vec![reason], log: String::new() }, None)
+            }
+            Proposal::NoFix { reasons, .. } if patch.generate.division.is_none() => {
                 instead_of_fixers(hands, opening, patch, reasons, &request).await?
             }
-            proposal @ Proposal::Candidate { .. } => (proposal, None),
+            proposal @ (Proposal::Candidate { .. } | Proposal::NoFix { .. }) => (proposal, None),
         },
         Subject::Report(report) => from_agents(hands, opening, patch, report, &request).await?,
     };
     match proposal {
         Proposal::NoFix { reasons, .. } => Ok(Outcome::NoFix { reasons }),
         Proposal::Candidate { candidate, diff, log } => {
+            let candidate = Box::new(Candidate { number: *number, ..*candidate });
             let evidence = attest(hands, opening, &candidate, (&diff, &log), agents)?;
             Ok(Outcome::Proposed { candidate, evidence })
         }
@@ -59,6 +65,12 @@ pub async fn carry_out(
 
 async fn request(hands: &Hands, opening: &Opening, patch: &Patch, number: u32) -> Result<Request, Failure> {
     let repository = Path::new(&opening.service.repository).to_owned();
+    // Each part is made as if it were all: what was refused is another set of steps, and not these versions. So the patch's one
+    // branch ends with what holds.
+    let is_divided = patch.generate.division.is_some();
+    let number = if is_divided { 1 } else { number };
+    let refused = patch.generate.refused.iter().filter(|_| !is_divided);
+    let refused = refused.map(|(candidate, _)| candidate.clone()).collect();
     let base_time =
         Git::at(&repository).commit_time(opening.base.as_str()).await.map_err(|error| git_failure(&error))?;
     Ok(Request {
@@ -67,9 +79,9 @@ async fn request(hands: &Hands, opening: &Opening, patch: &Patch, number: u32) -
         repository,
         folder: opening.service.folder.clone(),
         base: opening.base.clone(),
-        findings: patch.findings().to_vec(),
+        findings: wanted(patch),
         branch: Some(branch(patch.id, number)),
-        refused: patch.generate.refused.iter().map(|(candidate, _)| candidate.clone()).collect(),
+        refused,
         work: hands.home.work(patch.id),
         cache: hands.home.cache(),
         // A second run makes the same commit, to the bit: its time is that of the patch, and never before its base.
@@ -78,6 +90,17 @@ async fn request(hands: &Hands, opening: &Opening, patch: &Patch, number: u32) -
         known: Arc::new(advised(hands)?),
         looks: Arc::new(Analyzers::new(hands, &opening.service, &hands.home.work(patch.id))),
     })
+}
+
+/// All findings, or those of the steps that are tried now.
+fn wanted(patch: &Patch) -> Vec<Finding> {
+    let scope = patch.generate.division.as_ref().map(Division::scope);
+    let findings = patch.findings().iter();
+    findings.filter(|one| scope.as_ref().is_none_or(|scope| scope.contains(&one.id))).cloned().collect()
+}
+
+fn is_refused(patch: &Patch, candidate: &Candidate) -> bool {
+    patch.generate.refused.iter().any(|(refused, _)| refused.commit == candidate.commit)
 }
 
 /// Each fixer does what it can, one on top of the other; what none can do stays with the reason.

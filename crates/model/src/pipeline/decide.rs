@@ -10,11 +10,13 @@ use crate::id::{JobId, Stage};
 use crate::job::{Due, Outcome};
 use crate::patch::Patch;
 use crate::pipeline::begin::begin;
+use crate::pipeline::divided;
 use crate::pipeline::due::{LONGEST_DEFERRAL, due};
+use crate::pipeline::ending::ended;
 use crate::pipeline::held::{hold, is_emergency, is_hotfix, objection};
 use crate::pipeline::joint::{self, Owed};
 use crate::pipeline::others;
-use crate::pipeline::{afterwards, recall, retry};
+use crate::pipeline::{afterwards, recall, retry, shown};
 use crate::rejection::Rejection;
 use crate::stage::detect::{Opening, Until};
 use crate::stage::phase::Phase;
@@ -37,7 +39,12 @@ pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Ev
         return Err(Rejection::NotAPerson);
     }
     let facts = match ask {
-        Ask::Detect(command) => open(cx, patch, command)?,
+        Ask::Detect(detect::Command::Open(opening)) => open(cx, patch, opening)?,
+        Ask::Detect(detect::Command::Show(reproducer)) => {
+            let opening = opening(patch)?;
+            refuse_ended(patch, "report")?;
+            shown::decide(patch, opening, &by, reproducer)?
+        }
         Ask::Approve(command) => approve(cx, patch, &by, command)?,
         Ask::Rollout(command) => steer(cx, patch, &by, command)?,
         Ask::Review(review::Command::Abort { reason }) => abort(patch, &by, reason)?,
@@ -53,18 +60,17 @@ pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Ev
     Ok(facts.into_iter().map(|fact| Event { at: cx.now, by: by.clone(), fact }).collect())
 }
 
-fn open(cx: Context<'_>, patch: &Patch, command: detect::Command) -> Result<Vec<Fact>, Rejection> {
+fn open(cx: Context<'_>, patch: &Patch, opening: Box<Opening>) -> Result<Vec<Fact>, Rejection> {
     if patch.opening.is_some() {
         return Err(Rejection::AlreadyOpen { patch: patch.id });
     }
-    let detect::Command::Open(opening) = &command;
     if let Some(membership) = &opening.terms.set {
         joint::admit(cx.board, patch.id, membership)?;
     }
     if let Some(other) = opening.terms.supersedes {
-        others::admit(cx.board, patch.id, opening, other)?;
+        others::admit(cx.board, patch.id, &opening, other)?;
     }
-    Ok(detect::decide(command).into_iter().map(Fact::Detect).collect())
+    Ok(vec![Fact::Detect(detect::Event::Opened(opening))])
 }
 
 fn approve(
@@ -168,7 +174,7 @@ fn answered(
     match (job.stage, outcome) {
         (Stage::Detect, Outcome::Detect(outcome)) => found(cx, patch, opening, outcome),
         (Stage::Generate, Outcome::Generate(outcome)) => {
-            proposed(generate::report(&opening.base, patch.findings(), &patch.generate, outcome)?)
+            proposed(patch, generate::report(&opening.base, patch.findings(), &patch.generate, outcome)?)
         }
         (Stage::Build, Outcome::Build(outcome)) => Ok(built(cx, patch, build::report(outcome))),
         (Stage::Verify, Outcome::Verify(outcome)) => {
@@ -199,12 +205,19 @@ fn found(
     Ok(events.into_iter().map(Fact::Detect).chain([follows]).collect())
 }
 
-fn proposed(events: Vec<generate::Event>) -> Result<Vec<Fact>, Rejection> {
+fn proposed(patch: &Patch, events: Vec<generate::Event>) -> Result<Vec<Fact>, Rejection> {
     let none = events.iter().find_map(|event| match event {
-        generate::Event::NoFix { reasons } => Some(format!("no fix: {}", reasons.join("; "))),
-        generate::Event::Proposed { .. } | generate::Event::Refused { .. } => None,
+        generate::Event::NoFix { reasons } => Some(reasons.join("; ")),
+        _ => None,
     });
-    Ok(events.into_iter().map(Fact::Generate).chain(none.map(|why| ended(End::Abandoned(why)))).collect())
+    Ok(match (none, &patch.generate.division) {
+        (None, _) => events.into_iter().map(Fact::Generate).collect(),
+        (Some(why), Some(division)) => divided::refused(patch, division, why),
+        (Some(why), None) => {
+            let end = ended(End::Abandoned(format!("no fix: {why}")));
+            events.into_iter().map(Fact::Generate).chain([end]).collect()
+        }
+    })
 }
 
 fn built(cx: Context<'_>, patch: &Patch, events: Vec<build::Event>) -> Vec<Fact> {
@@ -229,16 +242,24 @@ fn verified(cx: Context<'_>, patch: &Patch, opening: &Opening, events: Vec<verif
     let facts: Vec<Fact> = events.into_iter().map(Fact::Verify).collect();
     let follows = match failures {
         Some(why) => refuse_candidate(cx, patch, why),
-        None if opening.until == Until::Verify || opening.service.run.is_none() => {
-            vec![ended(End::HandedOver)]
+        None => {
+            let (told, is_whole) = divided::held(patch);
+            let ends = is_whole && (opening.until == Until::Verify || opening.service.run.is_none());
+            told.into_iter().chain(ends.then(|| ended(End::HandedOver))).collect()
         }
-        None => Vec::new(),
     };
     facts.into_iter().chain(follows).collect()
 }
 
-/// What was shown to be no fix is dropped, and the next candidate is asked for, as long as the policy allows.
+/// What was shown to be no fix is dropped, and the next candidate is asked for, as long as the policy allows: of several steps
+/// those that hold, of a single one another version.
 fn refuse_candidate(cx: Context<'_>, patch: &Patch, why: String) -> Vec<Fact> {
+    if let Some(division) = &patch.generate.division {
+        return divided::refused(patch, division, why);
+    }
+    if let Some(facts) = divided::divide(patch, &why) {
+        return facts;
+    }
     let tried = patch.generate.refused.len().saturating_add(1);
     let fixer = patch.candidate().map_or("", |candidate| candidate.fixer.as_str());
     let usual = usize::try_from(cx.policy.candidates).unwrap_or(usize::MAX);
@@ -377,10 +398,6 @@ fn failed(cx: Context<'_>, patch: &Patch, job: JobId, failure: Failure) -> Vec<F
         (false, false) => Vec::new(),
     };
     [Fact::Faltered { job, failure, retry_at }].into_iter().chain(follows).collect()
-}
-
-fn ended(end: End) -> Fact {
-    Fact::Review(review::Event::Ended(end))
 }
 
 fn opening(patch: &Patch) -> Result<&Opening, Rejection> {

@@ -4,7 +4,7 @@ use crate::context::Context;
 use crate::id::{JobId, Stage};
 use crate::job::{Due, Job};
 use crate::patch::Patch;
-use crate::pipeline::held::is_held;
+use crate::pipeline::held::{is_emergency, is_held, is_hotfix};
 use crate::pipeline::joint::Owed;
 use crate::pipeline::others;
 use crate::stage::{approve, build, detect, generate, review, rollout, verify, walk};
@@ -111,7 +111,13 @@ fn waits_for_another(cx: Context<'_>, patch: &Patch, of_set: Option<&Owed>) -> b
         return false;
     }
     let lock = patch.opening.as_ref().and_then(|opening| opening.service.lock());
-    lock.is_some_and(|lock| cx.board.kept_by_other(&lock, patch.id).is_some())
+    lock.is_some_and(|lock| cx.board.kept_by_other(&lock, patch.id).is_some() || lets_pass(cx, patch, &lock))
+}
+
+/// A hotfix jumps the queue of its service; it is as proven and as allowed as everything else that may begin.
+fn lets_pass(cx: Context<'_>, patch: &Patch, lock: &str) -> bool {
+    let waits = cx.board.hotfixes.contains_key(lock);
+    waits && !is_hotfix(patch) && !is_emergency(cx, patch)
 }
 
 fn begins(patch: &Patch, stage: Stage) -> bool {

@@ -23,6 +23,14 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
                 patch.opening = Some(Arc::new((**opening).clone()));
                 patch.opened_at = event.at;
             }
+            if let detect::Event::Shown(reproducer) = fact {
+                if let Some(opening) = &mut patch.opening {
+                    Arc::make_mut(opening).service.reproducers.push((**reproducer).clone());
+                }
+                // It is an event of the gate, too: an answer that was asked for before is not owed any more.
+                patch.approve = Arc::default();
+                *patch.attempts.entry(Stage::Approve).or_insert(0) += 1;
+            }
             detect::evolve(Arc::make_mut(&mut patch.detect), fact);
         }
         Fact::Triage(fact) => triage::evolve(Arc::make_mut(&mut patch.triage), fact),

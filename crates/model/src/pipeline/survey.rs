@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::context::Board;
 use crate::id::PatchId;
 use crate::patch::Patch;
+use crate::pipeline::held::is_hotfix;
 use crate::service::Name;
 use crate::stage::approve;
 use crate::stage::phase::Phase;
@@ -23,8 +24,9 @@ pub fn survey<'a>(
     let replaced = replaced(patches.clone());
     let open = patches.clone().filter(|patch| patch.opening.is_some() && !patch.has_ended());
     let under_way = open.map(|patch| (patch.id, lock(patch))).collect();
+    let hotfixes = hotfixes(&replaced, patches.clone());
     let reviews = reviews(patches);
-    Board { locks, runs, sets, fences, replaced, under_way, reviews, ..Board::default() }
+    Board { locks, runs, sets, fences, replaced, under_way, hotfixes, reviews, ..Board::default() }
 }
 
 /// Who takes whose place: of several, the newest. One that came to nothing takes nobody's.
@@ -36,6 +38,23 @@ fn replaced<'a>(patches: impl Iterator<Item = &'a Patch>) -> BTreeMap<PatchId, R
         stands.then_some((other, Replacement { by: patch.id, is_ready }))
     };
     patches.filter_map(takes).collect()
+}
+
+/// Who goes before what is routine. A member of a set may itself wait for what is routine, so it goes before nobody.
+fn hotfixes<'a>(
+    replaced: &BTreeMap<PatchId, Replacement>,
+    patches: impl Iterator<Item = &'a Patch>,
+) -> BTreeMap<String, PatchId> {
+    let waits = |patch: &&Patch| {
+        let is_free = patch.opening.as_ref().is_some_and(|opening| opening.terms.is_blank())
+            && !replaced.contains_key(&patch.id);
+        is_free
+            && !patch.has_ended()
+            && patch.rollout.phase == Phase::Idle
+            && approve::allowed(&patch.approve)
+    };
+    let ready = patches.filter(waits).filter(|patch| patch.goes_to_rollout() && is_hotfix(patch));
+    ready.filter_map(|patch| lock(patch).map(|lock| (lock, patch.id))).collect()
 }
 
 fn reviews<'a>(patches: impl Iterator<Item = &'a Patch>) -> BTreeMap<Name, PatchId> {

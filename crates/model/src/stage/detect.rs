@@ -7,7 +7,7 @@ use crate::digest::{Commit, Digest};
 use crate::id::{FindingId, Stage};
 use crate::package::Package;
 use crate::rejection::Rejection;
-use crate::service::Service;
+use crate::service::{Reproducer, Service};
 use crate::stage::terms::Terms;
 
 /// Something that needs a fix, normalised from any source.
@@ -50,6 +50,14 @@ impl Finding {
         match &self.source {
             Source::Analyzer(analysis) => Some(analysis),
             Source::Lockfile | Source::Report => None,
+        }
+    }
+
+    /// Findings with the same are removed by one step: those of one package, or those in one file.
+    pub fn step(&self) -> String {
+        match &self.package {
+            Some(package) => format!("{}/{}", package.ecosystem, package.name),
+            None => self.location.path.clone(),
         }
     }
 }
@@ -128,6 +136,8 @@ pub enum State {
 #[serde(rename_all = "snake_case")]
 pub enum Command {
     Open(Box<Opening>),
+    /// Something that shows a finding of a patch which is open already.
+    Show(Box<Reproducer>),
 }
 
 /// Everything a patch begins with.
@@ -146,8 +156,17 @@ pub struct Opening {
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     Opened(Box<Opening>),
-    Found { findings: Vec<Finding>, packages: u32, evidence: Digest },
-    NothingFound { packages: u32, evidence: Digest },
+    /// A person added what shows a finding; what was proven without it does not count any more.
+    Shown(Box<Reproducer>),
+    Found {
+        findings: Vec<Finding>,
+        packages: u32,
+        evidence: Digest,
+    },
+    NothingFound {
+        packages: u32,
+        evidence: Digest,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -165,13 +184,6 @@ pub struct Outcome {
     pub evidence: Digest,
 }
 
-/// Opening is refused by the pipeline when the patch exists; here every opening is good.
-pub fn decide(command: Command) -> Vec<Event> {
-    match command {
-        Command::Open(opening) => vec![Event::Opened(opening)],
-    }
-}
-
 /// Takes in what the scan saw.
 pub fn report(state: &State, outcome: Outcome) -> Result<Vec<Event>, Rejection> {
     let Outcome { findings, packages, evidence } = outcome;
@@ -186,6 +198,7 @@ pub fn report(state: &State, outcome: Outcome) -> Result<Vec<Event>, Rejection> 
 
 pub fn evolve(state: &mut State, event: &Event) {
     *state = match event {
+        Event::Shown(_) => return,
         Event::Opened(_) => State::Scanning,
         Event::Found { findings, .. } => State::Found(findings.clone()),
         Event::NothingFound { .. } => State::Clean,

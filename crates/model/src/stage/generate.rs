@@ -6,6 +6,7 @@ use crate::digest::{Commit, Digest};
 use crate::id::FindingId;
 use crate::rejection::Rejection;
 use crate::stage::detect::Finding;
+use crate::stage::division::Division;
 
 /// One diff that one fixer proposes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,9 +71,13 @@ pub enum Rung {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
+    /// How many candidates there have been.
+    pub proposed: u32,
     pub candidate: Option<Candidate>,
     /// Candidates that verification refused, with why; the next one must differ.
     pub refused: Vec<(Candidate, String)>,
+    /// Which of several steps hold, where all at once did not.
+    pub division: Option<Division>,
     /// Why there is nothing (more) to try.
     pub no_fix: Option<Vec<String>>,
 }
@@ -87,9 +92,19 @@ pub enum Event {
     NoFix {
         reasons: Vec<String>,
     },
-    /// Verification refused the candidate.
+    /// Verification refused the candidate, or there is none for the steps that are tried.
     Refused {
         why: String,
+    },
+    /// All steps at once were refused: they are tried in parts.
+    Divided {
+        division: Division,
+    },
+    /// Verification lets the part stand; more steps are tried on top of it.
+    Held,
+    /// Of every step it is known whether it holds: the candidate has those that do, and leaves these.
+    Settled {
+        leaves: Vec<(FindingId, String)>,
     },
 }
 
@@ -140,18 +155,32 @@ pub fn report(
 
 pub fn evolve(state: &mut State, event: &Event) {
     match event {
-        Event::Proposed { candidate, .. } => state.candidate = Some((**candidate).clone()),
+        Event::Proposed { candidate, .. } => {
+            state.proposed = state.proposed.saturating_add(1);
+            state.candidate = Some((**candidate).clone());
+        }
         Event::NoFix { reasons } => state.no_fix = Some(reasons.clone()),
         Event::Refused { why } => {
             if let Some(candidate) = state.candidate.take() {
                 state.refused.push((candidate, why.clone()));
             }
+            state.division = state.division.as_ref().map(|division| division.after(Some(why.clone())));
+        }
+        Event::Divided { division } => state.division = Some(division.clone()),
+        Event::Held => {
+            state.candidate = None;
+            state.division = state.division.as_ref().map(|division| division.after(None));
+        }
+        Event::Settled { leaves } => {
+            if let Some(candidate) = &mut state.candidate {
+                candidate.leaves.extend(leaves.iter().cloned());
+            }
+            state.division = state.division.as_ref().map(|division| division.after(None));
         }
     }
 }
 
 pub fn due(findings: &[Finding], state: &State) -> Option<Job> {
     let open = !findings.is_empty() && state.candidate.is_none() && state.no_fix.is_none();
-    let number = u32::try_from(state.refused.len()).unwrap_or(u32::MAX).saturating_add(1);
-    open.then_some(Job::Propose { number })
+    open.then_some(Job::Propose { number: state.proposed.saturating_add(1) })
 }

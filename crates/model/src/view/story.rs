@@ -90,6 +90,13 @@ fn detect_line(fact: &detect::Event) -> Told {
             let origin = opening.terms.origin.map(|origin| origin.to_string());
             (Mood::Plain, text, origin.into_iter().chain(replaces).collect())
         }
+        detect::Event::Shown(reproducer) => {
+            let text = format!(
+                "something that shows {} was added; it is proven again with that",
+                reproducer.advisory
+            );
+            (Mood::Plain, text, Vec::new())
+        }
         detect::Event::Found { findings, packages, .. } => {
             let count = findings.len();
             let noun = if count == 1 { "finding" } else { "findings" };
@@ -145,6 +152,20 @@ fn generate_line(fact: &generate::Event) -> Told {
         generate::Event::NoFix { reasons } => (Mood::Bad, "no fix could be made".to_owned(), reasons.clone()),
         generate::Event::Refused { why } => {
             (Mood::Warn, format!("the candidate is refused: {why}"), Vec::new())
+        }
+        generate::Event::Divided { division } => {
+            let text = format!(
+                "its {} steps are tried in parts, until the bad ones are alone",
+                division.steps.len()
+            );
+            (Mood::Plain, text, Vec::new())
+        }
+        generate::Event::Held => {
+            (Mood::Good, "this part holds; more is tried on top of it".to_owned(), Vec::new())
+        }
+        generate::Event::Settled { leaves } => {
+            let details = leaves.iter().take(20).map(|(finding, why)| format!("leaves {finding}: {why}"));
+            (Mood::Good, "what holds is kept, and the rest left by name".to_owned(), details.collect())
         }
     }
 }

@@ -4,13 +4,16 @@ mod edit;
 mod flag;
 mod from;
 mod image;
+mod question;
 mod told;
 mod written;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use patchline_conductor::failures::git_failure;
+use patchline_conductor::grouping::Grouping;
 use patchline_conductor::projection::Known;
 use patchline_conductor::rehearse::{Rehearsed, rehearse};
 use patchline_conductor::schedule::head;
@@ -21,7 +24,7 @@ use patchline_model::event::Fact;
 use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::id::PatchId;
 use patchline_model::service::Service;
-use patchline_model::stage::detect::{Opening, Subject, Until};
+use patchline_model::stage::detect::{Subject, Until};
 use patchline_model::stage::generate::Candidate;
 use patchline_model::stage::review::End;
 use patchline_model::stage::terms::{Membership, Terms};
@@ -30,6 +33,7 @@ use serde_json::json;
 
 use crate::cli::{FixArguments, Format};
 use crate::commands::driven::driven;
+use crate::commands::fix::question::Question;
 use crate::commands::person::person;
 use crate::commands::reports;
 use crate::exit::{Exit, Trouble};
@@ -77,11 +81,28 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     if goes_on && service.run.is_none() {
         return Err(nowhere_to_run(&service));
     }
-    let key = key(&service, base.as_str(), &subject, &advisories, until, &terms);
     let repository = PathBuf::from(&service.repository);
-    let opening = Opening { service, base, subject, until, terms };
-    let id = works.conductor.open_again(&key, by, opening).await?;
-    carried_out(&works, &repository, id, arguments.format).await
+    let states_more = !terms.is_blank();
+    let question = Question {
+        grouping: if states_more { Grouping::All } else { grouping(&arguments)? },
+        advisories: advisories.status().clone(),
+        aloud: arguments.format == Format::Table,
+        service,
+        base,
+        until,
+        terms,
+        by,
+    };
+    let known = match subject {
+        Subject::Scan { only, reports } => question.each(&works, &only, &reports).await?,
+        subject @ (Subject::Change { .. } | Subject::Report(_)) => question.one(&works, subject).await?,
+    };
+    tell(&works, &repository, &known, arguments.format).await
+}
+
+/// What is stated of one patch keeps all findings in one, as the flag and the settings do.
+fn grouping(arguments: &FixArguments) -> Result<Grouping, Trouble> {
+    if arguments.one_patch { Ok(Grouping::All) } else { Ok(settings::fixing(&arguments.path)?.grouping) }
 }
 
 /// Drives a patch that was opened to its end, and tells what came of it.
@@ -94,10 +115,42 @@ pub async fn carried_out(
     if works.conductor.patch(id).await?.is_some_and(|known| known.patch.is_closed()) {
         note(&format!("{id} has answered this already; this is its record"));
     }
-    let told = driven(works, &[id], format == Format::Table).await?;
-    let known = told.into_iter().next().ok_or_else(|| Trouble::storage(format!("{id} is not driven")))?;
-    bring_branch_back(repository, &known).await?;
-    report(works, &known, format)
+    let known = driven(works, &[id], format == Format::Table).await?;
+    tell(works, repository, &known, format).await
+}
+
+/// Tells what came of each patch; the exit code is that of the first that did not come to a good end.
+async fn tell(
+    works: &Works,
+    repository: &Path,
+    answered: &[Arc<Known>],
+    format: Format,
+) -> Result<Exit, Trouble> {
+    let (mut told, mut troubles) = (Vec::new(), Vec::new());
+    for known in answered {
+        bring_branch_back(repository, known).await?;
+        let report = write_report(works, known)?;
+        let candidate = known.patch.candidate();
+        let diff = candidate.map(|candidate| diff_of(works, candidate)).transpose()?.unwrap_or_default();
+        told.push(told::of_patch(known, &diff, report.as_deref()));
+        if format == Format::Table {
+            told::lines_of(known, &diff, report.as_deref()).iter().for_each(|line| say(line));
+        }
+        troubles.extend(trouble(known, report.as_deref()));
+    }
+    if format == Format::Json {
+        say(&json!({ "patches": told }).to_string());
+    }
+    let several = answered.len() > 1;
+    let message = |(id, trouble): &(PatchId, Trouble)| match several {
+        true => format!("{id}: {}", trouble.message),
+        false => trouble.message.clone(),
+    };
+    let message = troubles.iter().map(message).collect::<Vec<_>>().join("\n");
+    match troubles.into_iter().next() {
+        None => Ok(Exit::Done),
+        Some((_, first)) => Err(Trouble { message, ..first }),
+    }
 }
 
 pub fn nowhere_to_run(service: &Service) -> Trouble {
@@ -183,52 +236,22 @@ fn need(program: &str, hint: &str) -> Result<(), Trouble> {
     }
 }
 
-/// The same question about the same commit, settings and advisories is the same patch: a second run changes nothing and
-/// answers from the record.
-fn key(
-    service: &Service,
-    base: &str,
-    subject: &Subject,
-    advisories: &Advisories,
-    until: Until,
-    terms: &Terms,
-) -> String {
-    let question = match until {
-        Until::Verify => json!([service, base, subject, advisories.status()]),
-        Until::Rollout => json!([service, base, subject, advisories.status(), until, terms]),
-    };
-    let question = question.to_string();
-    format!("fix:{}", Digest::of(question.as_bytes()).hex())
-}
-
-fn report(works: &Works, known: &Known, format: Format) -> Result<Exit, Trouble> {
+/// Why a patch did not come to a good end; nothing: it did.
+fn trouble(known: &Known, report: Option<&Path>) -> Option<(PatchId, Trouble)> {
     let patch = &known.patch;
-    let end = patch.review.end.clone();
-    let report = write_report(works, known)?;
-    let candidate = patch.candidate();
-    let diff = candidate.map(|candidate| diff_of(works, candidate)).transpose()?.unwrap_or_default();
-    if format == Format::Json {
-        say(&told::of_patch(known, &diff, &report).to_string());
-    }
-    match (end, candidate) {
-        (Some(End::HandedOver), Some(candidate)) => {
-            if format == Format::Table {
-                say("");
-                say(&format!("branch  {}", candidate.branch));
-                say(&format!("diff    {}", told::size(candidate, &diff)));
-                say(&format!("look    git diff {}..{}", candidate.base.short(), candidate.branch));
-                say(&format!("report  {}", report.display()));
-            }
-            Ok(Exit::Done)
-        }
-        (Some(End::NothingToDo), _) => Ok(Exit::Done),
-        (Some(End::Promoted), _) => Ok(Exit::Done),
+    let trouble = match (&patch.review.end, patch.candidate()) {
+        (Some(End::HandedOver), Some(_)) | (Some(End::NothingToDo | End::Promoted), _) => return None,
         (Some(End::RolledBack(why)), _) => {
-            Err(Trouble::new(Exit::Found, format!("{} was taken back: {why}", patch.id)))
+            Trouble::new(Exit::Found, format!("{} was taken back: {why}", patch.id))
         }
-        (Some(End::Abandoned(why)), _) => Err(abandoned(known, why, &report)),
-        (_, _) => Err(Trouble::new(Exit::Found, format!("{} did not come to an end", patch.id))),
-    }
+        (Some(End::Abandoned(why)), _) => abandoned(known, why.clone(), report),
+        (_, _) => {
+            let text = format!("{} did not come to an end: it is at `{}`", patch.id, patch.stage());
+            Trouble::new(Exit::Found, text)
+                .hint(format!("`patchline explain {}` says what it waits for", patch.id))
+        }
+    };
+    Some((patch.id, trouble))
 }
 
 fn diff_of(works: &Works, candidate: &Candidate) -> Result<String, Trouble> {
@@ -247,64 +270,59 @@ async fn rehearsal(
     reports: &[Digest],
     arguments: &FixArguments,
 ) -> Result<Exit, Trouble> {
-    let Rehearsed { findings, proposal } =
-        rehearse(&works.hands, service, base, &arguments.only, reports).await?;
-    if arguments.format == Format::Json {
-        say(&told::of_proposal(&findings, proposal.as_ref()).to_string());
-    }
+    let policy = works.conductor.policy();
+    let how = (reports, grouping(arguments)?);
+    let rehearsed = rehearse(&works.hands, policy, service, base, &arguments.only, how).await?;
     let is_table = arguments.format == Format::Table;
-    match proposal {
-        None => {
-            if is_table {
-                say("nothing needs a fix");
+    if is_table && rehearsed.is_empty() {
+        say("nothing needs a fix");
+    }
+    let (mut told, mut none) = (Vec::new(), Vec::new());
+    for Rehearsed { findings, proposal } in &rehearsed {
+        told.push(told::of_proposal(findings, proposal));
+        match proposal {
+            Proposal::Candidate { candidate, diff, .. } if is_table => {
+                told::lines(findings, candidate, diff).iter().for_each(|line| say(line));
             }
-            Ok(Exit::Done)
-        }
-        Some(Proposal::Candidate { candidate, diff, .. }) => {
-            if is_table {
-                told::lines(&findings, &candidate, &diff).iter().for_each(|line| say(line));
+            Proposal::Candidate { .. } => {}
+            Proposal::NoFix { reasons, .. } => {
+                none.push(format!("no fix could be made: {}", reasons.join("; ")));
             }
-            Ok(Exit::Done)
-        }
-        Some(Proposal::NoFix { reasons, .. }) => {
-            Err(Trouble::new(Exit::Found, format!("no fix could be made: {}", reasons.join("; "))))
         }
     }
+    if arguments.format == Format::Json {
+        say(&json!({ "patches": told }).to_string());
+    } else if none.len() < rehearsed.len() {
+        say("nothing was changed; without `--dry-run` it is built, proven and left on a branch");
+    }
+    if none.is_empty() { Ok(Exit::Done) } else { Err(Trouble::new(Exit::Found, none.join("\n"))) }
 }
 
 /// Why there is no fix, with the exit code of what failed.
-fn abandoned(known: &Known, why: String, report: &Path) -> Trouble {
+fn abandoned(known: &Known, why: String, report: Option<&Path>) -> Trouble {
     let failure = known.events.iter().rev().find_map(|event| match &event.fact {
         Fact::Faltered { failure, retry_at: None, .. } => Some(failure.clone()),
         _ => None,
     });
-    let Some(failure) = failure else {
-        return Trouble::new(Exit::Found, why)
-            .hint(format!("the report has the details: {}", report.display()));
+    let details = report.map(|report| format!("the report has the details: {}", report.display()));
+    let hint = failure.as_ref().and_then(|failure| failure.hint.clone()).or(details);
+    let exit = match failure {
+        Some(failure) if failure.class != FailureClass::Other => Trouble::from(failure).exit,
+        Some(_) | None => Exit::Found,
     };
-    let class = failure.class;
-    let hint =
-        failure.hint.clone().unwrap_or_else(|| format!("the report has the details: {}", report.display()));
-    let exit = match class {
-        FailureClass::Other => Exit::Found,
-        FailureClass::Tool | FailureClass::Network | FailureClass::Storage | FailureClass::Input => {
-            Trouble::from(failure).exit
-        }
-    };
-    Trouble::new(exit, why).hint(hint)
+    Trouble { hint, ..Trouble::new(exit, why) }
 }
 
-fn write_report(works: &Works, known: &Known) -> Result<PathBuf, Trouble> {
+/// The look back at a patch, as a file; nothing before there was one.
+fn write_report(works: &Works, known: &Known) -> Result<Option<PathBuf>, Trouble> {
     const LARGEST_NOTE: u64 = 16 * 1024 * 1024;
     let failed = |what: String| Trouble::storage(format!("could not write the report: {what}"));
-    let Some(review) = &known.patch.review.reviewed else {
-        return Err(Trouble::new(Exit::Found, "the patch was not reviewed"));
-    };
+    let Some(review) = &known.patch.review.reviewed else { return Ok(None) };
     let blobs = works.hands.attestor.blobs();
     let note = blobs.get(review.note.as_str(), LARGEST_NOTE).map_err(|error| failed(error.to_string()))?;
     let folder = works.home.root().join("reports");
     std::fs::create_dir_all(&folder).map_err(|error| failed(error.to_string()))?;
     let path = folder.join(format!("{}.md", known.patch.id));
     std::fs::write(&path, note).map_err(|error| failed(error.to_string()))?;
-    Ok(path)
+    Ok(Some(path))
 }

@@ -1,12 +1,15 @@
 //! `report`: a person's report of a problem, with what shows it, as a finding that the service's agents try to fix.
 
+mod how;
+mod shown;
+
 use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
 use patchline_conductor::failures::git_failure;
 use patchline_conductor::schedule::head;
 use patchline_model::digest::{Commit, Digest};
-use patchline_model::reproducer::{ByTest, How};
+use patchline_model::id::PatchId;
 use patchline_model::service::{Reproducer, Service};
 use patchline_model::stage::detect::{Location, Opening, Report, Subject, Until};
 use patchline_model::stage::terms::Terms;
@@ -16,17 +19,25 @@ use serde_json::json;
 use crate::cli::ReportArguments;
 use crate::commands::fix::{self, carried_out};
 use crate::commands::person::person;
+use crate::commands::report::how::{how, line};
 use crate::exit::{Exit, Trouble};
 use crate::settings;
 use crate::terminal::note;
 use crate::wire;
 
-/// Bytes of the text, and characters of title and reason.
+/// Bytes of the text.
 const LONGEST_TEXT: u64 = 64 << 10;
-const LONGEST_LINE: usize = 500;
 
 pub async fn run(arguments: ReportArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
     fix::need_git()?;
+    if let Some(id) = patch_of(&arguments.path) {
+        return shown::run(id, arguments, data).await;
+    }
+    if arguments.finding.is_some() {
+        return Err(
+            Trouble::usage("`--finding` is of a patch").hint("as in `patchline report P-7 --finding NAME`")
+        );
+    }
     let by = person(arguments.by.as_deref())?;
     let mut service = settings::service(&arguments.path).await?;
     if arguments.rollout && service.run.is_none() {
@@ -52,13 +63,20 @@ pub async fn run(arguments: ReportArguments, data: Option<PathBuf>) -> Result<Ex
     carried_out(&works, &repository, id, arguments.format).await
 }
 
+/// The patch that is meant; a folder that is called so is a folder.
+fn patch_of(path: &Path) -> Option<PatchId> {
+    let text = path.to_str().filter(|text| text.starts_with("P-") && !path.exists())?;
+    text.parse().ok()
+}
+
 async fn report(
     arguments: &ReportArguments,
     service: &Service,
     base: &Commit,
     reporter: &str,
 ) -> Result<Report, Trouble> {
-    let (title, reason) = (line("--title", &arguments.title)?, line("--reason", &arguments.reason)?);
+    let (title, reason) =
+        (line("--title", arguments.title.as_deref())?, line("--reason", arguments.reason.as_deref())?);
     let text = arguments.text.as_deref().map(text).transpose()?.unwrap_or_default();
     let place = match &arguments.file {
         None => None,
@@ -67,36 +85,6 @@ async fn report(
     let name = Digest::of(json!([service.name, title, reason, text, place]).to_string().as_bytes());
     let name = format!("report-{}", &name.hex()[..10]);
     Ok(Report { name, title, reason, text, place, reporter: reporter.to_owned() })
-}
-
-/// What shows the problem, where it was told.
-fn how(arguments: &ReportArguments, service: &Service) -> Result<Option<How>, Trouble> {
-    match (&arguments.test, arguments.reproducer.first()) {
-        (None, None) => Ok(None),
-        (None, Some(program)) if program.trim().is_empty() => {
-            Err(Trouble::usage("`--reproducer` needs a program")
-                .hint("as in `--reproducer sh show.sh {artifact}`"))
-        }
-        (None, Some(_)) => Ok(Some(How::Command(arguments.reproducer.clone()))),
-        (Some(_), _) if service.test.is_none() => {
-            Err(Trouble::input(format!("{} has no `[test]`, so no test of it can be run", service.name))
-                .hint("name the suite's command in `patchline.toml`"))
-        }
-        (Some(test), _) => {
-            let reason = arguments.reason.trim().to_owned();
-            Ok(Some(How::Test(ByTest { name: line("--test", test)?, reason, files: Vec::new() })))
-        }
-    }
-}
-
-/// One line that says something.
-fn line(flag: &str, text: &str) -> Result<String, Trouble> {
-    let line = text.trim();
-    if line.is_empty() || line.contains(char::is_control) || line.chars().count() > LONGEST_LINE {
-        return Err(Trouble::usage(format!("`{flag}` is one line of at most {LONGEST_LINE} characters"))
-            .hint("what is longer goes into a file for `--text`"));
-    }
-    Ok(line.to_owned())
 }
 
 fn text(from: &str) -> Result<String, Trouble> {

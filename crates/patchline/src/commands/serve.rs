@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use patchline_conductor::clock;
 use patchline_conductor::establish::{bring_up, first_version, run_and_target, site};
+use patchline_conductor::grouping::Grouping;
 use patchline_conductor::schedule::{head, scan_and_open};
 use patchline_model::failure::Failure;
 use patchline_model::id::{PatchId, Stage};
@@ -30,9 +31,10 @@ const CHECK: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(10);
 
 pub async fn run(arguments: ServeArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
-    let mut services = Vec::new();
+    let (mut services, mut groupings) = (Vec::new(), Vec::new());
     for folder in &arguments.services {
         services.push(settings::service(folder).await?);
+        groupings.push(settings::fixing(folder)?.grouping);
     }
     let works = Arc::new(wire::works(wire::home(data.as_deref())?)?);
     let listener = listen(arguments.listen).await?;
@@ -42,9 +44,9 @@ pub async fn run(arguments: ServeArguments, data: Option<PathBuf>) -> Result<Exi
     let watched = tokio::spawn(async move { conductor.watch_ledger().await });
     let mut driven = tokio::spawn(works.driver().run(None, stopped));
     let told = tokio::spawn(tell_changes(Arc::clone(&works)));
-    for service in services.clone() {
+    for (service, grouping) in services.clone().into_iter().zip(groupings) {
         let works = Arc::clone(&works);
-        tokio::spawn(async move { look_after(&works, &service, arguments.interval).await });
+        tokio::spawn(async move { look_after(&works, &service, grouping, arguments.interval).await });
     }
     tokio::select! {
         () = ended() => {}
@@ -135,7 +137,7 @@ async fn say_what_stays(works: &Works, services: &[Service]) {
 }
 
 /// Keeps one service running and scanned. What fails is said and tried again at the next round.
-async fn look_after(works: &Works, service: &Service, interval: u64) {
+async fn look_after(works: &Works, service: &Service, grouping: Grouping, interval: u64) {
     let interval = Duration::from_secs(interval);
     let mut is_up = false;
     let mut scanned: Option<Instant> = None;
@@ -144,7 +146,7 @@ async fn look_after(works: &Works, service: &Service, interval: u64) {
         is_up = is_up || kept.is_ok();
         tell(service, kept);
         if scanned.is_none_or(|scanned| scanned.elapsed() >= interval) {
-            tell(service, scan(works, service).await);
+            tell(service, scan(works, service, grouping).await);
             scanned = Some(Instant::now());
         }
         tokio::time::sleep(if is_up { CHECK } else { RETRY }).await;
@@ -185,8 +187,8 @@ async fn observe(works: &Works, service: &Service) -> Result<Option<Observed>, F
     target.observe(&site(&works.hands, service, run, &[])?).await
 }
 
-async fn scan(works: &Works, service: &Service) -> Result<(), Failure> {
-    scan_and_open(&works.hands, &works.conductor, service).await.map(|_| ())
+async fn scan(works: &Works, service: &Service, grouping: Grouping) -> Result<(), Failure> {
+    scan_and_open(&works.hands, &works.conductor, service, grouping).await.map(|_| ())
 }
 
 /// Ends at Ctrl-C, at SIGTERM, and when the terminal is closed.

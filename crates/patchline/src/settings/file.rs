@@ -10,6 +10,7 @@ use toml::Spanned;
 use crate::settings::agent::{AgentSection, agents_of};
 use crate::settings::analyzer::{AnalyzerSection, analyzers};
 use crate::settings::caret::{Problem, Source};
+use crate::settings::fixing::{FixSection, fixing_of};
 use crate::settings::reproducer::{ReproducerSection, reproducer};
 use crate::settings::rewrite::{RewriteSection, with_rewrites};
 use crate::settings::rollout::{GuardsSection, RolloutSection, RunSection, run_of};
@@ -43,6 +44,7 @@ struct File {
     guards: Option<GuardsSection>,
     slo: Option<Spanned<SloSection>>,
     scan: Option<ScanSection>,
+    fix: Option<FixSection>,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +75,9 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
     }
     if let Some(scan) = &file.scan {
         sources_of(scan)?;
+    }
+    if let Some(fix) = &file.fix {
+        fixing_of(fix)?;
     }
     let run = match (file.run, file.rollout) {
         (Some(run), Some(rollout)) => {

@@ -56,6 +56,16 @@ impl Project {
         run(&mut patchline(&all))
     }
 
+    /// A command that takes no folder.
+    #[track_caller]
+    pub fn told(&self, words: &[&str], code: i32) -> Ran {
+        let data = self.folder.path().join("data");
+        let all: Vec<&str> = ["--data", text(&data)].iter().chain(words).copied().collect();
+        let ran = run(&mut patchline(&all));
+        assert_eq!(ran.code, code, "{}\n{}", ran.out, ran.err);
+        ran
+    }
+
     #[track_caller]
     pub fn scanned(&self, words: &[&str]) -> Value {
         let all: Vec<&str> =

@@ -49,6 +49,9 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
     }
     match &seen.event.fact {
         Fact::Detect(detect::Event::Opened(_)) => says(before.version == 0, "a patch is opened once"),
+        Fact::Detect(detect::Event::Shown(_)) => {
+            says(before.rollout.plan.is_none(), "what moves is not proven again")
+        }
         Fact::Detect(_) => says(*before.detect == detect::State::Scanning, "findings come from a scan"),
         Fact::Triage(_) | Fact::Build(_) | Fact::Verify(verify::Event::Dropped) => Ok(()),
         Fact::Generate(generate::Event::Proposed { candidate, .. }) => {

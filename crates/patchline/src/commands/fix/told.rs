@@ -7,21 +7,24 @@ use patchline_conductor::projection::Known;
 use patchline_generate::Proposal;
 use patchline_model::id::FindingId;
 use patchline_model::stage::detect::Finding;
+use patchline_model::stage::division::Division;
 use patchline_model::stage::generate::{Candidate, Move};
 use patchline_model::stage::review::End;
 use patchline_model::stage::verify::Checked;
 use serde_json::{Value, json};
 
-/// Packages that are named though they only move along.
+/// Packages that are named though they only move along, and findings that are left.
 const MOST_ALONG: usize = 20;
+const MOST_LEFT: usize = 20;
 
 /// The patch as it stands in the ledger.
-pub fn of_patch(known: &Known, diff: &str, report: &Path) -> Value {
+pub fn of_patch(known: &Known, diff: &str, report: Option<&Path>) -> Value {
     let patch = &known.patch;
     let candidate = patch.candidate();
     let checks = patch.verify.verdict.iter().flat_map(|verdict| &verdict.checks);
     let refused = patch.generate.refused.iter();
-    let told = json!({
+    let broken = patch.generate.division.as_ref().map(Division::leaves).unwrap_or_default();
+    json!({
         "id": patch.id.to_string(),
         "title": patch.title(),
         "outcome": patch.review.end.as_ref().map(End::word),
@@ -30,23 +33,39 @@ pub fn of_patch(known: &Known, diff: &str, report: &Path) -> Value {
         "branch": candidate.map(|candidate| &candidate.branch),
         "commit": candidate.map(|candidate| &candidate.commit),
         "diff": candidate.map(|candidate| diff_size(candidate, diff)),
-        "candidates": patch.generate.refused.len() + usize::from(candidate.is_some()),
+        "candidates": patch.generate.proposed,
         "refused": refused.map(|(candidate, why)| json!({ "branch": candidate.branch, "why": why })).collect::<Vec<_>>(),
         "checks": checks.map(check).collect::<Vec<_>>(),
-        "unfixable": unfixable(patch.findings(), candidate, patch.generate.no_fix.as_deref()),
+        "unfixable": unfixable(patch.findings(), candidate, patch.generate.no_fix.as_deref(), &broken),
         "report": report,
-    });
-    json!({ "patches": [told] })
+    })
+}
+
+/// The patch for a person, once its story was told.
+pub fn lines_of(known: &Known, diff: &str, report: Option<&Path>) -> Vec<String> {
+    let handed_over = known.patch.review.end == Some(End::HandedOver);
+    let Some(candidate) = known.patch.candidate().filter(|_| handed_over) else { return Vec::new() };
+    let id = known.patch.id;
+    let mut lines = vec![
+        String::new(),
+        format!("branch  {}", candidate.branch),
+        format!("diff    {}", size(candidate, diff)),
+        format!("look    git diff {}..{}", candidate.base.short(), candidate.branch),
+        format!("text    patchline pr {id}"),
+    ];
+    lines.extend(report.map(|report| format!("report  {}", report.display())));
+    let left = candidate.leaves.iter().take(MOST_LEFT);
+    lines.extend(left.map(|(finding, why)| format!("left    {finding}: {why}")));
+    lines
 }
 
 /// What would be proposed; without a number, a branch and checks, since there is no patch.
-pub fn of_proposal(findings: &[Finding], proposal: Option<&Proposal>) -> Value {
+pub fn of_proposal(findings: &[Finding], proposal: &Proposal) -> Value {
     let (candidate, diff, reasons) = match proposal {
-        None => return json!({ "patches": [] }),
-        Some(Proposal::Candidate { candidate, diff, .. }) => (Some(&**candidate), diff.as_str(), None),
-        Some(Proposal::NoFix { reasons, .. }) => (None, "", Some(reasons.as_slice())),
+        Proposal::Candidate { candidate, diff, .. } => (Some(&**candidate), diff.as_str(), None),
+        Proposal::NoFix { reasons, .. } => (None, "", Some(reasons.as_slice())),
     };
-    let told = json!({
+    json!({
         "id": null,
         "title": candidate.map(|candidate| &candidate.title),
         "findings": findings,
@@ -54,9 +73,8 @@ pub fn of_proposal(findings: &[Finding], proposal: Option<&Proposal>) -> Value {
         "branch": null,
         "diff": candidate.map(|candidate| diff_size(candidate, diff)),
         "checks": [],
-        "unfixable": unfixable(findings, candidate, reasons),
-    });
-    json!({ "patches": [told] })
+        "unfixable": unfixable(findings, candidate, reasons, &[]),
+    })
 }
 
 /// As in `2 files, 3 lines added, 3 removed`.
@@ -85,8 +103,6 @@ pub fn lines(findings: &[Finding], candidate: &Candidate, diff: &str) -> Vec<Str
     let more = along.len().saturating_sub(MOST_ALONG);
     lines.extend((more > 0).then(|| format!("  and {more} more along with them")));
     lines.extend(candidate.leaves.iter().map(|(id, why)| format!("  leaves {id}: {why}")));
-    lines
-        .push("nothing was changed; without `--dry-run` it is built, proven and left on a branch".to_owned());
     lines
 }
 
@@ -124,11 +140,19 @@ fn check(checked: &Checked) -> Value {
     })
 }
 
-/// By finding, with every reason.
-fn unfixable(findings: &[Finding], candidate: Option<&Candidate>, reasons: Option<&[String]>) -> Vec<Value> {
+/// By finding, with every reason; `broken` are those whose steps were tried apart.
+fn unfixable(
+    findings: &[Finding],
+    candidate: Option<&Candidate>,
+    reasons: Option<&[String]>,
+    broken: &[(FindingId, String)],
+) -> Vec<Value> {
     let mut whys: BTreeMap<&FindingId, Vec<&str>> = BTreeMap::new();
     for (id, why) in candidate.into_iter().flat_map(|candidate| &candidate.leaves) {
         whys.entry(id).or_default().extend(why.split("; "));
+    }
+    if candidate.is_none() {
+        broken.iter().for_each(|(id, why)| whys.entry(id).or_default().push(why));
     }
     if let (None, Some(reasons)) = (candidate, reasons) {
         for finding in findings {

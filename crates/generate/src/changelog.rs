@@ -1,0 +1,4 @@
+//! What a package itself says of the versions between two: the sections of the changelog that it ships.
+
+pub mod sections;
+pub mod shipped;

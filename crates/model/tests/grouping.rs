@@ -1,0 +1,92 @@
+//! Which findings become one patch, and who of several patches begins first.
+
+#[path = "fixtures/given.rs"]
+mod given;
+
+use std::collections::BTreeMap;
+
+use given::{Given, candidate, decision, finding, pair, proposal, scanned, verdict};
+use patchline_model::context::Board;
+use patchline_model::id::{FindingId, PatchId, Stage};
+use patchline_model::job::Due;
+use patchline_model::patch::Patch;
+use patchline_model::pipeline::survey::survey;
+use patchline_model::stage::approve::Answer;
+use patchline_model::stage::detect::Finding;
+use patchline_model::stage::triage::prioritise;
+use patchline_model::stage::verify::CheckResult;
+use patchline_model::triage::action::Action;
+use patchline_model::triage::group::groups;
+
+const CRITICAL: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
+const LOW: &str = "CVSS:3.1/AV:L/AC:H/PR:H/UI:R/S:U/C:N/I:L/A:N";
+
+fn of(package: &str, advisory: &str, severity: &str, fixed: &[&str]) -> Finding {
+    let mut one = finding();
+    one.id = FindingId(format!("{advisory}@{package}"));
+    one.package.as_mut().expect("it is of a package").name = package.to_owned();
+    one.severity = vec![severity.to_owned()];
+    one.fixed = fixed.iter().map(|version| (*version).to_owned()).collect();
+    one
+}
+
+fn grouped(findings: &[Finding]) -> Vec<(Action, Vec<String>)> {
+    let given = Given::nothing();
+    let mut service = given::service();
+    service.tier = patchline_model::service::Tier::try_from(3).expect("3 is a tier");
+    let priorities = prioritise(given.cx(), &service, findings);
+    let groups = groups(findings, &priorities);
+    assert!(groups.iter().all(|group| group.owner == service.owner));
+    groups
+        .into_iter()
+        .map(|group| (group.action, group.findings.into_iter().map(|id| id.0).collect()))
+        .collect()
+}
+
+#[test]
+fn one_group_for_each_priority_and_the_most_urgent_first() {
+    let findings =
+        [of("a", "1", LOW, &["2.0.0"]), of("b", "2", CRITICAL, &["2.0.0"]), of("c", "3", LOW, &["2.0.0"])];
+    assert_eq!(
+        grouped(&findings),
+        [(Action::ActNow, vec!["2@b".to_owned()]), (Action::Watch, vec!["1@a".to_owned(), "3@c".to_owned()])]
+    );
+    assert_eq!(grouped(&[]), []);
+}
+
+#[test]
+fn what_one_step_removes_is_one_patch_by_its_most_urgent_finding() {
+    let findings = [of("a", "1", LOW, &["2.0.0"]), of("a", "2", CRITICAL, &["2.0.0"])];
+    assert_eq!(grouped(&findings), [(Action::ActNow, vec!["1@a".to_owned(), "2@a".to_owned()])]);
+}
+
+/// A patch of the same service that may begin, for a finding of this severity.
+fn allowed(severity: &str) -> Given {
+    let mut one = finding();
+    one.severity = vec![severity.to_owned()];
+    Given::opened()
+        .answered(scanned(vec![one]))
+        .answered(proposal(candidate(1)))
+        .answered(pair())
+        .answered(verdict(CheckResult::Passed))
+        .answered(decision(Answer::Allow, 0))
+}
+
+fn board(patches: &[&Patch]) -> Board {
+    survey(BTreeMap::new(), patches.iter().copied())
+}
+
+#[test]
+fn a_hotfix_that_is_allowed_begins_before_what_is_routine_and_one_that_is_not_holds_up_nobody() {
+    let (mut routine, mut urgent) = (allowed(LOW), allowed(CRITICAL));
+    urgent.patch.id = PatchId(routine.patch.id.0 + 1);
+    routine.board = board(&[&routine.patch, &urgent.patch]);
+    urgent.board = routine.board.clone();
+    assert!(matches!(routine.due(), Due::Wake(_)), "{:?}", routine.due());
+    assert!(matches!(urgent.due(), Due::Job(id, _) if id.stage == Stage::Rollout), "{:?}", urgent.due());
+    // Not proven, or not allowed: the routine one waits for nobody.
+    let mut unproven = Given::proposed();
+    unproven.patch.id = urgent.patch.id;
+    routine.board = board(&[&routine.patch, &unproven.patch]);
+    assert!(matches!(routine.due(), Due::Job(id, _) if id.stage == Stage::Rollout), "{:?}", routine.due());
+}
