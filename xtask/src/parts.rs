@@ -56,7 +56,7 @@ pub struct Found {
 
 const VERSION: &[&str] = &["--version"];
 
-pub const PARTS: [Part; 10] = [
+pub const PARTS: [Part; 11] = [
     part("git", "sources, branches, candidates", Need::Required, "git", "git", VERSION),
     part(
         "cargo",
@@ -74,6 +74,7 @@ pub const PARTS: [Part; 10] = [
         "bwrap",
         VERSION,
     ),
+    part("Bundler", "fixes in `Gemfile.lock`", Need::Tests, "bundler", "bundle", VERSION),
     part("npm", "fixes in npm lockfiles", Need::Optional, "npm", "npm", VERSION),
     part(
         "ssh-keygen",

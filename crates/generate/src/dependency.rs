@@ -1,5 +1,6 @@
 //! Fixers that move a dependency to a version without the problem, one file for each ecosystem.
 
+pub mod bundler;
 pub mod cargo;
 mod choose;
 mod fixed;
@@ -9,6 +10,7 @@ mod graph;
 pub(crate) mod handover;
 mod market;
 pub mod maven;
+mod moved;
 mod node;
 pub mod npm;
 pub(crate) mod outcome;
@@ -16,6 +18,8 @@ pub mod pip;
 pub(crate) mod place;
 pub mod pnpm;
 pub mod python;
+mod registered;
 mod sketch;
 mod standing;
+mod upgrade;
 pub mod yarn;

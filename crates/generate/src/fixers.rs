@@ -6,6 +6,7 @@ use patchline_sandbox::sandbox::Sandbox;
 
 use crate::actions::fixer::ActionsFixer;
 use crate::code::autofix::Autofix;
+use crate::dependency::bundler::fixer::BundlerFixer;
 use crate::dependency::cargo::fixer::CargoFixer;
 use crate::dependency::go::fixer::GoFixer;
 use crate::dependency::maven::fixer::MavenFixer;
@@ -27,6 +28,7 @@ pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
         Arc::new(LockFixer::uv(sandbox.clone())),
         Arc::new(LockFixer::poetry(sandbox.clone())),
         Arc::new(GoFixer::new(sandbox.clone())),
+        Arc::new(BundlerFixer::new(sandbox.clone())),
         Arc::new(ActionsFixer::new(sandbox.clone())),
         Arc::new(MavenFixer::new(sandbox.clone())),
         Arc::new(Autofix::new(sandbox.clone())),

@@ -16,6 +16,7 @@ pub mod person;
 
 pub use actions::fixer::ActionsFixer;
 pub use code::autofix::Autofix;
+pub use dependency::bundler::fixer::BundlerFixer;
 pub use dependency::cargo::fixer::CargoFixer;
 pub use dependency::go::fixer::GoFixer;
 pub use dependency::maven::fixer::MavenFixer;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests may; clippy sees only the functions that are marked as tests")]
 
 mod actions;
+mod bundler;
 mod cargo;
 mod go;
 mod index;

@@ -248,3 +248,19 @@ fn answer(mut stream: &TcpStream, pages: &BTreeMap<String, Vec<u8>>, seen: &Mute
     // Who asks may have gone.
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
 }
+
+/// The address of a server that wants to know who asks, whatever is asked.
+pub fn refusing() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let _ = lines.take_while(|line| !line.is_empty()).count();
+            let head = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            // Who asks may have gone.
+            let _ = stream.write_all(head.as_bytes());
+        }
+    });
+    format!("http://{address}")
+}
