@@ -6,7 +6,7 @@ use crate::patch::Patch;
 use crate::pipeline::ending::ended;
 use crate::stage::detect::Subject;
 use crate::stage::division::Division;
-use crate::stage::generate;
+use crate::stage::generate::{self, Rung};
 use crate::stage::review::End;
 use crate::stage::{build, verify};
 
@@ -15,7 +15,10 @@ pub fn divide(patch: &Patch, why: &str) -> Option<Vec<Fact>> {
     let candidate = patch.candidate()?;
     let opening = patch.opening.as_ref()?;
     let is_ours = matches!(opening.subject, Subject::Scan { .. }) && !candidate.fixer.starts_with(FIXER);
-    let division = Division::of(patch.findings(), candidate, why).filter(|_| is_ours)?;
+    let removed = patch.findings().iter().filter(|finding| candidate.removes.contains(&finding.id));
+    let moved = candidate.moves.iter().filter(|step| step.rung.is_some_and(|rung| rung > Rung::InRange));
+    let lifted = moved.map(|step| step.package.as_str()).collect();
+    let division = Division::of(removed, &lifted, why).filter(|_| is_ours)?;
     let refused = Fact::Generate(generate::Event::Refused { why: why.to_owned() });
     let divided = Fact::Generate(generate::Event::Divided { division });
     Some([refused, divided].into_iter().chain(dropped()).collect())

@@ -1,14 +1,13 @@
 //! Several steps that do not hold together: which of them break the checks. What holds is gathered, the rest is halved until a
 //! step is alone; pure, from the tries alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::FindingId;
 use crate::stage::detect::Finding;
-use crate::stage::generate::{Candidate, Rung};
 
 /// Most tries of a part; what was not tried by then is left by name. One more proves what holds, where the last try did not.
 pub const MOST_TRIES: usize = 12;
@@ -45,12 +44,16 @@ enum Task {
 }
 
 impl Division {
-    /// The steps of a refused candidate; nothing where it is one alone.
-    pub fn of(findings: &[Finding], candidate: &Candidate, why: &str) -> Option<Self> {
-        let removed = findings.iter().filter(|finding| candidate.removes.contains(&finding.id));
+    /// The steps of a refused candidate that removes these findings, and had to lift or widen these packages for it; nothing
+    /// where it is one step alone.
+    pub fn of<'a>(
+        removed: impl Iterator<Item = &'a Finding>,
+        lifted: &BTreeSet<&str>,
+        why: &str,
+    ) -> Option<Self> {
         let mut steps: BTreeMap<(String, String), Step> = BTreeMap::new();
         for finding in removed {
-            let key = (lifted(finding, candidate), finding.step());
+            let key = (shared(finding, lifted), finding.step());
             steps.entry(key).or_default().push(finding.id.clone());
         }
         let mut apart: Vec<((String, String), Step)> = Vec::new();
@@ -148,13 +151,11 @@ impl Division {
     }
 }
 
-/// What had to be lifted or widened on the way to the finding's package: steps with the same stay together as long as they can.
-fn lifted(finding: &Finding, candidate: &Candidate) -> String {
+/// What had to be lifted on the way to the finding's package: steps with the same stay together as long as they can.
+fn shared(finding: &Finding, lifted: &BTreeSet<&str>) -> String {
     let way = finding.paths.first().map(Vec::as_slice).unwrap_or_default();
-    let moved = candidate.moves.iter().filter(|step| step.rung.is_some_and(|rung| rung > Rung::InRange));
-    let on_the_way =
-        moved.filter(|step| way.iter().any(|name| name.split(' ').next() == Some(step.package.as_str())));
-    on_the_way.map(|step| step.package.clone()).next().unwrap_or_default()
+    let names = way.iter().filter_map(|step| step.split(' ').next());
+    names.filter(|name| lifted.contains(name)).map(str::to_owned).next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -165,6 +166,8 @@ mod tests {
 
     use super::{Division, MOST_TRIES};
     use crate::id::FindingId;
+    use crate::package::{Ecosystem, Package};
+    use crate::stage::detect::{Finding, Location, Source};
 
     fn division(steps: usize) -> Division {
         let steps = (0..steps).map(|step| vec![FindingId(step.to_string())]).collect();
@@ -195,6 +198,34 @@ mod tests {
             [vec![0, 1, 2, 3], vec![0, 1, 2, 3, 4, 5], vec![0, 1, 2, 3, 4], vec![0, 1, 2, 3, 4, 6, 7]];
         assert_eq!(scopes, expected);
         assert_eq!(numbers(found.leaves().into_iter().map(|(id, _)| id)), BTreeSet::from([5]));
+    }
+
+    #[test]
+    fn steps_that_need_the_same_package_lifted_stand_side_by_side() {
+        let finding = |name: &str, above: &str| Finding {
+            id: FindingId(name.to_owned()),
+            source: Source::Lockfile,
+            advisory: "A-1".to_owned(),
+            aliases: Vec::new(),
+            summary: String::new(),
+            package: Some(Package {
+                ecosystem: Ecosystem("npm".to_owned()),
+                name: name.to_owned(),
+                version: "1.0.0".to_owned(),
+            }),
+            location: Location { path: "package-lock.json".to_owned(), line: None },
+            paths: vec![vec!["app".to_owned(), format!("{above} 2.0.0"), format!("{name} 1.0.0")]],
+            fixed: Vec::new(),
+            severity: Vec::new(),
+            informational: None,
+        };
+        let found = [finding("a", "up"), finding("b", "x"), finding("c", "up"), finding("d", "y")];
+        let steps = |found: &[Finding]| {
+            let division = Division::of(found.iter(), &BTreeSet::from(["up"]), "all");
+            division.map(|division| division.steps.concat().into_iter().map(|id| id.0).collect::<Vec<_>>())
+        };
+        assert_eq!(steps(&found), Some(["b", "d", "a", "c"].map(str::to_owned).to_vec()));
+        assert_eq!(steps(&found[..1]), None);
     }
 
     #[test]
