@@ -154,7 +154,7 @@ impl Watch {
         }
         self.patches.insert(id, patch);
         let told = survey(BTreeMap::new(), self.patches());
-        self.free = Board { fences: BTreeMap::new(), ..told.clone() };
+        self.free = Board { fences: BTreeMap::new(), hotfixes: BTreeMap::new(), ..told.clone() };
         let (locks, line, zones) = (&mut self.board.locks, &mut self.board.line, &mut self.board.zones);
         let (locks, line, zones) = (take(locks), take(line), take(zones));
         self.board = Board { locks, line, zones, ..told };
@@ -448,6 +448,7 @@ fn unbound(board: &Board) -> Board {
     let mut board = board.clone();
     board.replaced.clear();
     board.under_way.clear();
+    board.hotfixes.clear();
     for member in board.sets.values_mut().flat_map(|set| set.members.values_mut()) {
         (member.standing, member.returns) = (Standing::Covered, 0);
     }
