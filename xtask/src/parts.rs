@@ -56,7 +56,7 @@ pub struct Found {
 
 const VERSION: &[&str] = &["--version"];
 
-pub const PARTS: [Part; 11] = [
+pub const PARTS: [Part; 12] = [
     part("git", "sources, branches, candidates", Need::Required, "git", "git", VERSION),
     part(
         "cargo",
@@ -75,6 +75,14 @@ pub const PARTS: [Part; 11] = [
         VERSION,
     ),
     part("Bundler", "fixes in `Gemfile.lock`", Need::Tests, "bundler", "bundle", VERSION),
+    part(
+        "Composer",
+        "fixes in `composer.lock`",
+        Need::Tests,
+        "composer",
+        "composer",
+        &["--version", "--no-ansi"],
+    ),
     part("npm", "fixes in npm lockfiles", Need::Optional, "npm", "npm", VERSION),
     part(
         "ssh-keygen",

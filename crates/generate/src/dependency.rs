@@ -3,6 +3,7 @@
 pub mod bundler;
 pub mod cargo;
 mod choose;
+pub mod composer;
 mod fixed;
 mod flat;
 pub mod go;

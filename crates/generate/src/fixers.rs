@@ -8,6 +8,7 @@ use crate::actions::fixer::ActionsFixer;
 use crate::code::autofix::Autofix;
 use crate::dependency::bundler::fixer::BundlerFixer;
 use crate::dependency::cargo::fixer::CargoFixer;
+use crate::dependency::composer::fixer::ComposerFixer;
 use crate::dependency::go::fixer::GoFixer;
 use crate::dependency::maven::fixer::MavenFixer;
 use crate::dependency::npm::fixer::NpmFixer;
@@ -29,6 +30,7 @@ pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
         Arc::new(LockFixer::poetry(sandbox.clone())),
         Arc::new(GoFixer::new(sandbox.clone())),
         Arc::new(BundlerFixer::new(sandbox.clone())),
+        Arc::new(ComposerFixer::new(sandbox.clone())),
         Arc::new(ActionsFixer::new(sandbox.clone())),
         Arc::new(MavenFixer::new(sandbox.clone())),
         Arc::new(Autofix::new(sandbox.clone())),

@@ -18,6 +18,7 @@ pub use actions::fixer::ActionsFixer;
 pub use code::autofix::Autofix;
 pub use dependency::bundler::fixer::BundlerFixer;
 pub use dependency::cargo::fixer::CargoFixer;
+pub use dependency::composer::fixer::ComposerFixer;
 pub use dependency::go::fixer::GoFixer;
 pub use dependency::maven::fixer::MavenFixer;
 pub use dependency::npm::fixer::NpmFixer;

@@ -1,9 +1,10 @@
 //! Where a lockfile lies in a commit, and a worktree to change it in.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Component, Path, PathBuf};
 
-use patchline_model::failure::Failure;
+use patchline_model::failure::{Failure, FailureClass};
 use patchline_sandbox::git::Git;
 
 use crate::failures::{of_file, of_git};
@@ -36,6 +37,23 @@ pub(crate) async fn folder_of(
     let message =
         format!("could not find a `{}` for `{folder}` in the commit {}", files[0], request.base.short());
     Err(Failure::permanent(message).with_hint(hint))
+}
+
+/// An ordinary file of the worktree, of at most so many bytes: a link would lead out of it.
+pub(crate) fn read_file(folder: &Path, name: &str, largest: u64) -> Result<String, Failure> {
+    let place = folder.join(name);
+    if !place.symlink_metadata().is_ok_and(|found| found.is_file()) {
+        return Err(Failure::permanent(format!("could not use `{name}`: it is no ordinary file here"))
+            .of(FailureClass::Input)
+            .with_hint(format!("commit `{name}`")));
+    }
+    let mut text = String::new();
+    let read = fs::File::open(&place).and_then(|file| file.take(largest + 1).read_to_string(&mut text));
+    read.map_err(|error| of_file(&format!("read `{name}`"), error))?;
+    if text.len() as u64 > largest {
+        return Err(Failure::permanent(format!("could not use `{name}`: it has more than {largest} bytes")));
+    }
+    Ok(text)
 }
 
 /// A worktree of the base, to be removed when the work in it is done.

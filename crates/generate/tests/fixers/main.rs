@@ -4,6 +4,7 @@
 mod actions;
 mod bundler;
 mod cargo;
+mod composer;
 mod go;
 mod index;
 mod locks;

@@ -47,7 +47,15 @@ pub fn cargo_service(folder: &Path, top: &Path, within: String) -> Result<Servic
 }
 
 /// Manifests of what is shipped as its source, as far as anybody said.
-const MANIFESTS: [&str; 5] = ["package.json", "pyproject.toml", "requirements.txt", "requirements", "go.mod"];
+const MANIFESTS: [&str; 7] = [
+    "package.json",
+    "pyproject.toml",
+    "requirements.txt",
+    "requirements",
+    "go.mod",
+    "composer.json",
+    "Gemfile",
+];
 
 /// The first of them that is there; `requirements` is a folder.
 pub fn source_manifest(folder: &Path) -> Option<&'static str> {
@@ -62,7 +70,9 @@ pub fn source_service(folder: &Path, top: &Path, within: String, manifest: &str)
         project: Option<Box<Named>>,
     }
     let named = match manifest {
-        "package.json" => serde_json::from_str::<Named>(&read(&folder.join(manifest))?).ok(),
+        "package.json" | "composer.json" => {
+            serde_json::from_str::<Named>(&read(&folder.join(manifest))?).ok()
+        }
         "pyproject.toml" => toml::from_str::<Named>(&read(&folder.join(manifest))?).ok(),
         _ => None,
     };
@@ -129,6 +139,8 @@ mod tests {
         check("pyproject.toml", "[tool.poetry]\nname = 3\n", "the-app");
         check("requirements.txt", "a==1\n", "the-app");
         check("requirements/base.txt", "a==1\n", "the-app");
+        check("composer.json", r#"{ "name": "us/shop" }"#, "shop");
+        check("Gemfile", "gem 'a'\n", "the-app");
         check("go.mod", "module example.org/shop\n", "the-app");
     }
 }

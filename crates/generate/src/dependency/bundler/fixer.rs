@@ -1,8 +1,6 @@
 //! Moves gems in `Gemfile.lock` to versions without the problem.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -21,9 +19,9 @@ use crate::dependency::bundler::settings::Mirrors;
 use crate::dependency::bundler::tool::Bundler;
 use crate::dependency::flat::Wish;
 use crate::dependency::handover::Handover;
-use crate::dependency::place::{Worktree, folder_of};
+use crate::dependency::place::{Worktree, folder_of, read_file};
 use crate::dependency::upgrade::{About, proposal};
-use crate::failures::{of_fetch, of_file, of_git};
+use crate::failures::{of_fetch, of_git};
 use crate::fixer::{Fixer, Proposal, Request};
 
 /// Lockfiles, with the manifest of each.
@@ -80,7 +78,7 @@ impl BundlerFixer {
         let place = worktree.join(folder);
         let unchanged = git.changes(worktree).await.map_err(of_git)?;
         let (lockfile, manifest) = FILES.into_iter().find(|(name, _)| *name == lockfile).unwrap_or(FILES[0]);
-        let (locked, text) = (read(&place, lockfile)?, read(&place, manifest)?);
+        let (locked, text) = (read_file(&place, lockfile, LARGEST)?, read_file(&place, manifest, LARGEST)?);
         let lock = Lockfile::parse(&locked).map_err(|what| {
             let hint = "restore the file from version control, or make a new one with `bundle lock`";
             Failure::permanent(what).of(FailureClass::Input).with_hint(hint)
@@ -184,7 +182,7 @@ fn wishes(gemfile: &Gemfile, manifest: &str) -> BTreeMap<String, Vec<Wish>> {
 /// The version in `.ruby-version` or `.tool-versions`, which Bundler reads so.
 fn ruby_in(folder: &Path, file: &str) -> Result<String, Failure> {
     let text = match Path::new(file).components().count() {
-        1 => read(folder, file)?,
+        1 => read_file(folder, file, LARGEST)?,
         _ => return Err(Failure::permanent(format!("could not use `{file}`: it lies in another folder"))),
     };
     let line = text
@@ -194,21 +192,4 @@ fn ruby_in(folder: &Path, file: &str) -> Result<String, Failure> {
     let words = line
         .map(|line| line.trim_start_matches("ruby").trim_start_matches(['-', ' ', '=']).trim_matches('"'));
     words.map(str::to_owned).ok_or_else(|| Failure::permanent(format!("`{file}` names no version of Ruby")))
-}
-
-/// An ordinary file of the worktree: a link would lead out of it.
-fn read(folder: &Path, name: &str) -> Result<String, Failure> {
-    let place = folder.join(name);
-    if !place.symlink_metadata().is_ok_and(|found| found.is_file()) {
-        return Err(Failure::permanent(format!("could not use `{name}`: it is no ordinary file here"))
-            .of(FailureClass::Input)
-            .with_hint(format!("commit `{name}`")));
-    }
-    let mut text = String::new();
-    let read = fs::File::open(&place).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut text));
-    read.map_err(|error| of_file(&format!("read `{name}`"), error))?;
-    if text.len() as u64 > LARGEST {
-        return Err(Failure::permanent(format!("could not use `{name}`: it has more than {LARGEST} bytes")));
-    }
-    Ok(text)
 }
