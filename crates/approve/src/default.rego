@@ -41,8 +41,8 @@ emergency_roles := {"owner"}
 
 # Files that a change of low risk may touch, by name.
 low_risk_files := {
-	"Cargo.lock", "Cargo.toml", "Gemfile.lock", "composer.lock", "go.mod", "go.sum", "npm-shrinkwrap.json", "package-lock.json",
-	"pnpm-lock.yaml", "poetry.lock", "requirements.txt", "uv.lock", "yarn.lock",
+	"Cargo.lock", "Cargo.toml", "Gemfile.lock", "composer.lock", "gems.locked", "go.mod", "go.sum", "npm-shrinkwrap.json",
+	"package-lock.json", "pnpm-lock.yaml", "poetry.lock", "requirements.txt", "uv.lock", "yarn.lock",
 }
 
 # Packages that a change of low risk may move.

@@ -11,7 +11,7 @@ pub(crate) enum FileKind {
     Code,
 }
 
-const DEPENDENCIES: [&str; 37] = [
+const DEPENDENCIES: [&str; 39] = [
     "Cargo.toml",
     "Cargo.lock",
     "package.json",
@@ -38,6 +38,8 @@ const DEPENDENCIES: [&str; 37] = [
     "libs.versions.toml",
     "Gemfile",
     "Gemfile.lock",
+    "gems.rb",
+    "gems.locked",
     "composer.json",
     "composer.lock",
     "packages.lock.json",
@@ -104,6 +106,7 @@ mod tests {
             ("src/test.ts", FileKind::Code),
             ("src/main/java/org/x/StoreTest.java", FileKind::Test),
             ("sub/Cargo.lock", FileKind::Dependencies),
+            ("gems.locked", FileKind::Dependencies),
             ("requirements-dev.txt", FileKind::Dependencies),
             ("README.md", FileKind::Words),
             ("LICENSE-MIT", FileKind::Words),
