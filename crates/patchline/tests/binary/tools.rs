@@ -10,10 +10,20 @@ pub fn tool(name: &str) -> Option<String> {
     let own = [tools.join("python/bin"), tools.join("node/node_modules/.bin")];
     let found = own.into_iter().chain(std::env::split_paths(&path)).map(|folder| folder.join(name));
     let found = found.into_iter().find(|program: &PathBuf| works(program));
-    if found.is_none() {
-        eprintln!("skipped: `{name}` is not installed; `cargo xtask test` brings it");
+    match found {
+        None => eprintln!("skipped: `{name}` is not installed; `cargo xtask test` brings it"),
+        Some(program) if is_hidden(&program) => {
+            eprintln!("skipped: the sandbox hides `{}`: check out elsewhere", program.display());
+        }
+        Some(program) => return Some(program.display().to_string()),
     }
-    found.map(|program| program.display().to_string())
+    None
+}
+
+/// Folders for temporary files are private to each sandboxed command.
+fn is_hidden(program: &Path) -> bool {
+    let places = ["/tmp", "/var/tmp"].map(|place| Path::new(place).canonicalize());
+    places.iter().flatten().any(|place| program.starts_with(place))
 }
 
 fn works(program: &Path) -> bool {
