@@ -31,7 +31,8 @@ pub(crate) fn with_range(text: &str, called: &str, range: &str) -> Option<String
 /// Adds an override, or changes the one that there is, in the section that this way leads to, as `overrides`. None where the
 /// manifest can't be read, or overrides the package in a way of its own.
 pub(crate) fn with_override(text: &str, way: &[&str], called: &str, version: &str) -> Option<String> {
-    let (mut start, mut end) = (text.len() - text.trim_start().len(), text.trim_end().len());
+    let mut end = text.trim_end().len();
+    let mut start = end - text[..end].trim_start().len();
     for (depth, part) in way.iter().enumerate() {
         let section: Object<'_> = serde_json::from_str(&text[start..end]).ok()?;
         let Some(inner) = section.get(*part) else {
@@ -157,6 +158,7 @@ mod tests {
             with_override("{}", &["overrides"], "d", "1.0.0").as_deref(),
             Some("{\"overrides\": {\"d\": \"1.0.0\"}}")
         );
+        assert_eq!(with_override(" \n", &["overrides"], "d", "1.0.0"), None);
     }
 
     #[test]
