@@ -1,4 +1,4 @@
-//! Is the canary slower? Ranks for the body of the distribution, exceedance of the baseline's p90 and p99 for the tail.
+//! Is the canary slower? Ranks for the body of the distribution, exceedance of the baseline's p90, p99 and p99.7 for the tail.
 //!
 //! Both work on counts by bucket alone, so histograms of a metrics store serve as well as single measurements, and
 //! both compare the arms within a look, so a slowdown that hits both cancels.
@@ -23,10 +23,13 @@ const TILTS: [f64; 5] = [0.04, 0.10, 0.48, 0.10, 0.03];
 const BODY_ODDS: [(f64, f64); 3] = [(1.5, 0.02), (2.5, 0.03), (5.0, 0.02)];
 
 /// The same for its p99, far requests included.
-const TAIL_ODDS: [(f64, f64); 3] = [(3.0, 0.03), (6.5, 0.16), (20.0, 0.05)];
+const TAIL_ODDS: [(f64, f64); 3] = [(3.0, 0.03), (6.5, 0.10), (20.0, 0.03)];
+
+/// The same for what only three of a thousand of its requests exceed.
+const TOP_ODDS: [(f64, f64); 2] = [(8.0, 0.04), (20.0, 0.08)];
 
 const NEAR_BETS: usize = TILTS.len() + BODY_ODDS.len();
-const BETS: usize = NEAR_BETS + TAIL_ODDS.len();
+const BETS: usize = NEAR_BETS + TAIL_ODDS.len() + TOP_ODDS.len();
 
 /// The guard on latency.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +42,7 @@ pub struct LatencyGuard {
 
 impl LatencyGuard {
     pub fn new(limit: Limit, instances: Option<Instances>) -> LatencyGuard {
-        let odds = BODY_ODDS.iter().chain(&TAIL_ODDS).map(|(_, share)| *share);
+        let odds = BODY_ODDS.iter().chain(&TAIL_ODDS).chain(&TOP_ODDS).map(|(_, share)| *share);
         let shares: Vec<f64> = TILTS.into_iter().chain(odds).collect();
         LatencyGuard { wealth: Wealth::new(&shares), limit, instances, looks: 0 }
     }
@@ -58,11 +61,13 @@ impl LatencyGuard {
         let mut log_e = [0.0; BETS];
         let (near, tail) = log_e.split_at_mut(NEAR_BETS);
         let (ranks, body) = near.split_at_mut(TILTS.len());
+        let (p99, top) = tail.split_at_mut(TAIL_ODDS.len());
         if let Some(edges) = recent.edges() {
             let (near_canary, near_baseline) = (up_to(&canary, edges.far), up_to(&baseline, edges.far));
             ranks.copy_from_slice(&log_e_ranks(&near_canary, &near_baseline));
-            bet_on_odds(body, BODY_ODDS, exceedance(&near_canary, &near_baseline, edges.p90));
-            bet_on_odds(tail, TAIL_ODDS, exceedance(&canary, &baseline, edges.p99));
+            bet_on_odds(body, &BODY_ODDS, exceedance(&near_canary, &near_baseline, edges.p90));
+            bet_on_odds(p99, &TAIL_ODDS, exceedance(&canary, &baseline, edges.p99));
+            bet_on_odds(top, &TOP_ODDS, exceedance(&canary, &baseline, edges.top));
         } else {
             ranks.copy_from_slice(&log_e_ranks(&canary, &baseline));
         }
@@ -83,7 +88,7 @@ impl LatencyGuard {
     }
 }
 
-fn bet_on_odds(bets: &mut [f64], odds: [(f64, f64); 3], table: Table) {
+fn bet_on_odds(bets: &mut [f64], odds: &[(f64, f64)], table: Table) {
     for (bet, (odds, _)) in bets.iter_mut().zip(odds) {
         *bet = table.log_e(odds.ln());
     }

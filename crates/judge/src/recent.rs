@@ -19,6 +19,9 @@ const FEWEST: u64 = 50;
 /// The longest block of looks on which clumps of slow requests are measured.
 const LONGEST_BLOCK_SECONDS: f64 = 16.0;
 
+/// The part of the requests that lies beyond the highest of the edges. Further out, a minute of usual traffic has too few.
+const TOP: f64 = 0.003;
+
 /// How far beyond p90 *far* begins, in units of the distance from p50 to p90 (in logs): at 3.8 standard deviations where
 /// durations are lognormal. What lies there is a pause, or a fault of its own kind, and is judged apart.
 const FAR: usize = 2;
@@ -46,6 +49,8 @@ pub struct Recent {
 pub struct Edges {
     pub p90: usize,
     pub p99: usize,
+    /// Three requests of a thousand lie beyond. A fault of a few requests that shows nowhere else is told soonest here.
+    pub top: usize,
     /// The last bucket that is not far.
     pub far: usize,
 }
@@ -54,7 +59,7 @@ impl Edges {
     fn of(past: &Dense) -> Edges {
         let (p50, p90, p99) = (edge(past, 0.5), edge(past, 0.1), edge(past, 0.01));
         let far = p90 + FAR * p90.saturating_sub(p50).max(LEAST_FAR);
-        Edges { p90, p99, far: far.min(usize::from(BUCKETS) - 1) }
+        Edges { p90, p99, top: edge(past, TOP), far: far.min(usize::from(BUCKETS) - 1) }
     }
 }
 
