@@ -76,6 +76,11 @@ impl BesideGuard {
         self.gauges.iter().find(|(_, guard)| guard.is_beyond()).map(|(name, _)| name.as_str())
     }
 
+    /// A gauge that was asked for, and of which there are no readings of both arms yet.
+    pub fn awaited(&self) -> Option<&str> {
+        self.gauges.iter().find(|(_, guard)| guard.is_awaited()).map(|(name, _)| name.as_str())
+    }
+
     /// A gauge whose limit an instance of the canary was beyond.
     pub fn over_limit(&self) -> Option<&str> {
         self.gauges.iter().find(|(_, guard)| guard.is_over_limit()).map(|(name, _)| name.as_str())

@@ -168,7 +168,8 @@ fn run(outlook: &Outlook, regression: Regression, seed: u64) -> Result<End, BadO
     let base = outlook.base_error_rate;
     let rates = [(base + regression.error_points).min(1.0), base];
     let slower = outlook.settings.latency.then_some(regression.latency_factor);
-    let mut world = World::new(outlook.requests_per_second * tick, rates, slower, seed);
+    let gauges = outlook.settings.gauges.iter().filter(|(_, settings)| settings.needed).map(|(name, _)| name);
+    let mut world = World::new(outlook.requests_per_second * tick, rates, slower, seed).with_equal(gauges);
     let mut end = End { seconds: 0.0, canary_requests: 0.0, rolled_back: false, promoted: false };
     let (mut step, mut baked) = (0, 0.0);
     for _ in 0..outlook.looks() {

@@ -43,6 +43,9 @@ pub struct GaugeSettings {
     /// A mean of an instance over a block beyond this is too much, whatever the baseline does.
     #[serde(default)]
     pub limit: Option<f64>,
+    /// Nothing is promoted before the arms were compared once. Else a target that tells no readings is judged without them.
+    #[serde(default)]
+    pub needed: bool,
 }
 
 /// What a reading is.
@@ -76,6 +79,7 @@ impl GaugeSettings {
             warm_up_seconds: 30.0,
             block_looks: 10,
             limit: None,
+            needed: false,
         }
     }
 
@@ -240,6 +244,11 @@ impl GaugeGuard {
         self.over_limit
     }
 
+    /// Whether nothing may be promoted yet for want of readings of both arms.
+    pub fn is_awaited(&self) -> bool {
+        self.settings.needed && self.newest.is_none()
+    }
+
     /// Whether the canary was beyond the margin in the newest block.
     pub fn is_beyond(&self) -> bool {
         self.newest.is_some_and(|block| block.canary > block.allowed)
@@ -350,6 +359,7 @@ mod tests {
         warm_up_seconds: 30.0,
         block_looks: 10,
         limit: None,
+        needed: false,
     };
 
     fn named(values: impl IntoIterator<Item = f64>) -> BTreeMap<String, f64> {
@@ -397,6 +407,22 @@ mod tests {
         let of = |warm_up_seconds| found(GaugeSettings { warm_up_seconds, ..PLAIN }, cold);
         assert_eq!(of(60.0), None);
         assert!(of(0.0).is_some());
+    }
+
+    #[test]
+    fn what_is_needed_is_awaited_until_a_warm_instance_of_each_arm_was_compared() {
+        let compared = |settings: GaugeSettings, canary: f64| {
+            let mut guard = GaugeGuard::new(settings, 1.0);
+            (1..=100).find(|_| {
+                let gauges = Gauges { canary: named([canary]), baseline: named([100.0]) };
+                guard.observe(&gauges, Load::default());
+                !guard.is_awaited()
+            })
+        };
+        let needed = GaugeSettings { needed: true, ..PLAIN };
+        assert_eq!(compared(needed, 100.0), Some(40));
+        assert_eq!(compared(needed, f64::NAN), None);
+        assert_eq!(compared(PLAIN, f64::NAN), Some(1));
     }
 
     #[test]

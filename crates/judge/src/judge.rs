@@ -394,6 +394,11 @@ impl Judge {
         if self.harm.latency.as_ref().is_some_and(|guard| guard.looks() == 0) {
             return Some("there is no latency of both arms yet".to_owned());
         }
+        if let Some(gauge) = self.harm.beside.awaited() {
+            return Some(format!(
+                "the {gauge} of a warm instance of each version was not read yet, and it is to be judged"
+            ));
+        }
         if let Some(gauge) = self.harm.beside.beyond_margin() {
             return Some(format!("the canary's {gauge} is beyond its margin at this moment"));
         }

@@ -323,6 +323,23 @@ fn a_gauge_beyond_the_limit_of_the_user_is_harm_at_once_and_one_beyond_its_margi
 }
 
 #[test]
+fn a_gauge_that_is_needed_holds_the_promotion_back_until_both_arms_were_read() {
+    let memory = GaugeSettings { needed: true, ..GaugeSettings::memory(0.5) };
+    let settings =
+        Settings { gauges: BTreeMap::from([("memory".to_owned(), memory)]), ..Settings::default() };
+    let mut judge = Judge::new(settings).expect("good settings");
+    let blind = tick((100, 0), (900, 1));
+    let waits = (0..200).map(|_| judge.observe(&blind)).last().expect("some looks");
+    assert_eq!(waits.decision, Decision::Continue, "{waits:?}");
+    assert!(waits.reason.contains("the memory of a warm instance of each version"), "{}", waits.reason);
+    let one = || BTreeMap::from([("1".to_owned(), 1e8)]);
+    let gauges = BTreeMap::from([("memory".to_owned(), Gauges { canary: one(), baseline: one() })]);
+    let read = Tick { gauges, ..blind };
+    let promoted = (1..=100).find(|_| judge.observe(&read).decision == Decision::Promote);
+    assert!(promoted.is_some_and(|looks| looks > 30), "only warm instances count: {promoted:?}");
+}
+
+#[test]
 fn of_a_wrong_split_only_harm_is_concluded_errors_and_crashes_count() {
     let split = |canary: (u64, u64), baseline: (u64, u64)| Tick {
         planned_share: Some(0.05),

@@ -66,8 +66,13 @@ impl Walk {
         let share = Share::from_fraction(0.5).expect("a share");
         let steps = vec![Step { share, bake: Seconds(200), gate: false }];
         plan.strategy = Strategy::Canary(Canary { instances: 1, steps, end: None, cohort: None });
-        plan.guards.instances =
-            InstanceGuards { incidents: true, memory_margin: Some(0.5), cpu_margin: Some(0.5) };
+        plan.guards.instances = InstanceGuards {
+            incidents: true,
+            memory_margin: Some(0.5),
+            cpu_margin: Some(0.5),
+            needs_memory: true,
+            needs_cpu: true,
+        };
         (plan.deadline, plan.start_deadline) = (Seconds(80_000), Seconds(20_000));
         let run = Run { plan: plan.clone(), ..run };
         let executables: BTreeMap<Digest, PathBuf> =

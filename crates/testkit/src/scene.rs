@@ -277,7 +277,12 @@ fn plan(chance: &mut Chance) -> Plan {
             beta: 0.05,
             error_margin: 0.02,
             latency: false,
-            instances: InstanceGuards { incidents: true, memory_margin: Some(0.5), cpu_margin: Some(0.5) },
+            instances: InstanceGuards {
+                incidents: true,
+                memory_margin: Some(0.5),
+                cpu_margin: Some(0.5),
+                ..InstanceGuards::default()
+            },
         },
         deadline: Seconds(chance.between(40, 120)),
         start_deadline: Seconds(chance.between(15, 30)),

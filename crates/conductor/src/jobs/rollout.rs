@@ -320,8 +320,12 @@ pub fn replay(plan: &Plan, state: &State) -> Result<Option<Judgement>, Failure> 
 pub fn judge_settings(plan: &Plan) -> Settings {
     let Guards { alpha, beta, error_margin, latency, instances } = &plan.guards;
     let (alpha, beta, error_margin, latency) = (*alpha, *beta, *error_margin, *latency);
-    let memory = instances.memory_margin.map(|margin| (MEMORY, GaugeSettings::memory(margin)));
-    let cpu = instances.cpu_margin.map(|margin| (CPU, GaugeSettings::cpu(margin)));
+    let needed = |settings: GaugeSettings, needed: bool| GaugeSettings { needed, ..settings };
+    let memory = instances
+        .memory_margin
+        .map(|margin| (MEMORY, needed(GaugeSettings::memory(margin), instances.needs_memory)));
+    let cpu =
+        instances.cpu_margin.map(|margin| (CPU, needed(GaugeSettings::cpu(margin), instances.needs_cpu)));
     Settings {
         alpha,
         beta,

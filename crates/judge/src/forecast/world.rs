@@ -1,6 +1,9 @@
 //! Synthetic counts of both arms from a seed: requests and errors as Poisson streams, durations lognormal.
 
+use std::collections::BTreeMap;
+
 use crate::arms::{Arm, BUCKETS, Latency, Tick};
+use crate::gauge::Gauges;
 
 /// Durations are lognormal with this median and this spread of their logs. What counts is by how much the canary is
 /// slower in units of the spread, and 0.5 is usual for answers over HTTP.
@@ -17,6 +20,8 @@ pub struct World {
     rates: [f64; 2],
     /// Parts of the requests by bucket, for each arm; empty where latency is not guarded.
     parts: [Vec<(u16, f64)>; 2],
+    /// What each look tells of the instances.
+    gauges: BTreeMap<String, Gauges>,
     chance: Chance,
 }
 
@@ -28,12 +33,25 @@ impl World {
             Some(factor) => [parts(factor), parts(1.0)],
             None => [Vec::new(), Vec::new()],
         };
-        World { requests, rates, parts, chance: Chance(seed) }
+        World { requests, rates, parts, gauges: BTreeMap::new(), chance: Chance(seed) }
+    }
+
+    /// One instance in each arm, of which these gauges tell the same.
+    pub fn with_equal<'a>(mut self, gauges: impl Iterator<Item = &'a String>) -> World {
+        let one = || BTreeMap::from([("1".to_owned(), 1.0)]);
+        let alike = || Gauges { canary: one(), baseline: one() };
+        self.gauges = gauges.map(|name| (name.clone(), alike())).collect();
+        self
     }
 
     pub fn look(&mut self, share: f64) -> Tick {
         let (canary, baseline) = (self.arm(0, share), self.arm(1, 1.0 - share));
-        Tick { canary: Some(canary), baseline: Some(baseline), ..Tick::default() }
+        Tick {
+            canary: Some(canary),
+            baseline: Some(baseline),
+            gauges: self.gauges.clone(),
+            ..Tick::default()
+        }
     }
 
     fn arm(&mut self, arm: usize, share: f64) -> Arm {

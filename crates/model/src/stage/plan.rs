@@ -194,6 +194,12 @@ pub struct InstanceGuards {
     /// The same for processor time, at the new version's load.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu_margin: Option<f64>,
+    /// A margin that was stated asks for readings: nothing is promoted before there were some of both versions. One that is
+    /// there by default asks for none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_memory: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_cpu: bool,
 }
 
 /// A version that can run: what was built, and from what.

@@ -401,13 +401,22 @@ mod tests {
                 .map(|service| service.run.unwrap().plan.guards.instances)
                 .map_err(|problem| problem.message)
         };
-        let of =
-            |incidents, memory_margin, cpu_margin| InstanceGuards { incidents, memory_margin, cpu_margin };
-        assert_eq!(read("").unwrap(), of(true, Some(0.5), Some(0.5)));
-        assert_eq!(
-            read("incidents = false\nmemory_margin = 2.0\ncpu = false").unwrap(),
-            of(false, Some(2.0), None)
-        );
+        let usual = InstanceGuards {
+            incidents: true,
+            memory_margin: Some(0.5),
+            cpu_margin: Some(0.5),
+            needs_memory: false,
+            needs_cpu: false,
+        };
+        assert_eq!(read("").unwrap(), usual);
+        let wider = InstanceGuards {
+            incidents: false,
+            memory_margin: Some(2.0),
+            cpu_margin: None,
+            needs_memory: true,
+            needs_cpu: false,
+        };
+        assert_eq!(read("incidents = false\nmemory_margin = 2.0\ncpu = false").unwrap(), wider);
         assert!(read("memory_margin = 0.0").unwrap_err().contains("a number from 0.01 to 1000"));
         assert!(read("cpu_margin = nan").unwrap_err().contains("a number from 0.01 to 1000"));
         assert!(read("cpu = false\ncpu_margin = 0.5").unwrap_err().contains("no effect with `cpu = false`"));

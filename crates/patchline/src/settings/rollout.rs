@@ -446,6 +446,8 @@ fn guards_of(guards: Option<GuardsSection>) -> Result<Guards, Problem> {
             incidents: guards.incidents.unwrap_or(true),
             memory_margin: gauge_margin("memory", guards.memory, guards.memory_margin.as_ref())?,
             cpu_margin: gauge_margin("cpu", guards.cpu, guards.cpu_margin.as_ref())?,
+            needs_memory: guards.memory_margin.is_some(),
+            needs_cpu: guards.cpu_margin.is_some(),
         },
     })
 }
