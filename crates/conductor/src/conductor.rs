@@ -95,7 +95,7 @@ impl Conductor {
     ) -> Result<Vec<Event>, SubmitError> {
         let known = self.projection.one(self.store(), id).await?;
         let patch = known.map_or_else(|| Patch::new(id), |known| known.patch.clone());
-        let events = submit(self.store(), &self.projection, &self.policy, patch, command, fence).await?;
+        let events = submit(self.store(), &self.projection, &self.policy, patch, &command, fence).await?;
         if !events.is_empty() {
             self.changes.send_modify(|count| *count = count.wrapping_add(1));
         }

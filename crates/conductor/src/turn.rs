@@ -39,7 +39,7 @@ pub async fn submit(
     projection: &Projection,
     policy: &Policy,
     mut patch: Patch,
-    command: Command,
+    command: &Command,
     fence: Option<&Fence>,
 ) -> Result<Vec<Event>, SubmitError> {
     let id = patch.id;
@@ -48,7 +48,7 @@ pub async fn submit(
         let now = clock::now();
         let board = zones::on(projection.board(store).await?, [&patch], now);
         let cx = Context { now, policy, board: &board };
-        let events = decide(cx, &patch, command.clone())?;
+        let events = decide(cx, &patch, command)?;
         if events.is_empty() {
             return Ok(events);
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -12,10 +13,11 @@ use crate::share::Share;
 /// Characters of a name.
 const LONGEST_NAME: usize = 100;
 
-/// The name of a header, a cookie or a flag: a token of RFC 9110, section 5.6.2, of at most 100 characters.
+/// The name of a header, a cookie or a flag: a token of RFC 9110, section 5.6.2, of at most 100 characters. The text is shared:
+/// whatever is desired names it again.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Token(String);
+pub struct Token(Arc<str>);
 
 /// Text that can't name a header, a cookie or a flag.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -86,7 +88,7 @@ impl FromStr for Token {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if (1..=LONGEST_NAME).contains(&text.len()) && text.bytes().all(allowed) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(NotAToken(text.chars().take(LONGEST_NAME).collect()))
         }
@@ -102,7 +104,7 @@ impl TryFrom<String> for Token {
 
 impl From<Token> for String {
     fn from(token: Token) -> Self {
-        token.0
+        token.as_str().to_owned()
     }
 }
 

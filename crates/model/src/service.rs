@@ -135,7 +135,7 @@ impl ReloadSignal {
 impl Service {
     /// What the patch must hold alone while it moves the service: one rollout at a time.
     pub fn lock(&self) -> Option<String> {
-        self.run.as_ref().map(|run| format!("{}/{}", self.name, run.environment))
+        self.run.as_ref().map(|run| [self.name.as_str(), "/", run.environment.as_str()].concat())
     }
 
     /// The reproducer for any of these names of a finding.

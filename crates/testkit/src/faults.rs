@@ -35,14 +35,14 @@ pub struct Rules {
 }
 
 impl Rules {
-    pub fn decide(self, cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Event>, Rejection> {
+    pub fn decide(self, cx: Context<'_>, patch: &Patch, command: &Command) -> Result<Vec<Event>, Rejection> {
         let Some(fault) = self.fault else { return decide(cx, patch, command) };
         let carried = miscarry(fault, cx.board, patch);
         let cx = Context { board: &carried, ..cx };
         let (misled, wrong) = mislead(fault, cx, patch.clone(), command.clone());
         let board = misread(fault, cx.board, patch);
-        let decided = decide(Context { board: &board, ..cx }, &misled, wrong);
-        distort(fault, cx, patch, &command, decided)
+        let decided = decide(Context { board: &board, ..cx }, &misled, &wrong);
+        distort(fault, cx, patch, command, decided)
     }
 
     pub fn evolve(self, patch: Patch, event: &Event) -> Patch {

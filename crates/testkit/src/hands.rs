@@ -1,5 +1,6 @@
 //! Fake hands: they do the job, fail, lie, answer late, twice or never, and lose the answer of what they did.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use patchline_judge::answers::{AnswerLimits, Answers};
@@ -53,8 +54,16 @@ struct Seated {
     /// Looks seen.
     seen: usize,
     judge: Box<Judge>,
-    /// The look that it was asked about last, and the judge that has seen that one too.
-    asked: Option<(Tick, Box<Judge>)>,
+    /// The look that it was asked about last.
+    asked: Option<Told>,
+}
+
+/// What the judge said of a look, and the judge that has seen it. Who asks again before the look is stored, as two drivers
+/// do, hears the same.
+struct Told {
+    tick: Tick,
+    judge: Box<Judge>,
+    judgement: Judgement,
 }
 
 /// One question to the hands.
@@ -151,7 +160,7 @@ impl Hands {
             Job::Detect(_) => Ok(Outcome::Detect(detect::Outcome {
                 findings: planned.findings.clone(),
                 packages: 12,
-                evidence: Digest::of(b"scan"),
+                evidence: paper("scan"),
             })),
             Job::Generate(generate::Job::Propose { number }) => {
                 Ok(Outcome::Generate(propose(planned, *number, asked.patch, lies)))
@@ -183,7 +192,7 @@ impl Hands {
             ),
             Job::Rollout(rollout::Job::Smoke { .. }) => {
                 let failed = planned.smokes.then(|| "the smoke test failed: it smokes".to_owned());
-                Ok(Outcome::Rollout(rollout::Outcome::Smoked { failed, evidence: Digest::of(b"smoke") }))
+                Ok(Outcome::Rollout(rollout::Outcome::Smoked { failed, evidence: paper("smoke") }))
             }
             Job::Rollout(rollout::Job::Follow) => Ok(Outcome::Rollout(rollout::Outcome::Followed)),
             Job::Rollout(rollout::Job::Recall) => {
@@ -219,8 +228,11 @@ impl Hands {
         let is_blind = lies || (!is_calm && chance.one_in(15));
         let blind = desired.arms.last().filter(|_| is_blind).map(|arm| arm.version.artifact.clone());
         let observed = target.observe(blind.as_ref());
-        let judgement = look.then(|| self.judge(patch, &observed));
-        let judgement = if lies { Some(promote_blindly()) } else { judgement.flatten() };
+        let judgement = match (lies, look) {
+            (true, _) => Some(promote_blindly()),
+            (false, true) => self.judge(patch, &observed),
+            (false, false) => None,
+        };
         Ok(Outcome::Rollout(rollout::Outcome::Reconciled { observed, judgement }))
     }
 
@@ -240,37 +252,47 @@ impl Hands {
                 asked: None,
             },
         };
-        if let Some((tick, judge)) = seated.asked.take()
-            && ticks.get(seated.seen).is_some_and(|stored| **stored == tick)
-        {
-            (seated.judge, seated.seen) = (judge, seated.seen + 1);
+        let is_stored = |told: &mut Told| ticks.get(seated.seen).is_some_and(|stored| **stored == told.tick);
+        if let Some(told) = seated.asked.take_if(is_stored) {
+            (seated.judge, seated.seen) = (told.judge, seated.seen + 1);
         }
         for tick in &ticks[seated.seen..] {
+            seated.asked = None;
             look(&mut seated.judge, tick, self.fault);
         }
         seated.seen = ticks.len();
         let (tick, _) = patch.rollout.tick(observed);
-        let mut judge = seated.judge.clone();
-        let verdict = look(&mut judge, &tick, self.fault);
-        seated.asked = Some((tick, judge));
-        self.judges.insert(patch.id, seated);
-        let readings = verdict.guards.into_iter().chain([verdict.promotion]).map(|reading| Reading {
-            guard: reading.name,
-            log_evidence: reading.log_evidence,
-            threshold: reading.threshold,
+        let known = seated.asked.take_if(|told| told.tick == tick);
+        let told = known.unwrap_or_else(|| {
+            let mut judge = seated.judge.clone();
+            let judgement = judgement(look(&mut judge, &tick, self.fault));
+            Told { tick, judge, judgement }
         });
-        Some(Judgement {
-            answer: match verdict.decision {
-                JudgeDecision::Continue => JudgeAnswer::Continue,
-                JudgeDecision::Promote => JudgeAnswer::Promote,
-                JudgeDecision::Rollback => JudgeAnswer::Rollback,
-                JudgeDecision::Inconclusive => JudgeAnswer::Inconclusive,
-            },
-            reason: verdict.reason,
-            readings: readings.collect(),
-            wrong_split: verdict.data == Data::WrongSplit,
-            judge: 0,
-        })
+        let judgement = told.judgement.clone();
+        seated.asked = Some(told);
+        self.judges.insert(patch.id, seated);
+        Some(judgement)
+    }
+}
+
+/// The judge's verdict as a hand reports it.
+fn judgement(verdict: Verdict) -> Judgement {
+    let readings = verdict.guards.into_iter().chain([verdict.promotion]).map(|reading| Reading {
+        guard: reading.name,
+        log_evidence: reading.log_evidence,
+        threshold: reading.threshold,
+    });
+    Judgement {
+        answer: match verdict.decision {
+            JudgeDecision::Continue => JudgeAnswer::Continue,
+            JudgeDecision::Promote => JudgeAnswer::Promote,
+            JudgeDecision::Rollback => JudgeAnswer::Rollback,
+            JudgeDecision::Inconclusive => JudgeAnswer::Inconclusive,
+        },
+        reason: verdict.reason,
+        readings: readings.collect(),
+        wrong_split: verdict.data == Data::WrongSplit,
+        judge: 0,
     }
 }
 
@@ -373,6 +395,17 @@ fn promote_blindly() -> Judgement {
     }
 }
 
+/// What a hand leaves as evidence, by its name. Each thread reckons it once, for to hash it takes longer than the answer.
+fn paper(name: &'static str) -> Digest {
+    thread_local! {
+        static PAPERS: RefCell<BTreeMap<&'static str, Digest>> = const { RefCell::new(BTreeMap::new()) };
+    }
+    let known = |papers: &mut BTreeMap<_, _>| {
+        Digest::clone(papers.entry(name).or_insert_with(|| Digest::of(name.as_bytes())))
+    };
+    PAPERS.with_borrow_mut(known)
+}
+
 fn number(patch: &Patch) -> u32 {
     patch.candidate().map_or(0, |candidate| candidate.number)
 }
@@ -396,30 +429,30 @@ fn propose(planned: &Planned, number: u32, patch: &Patch, lies: bool) -> generat
         branch: format!("patchline/{}", planned.id),
         base: planned.base.clone(),
         commit: refused.filter(|_| lies).unwrap_or_else(|| planned.commit(number)),
-        diff: Digest::of(b"diff"),
+        diff: paper("diff"),
         files: vec!["Cargo.lock".to_owned()],
         moves: Vec::new(),
         removes,
         leaves: Vec::new(),
     };
-    generate::Outcome::Proposed { candidate: Box::new(candidate), evidence: Digest::of(b"proposal") }
+    generate::Outcome::Proposed { candidate: Box::new(candidate), evidence: paper("proposal") }
 }
 
 fn built(planned: &Planned, number: u32) -> build::Outcome {
     if number <= planned.unbuildable {
-        return build::Outcome::Broken { why: "a type does not fit".to_owned(), log: Digest::of(b"log") };
+        return build::Outcome::Broken { why: "a type does not fit".to_owned(), log: paper("log") };
     }
     let artifact = |digest: Digest, reproducible: Reproducible| Artifact {
         digest,
         name: "app".to_owned(),
         bytes: 4096,
         reproducible,
-        sbom: Digest::of(b"sbom"),
+        sbom: paper("sbom"),
         evidence: Vec::new(),
     };
     build::Outcome::Built(Box::new(Pair {
         patch: artifact(planned.artifact(number), Reproducible::Identical),
-        base: artifact(Digest::of(b"base"), Reproducible::NotTried),
+        base: artifact(paper("base"), Reproducible::NotTried),
     }))
 }
 
@@ -432,7 +465,7 @@ fn checked(check: &str, result: CheckResult) -> Checked {
         sides: None,
         rollback_milliseconds: None,
         irreversible: None,
-        evidence: Digest::of(b"check"),
+        evidence: paper("check"),
         milliseconds: 5,
     }
 }
@@ -476,9 +509,9 @@ fn gate(planned: &Planned, patch: &Patch, lies: bool) -> approve::Outcome {
     let decision = Decision {
         answer,
         reasons: [reason].into_iter().chain(urgent).collect(),
-        policy: Digest::of(b"policy"),
+        policy: paper("policy"),
         dossier: planned.dossier(number(patch)),
-        evidence: Digest::of(b"decision"),
+        evidence: paper("decision"),
     };
     approve::Outcome { decision, considered: state.approvals.len() + usize::from(lies) }
 }
@@ -492,8 +525,8 @@ fn look_back() -> Outcome {
             failed_by_canary: 0,
             failed_by_shift: 0,
             requests: 0,
-            note: Digest::of(b"note"),
-            evidence: Digest::of(b"review"),
+            note: paper("note"),
+            evidence: paper("review"),
         },
     })
 }

@@ -103,7 +103,9 @@ impl Ledger {
         let through_json = |event: &Event| -> Event {
             stored.clear();
             serde_json::to_writer(&mut stored, event).expect("events hold nothing that JSON can't");
-            serde_json::from_slice(&stored).expect("what was written can be read")
+            // Looked at once, and not again word by word.
+            let text = std::str::from_utf8(&stored).expect("JSON is text");
+            serde_json::from_str(text).expect("what was written can be read")
         };
         let events = self.events.get(&id).map_or(&[][..], Vec::as_slice);
         let known = self.read.remove(&id).unwrap_or_else(|| Patch::new(id));

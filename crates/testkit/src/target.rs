@@ -200,14 +200,22 @@ impl Target {
 
     /// Moves towards what is desired: capacity first, then shares, then what is not wanted any more goes.
     pub fn advance(&mut self, chance: &mut Chance, calm: bool) {
-        let Some(desired) = self.desired.clone().filter(|_| !self.is_stuck) else { return };
+        if self.is_stuck {
+            return;
+        }
+        let Some(desired) = self.desired.take() else { return };
+        self.follow(chance, calm, &desired);
+        self.desired = Some(desired);
+    }
+
+    fn follow(&mut self, chance: &mut Chance, calm: bool, desired: &Desired) {
         if desired.in_place {
-            return self.convert(chance, calm, &desired);
+            return self.convert(chance, calm, desired);
         }
         if desired.arms.iter().any(|arm| !arm.names.is_empty()) {
-            return self.replace(chance, calm, &desired);
+            return self.replace(chance, calm, desired);
         }
-        self.approach(chance, calm, &desired);
+        self.approach(chance, calm, desired);
         for (artifact, there) in &self.running {
             self.processes.fit(artifact, there.instances);
         }

@@ -32,30 +32,31 @@ const LONGEST_WAIT_WHILE_MOVING: Seconds = Seconds(2);
 const FIRST_DEFERRAL: Seconds = Seconds(60);
 
 /// The facts that follow from a command, or why it is refused. No facts means: nothing changes.
-pub fn decide(cx: Context<'_>, patch: &Patch, command: Command) -> Result<Vec<Event>, Rejection> {
+pub fn decide(cx: Context<'_>, patch: &Patch, command: &Command) -> Result<Vec<Event>, Rejection> {
     let Command { by, ask } = command;
-    let nameless = by != Actor::Machine && (by.name().is_empty() || by.name() == Actor::Machine.name());
+    let nameless = *by != Actor::Machine && (by.name().is_empty() || by.name() == Actor::Machine.name());
     if nameless {
         return Err(Rejection::NotAPerson);
     }
     let facts = match ask {
-        Ask::Detect(detect::Command::Open(opening)) => open(cx, patch, opening)?,
+        Ask::Detect(detect::Command::Open(opening)) => open(cx, patch, opening.clone())?,
         Ask::Detect(detect::Command::Show(reproducer)) => {
             let opening = opening(patch)?;
             refuse_ended(patch, "report")?;
-            shown::decide(patch, opening, &by, reproducer)?
+            shown::decide(patch, opening, by, reproducer.clone())?
         }
-        Ask::Approve(command) => approve(cx, patch, &by, command)?,
-        Ask::Rollout(command) => steer(cx, patch, &by, command)?,
-        Ask::Review(review::Command::Abort { reason }) => abort(patch, &by, reason)?,
+        Ask::Approve(command) => approve(cx, patch, by, command.clone())?,
+        Ask::Rollout(command) => steer(cx, patch, by, command.clone())?,
+        Ask::Review(review::Command::Abort { reason }) => abort(patch, by, reason.clone())?,
         Ask::Review(review::Command::Retry { reason }) => {
             opening(patch)?;
-            retry::decide(patch, &by, reason)?.into_iter().map(Fact::Review).collect()
+            retry::decide(patch, by, reason.clone())?.into_iter().map(Fact::Review).collect()
         }
         Ask::Review(review::Command::ReviewEmergency { note, evidence }) => {
-            afterwards::decide(patch, &by, note, evidence)?.into_iter().map(Fact::Review).collect()
+            let events = afterwards::decide(patch, by, note.clone(), evidence.clone())?;
+            events.into_iter().map(Fact::Review).collect()
         }
-        Ask::Report { job, answer } => report(cx, patch, job, answer)?,
+        Ask::Report { job, answer } => report(cx, patch, *job, answer)?,
     };
     Ok(facts.into_iter().map(|fact| Event { at: cx.now, by: by.clone(), fact }).collect())
 }
@@ -145,7 +146,7 @@ fn report(
     cx: Context<'_>,
     patch: &Patch,
     job: JobId,
-    answer: Result<Outcome, Failure>,
+    answer: &Result<Outcome, Failure>,
 ) -> Result<Vec<Fact>, Rejection> {
     let opening = opening(patch)?;
     match due(cx, patch) {
@@ -160,7 +161,7 @@ fn report(
             }
             decided => decided,
         },
-        Err(failure) => Ok(failed(cx, patch, job, failure)),
+        Err(failure) => Ok(failed(cx, patch, job, failure.clone())),
     }
 }
 
@@ -169,21 +170,24 @@ fn answered(
     patch: &Patch,
     opening: &Opening,
     job: JobId,
-    outcome: Outcome,
+    outcome: &Outcome,
 ) -> Result<Vec<Fact>, Rejection> {
     match (job.stage, outcome) {
-        (Stage::Detect, Outcome::Detect(outcome)) => found(cx, patch, opening, outcome),
+        (Stage::Detect, Outcome::Detect(outcome)) => found(cx, patch, opening, outcome.clone()),
         (Stage::Generate, Outcome::Generate(outcome)) => {
-            proposed(patch, generate::report(&opening.base, patch.findings(), &patch.generate, outcome)?)
+            let (findings, state) = (patch.findings(), &patch.generate);
+            proposed(patch, generate::report(&opening.base, findings, state, outcome.clone())?)
         }
-        (Stage::Build, Outcome::Build(outcome)) => Ok(built(cx, patch, build::report(outcome))),
+        (Stage::Build, Outcome::Build(outcome)) => Ok(built(cx, patch, build::report(outcome.clone()))),
         (Stage::Verify, Outcome::Verify(outcome)) => {
-            Ok(verified(cx, patch, opening, verify::report(outcome)?))
+            Ok(verified(cx, patch, opening, verify::report(outcome.clone())?))
         }
-        (Stage::Approve, Outcome::Approve(outcome)) => Ok(gated(approve::report(&patch.approve, outcome)?)),
+        (Stage::Approve, Outcome::Approve(outcome)) => {
+            Ok(gated(approve::report(&patch.approve, outcome.clone())?))
+        }
         (Stage::Rollout, Outcome::Rollout(outcome)) => rolled(cx, patch, opening, job, outcome),
         (Stage::Review, Outcome::Review(outcome)) => {
-            Ok(review::report(outcome).into_iter().map(Fact::Review).collect())
+            Ok(review::report(outcome.clone()).into_iter().map(Fact::Review).collect())
         }
         (_, _) => Err(Rejection::WrongStage { job }),
     }
@@ -295,10 +299,10 @@ fn rolled(
     patch: &Patch,
     opening: &Opening,
     job: JobId,
-    outcome: rollout::Outcome,
+    outcome: &rollout::Outcome,
 ) -> Result<Vec<Fact>, Rejection> {
     let owed = others::owed(cx.board, patch);
-    if let (rollout::Outcome::Followed, Some(Owed::Replaced { by })) = (&outcome, &owed) {
+    if let (rollout::Outcome::Followed, Some(Owed::Replaced { by })) = (outcome, &owed) {
         return Ok(vec![ended(End::Abandoned(format!("{by} replaces it")))]);
     }
     let Some(new) = patch.new_version() else {
@@ -333,12 +337,12 @@ fn rolled(
             if let Some(hold) = held {
                 return Err(Rejection::Held { patch: patch.id, asked: "begin".to_owned(), hold });
             }
-            begin(cx, patch, opening, &new, stable, history)?
+            begin(cx, patch, opening, &new, stable.clone(), history.clone())?
         }
         (rollout::Outcome::Recallable { runs, lacking: Some(why) }, None)
-            if runs == new.artifact && joint::is_member(patch) =>
+            if *runs == new.artifact && joint::is_member(patch) =>
         {
-            return Ok(failed(cx, patch, job, Failure::permanent(joint::no_version_before(&why))));
+            return Ok(failed(cx, patch, job, Failure::permanent(joint::no_version_before(why))));
         }
         (outcome, _) => walk::report(cx, &patch.rollout, held.as_ref(), outcome)?,
     };

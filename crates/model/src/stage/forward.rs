@@ -28,7 +28,7 @@ pub fn follows(
     state: &State,
     hold: Option<&Hold>,
     observed: &Observed,
-    judgement: Option<Judgement>,
+    judgement: Option<&Judgement>,
     met: bool,
 ) -> Vec<Event> {
     let Some(course) = &state.course else { return Vec::new() };
@@ -84,12 +84,12 @@ pub fn follows(
 }
 
 /// A look where nothing follows: the judge stays armed and its word is kept, as far as there is room.
-pub fn watched(state: &State, observed: &Observed, judgement: Option<Judgement>) -> Vec<Event> {
+pub fn watched(state: &State, observed: &Observed, judgement: Option<&Judgement>) -> Vec<Event> {
     if state.ticks.len() >= MOST_LOOKS {
         return Vec::new();
     }
     let (tick, cursor) = state.tick(observed);
-    let judgement = judgement.unwrap_or_else(no_judgement);
+    let judgement = judgement.cloned().unwrap_or_else(no_judgement);
     vec![Event::Looked { cursor: state.kept_cursor(&tick, cursor), tick, judgement }]
 }
 
@@ -150,12 +150,12 @@ impl<'a> Look<'a> {
         state: &'a State,
         hold: Option<&'a Hold>,
         observed: &Observed,
-        judgement: Option<Judgement>,
+        judgement: Option<&Judgement>,
         met: bool,
         late: bool,
     ) -> Self {
         let (tick, cursor) = state.tick(observed);
-        let judgement = judgement.unwrap_or_else(no_judgement);
+        let judgement = judgement.cloned().unwrap_or_else(no_judgement);
         let new = state.new.as_ref().and_then(|new| observed.arm(&new.artifact));
         Self {
             cx,

@@ -110,7 +110,7 @@ pub fn report(
     cx: Context<'_>,
     state: &State,
     hold: Option<&Hold>,
-    outcome: Outcome,
+    outcome: &Outcome,
 ) -> Result<Vec<Event>, Rejection> {
     let events = answered(cx, state, hold, outcome)?;
     Ok(halt::instead_of_rollback(state, events))
@@ -120,7 +120,7 @@ fn answered(
     cx: Context<'_>,
     state: &State,
     hold: Option<&Hold>,
-    outcome: Outcome,
+    outcome: &Outcome,
 ) -> Result<Vec<Event>, Rejection> {
     match (outcome, &state.plan) {
         (Outcome::Begun { .. }, _) => Err(Rejection::Nonsense("the rollout has begun already".to_owned())),
@@ -128,10 +128,10 @@ fn answered(
             Err(Rejection::Nonsense("a smoke test was asked for".to_owned()))
         }
         (Outcome::Smoked { failed, evidence }, Some(_)) if smoke(state).is_some() => {
-            Ok(smoked(failed, evidence))
+            Ok(smoked(failed.clone(), evidence.clone()))
         }
         (Outcome::Recallable { runs, lacking }, Some(_)) if state.phase == Phase::Recalling => {
-            Ok(vec![recallable(state, &runs, lacking)])
+            Ok(vec![recallable(state, runs, lacking.as_deref())])
         }
         (Outcome::Recallable { .. }, _) => Err(Rejection::Nonsense("no recall was asked for".to_owned())),
         (Outcome::Reconciled { .. }, Some(_)) if state.phase == Phase::Recalling => {
@@ -140,7 +140,7 @@ fn answered(
         (Outcome::Followed, _) => Err(Rejection::Nonsense("no set was asked".to_owned())),
         (Outcome::Smoked { .. }, _) => Err(Rejection::Nonsense("no smoke test was asked for".to_owned())),
         (Outcome::Reconciled { observed, judgement }, Some(plan)) => {
-            Ok(reconciled(cx, plan, state, hold, &observed, judgement))
+            Ok(reconciled(cx, plan, state, hold, observed, judgement.as_ref()))
         }
         (Outcome::Reconciled { .. }, None) => {
             Err(Rejection::Nonsense("the rollout has not begun".to_owned()))
@@ -149,7 +149,7 @@ fn answered(
 }
 
 /// The old version comes back only where this one still stands, and only if it can.
-fn recallable(state: &State, runs: &Digest, lacking: Option<String>) -> Event {
+fn recallable(state: &State, runs: &Digest, lacking: Option<&str>) -> Event {
     let kept = |reason: String| Event::Kept { reason, seen: 0 };
     let is_ours = state.new.as_ref().is_some_and(|new| new.artifact == *runs);
     match (is_ours, lacking) {
@@ -176,7 +176,7 @@ fn reconciled(
     state: &State,
     hold: Option<&Hold>,
     observed: &Observed,
-    judgement: Option<Judgement>,
+    judgement: Option<&Judgement>,
 ) -> Vec<Event> {
     let met = state.desired().is_some_and(|desired| observed.meets(&desired));
     let follows = match &state.phase {

@@ -8,7 +8,7 @@ use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Plan, Strategy};
 use patchline_model::stage::rollout::Outcome as Reported;
-use patchline_model::stage::rollout::{Event, Gate, JudgeAnswer, Judgement, SmokeTest, Tick};
+use patchline_model::stage::rollout::{Cursor, Event, Gate, JudgeAnswer, Judgement, SmokeTest, Tick};
 use patchline_model::stage::{approve, review};
 use patchline_model::time::Seconds;
 
@@ -82,10 +82,9 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             says(waits && matches!(seen.event.by, Actor::Person(_)), "a person opens a gate that waits")
         }
         Event::Looked { tick, judgement, .. } => {
-            looked(seen, tick)?;
+            let cursor = looked(seen, tick)?;
             exposed::check(seen, tick, judgement)?;
-            let truth = seen.observed().map(|observed| before.tick(observed).1);
-            says(truth == seen.after.rollout.cursor, "a look remembers what was seen")?;
+            says(cursor == seen.after.rollout.cursor, "a look remembers what was seen")?;
             let halted = matches!(before.phase, Phase::Halted { .. }) || before.forced;
             let followed = halted || seen.rest.iter().any(takes_back);
             let answered = judgement.answer != JudgeAnswer::Rollback || followed;
@@ -93,7 +92,7 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             says(is_its_word(seen, judgement), "a look keeps the judge's word")?;
             says(exit_is_taken(seen), "past the deadline the plan's exit is taken, at a gate too")
         }
-        Event::Counted { tick, .. } => looked(seen, tick),
+        Event::Counted { tick, .. } => looked(seen, tick).map(drop),
         // What is held is looked at in `control.rs`.
         Event::Deferred { .. } | Event::Held { .. } | Event::Released => Ok(()),
         Event::Paused { .. } | Event::Resumed => {
@@ -241,11 +240,14 @@ fn started(seen: Seen<'_>) -> Result<(), Breach> {
     says(agreed && !planned.denied, "every role that was asked for has agreed")
 }
 
-/// Missing stays missing: a look counts exactly what the target's answer and the look before say.
-fn looked(seen: Seen<'_>, tick: &Tick) -> Result<(), Breach> {
-    let truth = seen.observed().map(|observed| seen.before.rollout.tick(observed).0);
+/// Missing stays missing: a look counts exactly what the target's answer and the look before say. Answers where the next one
+/// begins.
+fn looked(seen: Seen<'_>, tick: &Tick) -> Result<Option<Cursor>, Breach> {
+    let (truth, cursor) = seen.observed().map(|observed| seen.before.rollout.tick(observed)).unzip();
     let invariant = "a look counts what was seen since the look before, and missing is missing";
-    hold(truth.as_ref() == Some(tick), invariant, seen.patch(), || format!("{tick:?} instead of {truth:?}"))
+    let says = || format!("{tick:?} instead of {truth:?}");
+    hold(truth.as_ref() == Some(tick), invariant, seen.patch(), says)?;
+    Ok(cursor)
 }
 
 fn is_complete(seen: Seen<'_>) -> bool {

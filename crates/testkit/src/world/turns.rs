@@ -250,7 +250,7 @@ impl World {
             }
             let Some(patch) = self.drivers[driver].known.get(&id) else { return Ok(()) };
             let cx = Context { now: self.now(), policy: &self.scene.policy, board: &self.watch.board };
-            let events = match self.rules.decide(cx, patch, command.clone()) {
+            let events = match self.rules.decide(cx, patch, &command) {
                 Ok(events) if !events.is_empty() => events,
                 Ok(_) => return Ok(()),
                 Err(rejection) => {
