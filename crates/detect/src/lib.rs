@@ -8,6 +8,7 @@ pub mod container;
 pub mod error;
 pub mod index;
 pub mod judged;
+pub mod needed;
 pub mod ordinary;
 pub mod origin;
 pub mod osv;

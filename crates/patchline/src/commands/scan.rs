@@ -76,7 +76,9 @@ fn whole_of_all(arguments: &ScanArguments, advisories: &Advisories, place: &Plac
         };
         let service = service_at(path)?;
         tell_who_did_not_look(&service, arguments);
-        let sides = ranges.as_mut().map(|ranges| ranges.sides(path)).transpose()?;
+        // Only who looks at code needs whole trees.
+        let looks = arguments.analyzers || !arguments.sarif.is_empty();
+        let sides = ranges.as_mut().filter(|_| looks).map(|ranges| ranges.sides(path)).transpose()?;
         let analyzed = analyzing.at(path, &service.verification.analyzers, sides.as_ref())?;
         scan.findings.extend(analyzed.findings);
         let lacks = analyzed.troubles.into_iter().chain(analyzed.left);
