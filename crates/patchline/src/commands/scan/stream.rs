@@ -24,7 +24,7 @@ pub fn run(arguments: &ScanArguments, advisories: &Advisories, place: &Place) ->
     let mut out = BufWriter::with_capacity(BUFFER, std::io::stdout().lock());
     let mut whole = Tally::default();
     for (path, folder) in arguments.paths.iter().zip(&place.folders) {
-        let sources = settings::sources(folder_of(path))?;
+        let sources = settings::scanning(folder_of(path))?.sources;
         let service = service_at(path)?;
         tell_who_did_not_look(&service, arguments);
         let told = |part: Scan| {
