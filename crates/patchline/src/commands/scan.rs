@@ -118,7 +118,7 @@ fn show(scanned: &Scanned, face: Face) {
         Face::Json => say(&json::text(scanned)),
         Face::Jsonl => {
             let last = json::last_line(&Tally::of(scanned), &scanned.advisories, scanned.since.as_deref());
-            say(&format!("{}{last}", json::lines(scanned)));
+            say(&format!("{}{last}", String::from_utf8_lossy(&json::lines(scanned))));
         }
         Face::Sarif => say(&sarif::text(scanned)),
         Face::Cyclonedx => say(&cyclonedx::text(scanned)),

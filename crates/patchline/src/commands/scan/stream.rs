@@ -36,7 +36,7 @@ pub fn run(arguments: &ScanArguments, advisories: &Advisories, place: &Place) ->
         };
         scan_parts(path, advisories, &sources, told, &mut |(lines, tally)| {
             whole.add(tally);
-            out.write_all(lines.as_bytes()).map_err(unwritten)
+            out.write_all(&lines).map_err(unwritten)
         })?;
     }
     let last = json::last_line(&whole, advisories.status(), None);
