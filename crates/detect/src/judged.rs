@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use patchline_inventory::detector::{Installed, Inventory, Unresolved};
-use patchline_inventory::version::Scheme;
 use patchline_model::id::FindingId;
 use patchline_model::package::{Ecosystem, Package};
 use patchline_model::stage::detect::{Finding, Source};
@@ -46,8 +45,17 @@ pub fn judged(inventory: Inventory, advisories: &Advisories) -> Result<Scan, Det
 
 /// Counts the packages of ecosystems of which there are no advisories.
 pub fn count_unjudged(counts: &mut Unjudged, inventory: &[Installed], advisories: &Advisories) {
-    let unknown = |one: &&Installed| one.registered && !advisories.knows(&one.package.ecosystem);
-    for one in inventory.iter().filter(unknown) {
+    let mut last: Option<(&Ecosystem, bool)> = None;
+    for one in inventory.iter().filter(|one| one.registered) {
+        let ecosystem = &one.package.ecosystem;
+        let is_known = match last {
+            Some((last, is_known)) if last == ecosystem => is_known,
+            Some(_) | None => advisories.knows(ecosystem),
+        };
+        last = Some((ecosystem, is_known));
+        if is_known {
+            continue;
+        }
         match counts.get_mut(&one.package.ecosystem) {
             Some(count) => *count += 1,
             None => {
@@ -87,11 +95,9 @@ fn judge(
         }
         unknown.extend_from_slice(&more.unresolved);
     }
-    let understood =
-        Scheme::of(&package.ecosystem).and_then(|scheme| scheme.parse(&package.version)).is_some();
     let line = installed.location.line;
     let lack = |what: String| Unresolved::package(path, line, &package.name, what);
-    if understood {
+    if !answer.is_no_version {
         unresolved.extend(unknown.into_iter().map(|what| lack(format!("{package}: {what}"))));
     } else {
         unresolved.push(lack(format!("{package}: this is not a version of {}", package.ecosystem)));

@@ -2,12 +2,14 @@
 //! against advisories, and says what needs a fix, where, and by which way it came in. The only part that touches
 //! the network is `update`; a scan asks files alone.
 
+pub mod age;
 pub mod analyzer;
 pub mod belt;
 pub mod container;
 pub mod error;
 pub mod index;
 pub mod judged;
+pub mod needed;
 pub mod ordinary;
 pub mod origin;
 pub mod osv;
@@ -16,6 +18,7 @@ pub mod scan;
 pub mod update;
 pub mod walk;
 
+pub use age::Ages;
 pub use analyzer::found::Analyzed;
 pub use analyzer::place::Tree;
 pub use error::DetectError;
@@ -25,5 +28,4 @@ pub use index::image::Image;
 pub use index::open::{Advisories, AdvisoryStatus, Answer, Problem};
 pub use index::shelf::Shelf;
 pub use judged::Scan;
-pub use origin::Sources;
 pub use scan::{scan, scan_from, scan_parts};

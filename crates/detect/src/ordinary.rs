@@ -12,7 +12,9 @@ use crate::error::DetectError;
 /// All bytes of an ordinary file; none when it has more than may be.
 pub fn read(path: &Path, most: u64) -> Result<Option<Vec<u8>>, DetectError> {
     let file = open(path)?;
-    let mut bytes = Vec::new();
+    // A little more than it should have, so that its end is met without another look.
+    let length = file.metadata().map_err(DetectError::read(path))?.len().min(most) + 1;
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
     file.take(most + 1).read_to_end(&mut bytes).map_err(DetectError::read(path))?;
     Ok((bytes.len() as u64 <= most).then_some(bytes))
 }

@@ -9,24 +9,16 @@
 //! - what the settings call a mirror is public.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use patchline_inventory::Installed;
 use patchline_inventory::Unresolved;
 use patchline_inventory::lockfile::cargo::is_crates_io;
 use patchline_inventory::lockfile::npmrc;
+use patchline_model::scanning::Sources;
 
 /// Whose lockfiles say for each package where it was fetched from.
 const TELLING: [&str; 4] = ["npm", "PyPI", "RubyGems", "Pub"];
-
-/// What is known of hosts, by name, as in `npm.example.org` or `localhost:4873`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sources {
-    /// They serve the public packages.
-    pub mirrors: BTreeSet<String>,
-    /// Their packages are not the public ones.
-    pub private: BTreeSet<String>,
-}
 
 /// What advisories can say of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +45,24 @@ pub struct Origins<'a> {
 impl<'a> Origins<'a> {
     pub fn of(installed: &[Installed], npmrc: Option<&str>, sources: &'a Sources) -> Self {
         let mut counts: BTreeMap<Option<String>, usize> = BTreeMap::new();
-        for one in installed.iter().filter(|one| one.registered && is_telling(one)) {
-            *counts.entry(host_of(one)).or_default() += 1;
+        let hosts = installed.iter().filter(|one| one.registered && is_telling(one)).map(host_of);
+        // Mostly one host follows upon itself, and is written down once.
+        let mut last: Option<(Option<Cow<'_, str>>, usize)> = None;
+        let mut count = |(host, times): (Option<Cow<'_, str>>, usize)| {
+            *counts.entry(host.map(Cow::into_owned)).or_default() += times;
+        };
+        for host in hosts {
+            match &mut last {
+                Some((known, times)) if *known == host => *times += 1,
+                _ => last.replace((host, 1)).into_iter().for_each(&mut count),
+            }
         }
+        last.into_iter().for_each(count);
         let most = counts.values().max().copied().unwrap_or(0);
         let main = counts.iter().find(|(_, count)| **count == most).and_then(|(host, _)| host.clone());
         let scopes = npmrc.map(npmrc::registries).unwrap_or_default();
-        let scopes = scopes.into_iter().filter_map(|(scope, address)| Some((scope, host(&address)?)));
+        let scopes =
+            scopes.into_iter().filter_map(|(scope, address)| Some((scope, host(&address)?.into_owned())));
         Self { sources, counts, main, scopes: scopes.collect() }
     }
 
@@ -71,10 +74,11 @@ impl<'a> Origins<'a> {
                 None => Origin::Elsewhere,
             };
         }
-        if !is_telling(installed) {
+        let is_plain = self.scopes.is_empty() && self.sources.private.is_empty();
+        if is_plain || !is_telling(installed) {
             return Origin::Registry;
         }
-        let from = host_of(installed);
+        let from = host_of(installed).map(Cow::into_owned);
         let own = self
             .own_registry(&installed.package.name)
             .filter(|own| from.is_none() || from.as_ref() == Some(own));
@@ -115,7 +119,7 @@ fn is_telling(installed: &Installed) -> bool {
     TELLING.contains(&installed.package.ecosystem.0.as_str())
 }
 
-fn host_of(installed: &Installed) -> Option<String> {
+fn host_of(installed: &Installed) -> Option<Cow<'_, str>> {
     installed.source.as_deref().and_then(host)
 }
 
@@ -124,20 +128,29 @@ fn other_cargo_registry(installed: &Installed) -> Option<String> {
     let source = installed.source.as_deref().filter(|_| installed.package.ecosystem.0 == "crates.io")?;
     let is_registry = source.starts_with("registry+") || source.starts_with("sparse+");
     // What is replaced is of crates.io, and not in use.
-    (is_registry && !is_crates_io(source)).then(|| host(source).unwrap_or_else(|| source.to_owned()))
+    (is_registry && !is_crates_io(source))
+        .then(|| host(source).map_or_else(|| source.to_owned(), Cow::into_owned))
 }
 
 /// The host of the first address in what a lockfile says of a source. Yarn writes addresses encoded.
-fn host(source: &str) -> Option<String> {
-    let plain = match source.contains('%') {
-        true => Cow::Owned(source.replace("%3A", ":").replace("%2F", "/")),
-        false => Cow::Borrowed(source),
-    };
-    let (_, rest) = plain.split_once("://")?;
+fn host(source: &str) -> Option<Cow<'_, str>> {
+    if source.contains('%') {
+        let plain = source.replace("%3A", ":").replace("%2F", "/");
+        return plain_host(&plain).map(|host| Cow::Owned(host.to_ascii_lowercase()));
+    }
+    let host = plain_host(source)?;
+    Some(match host.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(host.to_ascii_lowercase()),
+        false => Cow::Borrowed(host),
+    })
+}
+
+fn plain_host(source: &str) -> Option<&str> {
+    let (_, rest) = source.split_once("://")?;
     let end = rest.find(|sign: char| matches!(sign, '/' | '?' | '#' | ',') || sign.is_whitespace());
     let authority = &rest[..end.unwrap_or(rest.len())];
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    (!host.is_empty()).then(|| host.to_ascii_lowercase())
+    (!host.is_empty()).then_some(host)
 }
 
 #[cfg(test)]

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use crate::error::DetectError;
-use crate::origin::{Origin, Origins, Sources};
+use crate::origin::{Origin, Origins};
 use crate::walk::{self, Found};
 use patchline_inventory::detector::{Installed, Inventory, Unresolved};
 use patchline_inventory::detectors::DETECTORS;
 use patchline_inventory::lockfile::npmrc;
+use patchline_model::scanning::Sources;
 
 /// What is kept for a line may be a hundred times as large as the line.
 const MOST_LINES: usize = 1_000_000;

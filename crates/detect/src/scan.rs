@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use patchline_model::failure::in_full;
+use patchline_model::scanning::Sources;
 
 use crate::belt::in_order;
 use crate::container::open;
 use crate::error::DetectError;
 use crate::index::open::Advisories;
 use crate::judged::{Scan, Unjudged, count_unjudged, judged, say_unjudged, sort};
-use crate::origin::Sources;
 use crate::reading;
 use crate::walk::{self, Found, Walked};
 use patchline_inventory::detector::{Installed, Inventory, Unresolved};

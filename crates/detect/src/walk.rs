@@ -19,9 +19,9 @@ use crate::error::DetectError;
 use crate::ordinary;
 use patchline_inventory::detector::{Broken, Detector, Inventory, Neighbours, Unresolved, gather};
 
-const LARGEST_LOCKFILE: u64 = 64 << 20;
+pub const LARGEST_LOCKFILE: u64 = 64 << 20;
 const LARGEST_IGNORE_FILE: u64 = 1 << 20;
-const DEEPEST: usize = 64;
+pub const DEEPEST: usize = 64;
 const MOST_ENTRIES: usize = 5_000_000;
 /// Looking into the binaries of a system; a server's take seconds.
 const LONGEST_LOOK: Duration = Duration::from_secs(300);
@@ -30,7 +30,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(300);
 const KERNEL: [&str; 3] = ["proc", "sys", "dev"];
 
 /// `cargo vendor` leaves this in each folder that it makes; the lockfiles in there say nothing about this repository.
-const VENDORED: &str = ".cargo-checksum.json";
+pub const VENDORED: &str = ".cargo-checksum.json";
 
 /// What a tree holds.
 #[derive(Default)]

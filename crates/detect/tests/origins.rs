@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use patchline_detect::{Advisories, Sources, import, scan_from};
+use patchline_detect::{Advisories, import, scan_from};
+use patchline_model::scanning::Sources;
 
 const RECORD: &str = r#"{"id": "TEST-1", "modified": "2024-01-01T00:00:00Z", "affected": [
     {"package": {"ecosystem": "npm", "name": "tool"}, "versions": ["1.0.0"]},

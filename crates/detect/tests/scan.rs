@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use patchline_detect::{Advisories, DetectError, Scan, Sources, import, scan, scan_parts};
+use patchline_detect::{Advisories, DetectError, Scan, import, scan, scan_parts};
+use patchline_model::scanning::Sources;
 use tempfile::TempDir;
 
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";

@@ -125,7 +125,7 @@ pub struct Installed {
     /// The shortest ways from a root package to this one, `name version` each, roots and itself included. At most
     /// ten; none when the way is longer than 128 steps or the lockfile is so large that writing them all down would not end.
     pub paths: Vec<Vec<Arc<str>>>,
-    pub dependencies: Vec<Package>,
+    pub dependencies: Vec<Arc<Package>>,
     /// As the lockfile states it: SHA-256 in hex for Cargo.
     pub checksum: Option<String>,
     /// Where it comes from, in the lockfile's words; none where it doesn't say, or for a package of the repository itself.

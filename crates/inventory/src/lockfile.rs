@@ -6,6 +6,7 @@ pub mod cargo;
 pub mod cargo_toml;
 pub mod composer;
 pub mod go;
+pub mod gradle;
 pub mod graph;
 pub mod listed;
 pub mod maven;

@@ -85,7 +85,7 @@ fn each_package_has_its_line_its_ways_and_its_dependencies() {
         ways(shared),
         [vec!["app 1.0.0", "shared 1.0.0"], vec!["app 1.0.0", "left 0.3.0", "shared 2.0.0", "shared 1.0.0"]]
     );
-    assert_eq!(installed[1].dependencies, [installed[3].package.clone()]);
+    assert_eq!(installed[1].dependencies, [installed[3].package.clone().into()]);
     assert_eq!(shared.checksum.as_deref(), Some("bb"));
 }
 

@@ -14,3 +14,5 @@ mod manifests;
 mod others;
 #[path = "inventories/python.rs"]
 mod python;
+#[path = "inventories/reads.rs"]
+mod reads;

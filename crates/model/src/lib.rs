@@ -22,6 +22,7 @@ pub mod policy;
 pub mod purl;
 pub mod rejection;
 pub mod reproducer;
+pub mod scanning;
 pub mod service;
 pub mod share;
 pub mod stage;

@@ -1,4 +1,5 @@
-//! How a service wants its patches looked at beyond reproducers: how its tests are read, hunks, coverage, speed, analyzers.
+//! How a service wants its patches looked at beyond reproducers: how its tests are read, hunks, coverage, speed, analyzers,
+//! registries.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::analyzer::Analyzer;
+use crate::scanning::Scanning;
 
 /// More runs of a suite on each side, where a test fails with the patch and not on the base.
 const RERUNS: u32 = 2;
@@ -36,6 +38,9 @@ pub struct Verification {
     /// What looks at the code, of the base and of each patch.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub analyzers: Vec<Analyzer>,
+    /// How its packages are matched, at the base and with each patch.
+    #[serde(skip_serializing_if = "Scanning::is_usual")]
+    pub scanning: Scanning,
 }
 
 /// In what form a suite says how its tests ended.

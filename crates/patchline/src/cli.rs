@@ -14,7 +14,6 @@ use patchline_model::service::{Name, Tier};
 use patchline_model::time::Timestamp;
 
 use crate::cli::values::{freeze, loopback, moment, tier};
-use crate::staleness::USUAL_DAYS;
 
 /// Takes a software patch from detection to rollout, and back again when the world gets worse.
 #[derive(Debug, Parser)]
@@ -125,12 +124,12 @@ pub struct ScanArguments {
     /// none were imported by the built-in ones, with a warning
     #[arg(long)]
     pub offline: bool,
-    /// Days after which advisories that the scan needs are old
-    #[arg(long, value_name = "DAYS", env = "PATCHLINE_STALE_AFTER", default_value_t = USUAL_DAYS)]
-    pub stale_after: u32,
-    /// Whether old advisories are a warning or an error, exit code 8
-    #[arg(long, value_enum, env = "PATCHLINE_STALE", default_value_t = Stale::Warn)]
-    pub stale: Stale,
+    /// Days after which advisories that the scan needs are old [default: as `patchline.toml` says, else 7]
+    #[arg(long, value_name = "DAYS", env = "PATCHLINE_STALE_AFTER")]
+    pub stale_after: Option<u32>,
+    /// Whether old advisories are a warning or an error, exit code 8 [default: as `patchline.toml` says, else `warn`]
+    #[arg(long, value_enum, env = "PATCHLINE_STALE")]
+    pub stale: Option<Stale>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -147,7 +146,7 @@ Exit codes:
   3  a PATH, a lockfile, `patchline.toml`, the advisories or a revision can't be read
   4  `--changed` needs git, and it is not installed
   6  the data folder or the disk does not work
-  8  `--stale error`, and advisories that the scan needs are old";
+  8  old advisories are an error (`--stale error`, or `patchline.toml`), and the scan needs such";
 
 #[derive(Debug, Args)]
 pub struct FixArguments {

@@ -6,7 +6,6 @@ mod exit;
 mod nearest;
 mod report;
 mod settings;
-mod staleness;
 mod terminal;
 mod wire;
 

@@ -10,8 +10,8 @@ mod order;
 mod reproducer;
 mod rewrite;
 mod rollout;
+mod scan;
 mod slo;
-mod sources;
 pub mod text;
 mod unreadable;
 mod value;
@@ -21,7 +21,7 @@ mod window;
 
 use std::path::{Path, PathBuf};
 
-use patchline_detect::Sources;
+use patchline_model::scanning::Scanning;
 use patchline_model::service::Service;
 use patchline_sandbox::Git;
 
@@ -46,15 +46,20 @@ pub async fn service(folder: &Path) -> Result<Service, Trouble> {
     let within = folder.strip_prefix(&top).unwrap_or(Path::new("")).to_string_lossy().into_owned();
     let path = folder.join(FILE);
     let text = if path.exists() { Some(read(&path)?) } else { None };
-    if let Some(text) = text.filter(|text| !sources::are_all(text)) {
+    if let Some(text) = text.filter(|text| !scan::are_all(text)) {
         let source = Source { path: path.display().to_string(), text: &text };
         return file::service(&source, &top, &within).map_err(|problem| problem.trouble(&source));
     }
-    if folder.join("Cargo.toml").exists() {
-        return guess::cargo_service(&folder, &top, within);
-    }
-    if let Some(manifest) = guess::source_manifest(&folder) {
-        return guess::source_service(&folder, &top, within, manifest);
+    let guessed = if folder.join("Cargo.toml").exists() {
+        Some(guess::cargo_service(&folder, &top, within)?)
+    } else if let Some(manifest) = guess::source_manifest(&folder) {
+        Some(guess::source_service(&folder, &top, within, manifest)?)
+    } else {
+        None
+    };
+    if let Some(mut service) = guessed {
+        service.verification.scanning = scanning(&folder)?;
+        return Ok(service);
     }
     let message = format!("{} has neither a {FILE} nor a manifest that Patchline knows", folder.display());
     Err(Trouble::input(message).hint("`patchline init` writes a patchline.toml"))
@@ -67,7 +72,7 @@ pub fn described(folder: &Path) -> Result<Option<Service>, Trouble> {
         return Ok(None);
     }
     let text = read(&path)?;
-    if sources::are_all(&text) {
+    if scan::are_all(&text) {
         return Ok(None);
     }
     let source = Source { path: path.display().to_string(), text: &text };
@@ -85,15 +90,15 @@ pub fn fixing(folder: &Path) -> Result<Fixing, Trouble> {
     fixing::fixing(&source).map_err(|problem| problem.trouble(&source))
 }
 
-/// What the folder's `patchline.toml` says of registries; nothing where there is none.
-pub fn sources(folder: &Path) -> Result<Sources, Trouble> {
+/// How packages are matched, as the folder's `patchline.toml` says; as usual where there is none.
+pub fn scanning(folder: &Path) -> Result<Scanning, Trouble> {
     let path = folder.join(FILE);
     if !path.exists() {
-        return Ok(Sources::default());
+        return Ok(Scanning::default());
     }
     let text = read(&path)?;
     let source = Source { path: path.display().to_string(), text: &text };
-    sources::sources(&source).map_err(|problem| problem.trouble(&source))
+    scan::scanning(&source).map_err(|problem| problem.trouble(&source))
 }
 
 fn canonical(folder: &Path) -> Result<PathBuf, Trouble> {

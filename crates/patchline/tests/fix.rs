@@ -160,3 +160,49 @@ fn nothing_to_fix_is_0_and_is_asked_once() {
         assert!(ran.err.contains("only the built-in advisories"), "{}", ran.err);
     }
 }
+
+#[test]
+fn fix_goes_by_what_the_settings_say_of_registries() {
+    let elsewhere = "registry+https://mirror.invalid/index";
+    let lockfile = VULNERABLE.replace("registry+https://github.com/rust-lang/crates.io-index", elsewhere);
+    let only = "RUSTSEC-2018-0006";
+    for (scan, is_found) in [("", false), ("[scan]\nmirrors = [\"mirror.invalid\"]\n", true)] {
+        for service in ["", SETTINGS] {
+            let (_folder, project, data) =
+                project(&lockfile, &[("patchline.toml", &format!("{service}{scan}"))]);
+            if service.is_empty() && scan.is_empty() {
+                fs::remove_file(project.join("patchline.toml")).unwrap();
+            }
+            let arguments = ["--data", text(&data), "fix", "--dry-run", "--only", only, text(&project)];
+            let ran = run(&mut patchline(&arguments));
+            let is_unknown = ran.err.contains("names no finding here");
+            assert_eq!(!is_unknown, is_found, "{service}{scan}: {} {}", ran.out, ran.err);
+        }
+    }
+}
+
+#[test]
+fn advisories_that_are_too_old_for_the_settings_are_no_all_clear() {
+    let record = r#"{"id": "TEST-1", "modified": "2026-01-02T03:04:05Z", "affected": [{"package": {"ecosystem": "crates.io", "name": "patchline-nowhere"}, "versions": ["1.0.0"]}]}"#;
+    // What was imported a moment ago is older than no day at all.
+    let scan = |stale: &str| format!("[scan]\nstale_after_days = 0\nstale = \"{stale}\"\n");
+    let (folder, project, data) = project(CLEAN, &[("patchline.toml", &scan("error"))]);
+    let records = folder.path().join("records.jsonl");
+    fs::write(&records, record).unwrap();
+    check(&mut patchline(&["--data", text(&data), "db", "import", text(&records)]), 0, &[]);
+    let says = ["the advisories of crates.io are up to 0 days old", "hint: "];
+    check(&mut patchline(&["--data", text(&data), "fix", text(&project)]), 3, &says);
+    check(&mut patchline(&["--data", text(&data), "scan", text(&project)]), 8, &says);
+    let arguments = ["--data", text(&data), "scan", "--stale-after", "1", text(&project)];
+    assert!(!check(&mut patchline(&arguments), 0, &[]).err.contains("days old"));
+    fs::write(project.join("patchline.toml"), scan("warn")).unwrap();
+    assert_eq!(
+        json(&fix(&data, &project, 0).expect("it asks cargo for nothing"))["patches"][0]["outcome"],
+        "nothing_to_do"
+    );
+    check(
+        &mut patchline(&["--data", text(&data), "scan", text(&project)]),
+        0,
+        &["warning: the advisories of"],
+    );
+}

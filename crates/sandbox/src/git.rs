@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::ask::{Ask, identity, refused, scratch_folder, shown, unusable};
+use crate::export::Export;
 use crate::foreign::Exit;
 use crate::git_error::GitError;
 
@@ -92,15 +93,14 @@ impl Git {
 
     /// Writes the tree of a commit into a folder, which is made if need be.
     pub async fn export(&self, commit: &str, folder: &Path) -> Result<(), GitError> {
+        self.open(commit, folder).await?.all().await
+    }
+
+    /// Makes a folder into which files of a commit can be written; there is none in it yet.
+    pub async fn open(&self, commit: &str, folder: &Path) -> Result<Export, GitError> {
         let purpose = format!("write out the commit `{}`", shown(commit));
-        let scratch = scratch_folder(&purpose)?;
         fs::create_dir_all(folder).map_err(|source| unusable(&purpose, folder, source))?;
-        let git = self.folder().await?;
-        let tree = commit.to_owned() + "^{tree}";
-        for arguments in [&["read-tree", &tree] as &[&str], &["checkout-index", "--all", "--force"]] {
-            Ask::new(&purpose, folder, arguments).detached(&git, scratch.path(), folder).bytes().await?;
-        }
-        Ok(())
+        Export::of(purpose, self.folder().await?, commit, folder).await
     }
 
     /// Writes what a folder of a commit holds into a tar file, the same bytes each time; empty for the whole tree.

@@ -2,6 +2,7 @@
 
 mod ask;
 mod capture;
+pub mod export;
 pub mod foreign;
 pub mod git;
 pub mod git_error;
@@ -10,6 +11,7 @@ mod process;
 pub mod rust;
 pub mod sandbox;
 
+pub use export::Export;
 pub use foreign::{Exit, Finished, Foreign, SandboxError};
 pub use git::Git;
 pub use git_error::GitError;

@@ -190,6 +190,20 @@ async fn a_tree_is_written_out_and_nothing_else_moves() {
 }
 
 #[tokio::test]
+async fn only_the_files_of_a_tree_that_are_named_are_written() {
+    let repository = Repository::new();
+    let out = tempfile::tempdir().unwrap();
+    let export = repository.git.open("main", out.path()).await.unwrap();
+    assert!(!out.path().join("a").exists());
+    export.files(&["folder/b".to_owned()]).await.unwrap();
+    assert_eq!(fs::read_to_string(out.path().join("folder/b")).unwrap(), "two\n");
+    assert!(!out.path().join("a").exists());
+    assert!(export.files(&["nowhere".to_owned()]).await.is_err());
+    export.all().await.unwrap();
+    assert_eq!(fs::read_to_string(out.path().join("a")).unwrap(), "one\n");
+}
+
+#[tokio::test]
 async fn the_same_change_is_the_same_commit_and_no_hook_runs() {
     let repository = Repository::new();
     let git = &repository.git;

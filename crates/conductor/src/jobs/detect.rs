@@ -1,14 +1,18 @@
 //! Carries out a scan of the base commit, or takes a person's report in.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use patchline_detect::{Advisories, AdvisoryStatus, Scan, scan};
+use patchline_detect::age::warning;
+use patchline_detect::{Advisories, AdvisoryStatus, Ages, DetectError, Scan, scan_from};
 use patchline_evidence::statement::VULNS;
 use patchline_model::analyzer::Level;
 use patchline_model::digest::Digest;
 use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::id::{FindingId, PatchId};
 use patchline_model::package::Ecosystem;
+use patchline_model::scanning::{Freshness, Stale};
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Finding, Location, Opening, Outcome, Source, Subject};
 use patchline_sandbox::Git;
@@ -34,11 +38,11 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
         }
         Subject::Scan { only, .. } | Subject::Change { answers: only, .. } => {
             let tree = export(hands, opening, patch).await?;
-            let Seen { findings, packages, advisories } =
+            let Seen { findings, packages, advisories, old } =
                 findings_to_fix(hands, &opening.service, &tree, reports_of(&opening.subject)).await?;
             refuse_unknown(only, &findings)?;
             let findings = findings.into_iter().filter(|finding| wanted(finding, only)).collect();
-            (findings, u32::try_from(packages).unwrap_or(u32::MAX), json!(advisories))
+            (findings, u32::try_from(packages).unwrap_or(u32::MAX), database(&advisories, &old))
         }
     };
     let predicate = json!({
@@ -61,17 +65,39 @@ fn reports_of(subject: &Subject) -> &[Digest] {
 
 /// Scans the service in an exported tree, on a thread that may block. A member of a workspace is scanned where the
 /// workspace's lockfile lies.
-async fn scan_service(hands: &Hands, service: &Service, tree: &Path) -> Result<Scan, Failure> {
+async fn scan_service(hands: &Hands, service: &Service, tree: &Path) -> Result<(Scan, Old), Failure> {
     let folder = lockfile_folder(hands, tree, &service.folder);
     let directory = hands.home.advisories();
+    let scanning = service.verification.scanning.clone();
     let scanned = tokio::task::spawn_blocking(move || {
         let advisories = Advisories::open(&directory)?;
-        scan(&folder, &advisories)
+        let scan = scan_from(&folder, &advisories, &scanning.sources)?;
+        let of = |ecosystem: &Ecosystem| ecosystem.0.split(':').next().unwrap_or_default().to_owned();
+        let needed: BTreeSet<String> = scan.inventory.iter().map(|one| of(&one.package.ecosystem)).collect();
+        let ages = Ages::of(&directory, SystemTime::now())?;
+        let old = ages.old(&advisories, |name| needed.contains(name), scanning.freshness.days());
+        let old = old.into_iter().map(|(name, days)| (name.to_owned(), days)).collect();
+        Ok::<(Scan, Old), DetectError>((scan, old))
     });
     match scanned.await {
-        Ok(Ok(scan)) => Ok(scan),
-        Ok(Err(error)) => Err(Failure::permanent(in_full(&error)).of(FailureClass::Input)),
+        Ok(Ok(seen)) => Ok(seen),
+        Ok(Err(error)) => Err(unscanned(&error)),
         Err(error) => Err(Failure::transient(format!("the scan was broken off: {error}"))),
+    }
+}
+
+fn unscanned(error: &DetectError) -> Failure {
+    Failure::permanent(in_full(error)).of(FailureClass::Input)
+}
+
+/// Nothing found by old advisories is no all-clear: whoever wants that to be an error gets one.
+fn fresh(old: &Old, freshness: &Freshness) -> Result<(), Failure> {
+    let told: Vec<(&str, u64)> = old.iter().map(|(name, days)| (name.as_str(), *days)).collect();
+    match (warning(&told), freshness.stale) {
+        (Some(old), Stale::Error) => Err(Failure::permanent(old)
+            .of(FailureClass::Input)
+            .with_hint("`stale = \"warn\"` under `[scan]` in patchline.toml takes them all the same")),
+        (Some(_), Stale::Warn) | (None, _) => Ok(()),
     }
 }
 
@@ -106,11 +132,15 @@ fn lockfile_folder(hands: &Hands, tree: &Path, folder: &str) -> PathBuf {
     above.map(Path::to_owned).find(has_lockfile).unwrap_or(own)
 }
 
+/// Ecosystems whose advisories are old, and their age in days.
+type Old = BTreeMap<String, u64>;
+
 /// What was seen in a tree.
 pub struct Seen {
     pub findings: Vec<Finding>,
     pub packages: usize,
     pub advisories: AdvisoryStatus,
+    pub old: Old,
 }
 
 /// The findings of the service in an exported tree that must have a lockfile, or be looked at by an analyzer.
@@ -121,15 +151,16 @@ pub async fn findings_to_fix(
     reports: &[Digest],
 ) -> Result<Seen, Failure> {
     let is_analyzed = !service.verification.analyzers.is_empty() || !reports.is_empty();
-    let Scan { mut findings, inventory, advisories, .. } =
-        known(scan_service(hands, service, tree).await?, is_analyzed)?;
+    let (scan, old) = scan_service(hands, service, tree).await?;
+    let Scan { mut findings, inventory, advisories, .. } = known(scan, is_analyzed)?;
+    fresh(&old, &service.verification.scanning.freshness)?;
     findings.extend(analyzed(hands, service, tree, reports).await?.findings);
-    Ok(Seen { findings, packages: inventory.len(), advisories })
+    Ok(Seen { findings, packages: inventory.len(), advisories, old })
 }
 
 /// The findings of the service in an exported tree, to be compared with another's; a tree without a lockfile has none.
 pub async fn findings_in(hands: &Hands, service: &Service, tree: &Path) -> Result<Vec<Finding>, Failure> {
-    Ok(scan_service(hands, service, tree).await?.findings)
+    Ok(scan_service(hands, service, tree).await?.0.findings)
 }
 
 /// Whether the finding stands in a file beside the lockfile that a fix of this service changes, or in none. Others in the
@@ -203,6 +234,13 @@ fn reported(name: &str, summary: String, place: Option<Location>) -> Finding {
         severity: Vec::new(),
         informational: None,
     }
+}
+
+/// What was known, and what of it was old: a policy may want to know.
+fn database(advisories: &AdvisoryStatus, old: &Old) -> Value {
+    let mut database = json!(advisories);
+    database["stale_days"] = json!(old);
+    database
 }
 
 fn result(finding: &Finding) -> Value {

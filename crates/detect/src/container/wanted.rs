@@ -43,6 +43,7 @@ pub fn is_neighbour(path: &str) -> bool {
     NEIGHBOURS.contains(&name) && detector(path).is_none() && !is_left_out(path)
 }
 
-fn is_left_out(path: &str) -> bool {
+/// Whether it lies in a folder that no tree is entered into.
+pub fn is_left_out(path: &str) -> bool {
     path.split('/').any(|folder| LEFT_OUT.contains(&folder))
 }

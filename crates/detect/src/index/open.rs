@@ -61,6 +61,8 @@ pub struct Answer {
     pub problems: Vec<Problem>,
     /// Advisories that may or may not affect the package, each with what cannot be read.
     pub unresolved: Vec<String>,
+    /// Whether the package's version is none in the order of its ecosystem.
+    pub is_no_version: bool,
 }
 
 /// One problem of a package, said by one advisory or by several that are aliases of each other.
@@ -127,9 +129,11 @@ impl Advisories {
         if let Some(known) = self.answers.of(package) {
             return Ok(known);
         }
-        let answer = self.looked_up(package)?;
+        let scheme = Scheme::of(&package.ecosystem);
+        let is_no_version = scheme.and_then(|scheme| scheme.parse(&package.version)).is_none();
+        let answer = Answer { is_no_version, ..self.looked_up(package)? };
         let bytes = answer.bytes();
-        let answer = if bytes == 0 { Arc::clone(&self.nothing) } else { Arc::new(answer) };
+        let answer = if answer == Answer::default() { Arc::clone(&self.nothing) } else { Arc::new(answer) };
         self.answers.keep(package, Arc::clone(&answer), bytes);
         Ok(answer)
     }
@@ -274,7 +278,7 @@ fn answer_of(shelf: &Shelf, layers: &[Layer<'_>], package: &Package) -> Result<A
     let mut problems: Vec<Problem> =
         hits.into_values().flat_map(|members| problems(members, package)).collect();
     problems.sort_by(|left, right| left.advisory.cmp(&right.advisory));
-    Ok(Answer { problems, unresolved })
+    Ok(Answer { problems, unresolved, is_no_version: false })
 }
 
 /// An advisory as it speaks of itself, and the number of its alias group.

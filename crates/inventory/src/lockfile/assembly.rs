@@ -81,6 +81,13 @@ impl Graph {
         Self { ecosystem: ecosystem(name), ..Self::default() }
     }
 
+    /// There will be this many packages.
+    pub fn expect(&mut self, count: usize) {
+        let more = count.min(MOST_PACKAGES).saturating_sub(self.nodes.len());
+        self.nodes.reserve(more);
+        self.edges.reserve(more);
+    }
+
     /// Takes a package in, and says by which number edges name it. Of those that are too many only the first is kept, and
     /// the inventory says that there are more.
     pub fn add(&mut self, node: Node) -> usize {
@@ -140,26 +147,29 @@ impl Graph {
             node.unknown = unfit(&node.name, &node.version, node.is_own);
         }
         let (relations, scopes) = (self.relations(), self.scopes());
-        let labels: Vec<Arc<str>> = self.nodes.iter().map(label).collect();
+        let mut labels = Labels::default();
+        let labels: Vec<Arc<str>> = self.nodes.iter().map(|node| labels.of(node)).collect();
         let label_bytes: Vec<usize> = labels.iter().map(|label| label.len()).collect();
         let mut local: Vec<bool> = self.nodes.iter().map(|node| node.is_own).collect();
         self.direct.iter().for_each(|(node, _)| local[*node] = true);
         let mut ways = shortest_ways(&self.edges, &local, &label_bytes);
-        let packages: Vec<Package> = self.nodes.iter().map(|node| self.package(node)).collect();
-        let mut inventory = Inventory { installed: Vec::new(), unresolved: self.unresolved };
-        let is_known: Vec<bool> = self.nodes.iter().map(|node| node.unknown.is_none()).collect();
+        let packages = self.packages();
+        let mut inventory =
+            Inventory { installed: Vec::with_capacity(self.nodes.len()), unresolved: self.unresolved };
         for (index, node) in self.nodes.into_iter().enumerate() {
-            let missing = node.is_own && node.version.is_empty();
-            if let (Some(why), false) = (&node.unknown, missing) {
-                let name: String = node.name.chars().take(LONGEST_WORD).collect();
-                inventory.unresolved.push(Unresolved::package(path, node.line, &name, why.as_str()));
-            }
-            if node.unknown.is_some() || missing {
+            let Some(package) = &packages[index] else {
+                if let (Some(why), false) = (&node.unknown, node.is_own && node.version.is_empty()) {
+                    let name: String = node.name.chars().take(LONGEST_WORD).collect();
+                    inventory.unresolved.push(Unresolved::package(path, node.line, &name, why.as_str()));
+                }
+                continue;
+            };
+            if node.is_own && package.version.is_empty() {
                 continue;
             }
             let labelled = |way: Vec<usize>| way.iter().map(|step| Arc::clone(&labels[*step])).collect();
             inventory.installed.push(Installed {
-                package: packages[index].clone(),
+                package: Package::clone(package),
                 also: Vec::new(),
                 location: Location { path: path.to_owned(), line: node.line },
                 relation: relations[index],
@@ -167,8 +177,7 @@ impl Graph {
                 paths: std::mem::take(&mut ways[index]).into_iter().map(labelled).collect(),
                 dependencies: self.edges[index]
                     .iter()
-                    .filter(|needed| is_known[**needed])
-                    .map(|needed| packages[*needed].clone())
+                    .filter_map(|needed| packages[*needed].clone())
                     .collect(),
                 checksum: node.checksum,
                 source: node.source,
@@ -183,9 +192,16 @@ impl Graph {
         inventory
     }
 
-    fn package(&self, node: &Node) -> Package {
-        let ecosystem = node.ecosystem.as_ref().unwrap_or(&self.ecosystem).clone();
-        Package { ecosystem, name: node.name.clone(), version: node.version.clone() }
+    /// Takes names and versions out of the nodes; nothing of one whose version is not known.
+    fn packages(&mut self) -> Vec<Option<Arc<Package>>> {
+        let ecosystem = &self.ecosystem;
+        let package = |node: &mut Node| {
+            let ecosystem = node.ecosystem.take().unwrap_or_else(|| ecosystem.clone());
+            let (name, version) = (std::mem::take(&mut node.name), std::mem::take(&mut node.version));
+            Arc::new(Package { ecosystem, name, version })
+        };
+        let known = |node: &mut Node| node.unknown.is_none().then(|| package(node));
+        self.nodes.iter_mut().map(known).collect()
     }
 
     fn relations(&self) -> Vec<Relation> {
@@ -225,10 +241,19 @@ impl Graph {
     }
 }
 
-fn label(node: &Node) -> Arc<str> {
-    match node.version.is_empty() {
-        true => Arc::from(node.name.as_str()),
-        false => Arc::from(format!("{} {}", node.name, node.version)),
+/// Names with versions, each written into the same text first.
+#[derive(Default)]
+struct Labels(String);
+
+impl Labels {
+    fn of(&mut self, node: &Node) -> Arc<str> {
+        self.0.clear();
+        self.0.push_str(&node.name);
+        if !node.version.is_empty() {
+            self.0.push(' ');
+            self.0.push_str(&node.version);
+        }
+        Arc::from(self.0.as_str())
     }
 }
 

@@ -1,6 +1,5 @@
-//! `pom.xml` (<https://maven.apache.org/pom.html>) with the parents that lie in the tree, and `gradle.lockfile`
-//! (<https://docs.gradle.org/current/userguide/dependency_locking.html>). A `pom.xml` names what is asked for directly; what
-//! that needs in turn stands in no file. Profiles are not applied.
+//! `pom.xml` (<https://maven.apache.org/pom.html>) with the parents that lie in the tree. It names what is asked for
+//! directly; what that needs in turn stands in no file. Profiles are not applied.
 
 use std::collections::BTreeMap;
 
@@ -180,41 +179,4 @@ fn parent_path(path: &str, project: &Element<'_, '_>) -> Option<String> {
         path,
         &if is_file { relative.to_owned() } else { format!("{}/pom.xml", relative.trim_end_matches('/')) },
     )
-}
-
-/// Reads `gradle.lockfile`.
-pub struct GradleLock;
-
-impl Detector for GradleLock {
-    fn kind(&self) -> &'static Kind {
-        &Kind {
-            files: &["gradle.lockfile", "buildscript-gradle.lockfile"],
-            manifest: None,
-            hint: "restore the file from version control, or make a new one with `gradle dependencies --write-locks`",
-            is_fixed: false,
-        }
-    }
-
-    fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
-        let mut graph = Graph::of("Maven");
-        let mut offset = 0;
-        for (index, raw) in text.split_inclusive('\n').enumerate() {
-            let at = offset;
-            offset += raw.len();
-            let line = raw.trim();
-            if line.is_empty() || line.starts_with('#') || line.starts_with("empty=") {
-                continue;
-            }
-            let parts =
-                line.split_once('=').and_then(|(package, uses)| Some((package.rsplit_once(':')?, uses)));
-            let Some(((name, version), uses)) = parts.filter(|((name, _), _)| name.contains(':')) else {
-                return Err(Broken::at(text, at, "this is not `group:artifact:version=configurations`"));
-            };
-            let is_test = |one: &str| one.to_ascii_lowercase().starts_with("test");
-            let scope = if uses.split(',').all(is_test) { Scope::Test } else { Scope::Normal };
-            let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
-            graph.add(Node { scope: Some(scope), ..Node::registered(name, version, line) });
-        }
-        Ok(graph.inventory(path))
-    }
 }

@@ -11,6 +11,12 @@ pub struct Wanted {
     pub scope: Scope,
 }
 
+/// A name and what it is asked for.
+pub struct Named<'a> {
+    pub name: &'a str,
+    pub scope: Scope,
+}
+
 const LISTS: [(&str, Scope); 4] = [
     ("dependencies", Scope::Normal),
     ("optionalDependencies", Scope::Optional),
@@ -35,6 +41,11 @@ pub fn wanted_by(entry: &Value<'_>) -> Vec<Wanted> {
     wanted
 }
 
+/// The scope of what stands in a list of this name; none where it is no such list.
+pub fn scope_of(list: &str) -> Option<Scope> {
+    LISTS.iter().find(|(name, _)| *name == list).map(|(_, scope)| *scope)
+}
+
 /// Name and rest of `name@rest`, in which the name may begin with an `@` and the rest have more of them.
 pub fn name_and_rest(text: &str) -> (&str, &str) {
     let sign = text.match_indices('@').map(|(at, _)| at).find(|at| *at > 0);
@@ -44,9 +55,13 @@ pub fn name_and_rest(text: &str) -> (&str, &str) {
 /// Whether a tarball at this address is one of the registry, or of a mirror of it, and not somebody's own.
 pub fn is_registry(resolved: &str) -> bool {
     let is_web = resolved.starts_with("https://") || resolved.starts_with("http://");
-    is_web
-        && !resolved.contains("codeload.github.com")
-        && !resolved.contains("://github.com/")
-        && !resolved.contains(".git#")
-        && !resolved.ends_with(".git")
+    // Most addresses say nothing of git, and one look tells that.
+    is_web && (!resolved.contains("git") || !is_of_git(resolved))
+}
+
+fn is_of_git(resolved: &str) -> bool {
+    resolved.contains("codeload.github.com")
+        || resolved.contains("://github.com/")
+        || resolved.contains(".git#")
+        || resolved.ends_with(".git")
 }

@@ -1,9 +1,8 @@
 //! Whatever the bytes, a reader answers or refuses, within bounds.
 
-use patchline_inventory::detectors::DETECTORS;
-use patchline_inventory::{Inventory, Neighbours};
 use proptest::prelude::{any, prop, proptest};
 
+use crate::reads::{files, reads};
 use crate::{javascript, languages, others, python};
 
 /// Whole files, one of each kind at least.
@@ -29,6 +28,7 @@ fn samples() -> Vec<&'static str> {
         others::POM,
         others::PARENT,
         others::GRADLE,
+        others::GRADLE_OLD,
         others::NUGET,
         others::PACKAGES_CONFIG,
         others::DEPS,
@@ -46,26 +46,11 @@ fn samples() -> Vec<&'static str> {
     ]
 }
 
-fn bounded(inventory: &Inventory, text: &str) {
-    assert!(inventory.installed.len() + inventory.unresolved.len() <= text.len() + 4);
-    for one in &inventory.installed {
-        assert!(one.paths.len() <= 10 && one.paths.iter().all(|way| way.len() <= 128));
-        assert!(!one.package.name.is_empty() && !one.package.version.is_empty());
-        assert!(one.location.line.is_none_or(|line| line as usize <= text.lines().count() + 1));
-    }
-}
-
-/// Every detector reads it, not only the one that would claim it, alone and with itself as its neighbours.
+/// Every detector reads it under each name, not only the one that would claim it, alone and with itself as its neighbours.
 fn read_by_all(text: &str) {
-    for detector in DETECTORS {
-        let path = format!("a/{}", detector.kind().files[0].replace('*', "x"));
-        let asked = detector.neighbours(&path, text);
-        for neighbours in [Neighbours::new(), asked.into_iter().map(|path| (path, text.to_owned())).collect()]
-        {
-            if let Ok(inventory) = detector.parse(&path, text, &neighbours) {
-                bounded(&inventory, text);
-            }
-        }
+    for (detector, path) in files() {
+        reads(detector, &path, text, None);
+        reads(detector, &path, text, Some(text));
     }
 }
 

@@ -81,6 +81,30 @@ fn gradle_lists_configurations() {
     );
 }
 
+pub const GRADLE_OLD: &str = "# Manual edits can break the build and are not advised.
+com.google.guava:guava:31.0-jre
+junit:junit:4.13
+";
+
+#[test]
+fn gradle_had_a_file_for_each_configuration() {
+    check(
+        "app/gradle/dependency-locks/compileClasspath.lockfile",
+        GRADLE_OLD,
+        &[],
+        &["2 com.google.guava:guava 31.0-jre unknown normal", "3 junit:junit 4.13 unknown normal"],
+    );
+    check(
+        "gradle/dependency-locks/testRuntimeClasspath.lockfile",
+        "junit:junit:4.13",
+        &[],
+        &["1 junit:junit 4.13 unknown test"],
+    );
+    let path = "gradle/dependency-locks/a.lockfile";
+    check_broken(path, "# x\njunit:4.13\n", "line 2, column 1: this is not `group:artifact:version`");
+    check_broken(path, "a:b:1=c\n", "line 1, column 1: this is not `group:artifact:version`");
+}
+
 pub const NUGET: &str = r#"{
   "version": 1,
   "dependencies": {

@@ -1,5 +1,7 @@
 //! Triage: how urgent a finding is, for whom, until when. Pure facts to decision.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::analyzer::{Analysis, Level};
@@ -36,22 +38,35 @@ pub enum Event {
     Prioritised { priorities: Vec<Priority> },
 }
 
-/// Ranks findings for this service.
+/// Ranks findings for this service, the most urgent first.
 pub fn prioritise(cx: Context<'_>, service: &Service, findings: &[Finding]) -> Vec<Priority> {
-    let mut priorities: Vec<Priority> =
-        findings.iter().map(|finding| priority(cx, service, finding)).collect();
+    let mut priorities = priorities(cx, service, findings);
     priorities.sort_by(|a, b| b.action.cmp(&a.action).then_with(|| a.finding.cmp(&b.finding)));
     priorities
 }
 
-fn priority(cx: Context<'_>, service: &Service, finding: &Finding) -> Priority {
+/// As [`prioritise`], in the order of the findings.
+pub fn priorities(cx: Context<'_>, service: &Service, findings: &[Finding]) -> Vec<Priority> {
+    let mut scores = Scores::new();
+    findings.iter().map(|finding| priority(cx, service, finding, &mut scores)).collect()
+}
+
+/// What vectors come to, each reckoned once: a lockfile's findings share most of theirs.
+type Scores<'a> = BTreeMap<&'a str, Option<Score>>;
+
+fn priority<'a>(
+    cx: Context<'_>,
+    service: &Service,
+    finding: &'a Finding,
+    scores: &mut Scores<'a>,
+) -> Priority {
     let tier = service.tier.number();
     let (action, score, mut reasons) = match finding.analysis() {
         Some(analysis) => {
             let (action, reason) = of_analysis(analysis, tier);
             (action, None, vec![reason])
         }
-        None => of_advisory(finding, tier),
+        None => of_advisory(finding, tier, scores),
     };
     reasons.push(format!("{} is {} (1 is critical, 4 internal).", service.name, service.tier));
     reasons.push(match (finding.analysis(), finding.fixed.first()) {
@@ -89,11 +104,15 @@ fn of_analysis(analysis: &Analysis, tier: u8) -> (Action, String) {
 }
 
 /// The decision table for advisories: score × tier × whether a fix exists.
-fn of_advisory(finding: &Finding, tier: u8) -> (Action, Option<Score>, Vec<String>) {
+fn of_advisory<'a>(
+    finding: &'a Finding,
+    tier: u8,
+    scores: &mut Scores<'a>,
+) -> (Action, Option<Score>, Vec<String>) {
     let score = finding
         .severity
         .iter()
-        .filter_map(|vector| cvss::score(vector))
+        .filter_map(|vector| scores.entry(vector).or_insert_with(|| cvss::score(vector)).clone())
         .max_by(|a, b| a.value.total_cmp(&b.value));
     let mut reasons = Vec::new();
     let action = match (&finding.informational, &score, finding.fixed.is_empty()) {

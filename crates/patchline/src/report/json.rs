@@ -14,6 +14,9 @@ use serde::Serialize;
 use crate::report::scanned::{Row, Scanned};
 use crate::report::tally::Tally;
 
+/// Bytes of a line, more or less.
+const USUAL_LINE: usize = 1200;
+
 /// One object on one line.
 pub fn text(scanned: &Scanned) -> String {
     let tally = Tally::of(scanned);
@@ -23,15 +26,12 @@ pub fn text(scanned: &Scanned) -> String {
 }
 
 /// One object on each line: a finding, or what could not be judged.
-pub fn lines(scanned: &Scanned) -> String {
-    let mut out = String::new();
-    for row in &scanned.rows {
-        out.push_str(&line(&Line::Finding(Told::of(row))));
-        out.push('\n');
-    }
-    for unresolved in &scanned.unresolved {
-        out.push_str(&line(&Line::Unresolved(unresolved)));
-        out.push('\n');
+pub fn lines(scanned: &Scanned) -> Vec<u8> {
+    let mut out = Vec::with_capacity((scanned.rows.len() + scanned.unresolved.len()) * USUAL_LINE);
+    let findings = scanned.rows.iter().map(|row| Line::Finding(Told::of(row)));
+    for one in findings.chain(scanned.unresolved.iter().map(Line::Unresolved)) {
+        serde_json::to_writer(&mut out, &one).expect("every key is a text");
+        out.push(b'\n');
     }
     out
 }

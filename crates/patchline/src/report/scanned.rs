@@ -1,8 +1,7 @@
 //! What every face of a scan is made from: findings with how urgent they are and how their packages are used, all packages,
 //! and what could not be judged. The places of several scans become places below one folder.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use patchline_detect::{AdvisoryStatus, Scan};
 use patchline_inventory::detector::{Relation, Scope};
 use patchline_inventory::{Installed, Unresolved};
@@ -54,7 +53,7 @@ impl Scanned {
         for (mut finding, priority) in findings.into_iter().zip(priorities) {
             let package = finding.package.as_ref();
             let Location { path, line } = &finding.location;
-            let used = package.and_then(|package| uses.get(&(package, path, *line)).copied());
+            let used = package.and_then(|package| uses.get(&(package, path.as_str(), *line)).copied());
             finding.location.path = below(folder, &finding.location.path);
             self.rows.push(Row { finding, priority, used });
         }

@@ -14,8 +14,8 @@ use crate::settings::fixing::{FixSection, fixing_of};
 use crate::settings::reproducer::{ReproducerSection, reproducer};
 use crate::settings::rewrite::{RewriteSection, with_rewrites};
 use crate::settings::rollout::{GuardsSection, RolloutSection, RunSection, run_of};
+use crate::settings::scan::{ScanSection, scanning_of};
 use crate::settings::slo::{SloSection, slo_of};
-use crate::settings::sources::{ScanSection, sources_of};
 use crate::settings::unreadable::unreadable;
 use crate::settings::value::{command, inside, parsed, text};
 use crate::settings::verification::{
@@ -73,9 +73,6 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
         let message = "`repository` can only be \".\": the file lies in the repository that it describes";
         return Err(Problem::at(repository.span(), message));
     }
-    if let Some(scan) = &file.scan {
-        sources_of(scan)?;
-    }
     if let Some(fix) = &file.fix {
         fixing_of(fix)?;
     }
@@ -106,7 +103,8 @@ pub fn service(source: &Source<'_>, top: &Path, folder: &str) -> Result<Service,
     let verification =
         verification_of(suite, file.verify.as_ref(), file.coverage.as_ref(), file.bench.as_ref())?;
     let analyzers = with_rewrites(analyzers(&file.analyzer)?, &file.rewrite)?;
-    let verification = Verification { analyzers, ..verification };
+    let scanning = file.scan.as_ref().map(scanning_of).transpose()?.unwrap_or_default();
+    let verification = Verification { analyzers, scanning, ..verification };
     Ok(Service {
         name: parsed::<Name>(&file.service.name)?,
         owner: text(&file.service.owner, "owner")?,

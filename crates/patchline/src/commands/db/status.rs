@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use patchline_detect::{Advisories, DetectError, Image, Shelf};
+use patchline_detect::age::warning;
+use patchline_detect::{Advisories, Ages, DetectError, Image, Shelf};
 use patchline_model::failure::in_full;
+use patchline_model::scanning::Freshness;
 
 use crate::exit::{Exit, Trouble};
-use crate::staleness::{Ages, USUAL_DAYS, warning};
 use crate::terminal::{note, say};
 use crate::wire;
 
@@ -32,7 +33,7 @@ pub fn run(data: Option<&Path>) -> Result<Exit, Trouble> {
             ));
         }
     }
-    if let Some(old) = warning(&ages.old(&advisories, |_| true, USUAL_DAYS)) {
+    if let Some(old) = warning(&ages.old(&advisories, |_| true, Freshness::default().days())) {
         note(&format!("warning: {old}"));
     }
     // Every block is read, so what is damaged is named before a scan needs it.

@@ -3,15 +3,18 @@
 //! pins counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use patchline_detect::needed::{self, Needed};
 use patchline_detect::{Advisories, Scan};
 use patchline_inventory::detector::{Relation, Scope};
 use patchline_inventory::{Installed, Unresolved};
 use patchline_model::failure::in_full;
 use patchline_model::package::Package;
-use patchline_sandbox::{Git, GitError};
+use patchline_sandbox::{Export, Git, GitError};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::commands::scan::place::{below, folder_of, real};
 use crate::commands::scan::whole::whole;
@@ -30,7 +33,7 @@ struct Range {
     top: PathBuf,
     /// Where both sides part.
     commit: String,
-    before: TempDir,
+    before: Side,
     after: After,
 }
 
@@ -38,7 +41,14 @@ struct Range {
 enum After {
     /// The checkout as it is, with these files.
     Checkout(BTreeSet<String>),
-    Commit(TempDir),
+    Commit(Side),
+}
+
+/// A commit of which the files are written out that are looked at.
+struct Side {
+    folder: TempDir,
+    export: Export,
+    files: BTreeSet<String>,
 }
 
 /// Whole trees of a repository.
@@ -61,12 +71,12 @@ impl Ranges {
     /// The scan of this path as the range leaves it, less what was there before.
     pub fn scan(&mut self, path: &Path, advisories: &Advisories) -> Result<Scan, Trouble> {
         let real = real(path)?;
-        let range = self.range(folder_of(&real))?;
+        let (range, runtime) = self.range(folder_of(&real))?;
         let within = below(&real, &range.top);
         let now = match &range.after {
             After::Checkout(_) => whole(path, path, advisories)?,
-            After::Commit(folder) => {
-                let root = folder.path().join(&within);
+            After::Commit(side) => {
+                let root = runtime.block_on(side.needed_at(&within))?;
                 if !root.exists() {
                     let path = path.display();
                     return Err(Trouble::input(format!("`{path}` is not there at the end of the range")));
@@ -74,22 +84,22 @@ impl Ranges {
                 whole(&root, path, advisories)?
             }
         };
-        let before = before(&range.before.path().join(&within), path, advisories);
+        let before = before(&runtime.block_on(range.before.needed_at(&within))?, path, advisories);
         let folder = below(folder_of(&real), &range.top);
         Ok(narrowed(now, &before, |place| range.counts(&folder, place)))
     }
 
-    /// Both sides of the range in the repository of this path.
+    /// Both sides of the range in the repository of this path, whole.
     pub fn sides(&mut self, path: &Path) -> Result<Sides, Trouble> {
-        let range = self.range(folder_of(&real(path)?))?;
+        let (range, runtime) = self.range(folder_of(&real(path)?))?;
         let after = match &range.after {
             After::Checkout(_) => None,
-            After::Commit(folder) => Some(folder.path().to_owned()),
+            After::Commit(side) => Some(runtime.block_on(side.all())?),
         };
-        Ok(Sides { before: range.before.path().to_owned(), after })
+        Ok(Sides { before: runtime.block_on(range.before.all())?, after })
     }
 
-    fn range(&mut self, folder: &Path) -> Result<&Range, Trouble> {
+    fn range(&mut self, folder: &Path) -> Result<(&Range, Runtime), Trouble> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime =
             runtime.map_err(|error| Trouble::storage(format!("could not start the runtime: {error}")))?;
@@ -101,7 +111,44 @@ impl Ranges {
                 self.opened.len() - 1
             }
         };
-        Ok(&self.opened[at])
+        Ok((&self.opened[at], runtime))
+    }
+}
+
+impl Side {
+    async fn of(git: &Git, commit: &str) -> Result<Self, Trouble> {
+        let folder = tempfile::Builder::new().prefix("patchline-scan-").tempdir();
+        let folder = folder.map_err(|error| Trouble::storage(format!("could not make a folder: {error}")))?;
+        let export = git.open(commit, folder.path()).await.map_err(git_trouble)?;
+        let files = git.tree_files(commit).await.map_err(git_trouble)?.into_iter().collect();
+        Ok(Self { folder, export, files })
+    }
+
+    /// Where the folder or file of the commit lies with all that a scan of it reads.
+    async fn needed_at(&self, within: &str) -> Result<PathBuf, Trouble> {
+        let root = self.folder.path().join(within);
+        if self.files.iter().any(|file| Path::new(file).starts_with(within) && file != within) {
+            fs::create_dir_all(&root)
+                .map_err(|error| Trouble::storage(format!("could not make a folder: {error}")))?;
+        }
+        let mut needed = needed::at_first(&self.files, within);
+        loop {
+            match needed {
+                Needed::All => return Ok(self.all().await?.join(within)),
+                Needed::These(files) if files.is_empty() => return Ok(root),
+                Needed::These(files) => {
+                    let files: Vec<String> = files.into_iter().collect();
+                    self.export.files(&files).await.map_err(git_trouble)?;
+                }
+            }
+            needed = needed::besides(self.folder.path(), &self.files, within);
+        }
+    }
+
+    /// Where the whole commit lies.
+    async fn all(&self) -> Result<PathBuf, Trouble> {
+        self.export.all().await.map_err(git_trouble)?;
+        Ok(self.folder.path().to_owned())
     }
 }
 
@@ -118,9 +165,9 @@ impl Range {
             let message = format!("could not compare by `{asked}`: both sides share no history");
             return Err(deepened(&git, Trouble::input(message)).await);
         };
-        let before = exported(&git, &commit).await?;
+        let before = Side::of(&git, &commit).await?;
         let after = match to {
-            Some(_) => After::Commit(exported(&git, &head).await?),
+            Some(_) => After::Commit(Side::of(&git, &head).await?),
             None => After::Checkout(git.files().await.map_err(git_trouble)?.into_iter().collect()),
         };
         Ok(Self { top, commit, before, after })
@@ -144,13 +191,6 @@ async fn resolved(git: &Git, revision: &str) -> Result<String, Trouble> {
         Ok(commit) => Ok(commit),
         Err(error) => Err(deepened(git, git_trouble(error)).await),
     }
-}
-
-async fn exported(git: &Git, commit: &str) -> Result<TempDir, Trouble> {
-    let folder = tempfile::Builder::new().prefix("patchline-scan-").tempdir();
-    let folder = folder.map_err(|error| Trouble::storage(format!("could not make a folder: {error}")))?;
-    git.export(commit, folder.path()).await.map_err(git_trouble)?;
-    Ok(folder)
 }
 
 /// In a shallow clone, what is missing may only not be here.

@@ -7,7 +7,7 @@ use patchline_model::context::{Board, Context};
 use patchline_model::policy::Policy;
 use patchline_model::service::{Build, CommandLine, Service, Tier};
 use patchline_model::stage::detect::Finding;
-use patchline_model::stage::triage::{Priority, prioritise};
+use patchline_model::stage::triage::{Priority, priorities};
 
 use crate::commands::scan::place::folder_of;
 use crate::exit::Trouble;
@@ -18,9 +18,7 @@ pub fn ranked(service: &Service, findings: &[Finding]) -> Vec<Priority> {
     let board = Board::default();
     let policy = Policy::default();
     let cx = Context { now: clock::now(), policy: &policy, board: &board };
-    // Of one finding at a time, for together they come in another order.
-    let one = |finding| prioritise(cx, service, std::slice::from_ref(finding));
-    findings.iter().flat_map(one).collect()
+    priorities(cx, service, findings)
 }
 
 /// The service whose settings lie at the path, or an internal one where there are none.

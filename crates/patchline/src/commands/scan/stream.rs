@@ -24,7 +24,7 @@ pub fn run(arguments: &ScanArguments, advisories: &Advisories, place: &Place) ->
     let mut out = BufWriter::with_capacity(BUFFER, std::io::stdout().lock());
     let mut whole = Tally::default();
     for (path, folder) in arguments.paths.iter().zip(&place.folders) {
-        let sources = settings::sources(folder_of(path))?;
+        let sources = settings::scanning(folder_of(path))?.sources;
         let service = service_at(path)?;
         tell_who_did_not_look(&service, arguments);
         let told = |part: Scan| {
@@ -36,7 +36,7 @@ pub fn run(arguments: &ScanArguments, advisories: &Advisories, place: &Place) ->
         };
         scan_parts(path, advisories, &sources, told, &mut |(lines, tally)| {
             whole.add(tally);
-            out.write_all(lines.as_bytes()).map_err(unwritten)
+            out.write_all(&lines).map_err(unwritten)
         })?;
     }
     let last = json::last_line(&whole, advisories.status(), None);

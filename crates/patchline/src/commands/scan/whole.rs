@@ -11,7 +11,7 @@ use crate::settings;
 
 /// Everything at `root`, by the settings beside `path`.
 pub fn whole(root: &Path, path: &Path, advisories: &Advisories) -> Result<Scan, Trouble> {
-    let sources = settings::sources(folder_of(path))?;
+    let sources = settings::scanning(folder_of(path))?.sources;
     Ok(scan_from(root, advisories, &sources)?)
 }
 

@@ -4,13 +4,12 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use patchline_detect::update::state::Updates;
-use patchline_detect::{Advisories, DetectError, Shelf};
+use crate::error::DetectError;
+use crate::index::open::Advisories;
+use crate::index::shelf::Shelf;
+use crate::update::state::Updates;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Days after which advisories are old, where nobody says otherwise.
-pub const USUAL_DAYS: u32 = 7;
 
 /// The ages of the advisories in a folder.
 pub struct Ages {
@@ -35,7 +34,8 @@ impl Ages {
         Some(self.now.duration_since(at).unwrap_or_default())
     }
 
-    /// The ecosystems, of those that are needed, whose advisories are older than that; each with its age in days.
+    /// The ecosystems, of those that are needed by their names without a release, whose advisories are older than that; each
+    /// with its age in days.
     pub fn old<'a>(
         &self,
         advisories: &'a Advisories,
