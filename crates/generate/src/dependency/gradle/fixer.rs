@@ -2,17 +2,19 @@
 //! the version is written, in what brings it, or by a constraint.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use patchline_model::failure::Failure;
+use patchline_model::digest::Digest;
+use patchline_model::failure::{Failure, FailureClass};
 use patchline_model::stage::detect::{Finding, Source};
 use patchline_model::stage::generate::{Move, Rung};
 use patchline_sandbox::git::Git;
 use patchline_sandbox::sandbox::Sandbox;
 
 use crate::dependency::gradle::build::{Build, says_versions};
-use crate::dependency::gradle::search::Work;
+use crate::dependency::gradle::search::{Held, Work};
 use crate::dependency::gradle::settings::{proxies, users_own};
 use crate::dependency::gradle::step::Step;
 use crate::dependency::gradle::survey::Ask;
@@ -22,7 +24,7 @@ use crate::dependency::maven::shelf::{is_major, problems};
 use crate::dependency::maven::tree::{Tree, installed, versions};
 use crate::dependency::outcome::{apart, left_open, merit, others, updates};
 use crate::dependency::place::{Worktree, folder_of, read_file};
-use crate::failures::of_git;
+use crate::failures::{of_file, of_git};
 use crate::fixer::{Fixer, Proposal, Request};
 use crate::message::clean;
 
@@ -78,31 +80,70 @@ impl Fixer for GradleFixer {
             let reason = "no `settings.gradle` or `build.gradle` at the top builds it: fix it as a service of its own, in its folder";
             return Ok(Proposal::NoFix { reasons: vec![reason.to_owned()], log: String::new() });
         };
+        if !self.sandbox.is_isolated() {
+            let what =
+                "could not ask Gradle: a build's scripts are programs, and nothing here closes them in";
+            return Err(Failure::permanent(what).of(FailureClass::Tool).with_hint("install bubblewrap"));
+        }
+        let fixed = match self.fixed(request, &folder).await? {
+            Ok(fixed) => fixed,
+            Err(NoFix { reasons, log }) => return Ok(Proposal::NoFix { reasons, log }),
+        };
         let tree = Worktree::add(request).await?;
-        let outcome = self.propose_in(request, &tree.git, &tree.path, &folder).await;
+        let outcome = handed_over(request, &tree, fixed).await;
         tree.remove().await;
         outcome
     }
 }
 
+/// Files with other texts, by path in the repository, and what came of them.
+struct Fixed<'a> {
+    texts: BTreeMap<String, String>,
+    made: Made<'a>,
+}
+
+struct NoFix {
+    reasons: Vec<String>,
+    log: String,
+}
+
+/// The worktree is one in which no foreign script has run.
+async fn handed_over(request: &Request, tree: &Worktree, fixed: Fixed<'_>) -> Result<Proposal, Failure> {
+    let Fixed { texts, made } = fixed;
+    let unchanged = tree.git.changes(&tree.path).await.map_err(of_git)?;
+    for (path, text) in &texts {
+        fs::write(tree.path.join(path), text).map_err(|error| of_file(&format!("write `{path}`"), error))?;
+    }
+    let may_change: Vec<&str> = texts.keys().filter_map(|path| path.rsplit('/').next()).collect();
+    let handover =
+        Handover { request, git: &tree.git, worktree: &tree.path, may_change: &may_change, unchanged };
+    handover.proposal(made).await
+}
+
 impl GradleFixer {
-    async fn propose_in(
+    async fn fixed<'a>(
         &self,
-        request: &Request,
-        git: &Git,
-        worktree: &Path,
+        request: &'a Request,
         folder: &str,
-    ) -> Result<Proposal, Failure> {
-        let unchanged = git.changes(worktree).await.map_err(of_git)?;
-        let no_fix = |reason: String, log: String| Ok(Proposal::NoFix { reasons: vec![reason], log });
+    ) -> Result<Result<Fixed<'a>, NoFix>, Failure> {
+        let no_fix = |reason: String, log: String| Ok(Err(NoFix { reasons: vec![reason], log }));
+        // Scripts run in a copy that git knows nothing of: what they do there is asked of no program outside the sandbox.
+        fs::create_dir_all(&request.work).map_err(|error| of_file("make a folder for Gradle", error))?;
+        let copy = tempfile::Builder::new().prefix("gradle-").tempdir_in(&request.work);
+        let copy = copy.map_err(|error| of_file("make a folder for Gradle", error))?;
+        Git::at(&request.repository).export(request.base.as_str(), copy.path()).await.map_err(of_git)?;
         // Gradle names places by their real paths.
-        let worktree = &worktree.canonicalize().unwrap_or_else(|_| worktree.to_owned());
+        let worktree =
+            copy.path().canonicalize().map_err(|error| of_file("find a folder for Gradle", error))?;
+        let worktree = worktree.as_path();
         let build = match Build::open(worktree, folder)? {
             Ok(build) => build,
             Err(why) => return no_fix(why, String::new()),
         };
-        let place = (worktree.as_path(), folder);
-        let cache = request.cache.join("gradle");
+        let place = (worktree, folder);
+        // One for each repository: scripts can leave there what the next build would run.
+        let repository = request.repository.as_os_str().as_encoded_bytes();
+        let cache = request.cache.join("gradle").join(Digest::of(repository).hex());
         let settings = proxies(self.settings.as_ref());
         let mut gradle =
             Gradle::new(&self.sandbox, &self.program, settings, &request.repository, place, cache);
@@ -138,11 +179,11 @@ impl GradleFixer {
         };
         aim(&mut work, folder);
         let held = work.fix().await?;
-        let Work { before, gradle, left, locked, .. } = work;
-        let Some((steps, comparison, after)) = held else {
+        let Work { before, gradle, left, .. } = work;
+        let Some(Held { steps, comparison, after, texts }) = held else {
             let mut seen = BTreeSet::new();
             let reasons = left.into_values().filter(|reason| seen.insert(reason.clone())).collect();
-            return Ok(Proposal::NoFix { reasons, log: gradle.log });
+            return Ok(Err(NoFix { reasons, log: gradle.log }));
         };
         let mut there = installed(&after);
         let stays = |(name, _): &(String, String)| left.contains_key(name);
@@ -162,13 +203,6 @@ impl GradleFixer {
         let mut sentences = sentences(&steps, &before, request)?;
         sentences.push(others(&moves, &updates));
         sentences.extend(left_open(&leaves));
-        let files: BTreeSet<String> = steps
-            .iter()
-            .flat_map(Step::files)
-            .chain(locked.keys())
-            .filter_map(|path| name_of(path))
-            .collect();
-        let may_change: Vec<&str> = files.iter().map(String::as_str).collect();
         let made = Made {
             fixer: "gradle",
             rationale: sentences.join(" "),
@@ -178,7 +212,7 @@ impl GradleFixer {
             leaves,
             log: gradle.log,
         };
-        Handover { request, git, worktree, may_change: &may_change, unchanged }.proposal(made).await
+        Ok(Ok(Fixed { texts, made }))
     }
 }
 
@@ -249,10 +283,6 @@ fn sentences(steps: &[Step], before: &Tree, request: &Request) -> Result<Vec<Str
         }
     }
     Ok(sentences)
-}
-
-fn name_of(path: &str) -> Option<String> {
-    Some(path.rsplit('/').next()?.to_owned())
 }
 
 fn named(finding: &Finding) -> Option<(String, String)> {

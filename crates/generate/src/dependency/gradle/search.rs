@@ -17,10 +17,12 @@ use crate::dependency::maven::shelf::{above, candidates, is_above, is_plain, pro
 use crate::dependency::maven::tree::{Comparison, Module, Tree, compare, versions};
 use crate::fixer::Request;
 
-/// Changes that are tried for one module, each of which takes a run of Gradle.
-const MOST_TRIES: usize = 8;
-/// Versions of what brings a module that are tried.
-const MOST_LIFTS: usize = 3;
+/// Versions of a module that are tried where it is written, each of which takes a run of Gradle.
+const MOST_WRITTEN: usize = 5;
+/// Versions that are tried on any other rung.
+const MOST_TRIES: usize = 3;
+/// Tries of all modules at once.
+const MOST_TOGETHER: usize = 24;
 /// How often a range is let go that what is fixed needs in another version.
 const MOST_ROUNDS: usize = 4;
 /// Modules that are tried one by one when all at once does not hold.
@@ -29,8 +31,16 @@ const MOST_APART: usize = 40;
 /// Lockfiles that Gradle writes for what its own scripts need.
 const OF_SCRIPTS: [&str; 2] = ["settings-gradle.lockfile", "buildscript-gradle.lockfile"];
 
-/// What holds: the steps, what moved, and what Gradle takes.
-pub(crate) type Held = (Vec<Step>, Comparison, Tree);
+/// What holds.
+pub(crate) struct Held {
+    pub(crate) steps: Vec<Step>,
+    /// What moved.
+    pub(crate) comparison: Comparison,
+    /// What Gradle takes then.
+    pub(crate) after: Tree,
+    /// The files that say so, the lockfiles included.
+    pub(crate) texts: BTreeMap<String, String>,
+}
 
 /// One build on its way.
 pub(crate) struct Work<'a> {
@@ -49,48 +59,78 @@ pub(crate) struct Work<'a> {
     pub(crate) left: BTreeMap<String, String>,
 }
 
+/// Why some steps don't hold.
+#[derive(Clone, Debug)]
+struct Refused {
+    why: String,
+    /// The target whose step it is, where that is known, and whether another version in the same place is no better.
+    by: Option<(String, bool)>,
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Self {
+        Self { why, by: None }
+    }
+}
+
+/// The steps that may do for each target, the best first.
+type Options = BTreeMap<String, Vec<Step>>;
+
 impl Work<'_> {
-    /// All at once, or else one after the other, each added to those before it only if that holds.
+    /// All at once, each by its best step; who is in the way goes on to its next one. Where nobody can say who that is, one
+    /// after the other, each added to those before it only if that holds.
     pub(crate) async fn fix(&mut self) -> Result<Option<Held>, Failure> {
-        let mut options = BTreeMap::new();
+        let mut options = Options::new();
         for name in self.targets.keys().cloned().collect::<Vec<_>>() {
             match self.options(&name)? {
                 Ok(steps) => drop(options.insert(name, steps)),
                 Err(why) => drop(self.left.insert(name, why)),
             }
         }
-        let firsts: Vec<Step> = options.values().filter_map(|steps| steps.first().cloned()).collect();
-        if firsts.is_empty() {
-            return Ok(None);
+        let mut found = None;
+        for _ in 0..MOST_TOGETHER {
+            let firsts: Vec<Step> = options.values().filter_map(|steps| steps.first().cloned()).collect();
+            if firsts.is_empty() {
+                break;
+            }
+            let refused = match self.attempt(&firsts).await? {
+                Ok(held) => {
+                    found = Some(held);
+                    break;
+                }
+                Err(refused) => refused,
+            };
+            let is_alone = options.len() == 1;
+            let by =
+                refused.by.or_else(|| Some((options.keys().next()?.clone(), false)).filter(|_| is_alone));
+            let Some((name, is_place)) = by else {
+                found = self.one_by_one(&options).await?;
+                options.clear();
+                break;
+            };
+            let steps = options.remove(&name).map(|steps| others(steps, is_place)).unwrap_or_default();
+            if steps.is_empty() {
+                self.left.insert(name, refused.why);
+            } else {
+                options.insert(name, steps);
+            }
         }
-        let first = self.attempt(&firsts).await?;
-        let held = match first {
-            Ok(held) => Some(held),
-            Err(why) => self.one_by_one(&options, why).await?,
-        };
-        let Some(held) = held else {
+        let Some(held) = found else {
+            let why = "the search was given up: too many changes were tried that don't hold";
+            self.left.extend(options.into_keys().map(|name| (name, why.to_owned())));
             self.restore()?;
             return Ok(None);
         };
         self.settled(held).await
     }
 
-    /// `refused` says why the first change of each does not hold together with the others.
-    async fn one_by_one(
-        &mut self,
-        options: &BTreeMap<String, Vec<Step>>,
-        refused: String,
-    ) -> Result<Option<Held>, Failure> {
-        let mut held: Option<Held> = None;
-        let (is_alone, mut is_last) = (options.len() == 1, false);
+    async fn one_by_one(&mut self, options: &Options) -> Result<Option<Held>, Failure> {
+        let (mut held, mut is_last) = (None::<Held>, false);
         for (at, (name, steps)) in options.iter().enumerate() {
-            let kept = held.as_ref().map(|(steps, ..)| steps.clone()).unwrap_or_default();
+            let kept = held.as_ref().map(|held| held.steps.clone()).unwrap_or_default();
             let mut last = (at >= MOST_APART).then(|| "too many modules have to move".to_owned());
-            for (index, step) in steps.iter().take(if at < MOST_APART { MOST_TRIES } else { 0 }).enumerate() {
-                if is_alone && index == 0 {
-                    last = Some(refused.clone());
-                    continue;
-                }
+            let mut open = if at < MOST_APART { steps.clone() } else { Vec::new() };
+            while let Some(step) = open.first() {
                 let tried: Vec<Step> = kept.iter().chain([step]).cloned().collect();
                 match self.attempt(&tried).await? {
                     Ok(done) => {
@@ -98,29 +138,29 @@ impl Work<'_> {
                         break;
                     }
                     // The last rung's reason says most of what is in the way.
-                    Err(why) => (is_last, last) = (false, Some(why)),
+                    Err(refused) => {
+                        open = others(open, refused.by.is_some_and(|(by, is_place)| is_place && by == *name));
+                        (is_last, last) = (false, Some(refused.why));
+                    }
                 }
             }
             self.left.extend(last.map(|why| (name.clone(), why)));
         }
         // Where the last try failed, what held is carried out again.
         match held {
-            Some((steps, ..)) if !is_last => Ok(self.attempt(&steps).await?.ok()),
+            Some(held) if !is_last => Ok(self.attempt(&held.steps).await?.ok()),
             held => Ok(held),
         }
     }
 
     /// Asks Gradle a second time, as anybody would who builds it: it must take what the lockfiles say, without a network.
     async fn settled(&mut self, held: Held) -> Result<Option<Held>, Failure> {
-        let locked = self.lockfiles()?;
         let again = self.gradle.survey(&Ask::default(), Run::Again).await?;
         let why = match again {
-            Ok(again) if again.unresolved().is_none() && nodes(&again.tree()) == nodes(&held.2) => {
-                let texts = texts(&self.build, &held.0).map_err(Failure::permanent)?;
-                match self.meddled(&texts)? {
+            Ok(again) if again.unresolved().is_none() && nodes(&again.tree()) == nodes(&held.after) => {
+                match self.meddled(&held.texts)? {
                     Some(file) => meddling(file),
-                    None if self.lockfiles()? == locked => return Ok(Some(held)),
-                    None => "a second run of Gradle changes the lockfiles again".to_owned(),
+                    None => return Ok(Some(held)),
                 }
             }
             Ok(again) => match again.unresolved() {
@@ -130,16 +170,16 @@ impl Work<'_> {
             Err(why) => format!("a second run of Gradle does not go through: {why}"),
         };
         self.restore()?;
-        self.left.extend(held.0.into_iter().map(|step| (step.target, why.clone())));
+        self.left.extend(held.steps.into_iter().map(|step| (step.target, why.clone())));
         Ok(None)
     }
 
     /// What Gradle takes with these steps, if that keeps to the rules; or why not.
-    async fn attempt(&mut self, steps: &[Step]) -> Result<Result<Held, String>, Failure> {
+    async fn attempt(&mut self, steps: &[Step]) -> Result<Result<Held, Refused>, Failure> {
         self.restore()?;
         let texts = match texts(&self.build, steps) {
             Ok(texts) => texts,
-            Err(why) => return Ok(Err(why)),
+            Err(why) => return Ok(Err(why.into())),
         };
         for (file, text) in &texts {
             disk::write(self.worktree, file, text)?;
@@ -149,27 +189,35 @@ impl Work<'_> {
             let ask = self.ask(steps, &free);
             let survey = match self.gradle.survey(&ask, Run::Lock).await? {
                 Ok(survey) => survey,
-                Err(why) => return Ok(Err(why)),
+                Err(why) => return Ok(Err(why.into())),
             };
             self.forget_others()?;
             if let Some(file) = self.meddled(&texts)? {
-                return Ok(Err(meddling(file)));
+                return Ok(Err(meddling(file).into()));
             }
-            let Some((asked, why)) = survey.unresolved() else { return self.judged(steps, &survey) };
+            let Some((asked, why)) = survey.unresolved() else { return self.judged(steps, &survey, texts) };
             let stated: BTreeSet<String> =
                 steps.iter().flat_map(|step| step.stated.keys().cloned()).collect();
             let held = survey.missing().into_iter().filter(|name| ask.hold.contains_key(name));
             let more: BTreeSet<String> = held.filter(|name| !stated.contains(name)).collect();
             if more.is_empty() || more.is_subset(&free) {
-                return Ok(Err(format!("Gradle can't have `{asked}`: {why}")));
+                let is_of =
+                    |step: &&Step| step.stated.keys().any(|name| asked.starts_with(&format!("{name}:")));
+                let by = steps.iter().find(is_of).map(|step| (step.target.clone(), false));
+                return Ok(Err(Refused { why: format!("Gradle can't have `{asked}`: {why}"), by }));
             }
             free.extend(more);
         }
-        Ok(Err("the search was given up: each range that is let go asks for another".to_owned()))
+        Ok(Err("the search was given up: each range that is let go asks for another".to_owned().into()))
     }
 
     /// Holds what Gradle takes against the rules.
-    fn judged(&self, steps: &[Step], survey: &Survey) -> Result<Result<Held, String>, Failure> {
+    fn judged(
+        &self,
+        steps: &[Step],
+        survey: &Survey,
+        mut texts: BTreeMap<String, String>,
+    ) -> Result<Result<Held, Refused>, Failure> {
         let after = survey.tree();
         let raised: BTreeSet<String> = steps.iter().flat_map(|step| step.raised.clone()).collect();
         for step in steps {
@@ -179,15 +227,20 @@ impl Work<'_> {
                 let stated: Vec<String> =
                     step.stated.iter().map(|(module, (_, to))| format!("`{module} {to}`")).collect();
                 let stated = stated.join(", ");
-                return Ok(Err(format!(
-                    "with {stated} Gradle would take `{target} {version}` still: {path}"
-                )));
+                let why = format!("with {stated} Gradle would take `{target} {version}` still: {path}");
+                return Ok(Err(Refused { why, by: Some((target.clone(), true)) }));
             }
         }
         let comparison = compare(&self.before, &after, &raised, &*self.request.known)?;
         match comparison.violations.is_empty() {
-            true => Ok(Ok((steps.to_vec(), comparison, after))),
-            false => Ok(Err(comparison.violations.join("; "))),
+            true => match self.lockfiles()? {
+                Ok(lockfiles) => {
+                    texts.extend(lockfiles);
+                    Ok(Ok(Held { steps: steps.to_vec(), comparison, after, texts }))
+                }
+                Err(why) => Ok(Err(why.into())),
+            },
+            false => Ok(Err(comparison.violations.join("; ").into())),
         }
     }
 
@@ -219,7 +272,7 @@ impl Work<'_> {
         let ranges: Vec<&&str> = asked.iter().filter(|version| is_dynamic(version)).collect();
         let fits = |version: &&String| ranges.iter().all(|range| admits(range, version));
         if !ranges.is_empty() {
-            let good = good.iter().filter(fits).take(MOST_LIFTS);
+            let good = good.iter().filter(fits).take(MOST_TRIES);
             steps.extend(good.map(|version| Step::of(name, Rung::InRange).locked(name, version)));
         }
         let is_direct = taking.iter().any(|project| project.asks(name));
@@ -231,7 +284,7 @@ impl Work<'_> {
         written.retain(|_| is_direct);
         let stating = |version: &String| stating(Step::of(name, Rung::Relax), name, &written, version);
         if !written.is_empty() {
-            for version in &good {
+            for version in good.iter().take(MOST_WRITTEN) {
                 match stating(version) {
                     Ok(step) => steps.push(step),
                     Err(why) => stuck = Some(why),
@@ -244,7 +297,7 @@ impl Work<'_> {
         // What one project says for itself may come along in another one.
         let others: Vec<&Project> =
             taking.iter().copied().filter(|project| written.is_empty() || !project.asks(name)).collect();
-        for version in &good {
+        for version in good.iter().take(MOST_TRIES) {
             let Some(pin) = self.pin(name, version, &others) else { continue };
             match stating(version) {
                 Ok(step) if !written.is_empty() => steps.push(step.with(pin)),
@@ -293,7 +346,7 @@ impl Work<'_> {
         }
         let mut steps = Vec::new();
         let most = choices.iter().map(|(.., good)| good.len()).max().unwrap_or(0);
-        for index in 0..most.min(MOST_LIFTS) {
+        for index in 0..most.min(MOST_TRIES) {
             let step =
                 choices.iter().try_fold(Step::of(name, Rung::Lift), |step, (bringer, written, good)| {
                     stating(step, bringer, written, &good[index.min(good.len() - 1)])
@@ -337,16 +390,15 @@ impl Work<'_> {
         step
     }
 
-    /// A file that says versions and is not as we left it, or a lockfile that is none any more.
-    fn meddled(&self, texts: &BTreeMap<String, String>) -> Result<Option<&String>, Failure> {
-        let all = self.build.files.iter().map(|(path, file)| (path, texts.get(path).unwrap_or(&file.text)));
-        for (path, text) in all {
+    /// A file that is not as it was or as these say.
+    fn meddled<'a>(&'a self, texts: &'a BTreeMap<String, String>) -> Result<Option<&'a String>, Failure> {
+        let scripts = self.build.files.iter().map(|(path, file)| (path, &file.text));
+        for (path, text) in scripts.filter(|(path, _)| !texts.contains_key(*path)).chain(texts) {
             if disk::read(self.worktree, path)?.as_ref() != Some(text) {
                 return Ok(Some(path));
             }
         }
-        let lockfiles = self.lockfiles()?;
-        Ok(self.locked.keys().find(|path| lockfiles.get(*path).is_none_or(Option::is_none)))
+        Ok(None)
     }
 
     /// Puts back what Gradle wrote of lockfiles that are not those of the projects: those of its own scripts and settings.
@@ -371,15 +423,27 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// What the lockfiles hold now.
-    fn lockfiles(&self) -> Result<BTreeMap<String, Option<String>>, Failure> {
-        self.locked.keys().map(|path| Ok((path.clone(), disk::read(self.worktree, path)?))).collect()
+    /// What Gradle wrote.
+    fn lockfiles(&self) -> Result<Result<BTreeMap<String, String>, String>, Failure> {
+        let mut found = BTreeMap::new();
+        for path in self.locked.keys() {
+            let Some(text) = disk::read(self.worktree, path)? else { return Ok(Err(meddling(path))) };
+            found.insert(path.clone(), text);
+        }
+        Ok(Ok(found))
     }
 
     fn restore(&self) -> Result<(), Failure> {
         let scripts = self.build.files.iter().map(|(path, file)| (path, &file.text));
         scripts.chain(&self.locked).try_for_each(|(path, text)| disk::write(self.worktree, path, text))
     }
+}
+
+/// What is left when the first did not hold: nothing that changes the same where that is what did not.
+fn others(mut steps: Vec<Step>, is_place: bool) -> Vec<Step> {
+    let first = steps.remove(0);
+    steps.retain(|step| !is_place || step.rung != first.rung || !step.stated.keys().eq(first.stated.keys()));
+    steps
 }
 
 fn meddling(file: &str) -> String {

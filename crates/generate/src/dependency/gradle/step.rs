@@ -56,11 +56,6 @@ impl Step {
         self
     }
 
-    /// The files that it changes, the lockfiles apart.
-    pub(crate) fn files(&self) -> impl Iterator<Item = &String> {
-        self.splices.keys().chain(self.pins.keys())
-    }
-
     /// Both at once, under the later rung.
     pub(crate) fn with(mut self, other: Self) -> Self {
         self.rung = self.rung.max(other.rung);
@@ -78,7 +73,8 @@ impl Step {
 
 /// The files that change with these steps, or why that can't be.
 pub(crate) fn texts(build: &Build, steps: &[Step]) -> Result<BTreeMap<String, String>, String> {
-    let files: BTreeSet<&String> = steps.iter().flat_map(Step::files).collect();
+    let files: BTreeSet<&String> =
+        steps.iter().flat_map(|step| step.splices.keys().chain(step.pins.keys())).collect();
     let mut changed = BTreeMap::new();
     for path in files {
         let file = build.files.get(path).ok_or_else(|| format!("`{path}` is no script that can be read"))?;
