@@ -16,6 +16,7 @@ use crate::dependency::gradle::tool::{Gradle, Run};
 use crate::dependency::maven::shelf::{above, candidates, is_above, is_plain, problems};
 use crate::dependency::maven::tree::{Comparison, Module, Tree, compare, versions};
 use crate::fixer::Request;
+use crate::message::clean;
 
 /// Versions of a module that are tried where it is written, each of which takes a run of Gradle.
 const MOST_WRITTEN: usize = 5;
@@ -63,13 +64,25 @@ pub(crate) struct Work<'a> {
 #[derive(Clone, Debug)]
 struct Refused {
     why: String,
-    /// The target whose step it is, where that is known, and whether another version in the same place is no better.
-    by: Option<(String, bool)>,
+    by: By,
+}
+
+/// What is in the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum By {
+    /// The version that this target gets.
+    Version(String),
+    /// The place where this target gets it, so that another version there is no better.
+    Place(String),
+    /// The build itself, whatever is tried.
+    Build,
+    /// Nobody can say.
+    Unknown,
 }
 
 impl From<String> for Refused {
     fn from(why: String) -> Self {
-        Self { why, by: None }
+        Self { why, by: By::Unknown }
     }
 }
 
@@ -100,13 +113,20 @@ impl Work<'_> {
                 }
                 Err(refused) => refused,
             };
-            let is_alone = options.len() == 1;
-            let by =
-                refused.by.or_else(|| Some((options.keys().next()?.clone(), false)).filter(|_| is_alone));
-            let Some((name, is_place)) = by else {
-                found = self.one_by_one(&options).await?;
-                options.clear();
-                break;
+            let alone = options.keys().next().filter(|_| options.len() == 1).cloned();
+            let (name, is_place) = match (refused.by, alone) {
+                (By::Place(name), _) => (name, true),
+                (By::Version(name), _) | (By::Unknown, Some(name)) => (name, false),
+                (By::Unknown, None) => {
+                    found = self.one_by_one(&options).await?;
+                    options.clear();
+                    break;
+                }
+                (By::Build, _) => {
+                    self.left.extend(options.into_keys().map(|name| (name, refused.why.clone())));
+                    options = Options::new();
+                    break;
+                }
             };
             let steps = options.remove(&name).map(|steps| others(steps, is_place)).unwrap_or_default();
             if steps.is_empty() {
@@ -139,7 +159,7 @@ impl Work<'_> {
                     }
                     // The last rung's reason says most of what is in the way.
                     Err(refused) => {
-                        open = others(open, refused.by.is_some_and(|(by, is_place)| is_place && by == *name));
+                        open = others(open, refused.by == By::Place(name.clone()));
                         (is_last, last) = (false, Some(refused.why));
                     }
                 }
@@ -164,7 +184,9 @@ impl Work<'_> {
                 }
             }
             Ok(again) => match again.unresolved() {
-                Some((asked, why)) => format!("a second run of Gradle can't have `{asked}`: {why}"),
+                Some((asked, why)) => {
+                    format!("a second run of Gradle can't have `{asked}`: {}", clean(why, 300))
+                }
                 None => "a second run of Gradle takes other versions than the first".to_owned(),
             },
             Err(why) => format!("a second run of Gradle does not go through: {why}"),
@@ -193,7 +215,7 @@ impl Work<'_> {
             };
             self.forget_others()?;
             if let Some(file) = self.meddled(&texts)? {
-                return Ok(Err(meddling(file).into()));
+                return Ok(Err(Refused { why: meddling(file), by: By::Build }));
             }
             let Some((asked, why)) = survey.unresolved() else { return self.judged(steps, &survey, texts) };
             let stated: BTreeSet<String> =
@@ -203,8 +225,10 @@ impl Work<'_> {
             if more.is_empty() || more.is_subset(&free) {
                 let is_of =
                     |step: &&Step| step.stated.keys().any(|name| asked.starts_with(&format!("{name}:")));
-                let by = steps.iter().find(is_of).map(|step| (step.target.clone(), false));
-                return Ok(Err(Refused { why: format!("Gradle can't have `{asked}`: {why}"), by }));
+                let by =
+                    steps.iter().find(is_of).map_or(By::Unknown, |step| By::Version(step.target.clone()));
+                let why = format!("Gradle can't have `{asked}`: {}", clean(why, 300));
+                return Ok(Err(Refused { why, by }));
             }
             free.extend(more);
         }
@@ -228,7 +252,7 @@ impl Work<'_> {
                     step.stated.iter().map(|(module, (_, to))| format!("`{module} {to}`")).collect();
                 let stated = stated.join(", ");
                 let why = format!("with {stated} Gradle would take `{target} {version}` still: {path}");
-                return Ok(Err(Refused { why, by: Some((target.clone(), true)) }));
+                return Ok(Err(Refused { why, by: By::Place(target.clone()) }));
             }
         }
         let comparison = compare(&self.before, &after, &raised, &*self.request.known)?;
@@ -295,10 +319,10 @@ impl Work<'_> {
             steps.extend(self.lifts(name, &taking)?);
         }
         // What one project says for itself may come along in another one.
-        let others: Vec<&Project> =
+        let rest: Vec<&Project> =
             taking.iter().copied().filter(|project| written.is_empty() || !project.asks(name)).collect();
         for version in good.iter().take(MOST_TRIES) {
-            let Some(pin) = self.pin(name, version, &others) else { continue };
+            let Some(pin) = self.pin(name, version, &rest) else { continue };
             match stating(version) {
                 Ok(step) if !written.is_empty() => steps.push(step.with(pin)),
                 Ok(_) | Err(_) if written.is_empty() => steps.push(pin),
