@@ -24,7 +24,7 @@ import rego.v1
 # --- What an organisation may want to change -------------------------------------------------------------------------
 
 # Fixers whose changes are known to be what they say.
-fixers := {"actions", "agent", "autofix", "bundler", "cargo", "composer", "go", "maven", "npm", "person", "pip", "pnpm", "poetry", "uv", "yarn"}
+fixers := {"actions", "agent", "autofix", "bundler", "cargo", "composer", "go", "gradle", "maven", "npm", "person", "pip", "pnpm", "poetry", "uv", "yarn"}
 
 # Checks without which nothing is verified.
 required_checks := ["before-after", "suite", "re-scan", "diff"]
@@ -41,8 +41,8 @@ emergency_roles := {"owner"}
 
 # Files that a change of low risk may touch, by name.
 low_risk_files := {
-	"Cargo.lock", "Cargo.toml", "Gemfile.lock", "composer.lock", "gems.locked", "go.mod", "go.sum", "npm-shrinkwrap.json",
-	"package-lock.json", "pnpm-lock.yaml", "poetry.lock", "requirements.txt", "uv.lock", "yarn.lock",
+	"Cargo.lock", "Cargo.toml", "Gemfile.lock", "composer.lock", "gems.locked", "go.mod", "go.sum", "gradle.lockfile",
+	"npm-shrinkwrap.json", "package-lock.json", "pnpm-lock.yaml", "poetry.lock", "requirements.txt", "uv.lock", "yarn.lock",
 }
 
 # Packages that a change of low risk may move.

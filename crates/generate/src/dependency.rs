@@ -7,6 +7,7 @@ pub mod composer;
 mod fixed;
 mod flat;
 pub mod go;
+pub mod gradle;
 mod graph;
 pub(crate) mod handover;
 mod market;

@@ -10,6 +10,7 @@ use crate::dependency::bundler::fixer::BundlerFixer;
 use crate::dependency::cargo::fixer::CargoFixer;
 use crate::dependency::composer::fixer::ComposerFixer;
 use crate::dependency::go::fixer::GoFixer;
+use crate::dependency::gradle::fixer::GradleFixer;
 use crate::dependency::maven::fixer::MavenFixer;
 use crate::dependency::npm::fixer::NpmFixer;
 use crate::dependency::pip::fixer::PipFixer;
@@ -32,6 +33,7 @@ pub fn fixers(sandbox: &Sandbox) -> Vec<Arc<dyn Fixer>> {
         Arc::new(BundlerFixer::new(sandbox.clone())),
         Arc::new(ComposerFixer::new(sandbox.clone())),
         Arc::new(ActionsFixer::new(sandbox.clone())),
+        Arc::new(GradleFixer::new(sandbox.clone())),
         Arc::new(MavenFixer::new(sandbox.clone())),
         Arc::new(Autofix::new(sandbox.clone())),
     ]

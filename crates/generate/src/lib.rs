@@ -20,6 +20,7 @@ pub use dependency::bundler::fixer::BundlerFixer;
 pub use dependency::cargo::fixer::CargoFixer;
 pub use dependency::composer::fixer::ComposerFixer;
 pub use dependency::go::fixer::GoFixer;
+pub use dependency::gradle::fixer::GradleFixer;
 pub use dependency::maven::fixer::MavenFixer;
 pub use dependency::npm::fixer::NpmFixer;
 pub use dependency::pip::fixer::PipFixer;

@@ -113,16 +113,21 @@ fn a_flag_is_turned_off_where_it_is_defined_and_back_again() {
     let (_folder, project, data) = project();
     let flags = "flags:\n  new-parser:\n    state: ENABLED # since May\n    variants: {on: true, off: false}\n    defaultVariant: on\n";
     fs::write(project.join("flags.yaml"), flags).unwrap();
+    // What can't be read may define it as well, so it is counted and named.
+    fs::write(project.join("chart.yaml"), "{{ if .x }}\na: 1\n").unwrap();
+    fs::write(project.join("old.json"), b"{\"flags\": \"\xff\"}").unwrap();
     git(&project, &["add", "--all"]);
     git(&project, &["commit", "--quiet", "--message", "Flags"]);
     let fix = |flag: &str, code: i32, says: &[&str]| {
         let words = ["--data", text(&data), "fix", "--format", "json", text(&project), "--flag", flag];
         check(patchline(&words).env("USER", "dana"), code, says)
     };
-    fix("gone=off", 3, &["no file of", "defines the flag `gone`"]);
+    let unread =
+        ["2 files of JSON and YAML could not be read: `chart.yaml` (", "`old.json` (it is no text in UTF-8)"];
+    fix("gone=off", 3, &["no file of", "defines the flag `gone`; ", unread[0], unread[1]]);
     fix("new-parser=false", 2, &["not of the form NAME=off"]);
     fix("new-parser=on", 3, &["says so already"]);
-    let told = &json(&fix("new-parser=off", 0, &[]))["patches"][0];
+    let told = &json(&fix("new-parser=off", 0, &["warning: ", unread[0], unread[1]]))["patches"][0];
     assert_eq!(told["outcome"], "handed_over");
     let off = git(&project, &["show", "patchline/P-1:flags.yaml"]);
     assert_eq!(off, flags.replace("ENABLED", "DISABLED"));

@@ -169,6 +169,9 @@ fn installing(program: &str) -> String {
             "install it, as with `npm install --global yarn`, or `@yarnpkg/cli-dist` for yarn 2 and later"
                 .to_owned()
         }
+        "gradle" => "install Gradle 7 or later, and put its `bin` folder on `PATH`; a checkout's own `gradlew` is not \
+                     run, as it fetches and runs what the checkout names"
+            .to_owned(),
         "python3" | "pip" | "pytest" => "install Python 3, or put its folder on `PATH`".to_owned(),
         _ if program.contains('/') => "the file does not exist or may not be executed".to_owned(),
         _ => format!("install `{name}`, or put its folder on `PATH`"),

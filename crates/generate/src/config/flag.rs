@@ -35,12 +35,13 @@ impl FromStr for Flag {
 }
 
 impl Flag {
-    /// What turns it, if this file has it; `file` counts from the service's folder.
-    pub fn edit(&self, file: &str, text: &str) -> Option<Edit> {
-        let value = format(file)?.read(text).ok()?;
-        value.get("flags")?.get(&self.name)?.text_of("state")?;
-        let state = if self.is_on { "ENABLED" } else { "DISABLED" };
-        format!("{file}:flags[\"{}\"].state={state}", self.name).parse().ok()
+    /// What turns it, if this file has it; `file` counts from the service's folder. An error says why the file can't be read.
+    pub fn edit(&self, file: &str, text: &str) -> Result<Option<Edit>, String> {
+        let Some(format) = format(file) else { return Ok(None) };
+        let value = format.read(text)?;
+        let state = value.get("flags").and_then(|flags| flags.get(&self.name)?.text_of("state"));
+        let turned = if self.is_on { "ENABLED" } else { "DISABLED" };
+        state.map(|_| format!("{file}:flags[\"{}\"].state={turned}", self.name).parse()).transpose()
     }
 }
 
@@ -81,11 +82,17 @@ mod tests {
     #[test]
     fn a_flag_is_turned_where_it_stands() {
         let flag: Flag = "a.b=off".parse().expect("a flag");
-        let off = flag.edit("flags.json", FLAGS).expect("its file").put(FLAGS).expect("a change");
+        let off = flag
+            .edit("flags.json", FLAGS)
+            .expect("it is read")
+            .expect("its file")
+            .put(FLAGS)
+            .expect("a change");
         assert_eq!(off, FLAGS.replace("ENABLED", "DISABLED"));
         assert!(differ_in_flags_alone("flags.json", FLAGS, &off));
-        assert_eq!(flag.edit("flags.toml", FLAGS), None);
-        assert_eq!("c=on".parse::<Flag>().expect("a flag").edit("flags.json", FLAGS), None);
+        assert_eq!(flag.edit("flags.toml", FLAGS), Ok(None));
+        assert!(flag.edit("flags.json", "{").is_err());
+        assert_eq!("c=on".parse::<Flag>().expect("a flag").edit("flags.json", FLAGS), Ok(None));
         for ill in ["a", "a=", "=off", "a=false", "a\"=off"] {
             assert!(ill.parse::<Flag>().is_err(), "{ill}");
         }

@@ -6,6 +6,7 @@ mod bundler;
 mod cargo;
 mod composer;
 mod go;
+mod gradle;
 mod index;
 mod locks;
 mod maven;
