@@ -129,7 +129,7 @@ impl Walk {
         let (policy, board) = (Policy::default(), Board::default());
         let cx = Context { now: self.now, policy: &policy, board: &board };
         let outcome = Outcome::Reconciled { observed, judgement };
-        for event in walk::report(cx, &self.state, None, outcome).expect("it is owed") {
+        for event in walk::report(cx, &self.state, None, &outcome).expect("it is owed") {
             folding::evolve(&mut self.state, self.now, &event);
         }
     }
