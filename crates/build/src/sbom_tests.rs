@@ -1,6 +1,7 @@
 //! Samples and tests of the documents about an artifact: SBOM and provenance.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use patchline_inventory::detector::{Installed, Relation, Scope};
 use patchline_model::digest::{Commit, Digest};
@@ -54,7 +55,7 @@ pub(crate) fn made() -> Made {
             relation: if source.is_none() { Relation::Own } else { Relation::Transitive },
             scope: if name == "two" { Scope::Dev } else { Scope::Normal },
             paths: Vec::new(),
-            dependencies: needs.iter().map(|name| package(name)).collect(),
+            dependencies: needs.iter().map(|name| Arc::new(package(name))).collect(),
             checksum,
             source: source.map(str::to_owned),
             registered: source.is_some_and(|source| source.contains("crates.io-index")),

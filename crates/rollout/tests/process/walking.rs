@@ -137,7 +137,7 @@ impl Walk {
         self.now = self.now.after(Seconds(1));
         let (policy, board) = (Policy::default(), Board::default());
         let cx = Context { now: self.now, policy: &policy, board: &board };
-        let events = walk::report(cx, &self.state, None, outcome);
+        let events = walk::report(cx, &self.state, None, &outcome);
         for event in events.expect("it is owed") {
             folding::evolve(&mut self.state, self.now, &event);
         }
