@@ -104,6 +104,7 @@ fn misread(fault: Fault, board: &Board, patch: &Patch) -> Board {
             members.for_each(|member| member.standing = Standing::Covered);
         }
         Fault::ReplacedGoesOn => board.replaced.clear(),
+        Fault::HotfixWaitsItsTurn => board.hotfixes.clear(),
         Fault::SetIsForgotten => members.for_each(|member| member.returns = 0),
         Fault::SetReturnsInAnyOrder => members.for_each(|member| member.after.clear()),
         _ => {}
@@ -433,6 +434,16 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
         }
         (Fault::StopSilencesTheJudge, Ok(mut events)) => {
             events.retain(|event| hold(cx, patch).is_none() || !is_judges(event));
+            Ok(events)
+        }
+        (Fault::WrongSplitSilencesTheJudge, Ok(mut events)) => {
+            let is_wrong = |event: &Event| match &event.fact {
+                Fact::Rollout(rollout::Event::Looked { judgement, .. }) => judgement.wrong_split,
+                _ => false,
+            };
+            if events.iter().any(is_wrong) {
+                events.retain(|event| !is_judges(event));
+            }
             Ok(events)
         }
         (Fault::StopRefusesRollbacks, Ok(events)) => match hold(cx, patch) {

@@ -302,7 +302,11 @@ fn look(judge: &mut Judge, tick: &Tick, fault: Option<Fault>) -> Verdict {
         let worse = mirrored.mismatches();
         judge.compare(&Answers { pairs: mirrored.pairs, worse, noise: 0, example: mirrored.example.clone() });
     }
-    judge.observe(&judged(tick, fault))
+    let mut told = judged(tick, fault);
+    if fault == Some(Fault::ErrorsAstrayAreLeftOut) && judge.conclude().data == Data::WrongSplit {
+        told.canary.iter_mut().chain(&mut told.baseline).for_each(|arm| arm.errors = 0);
+    }
+    judge.observe(&told)
 }
 
 /// What a target may have counted: nothing, good days, a bad hour, or too little left for what the plan may cost. In calm
