@@ -15,7 +15,13 @@ mod site;
 #[path = "kill/users.rs"]
 mod users;
 
-use driven::{Served, until};
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Instant;
+
+use driven::{LONG, LOOK_EVERY, Served, until};
 use patchline_model::event::{Event, Fact};
 use patchline_model::id::PatchId;
 use patchline_model::patch::Patch;
@@ -131,4 +137,66 @@ fn what_can_not_be_undone_halts_and_goes_back_only_by_the_word_of_who_accepts_th
     drop(served);
     site.stop();
     wait_until_gone(&root, belongs_to_the_service);
+}
+
+#[test]
+fn a_member_whose_old_artifact_is_missing_says_so_and_may_stay() {
+    let folder = tempfile::Builder::new().prefix("patchline-stuck-").tempdir().expect("a folder");
+    let root = folder.path().canonicalize().expect("it exists");
+    let _guard = Guard(root.clone());
+    let site = Site::create(&root);
+    let change = site.project.change(1, true);
+    let served = Served(site.serve());
+    let set = Membership { name: "alone".parse().expect("a name"), after: Vec::new() };
+    let terms = Terms { set: Some(set), ..Terms::default() };
+    let id = site.open_on(&change, site.project.service(&change), terms);
+    until(&site, id, |patch| matches!(patch.rollout.phase, Phase::Watching { .. }));
+    assert_eq!(asked(&site, &["promote", &id.to_string(), "--reason", "a test"]).code, 0);
+    let promoted = until(&site, id, Patch::is_closed);
+    let stable = promoted.rollout.stable.clone().expect("it ran before").artifact;
+    assert!(forget(&site.data(), stable.hex()) > 0, "the old version was kept");
+
+    // The command would wait for it; what it waits for is said at once.
+    let said = root.join("said");
+    let data = site.data();
+    let mut command = patchline(&["rollback", "--set", "alone", "--reason", "a test"]);
+    command.args(["--data", text(&data), "--by", site::REVIEWER]).stdin(Stdio::null()).stdout(Stdio::null());
+    let waiting = Served(command.stderr(File::create(&said).expect("a file")).spawn().expect("it starts"));
+    let begins = format!("{id} is not back yet: try ");
+    let deadline = Instant::now() + LONG;
+    let told = || fs::read_to_string(&said).expect("it can be read");
+    while !told().contains(&begins) {
+        assert!(Instant::now() < deadline, "{}", told());
+        sleep(LOOK_EVERY);
+    }
+    assert!(told().contains("the version before can't be started"), "{}", told());
+    drop(waiting);
+    let shown = run(&mut patchline(&["set", "alone", "--data", text(&data)]));
+    assert!(shown.out.contains("the version before can't be started"), "{}", shown.out);
+
+    // A person lets it stay.
+    assert_eq!(asked(&site, &["promote", &id.to_string(), "--reason", "it is fine"]).code, 0);
+    let kept = until(&site, id, Patch::is_closed);
+    assert_eq!(kept.review.end, Some(End::Promoted));
+
+    drop(served);
+    site.stop();
+    wait_until_gone(&root, belongs_to_the_service);
+}
+
+/// Removes every file and folder that is named by this digest; answers how many there were.
+fn forget(folder: &Path, digest: &str) -> usize {
+    let mut gone = 0;
+    for entry in fs::read_dir(folder).expect("it can be listed").flatten() {
+        let (path, is_folder) = (entry.path(), entry.file_type().expect("it has one").is_dir());
+        let is_named = entry.file_name().to_string_lossy().contains(digest);
+        match (is_named, is_folder) {
+            (false, false) => {}
+            (false, true) => gone += forget(&path, digest),
+            (true, true) => fs::remove_dir_all(&path).expect("it can be removed"),
+            (true, false) => fs::remove_file(&path).expect("it can be removed"),
+        }
+        gone += usize::from(is_named);
+    }
+    gone
 }
