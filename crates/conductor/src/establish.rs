@@ -43,7 +43,7 @@ pub async fn first_version(
         }
         Built::Artifact(made) => {
             let artifact = artifact(hands, service, commit, &made, None)?;
-            Ok(Version { artifact: artifact.digest, label: commit.short().to_owned() })
+            Ok(Version { artifact: artifact.digest, label: commit.short().into() })
         }
     }
 }

@@ -29,10 +29,13 @@ pub fn offsets(zone: &str, now: Timestamp) -> Option<Offsets> {
         jiff::Timestamp::from_millisecond(now.0.saturating_sub((3 * DAY * 1000).cast_signed())).ok()?;
     let last = now.after(Seconds((DAYS_AHEAD.cast_unsigned() + 3) * DAY));
     let begin = (Timestamp(first.as_millisecond()), zone.to_offset(first).seconds());
+    // Of a zone whose file says nothing of the time after its last change, that change comes again and again.
+    let mut newest = begin.0;
+    let comes_next = |(at, _): &(Timestamp, i32)| *at <= last && *at > std::mem::replace(&mut newest, *at);
     let changes = zone
         .following(first)
         .map(|change| (Timestamp(change.timestamp().as_millisecond()), change.offset().seconds()))
-        .take_while(|(at, _)| *at <= last);
+        .take_while(comes_next);
     Some(Offsets([begin].into_iter().chain(changes).collect()))
 }
 

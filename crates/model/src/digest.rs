@@ -1,6 +1,8 @@
 //! What something is, by its content.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 /// `sha256:` and 64 hex digits. The text is shared: each state of a patch names the same few things.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(Arc<str>);
 
@@ -120,6 +122,31 @@ impl From<Digest> for String {
 impl From<Commit> for String {
     fn from(commit: Commit) -> Self {
         commit.as_str().to_owned()
+    }
+}
+
+/// Mostly it is the very same text, which is seen without reading it.
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
+    }
+}
+
+impl Ord for Digest {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+
+impl PartialOrd for Digest {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 

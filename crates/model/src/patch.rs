@@ -84,7 +84,7 @@ impl Patch {
     /// The version that the patch would put into the world.
     pub fn new_version(&self) -> Option<Version> {
         let (candidate, pair) = (self.candidate()?, self.build.built.as_ref()?);
-        let label = format!("{} ({})", candidate.commit.short(), candidate.title);
+        let label = format!("{} ({})", candidate.commit.short(), candidate.title).into();
         Some(Version { artifact: pair.patch.digest.clone(), label })
     }
 

@@ -3,3 +3,4 @@
 pub mod board;
 pub mod flags;
 pub mod story;
+pub mod stuck;

@@ -11,6 +11,7 @@ mod given;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use patchline_model::actor::Actor;
 use patchline_model::agent::{Agent, ByCommand, Endpoint, Way};
@@ -323,7 +324,7 @@ fn moves() -> Vec<Fact> {
     let apart = |stable| Apart { canary: met(0), stable: met(stable), mirrored: mirrored.clone() }.kept();
     let shadowed = Tick { stable: Some(counts(5)), apart: apart(80), ..tick.clone() };
     let seen = Cursor { apart: apart(9000), ..cursor.clone() };
-    let new = Version { artifact: Digest::of(b"new"), label: text("1111111111 (yaml-rust 0.4.1)") };
+    let new = Version { artifact: Digest::of(b"new"), label: "1111111111 (yaml-rust 0.4.1)".into() };
     let reason = text("because");
     let started = |plan: Plan| rollout::Event::Started {
         stable: given::stable(),
@@ -358,9 +359,9 @@ fn moves() -> Vec<Fact> {
         started(given::flag_plan()),
         started(given::shadow_plan()),
         rollout::Event::Looked {
-            tick: shadowed,
+            tick: shadowed.into(),
             cursor: Some(seen),
-            judgement: given::judged(JudgeAnswer::Continue),
+            judgement: given::judged(JudgeAnswer::Continue).into(),
         },
         rollout::Event::Started {
             stable: given::stable(),
@@ -405,18 +406,18 @@ fn moves() -> Vec<Fact> {
         rollout::Event::StableReturned { instances: 2 },
         rollout::Event::StepEntered { step: 1 },
         rollout::Event::Looked {
-            tick: tick.clone(),
+            tick: tick.clone().into(),
             cursor: Some(cursor.clone()),
-            judgement: given::judged(JudgeAnswer::Continue),
+            judgement: given::judged(JudgeAnswer::Continue).into(),
         },
         rollout::Event::Looked {
-            tick: Tick {
+            tick: Arc::new(Tick {
                 stable: Some(Counts { restarts: 1, ..counts(60) }),
                 signs: Some(Box::new(signs())),
                 ..tick.clone()
-            },
+            }),
             cursor: None,
-            judgement: given::judged(JudgeAnswer::Continue),
+            judgement: given::judged(JudgeAnswer::Continue).into(),
         },
         rollout::Event::Paused { reason: reason.clone(), by_machine: true },
         rollout::Event::Resumed,
@@ -441,7 +442,7 @@ fn moves() -> Vec<Fact> {
         },
         rollout::Event::RollbackDecided { cause: Cause::Replaced { patch: PatchId(9) } },
         rollout::Event::ShareTaken,
-        rollout::Event::Counted { tick, cursor },
+        rollout::Event::Counted { tick: tick.into(), cursor },
         rollout::Event::RolledBack,
         rollout::Event::Paged { reason },
     ];

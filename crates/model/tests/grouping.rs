@@ -4,6 +4,7 @@
 mod given;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use given::{Given, candidate, decision, finding, pair, proposal, scanned, verdict};
 use patchline_model::context::Board;
@@ -13,6 +14,7 @@ use patchline_model::patch::Patch;
 use patchline_model::pipeline::survey::survey;
 use patchline_model::stage::approve::Answer;
 use patchline_model::stage::detect::Finding;
+use patchline_model::stage::terms::{Membership, Terms};
 use patchline_model::stage::triage::prioritise;
 use patchline_model::stage::verify::CheckResult;
 use patchline_model::triage::action::Action;
@@ -84,6 +86,20 @@ fn a_hotfix_that_is_allowed_begins_before_what_is_routine_and_one_that_is_not_ho
     urgent.board = routine.board.clone();
     assert!(matches!(routine.due(), Due::Wake(_)), "{:?}", routine.due());
     assert!(matches!(urgent.due(), Due::Job(id, _) if id.stage == Stage::Rollout), "{:?}", urgent.due());
+    // What can't be undone is as urgent; who waits for others of its set goes before nobody.
+    let stated = |terms: Terms| {
+        let mut urgent = urgent.patch.clone();
+        Arc::make_mut(urgent.opening.as_mut().expect("it is open")).terms = terms;
+        urgent
+    };
+    let forward_only =
+        stated(Terms { forward_only: Some("it drops a column".to_owned()), ..Terms::default() });
+    routine.board = board(&[&routine.patch, &forward_only]);
+    assert!(matches!(routine.due(), Due::Wake(_)), "{:?}", routine.due());
+    let set = Membership { name: "topic".parse().expect("a name"), after: vec![routine.patch.id] };
+    let member = stated(Terms { set: Some(set), ..Terms::default() });
+    routine.board = board(&[&routine.patch, &member]);
+    assert!(matches!(routine.due(), Due::Job(id, _) if id.stage == Stage::Rollout), "{:?}", routine.due());
     // Not proven, or not allowed: the routine one waits for nobody.
     let mut unproven = Given::proposed();
     unproven.patch.id = urgent.patch.id;

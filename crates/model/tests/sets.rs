@@ -6,7 +6,9 @@ mod given;
 use std::sync::Arc;
 
 use given::{Given, by, check, opening, reviewed, steer};
+use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
+use patchline_model::event::{Event, Fact};
 use patchline_model::id::PatchId;
 use patchline_model::job::{Due, Job, Outcome};
 use patchline_model::service::Name;
@@ -16,6 +18,7 @@ use patchline_model::stage::rollout::{self, JudgeAnswer};
 use patchline_model::stage::safety::{ForwardOnly, NoReturn};
 use patchline_model::stage::set::{Member, Set, Standing};
 use patchline_model::stage::terms::{Membership, Terms};
+use patchline_model::view::stuck;
 
 fn name() -> Name {
     "rename-topic".parse().expect("a name")
@@ -171,4 +174,46 @@ fn a_set_has_only_older_members_before_a_new_one() {
     check(&given, open(&[7]), Err("P-7 is no older member"));
     let later = beside(given, 9, &[], Standing::Waits, 0);
     check(&later, open(&[9]), Err("P-9 is no older member"));
+}
+
+#[test]
+fn why_a_member_is_still_there_is_said_in_its_own_words() {
+    let why = |given: &Given, events: &[Event]| {
+        let set = given.board.sets.get(&name()).expect("it is in one");
+        stuck::why(set, &given.patch, events)
+    };
+    let promoted = || Given::promoted().answered(reviewed());
+    let runs = member(promoted(), &[]);
+    assert_eq!(why(&runs, &[]), None, "nobody asks it to go back");
+    // One that comes after it is not back yet.
+    let early = beside(runs, 9, &[7], Standing::Returns, 1);
+    assert_eq!(why(&early, &[]).as_deref(), Some("P-9 comes after it and goes first"));
+    let rollback = || steer(rollout::Command::Rollback { reason: "carts are empty".to_owned() });
+    let asked = beside(member(promoted(), &[]), 9, &[7], Standing::Runs, 0).asked("ann", rollback());
+    let asked = beside(member(asked, &[]), 9, &[7], Standing::Runs, 0);
+    assert_eq!(why(&asked, &[]).as_deref(), Some("P-9 comes after it and goes first"));
+    // Its old artifact is missing.
+    let recalled = member(member(promoted(), &[]).asked("ann", rollback()), &[]);
+    assert_eq!(why(&recalled, &[]), None, "it is on its way");
+    let runs = recalled.patch.new_version().expect("it was built").artifact;
+    let lacking = Some("it is gone".to_owned());
+    let lost = rollout::Outcome::Recallable { runs, lacking };
+    let vain = member(recalled.clone().answered(Outcome::Rollout(lost)), &[]);
+    let told = why(&vain, &[]).expect("it is known");
+    assert!(told.starts_with("try 1 failed: ") && told.contains("it is gone"), "{told}");
+    // It was paged for something else than a failure.
+    let mut paged = recalled;
+    Arc::make_mut(&mut paged.patch.rollout).paged = true;
+    let page = rollout::Event::Paged { reason: "the target did not follow".to_owned() };
+    let page = Event { at: paged.now, by: Actor::Machine, fact: Fact::Rollout(page) };
+    assert_eq!(why(&paged, &[page]).as_deref(), Some("the target did not follow"));
+    // It can't be undone.
+    let mut bound = promoted();
+    let reason = "it drops a column".to_owned();
+    Arc::make_mut(&mut bound.patch.rollout).footing.forward_only =
+        Some(ForwardOnly { reason, from: NoReturn::Start });
+    let bound = beside(member(bound, &[3]), 9, &[7], Standing::Ended, 1);
+    let halted = member(bound.clone().answered(Outcome::Rollout(rollout::Outcome::Followed)), &[3]);
+    let told = why(&halted, &[]).expect("it is known");
+    assert!(told.contains("it drops a column") && told.contains("--accept-data-loss"), "{told}");
 }

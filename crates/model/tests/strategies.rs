@@ -3,6 +3,8 @@
 #[path = "fixtures/given.rs"]
 mod given;
 
+use std::sync::Arc;
+
 use given::{Given, by, check, steer};
 use patchline_model::actor::Actor;
 use patchline_model::command::{Ask, Command};
@@ -148,14 +150,14 @@ fn rolling_replaces_batch_by_batch_with_capacity_before_weight() {
     assert_eq!(walk(rolling(1, 1, 0)), [(1, 1, 0), (1, 1, 50), (1, 1, 100), (0, 1, 100)]);
 }
 
-fn observed(outcome: Outcome) -> (Observed, Option<rollout::Judgement>) {
+fn observed(outcome: Outcome) -> (Observed, Option<Arc<rollout::Judgement>>) {
     match outcome {
         Outcome::Rollout(rollout::Outcome::Reconciled { observed, judgement }) => (observed, judgement),
         other => panic!("{other:?}"),
     }
 }
 
-fn seen(observed: Observed, judgement: Option<rollout::Judgement>) -> Outcome {
+fn seen(observed: Observed, judgement: Option<Arc<rollout::Judgement>>) -> Outcome {
     Outcome::Rollout(rollout::Outcome::Reconciled { observed, judgement })
 }
 

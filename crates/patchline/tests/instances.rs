@@ -128,7 +128,7 @@ impl Walk {
         self.now = self.now.after(Seconds(1));
         let (policy, board) = (Policy::default(), Board::default());
         let cx = Context { now: self.now, policy: &policy, board: &board };
-        let outcome = Outcome::Reconciled { observed, judgement };
+        let outcome = Outcome::Reconciled { observed, judgement: judgement.map(Arc::new) };
         for event in walk::report(cx, &self.state, None, &outcome).expect("it is owed") {
             folding::evolve(&mut self.state, self.now, &event);
         }
@@ -157,7 +157,7 @@ fn version(folder: &Path, label: &str, behaviour: &str) -> (Version, PathBuf) {
     bytes.extend_from_slice(format!("\nbehaviour {behaviour} .\n").as_bytes());
     fs::copy(tiny_service(), &path).expect("it can be copied, with its permissions");
     fs::write(&path, &bytes).expect("it can be written");
-    (Version { artifact: Digest::of(&bytes), label: label.to_owned() }, path)
+    (Version { artifact: Digest::of(&bytes), label: label.into() }, path)
 }
 
 /// One request, which is answered.

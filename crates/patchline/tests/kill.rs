@@ -167,14 +167,14 @@ impl Story {
     fn check_users(&self, met: &Met, patch: &Patch, change: &Change) {
         let new = patch.rollout.new.as_ref().unwrap();
         let failed: u64 = met.failed.values().sum();
-        let by_canary = met.failed.get(&new.label).copied().unwrap_or(0);
+        let by_canary = met.failed.get(&*new.label).copied().unwrap_or(0);
         let words = &met.words;
         assert_eq!(failed, by_canary, "requests failed though no version failed them: {words:?}");
         let review = patch.review.reviewed.as_ref().unwrap();
         assert_eq!(review.failed_by_canary, by_canary, "the ledger counts other failures than the users");
         assert_eq!(review.failed_by_shift, 0, "requests failed by shifting");
         assert_eq!(by_canary > 0, !change.is_good, "{} was failed by {by_canary} requests", change.name);
-        assert!(met.good.contains_key(&new.label), "nobody has met the new version: {met:?}");
+        assert!(met.good.contains_key(&*new.label), "nobody has met the new version: {met:?}");
     }
 
     /// What really runs is what the ledger says, and there is one branch for each patch.

@@ -169,7 +169,7 @@ fn a_shadow_meets_no_user_and_a_flag_is_the_same_everywhere() {
     // A flag: the proxy and OFREP agree about every user, and off is off at once.
     let third = open(&site, &site.project.change(3, true), flag());
     until(&site, third, |patch| matches!(patch.rollout.phase, Phase::Watching { .. }));
-    let new = site.patch(third).rollout.new.clone().expect("it has begun").label;
+    let new = site.patch(third).rollout.new.clone().expect("it has begun").label.to_string();
     let deadline = Instant::now() + LONG;
     // The ledger says it first, the proxy a moment later.
     while !(0..40).any(|user| version_of(&site, &format!("s-{user}")) == new) {

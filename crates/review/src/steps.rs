@@ -1,5 +1,7 @@
 //! The steps of a rollout: which share was held how long, what came in both arms, and what the judge said last.
 
+use std::sync::Arc;
+
 use patchline_model::event::{Event, Fact};
 use patchline_model::share::Share;
 use patchline_model::stage::plan::{Counts, Plan};
@@ -19,7 +21,7 @@ pub struct Step {
     pub stable: Arm,
     /// Looks in which an arm could not be read.
     pub missing: u64,
-    pub judgement: Option<Judgement>,
+    pub judgement: Option<Arc<Judgement>>,
 }
 
 /// What one version met.
@@ -56,7 +58,7 @@ pub fn steps(events: &[Event]) -> Vec<Step> {
             rollout::Event::Looked { tick, judgement, .. } => {
                 if let Some(step) = steps.last_mut() {
                     step.count(tick);
-                    step.judgement = Some(judgement.clone());
+                    step.judgement = Some(Arc::clone(judgement));
                 }
             }
             rollout::Event::Counted { tick, .. } => {

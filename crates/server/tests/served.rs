@@ -230,8 +230,11 @@ async fn an_emergency_is_reviewed_by_somebody_else_through_the_same_door() {
     let dossier = shown["decision"]["dossier"].clone();
     let word =
         json!({ "by": "Bob", "role": "owner", "dossier": dossier, "emergency": true, "reason": "it burns" });
+    let offers = async || served.get(&format!("/patches/{id}")).await.text.contains("value=\"review\"");
+    assert!(!offers().await, "nothing is owed yet");
     let answer = served.post(&format!("/api/v1/patches/{id}/approve"), &word.to_string()).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    assert!(offers().await, "the page has a button for the review that is owed");
     let review = |by: &str, reason: &str| {
         let body = json!({ "by": by, "reason": reason }).to_string();
         let path = format!("/api/v1/patches/{id}/review");
@@ -247,6 +250,7 @@ async fn an_emergency_is_reviewed_by_somebody_else_through_the_same_door() {
     assert_eq!(seen.status, StatusCode::OK, "{}", seen.text);
     let event = json_of(&seen.text)["events"][0].to_string();
     assert!(event.contains("emergency_reviewed") && event.contains("sha256:"), "{event}");
+    assert!(!offers().await, "and none once it is done");
     let again = review("Cem", "once more").await;
     assert!(again.status.is_client_error(), "nothing is owed any more: {}", again.text);
     served.stop().await;

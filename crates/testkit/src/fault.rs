@@ -97,10 +97,13 @@ pub enum Fault {
     OrderIsForgotten,
     OrderIsNotReversed,
     NamesAreTakenTwice,
+    HotfixWaitsItsTurn,
+    WrongSplitSilencesTheJudge,
+    ErrorsAstrayAreLeftOut,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 94] = [
+    pub const ALL: [Fault; 97] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -195,5 +198,8 @@ impl Fault {
         Fault::OrderIsForgotten,
         Fault::OrderIsNotReversed,
         Fault::NamesAreTakenTwice,
+        Fault::HotfixWaitsItsTurn,
+        Fault::WrongSplitSilencesTheJudge,
+        Fault::ErrorsAstrayAreLeftOut,
     ];
 }

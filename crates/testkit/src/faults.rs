@@ -104,6 +104,7 @@ fn misread(fault: Fault, board: &Board, patch: &Patch) -> Board {
             members.for_each(|member| member.standing = Standing::Covered);
         }
         Fault::ReplacedGoesOn => board.replaced.clear(),
+        Fault::HotfixWaitsItsTurn => board.hotfixes.clear(),
         Fault::SetIsForgotten => members.for_each(|member| member.returns = 0),
         Fault::SetReturnsInAnyOrder => members.for_each(|member| member.after.clear()),
         _ => {}
@@ -266,7 +267,7 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
                 answer: Ok(Outcome::Rollout(rollout::Outcome::Reconciled { judgement: Some(said), .. })),
                 ..
             },
-        ) => said.wrong_split = false,
+        ) => Arc::make_mut(said).wrong_split = false,
         (
             Fault::RecallIsBlind,
             Ask::Report {
@@ -380,6 +381,14 @@ fn assume(patch: &Patch, observed: &mut Observed) {
     }
 }
 
+/// A rollback by the judge's word.
+fn is_judges(event: &Event) -> bool {
+    match &event.fact {
+        Fact::Rollout(rollout::Event::RollbackDecided { cause }) => matches!(cause, Cause::Judge { .. }),
+        _ => false,
+    }
+}
+
 /// How the model speaks of an answer without sense.
 const NONSENSE: &str = "makes no sense";
 
@@ -420,22 +429,21 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
             Ok(events)
         }
         (Fault::JudgeIsIgnored, Ok(mut events)) => {
-            events.retain(|event| match &event.fact {
-                Fact::Rollout(rollout::Event::RollbackDecided { cause }) => {
-                    !matches!(cause, Cause::Judge { .. })
-                }
-                _ => true,
-            });
+            events.retain(|event| !is_judges(event));
             Ok(events)
         }
         (Fault::StopSilencesTheJudge, Ok(mut events)) => {
-            let is_judge = |event: &Event| match &event.fact {
-                Fact::Rollout(rollout::Event::RollbackDecided { cause }) => {
-                    matches!(cause, Cause::Judge { .. })
-                }
+            events.retain(|event| hold(cx, patch).is_none() || !is_judges(event));
+            Ok(events)
+        }
+        (Fault::WrongSplitSilencesTheJudge, Ok(mut events)) => {
+            let is_wrong = |event: &Event| match &event.fact {
+                Fact::Rollout(rollout::Event::Looked { judgement, .. }) => judgement.wrong_split,
                 _ => false,
             };
-            events.retain(|event| hold(cx, patch).is_none() || !is_judge(event));
+            if events.iter().any(is_wrong) {
+                events.retain(|event| !is_judges(event));
+            }
             Ok(events)
         }
         (Fault::StopRefusesRollbacks, Ok(events)) => match hold(cx, patch) {
@@ -484,7 +492,7 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
         (Fault::CopiesAreUsers, Ok(mut events)) => {
             for event in &mut events {
                 if let Fact::Rollout(rollout::Event::Looked { tick, .. }) = &mut event.fact {
-                    tick.apart.iter_mut().for_each(|apart| apart.canary = None);
+                    Arc::make_mut(tick).apart.iter_mut().for_each(|apart| apart.canary = None);
                 }
             }
             Ok(events)
@@ -492,7 +500,7 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
         (Fault::OnlyHealthyInstancesCount, Ok(mut events)) => {
             for event in &mut events {
                 if let Fact::Rollout(rollout::Event::Looked { tick, .. }) = &mut event.fact
-                    && let Some(signs) = &mut tick.signs
+                    && let Some(signs) = &mut Arc::make_mut(tick).signs
                 {
                     let (canary, stable) = (signs.canary_instances, signs.stable_instances);
                     signs.wanted = Some(rollout::Wanted { canary, stable });

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use patchline_judge::answers::{AnswerLimits, Answers};
 use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
@@ -63,7 +64,7 @@ struct Seated {
 struct Told {
     tick: Tick,
     judge: Box<Judge>,
-    judgement: Judgement,
+    judgement: Arc<Judgement>,
 }
 
 /// One question to the hands.
@@ -237,7 +238,7 @@ impl Hands {
     }
 
     /// Asks the real judge: everything that was seen, and this look.
-    fn judge(&mut self, patch: &Patch, observed: &Observed) -> Option<Judgement> {
+    fn judge(&mut self, patch: &Patch, observed: &Observed) -> Option<Arc<Judgement>> {
         let plan = patch.rollout.plan.as_ref()?;
         let ticks = &patch.rollout.ticks;
         let started = patch.rollout.started;
@@ -265,10 +266,10 @@ impl Hands {
         let known = seated.asked.take_if(|told| told.tick == tick);
         let told = known.unwrap_or_else(|| {
             let mut judge = seated.judge.clone();
-            let judgement = judgement(look(&mut judge, &tick, self.fault));
+            let judgement = Arc::new(judgement(look(&mut judge, &tick, self.fault)));
             Told { tick, judge, judgement }
         });
-        let judgement = told.judgement.clone();
+        let judgement = Arc::clone(&told.judgement);
         seated.asked = Some(told);
         self.judges.insert(patch.id, seated);
         Some(judgement)
@@ -301,7 +302,11 @@ fn look(judge: &mut Judge, tick: &Tick, fault: Option<Fault>) -> Verdict {
         let worse = mirrored.mismatches();
         judge.compare(&Answers { pairs: mirrored.pairs, worse, noise: 0, example: mirrored.example.clone() });
     }
-    judge.observe(&judged(tick, fault))
+    let mut told = judged(tick, fault);
+    if fault == Some(Fault::ErrorsAstrayAreLeftOut) && judge.conclude().data == Data::WrongSplit {
+        told.canary.iter_mut().chain(&mut told.baseline).for_each(|arm| arm.errors = 0);
+    }
+    judge.observe(&told)
 }
 
 /// What a target may have counted: nothing, good days, a bad hour, or too little left for what the plan may cost. In calm
@@ -385,14 +390,14 @@ fn judged(tick: &Tick, fault: Option<Fault>) -> JudgeTick {
     }
 }
 
-fn promote_blindly() -> Judgement {
-    Judgement {
+fn promote_blindly() -> Arc<Judgement> {
+    Arc::new(Judgement {
         answer: JudgeAnswer::Promote,
         reason: "it looks fine".to_owned(),
         readings: Vec::new(),
         wrong_split: false,
         judge: 0,
-    }
+    })
 }
 
 /// What a hand leaves as evidence, by its name. Each thread reckons it once, for to hash it takes longer than the answer.

@@ -9,6 +9,7 @@ pub mod order;
 pub mod paper;
 pub mod picture;
 pub mod place;
+pub mod queue;
 pub mod road;
 pub mod seen;
 pub mod walk;
@@ -41,6 +42,7 @@ use crate::breach::{Breach, hold};
 use crate::invariants::account::Account;
 use crate::invariants::bound::{is_past_switch, standing};
 use crate::invariants::picture::Picture;
+use crate::invariants::queue::Queue;
 use crate::invariants::seen::Seen;
 use crate::scene::Scene;
 use crate::target::Target;
@@ -59,6 +61,7 @@ pub struct Watch {
     pub board: Board,
     free: Board,
     log: order::Log,
+    queue: Queue,
     /// What people hold.
     held: Picture,
 }
@@ -87,6 +90,7 @@ impl Watch {
             board: Board { zones: scene.zones.clone(), ..Board::default() },
             free: Board::default(),
             log: order::Log::default(),
+            queue: Queue::default(),
             held: Picture::default(),
         }
     }
@@ -139,6 +143,11 @@ impl Watch {
                 walk::check(seen, fact)?;
                 self.recalled(&entry, &after, fact)?;
                 bound::check(seen, fact, self.truth(entry.scene, id))?;
+                let begins = matches!(fact, rollout::Event::Started { .. });
+                // Decided on another picture, it is held against none of the two.
+                if begins && entry.decided_on.is_none() {
+                    self.queue.check(seen, entry.elapsed, self.patches.values())?;
+                }
                 self.ordered(&entry, &after, fact)?;
                 self.replaces(&after, fact)?;
                 self.account(&entry, &after, event.at, fact);
@@ -152,6 +161,7 @@ impl Watch {
             account.counts(entry.events);
             account.check(&patch, entry.target)?;
         }
+        self.queue.takes(&patch, entry.elapsed);
         self.patches.insert(id, patch);
         let told = survey(BTreeMap::new(), self.patches());
         self.free = Board { fences: BTreeMap::new(), hotfixes: BTreeMap::new(), ..told.clone() };

@@ -240,7 +240,7 @@ fn place(chance: &mut Chance, number: u64) -> Place {
             slo: None,
         }),
     };
-    let stable = Version { artifact: Digest::of(label.as_bytes()), label };
+    let stable = Version { artifact: Digest::of(label.as_bytes()), label: label.into() };
     Place {
         service,
         stable,

@@ -368,6 +368,14 @@ impl Target {
     pub fn serve(&mut self, chance: &mut Chance, milliseconds: u64) {
         self.processes.live(milliseconds);
         let requests = self.requests_per_second * milliseconds / 1000;
+        if requests > 0 {
+            self.answer(chance, requests);
+        }
+        self.mirror(chance, requests);
+    }
+
+    /// Users' requests find their version, and it answers.
+    fn answer(&mut self, chance: &mut Chance, requests: u64) {
         let parts = self.parts(requests);
         let minor =
             self.running.values().map(|there| there.share).filter(|share| *share != Share::NONE).min();
@@ -412,7 +420,6 @@ impl Target {
             truth.served.errors += errors;
             truth.compared += compared;
         }
-        self.mirror(chance, requests);
     }
 
     /// How many users come to each version, and how many of them chance alone has led there.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use patchline_judge::answers::{AnswerLimits, Answers};
@@ -81,7 +81,7 @@ pub async fn carry_out(
             let versions: Vec<&Version> = desired.arms.iter().map(|arm| &arm.version).collect();
             let site = site(hands, &opening.service, run, &versions)?;
             let observed = target.reconcile(id, &site, &desired).await?;
-            let judgement = if *look { Some(judge(hands, patch, &observed)?) } else { None };
+            let judgement = if *look { Some(Arc::new(judge(hands, patch, &observed)?)) } else { None };
             Ok(Outcome::Reconciled { observed, judgement })
         }
     }
@@ -201,7 +201,7 @@ async fn known_version(
     });
     let made_by =
         ours.filter_map(|known| known.patch.new_version()).find(|version| version.artifact == *artifact);
-    Ok(made_by.unwrap_or_else(|| Version { artifact: artifact.clone(), label: artifact.short().to_owned() }))
+    Ok(made_by.unwrap_or_else(|| Version { artifact: artifact.clone(), label: artifact.short().into() }))
 }
 
 /// Whether the running version's commit is among the ancestors of the patch's base.

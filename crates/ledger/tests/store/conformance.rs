@@ -202,7 +202,11 @@ async fn what_can_not_be_read_back_is_not_written(store: &dyn Store) {
             wrong_split: false,
             judge: 0,
         };
-        let looked = rollout::Event::Looked { tick: Tick::default(), cursor: None, judgement };
+        let looked = rollout::Event::Looked {
+            tick: Tick::default().into(),
+            cursor: None,
+            judgement: judgement.into(),
+        };
         let strange = Event { fact: Fact::Rollout(looked), ..event("") };
         let events = vec![event("one"), strange];
         assert!(store.append(Append { events, ..append(patch, 0, &[]) }).await.is_err());

@@ -40,15 +40,16 @@ fn replaced<'a>(patches: impl Iterator<Item = &'a Patch>) -> BTreeMap<PatchId, R
     patches.filter_map(takes).collect()
 }
 
-/// Who goes before what is routine. A member of a set may itself wait for what is routine, so it goes before nobody.
+/// Who goes before what is routine. A member of a set, and who takes another's place, may themselves wait for what is routine, so
+/// they go before nobody.
 fn hotfixes<'a>(
     replaced: &BTreeMap<PatchId, Replacement>,
     patches: impl Iterator<Item = &'a Patch>,
 ) -> BTreeMap<String, PatchId> {
     let waits = |patch: &&Patch| {
-        let is_free = patch.opening.as_ref().is_some_and(|opening| opening.terms.is_blank())
-            && !replaced.contains_key(&patch.id);
-        is_free
+        let terms = patch.opening.as_ref().map(|opening| &opening.terms);
+        terms.is_some_and(|terms| terms.set.is_none() && terms.supersedes.is_none())
+            && !replaced.contains_key(&patch.id)
             && !patch.has_ended()
             && patch.rollout.phase == Phase::Idle
             && approve::allowed(&patch.approve)

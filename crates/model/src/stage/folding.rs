@@ -47,8 +47,8 @@ pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
             state.step_requests = state.step_requests.saturating_add(requests);
             let missing = tick.canary.is_none() || tick.stable.is_none() || judgement.wrong_split;
             state.missing = if missing { state.missing.saturating_add(1) } else { 0 };
-            state.ticks.push(Arc::new(tick.clone()));
-            state.judgement = Some(judgement.clone());
+            state.ticks.push(Arc::clone(tick));
+            state.judgement = Some(Arc::clone(judgement));
         }
         Event::Paused { reason, by_machine } => {
             state.paused = Some(reason.clone());

@@ -2,6 +2,8 @@
 //!
 //! One function for every strategy: the course says what stands where, and this what must have passed.
 
+use std::sync::Arc;
+
 use crate::context::Context;
 use crate::hold::{Hold, Kind};
 use crate::share::Share;
@@ -28,7 +30,7 @@ pub fn follows(
     state: &State,
     hold: Option<&Hold>,
     observed: &Observed,
-    judgement: Option<&Judgement>,
+    judgement: Option<&Arc<Judgement>>,
     met: bool,
 ) -> Vec<Event> {
     let Some(course) = &state.course else { return Vec::new() };
@@ -84,13 +86,13 @@ pub fn follows(
 }
 
 /// A look where nothing follows: the judge stays armed and its word is kept, as far as there is room.
-pub fn watched(state: &State, observed: &Observed, judgement: Option<&Judgement>) -> Vec<Event> {
+pub fn watched(state: &State, observed: &Observed, judgement: Option<&Arc<Judgement>>) -> Vec<Event> {
     if state.ticks.len() >= MOST_LOOKS {
         return Vec::new();
     }
     let (tick, cursor) = state.tick(observed);
     let judgement = judgement.cloned().unwrap_or_else(no_judgement);
-    vec![Event::Looked { cursor: state.kept_cursor(&tick, cursor), tick, judgement }]
+    vec![Event::Looked { cursor: state.kept_cursor(&tick, cursor), tick: Arc::new(tick), judgement }]
 }
 
 /// What is new about what holds the rollout. Under a stop, which has no end of its own, a person is called at last.
@@ -114,7 +116,7 @@ fn is_kept(hold: Option<&Hold>) -> bool {
 /// What came since the last look, where the judge is not asked.
 pub fn counted(state: &State, observed: &Observed) -> Event {
     let (tick, cursor) = state.tick(observed);
-    Event::Counted { tick, cursor }
+    Event::Counted { tick: Arc::new(tick), cursor }
 }
 
 /// One look with the judge armed, and all that its answer depends on.
@@ -150,7 +152,7 @@ impl<'a> Look<'a> {
         state: &'a State,
         hold: Option<&'a Hold>,
         observed: &Observed,
-        judgement: Option<&Judgement>,
+        judgement: Option<&Arc<Judgement>>,
         met: bool,
         late: bool,
     ) -> Self {
@@ -171,7 +173,11 @@ impl<'a> Look<'a> {
                 .as_ref()
                 .map_or(0, |counts| counts.requests)
                 .saturating_add(state.step_requests),
-            looked: Event::Looked { cursor: state.kept_cursor(&tick, cursor), tick, judgement },
+            looked: Event::Looked {
+                cursor: state.kept_cursor(&tick, cursor),
+                tick: Arc::new(tick),
+                judgement,
+            },
             met,
             late,
             address: new.and_then(|arm| arm.addresses.first().cloned()),
@@ -346,12 +352,12 @@ fn bake_at_the_end(course: &Course) -> Seconds {
     course.end.as_ref().map(|end| end.bake).unwrap_or_default()
 }
 
-fn no_judgement() -> Judgement {
-    Judgement {
+fn no_judgement() -> Arc<Judgement> {
+    Arc::new(Judgement {
         answer: JudgeAnswer::Continue,
         reason: "the judge did not look".to_owned(),
         readings: Vec::new(),
         wrong_split: false,
         judge: 0,
-    }
+    })
 }

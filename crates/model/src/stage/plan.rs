@@ -2,6 +2,7 @@
 //! that a target observed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -206,8 +207,8 @@ pub struct InstanceGuards {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Version {
     pub artifact: Digest,
-    /// For people, as in `1f2e3d4c5b (yaml-rust 0.4.1)`.
-    pub label: String,
+    /// For people, as in `1f2e3d4c5b (yaml-rust 0.4.1)`. The text is shared: whatever is desired names it again.
+    pub label: Arc<str>,
 }
 
 /// Which version holds which share, where.

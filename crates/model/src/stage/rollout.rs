@@ -213,7 +213,7 @@ pub struct State {
     pub missing: u32,
     /// Requests to the new version since the present step was entered.
     pub step_requests: u64,
-    pub judgement: Option<Judgement>,
+    pub judgement: Option<Arc<Judgement>>,
     pub cause: Option<Cause>,
     /// When taking it back was decided, and when the target confirmed that the canary has no share.
     pub rollback_decided: Option<Timestamp>,
@@ -301,12 +301,13 @@ pub enum Event {
         reason: String,
         evidence: Digest,
     },
+    /// What was seen and said is shared with the state that it becomes part of.
     Looked {
-        tick: Tick,
+        tick: Arc<Tick>,
         /// Left out where it is the cursor before and this tick, as nearly always.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cursor: Option<Cursor>,
-        judgement: Judgement,
+        judgement: Arc<Judgement>,
     },
     Paused {
         reason: String,
@@ -380,7 +381,7 @@ pub enum Event {
     ShareTaken,
     /// What users met at the end, counted until the bad version was gone.
     Counted {
-        tick: Tick,
+        tick: Arc<Tick>,
         cursor: Cursor,
     },
     RolledBack,
@@ -417,7 +418,7 @@ pub enum Outcome {
     },
     Reconciled {
         observed: Observed,
-        judgement: Option<Judgement>,
+        judgement: Option<Arc<Judgement>>,
     },
     /// How the smoke test ended; `failed` says why, if it did not succeed.
     Smoked {

@@ -1,5 +1,7 @@
 //! The decisions of a rollout: what follows from a person's command, from a look at the world, from a failure.
 
+use std::sync::Arc;
+
 use crate::actor::Actor;
 use crate::context::Context;
 use crate::digest::Digest;
@@ -176,7 +178,7 @@ fn reconciled(
     state: &State,
     hold: Option<&Hold>,
     observed: &Observed,
-    judgement: Option<&Judgement>,
+    judgement: Option<&Arc<Judgement>>,
 ) -> Vec<Event> {
     let met = state.desired().is_some_and(|desired| observed.meets(&desired));
     let follows = match &state.phase {

@@ -1,6 +1,6 @@
 //! `set` and `rollback --set`: the members of a set, their order, how they stand, and all of them taken back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use patchline_model::service::Name;
 use patchline_model::stage::rollout;
 use patchline_model::stage::set::{Set, Standing};
 use patchline_model::view::board::card;
-use patchline_model::view::story;
+use patchline_model::view::{story, stuck};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -34,11 +34,12 @@ pub async fn run(arguments: SetArguments, data: Option<PathBuf>) -> Result<Exit,
     let mut rows = Vec::new();
     for (id, member) in &set.members {
         let known = conductor.patch(*id).await?;
+        let why = known.as_ref().and_then(|known| stuck::why(&set, &known.patch, &known.events));
         let card = known.map(|known| card(&known.patch));
         let after: Vec<String> = member.after.iter().map(PatchId::to_string).collect();
         let (service, doing) =
             card.map(|card| (card.service, card.outcome.unwrap_or(card.doing))).unwrap_or_default();
-        rows.push((id.to_string(), service, after, word(member.standing), doing));
+        rows.push((id.to_string(), service, after, word(member.standing), why.unwrap_or(doing)));
     }
     match arguments.format {
         Format::Json => {
@@ -101,10 +102,19 @@ async fn see_it_done(works: &Works, name: &Name, members: BTreeSet<PatchId>) -> 
     let (stop, stopped) = watch::channel(false);
     let driven = tokio::spawn(works.driver().run(Some(members), stopped));
     let back = async {
+        let mut told: BTreeMap<PatchId, String> = BTreeMap::new();
         loop {
             let set = known(&works.conductor, name).await?;
             if set.way_back().is_empty() {
                 return Ok::<_, Trouble>(());
+            }
+            for (id, why) in stuck(&works.conductor, &set).await? {
+                // The same obstacle is told once, however often it is tried.
+                let is_news = told.get(&id).is_none_or(|before| obstacle(before) != obstacle(&why));
+                if is_news {
+                    note(&format!("{id} is not back yet: {why}"));
+                    told.insert(id, why);
+                }
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -120,14 +130,36 @@ async fn see_it_done(works: &Works, name: &Name, members: BTreeSet<PatchId>) -> 
             Ok(Exit::Done)
         }
         Err(_) => {
-            let left = known(&works.conductor, name).await?.way_back();
-            let left: Vec<String> = left.iter().map(PatchId::to_string).collect();
+            let set = known(&works.conductor, name).await?;
+            let stuck = stuck(&works.conductor, &set).await?;
+            let left = set.way_back().into_iter().map(|id| match stuck.get(&id) {
+                Some(why) => format!("{id} ({why})"),
+                None => id.to_string(),
+            });
+            let left: Vec<String> = left.collect();
             let text =
                 format!("of {name}, {} are still there after {} s", left.join(", "), PATIENCE.as_secs());
             Err(Trouble::storage(text)
                 .hint("`patchline set` shows what they wait for; `patchline serve` goes on with it"))
         }
     }
+}
+
+/// Why members whose version is there are not back yet, where it can be said.
+async fn stuck(conductor: &Conductor, set: &Set) -> Result<BTreeMap<PatchId, String>, Trouble> {
+    let mut stuck = BTreeMap::new();
+    for id in set.way_back() {
+        let known = conductor.patch(id).await?;
+        if let Some(why) = known.and_then(|known| stuck::why(set, &known.patch, &known.events)) {
+            stuck.insert(id, why);
+        }
+    }
+    Ok(stuck)
+}
+
+/// What is told, without the number of the try.
+fn obstacle(why: &str) -> &str {
+    why.split_once(" failed: ").map_or(why, |(_, obstacle)| obstacle)
 }
 
 async fn known(conductor: &Conductor, name: &Name) -> Result<Set, Trouble> {

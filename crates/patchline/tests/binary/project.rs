@@ -50,6 +50,7 @@ version = \"0.1.0\"
 pub struct Project {
     folder: PathBuf,
     port: u16,
+    name: String,
 }
 
 /// A change that a developer has committed.
@@ -64,8 +65,13 @@ pub struct Change {
 impl Project {
     /// A fresh repository with a first version that answers every request.
     pub fn create(folder: &Path, port: u16) -> Self {
+        Self::named("tiny", folder, port)
+    }
+
+    /// The same, of a service with this name.
+    pub fn named(name: &str, folder: &Path, port: u16) -> Self {
         fs::create_dir_all(folder).expect("a folder for the project");
-        let project = Self { folder: folder.to_owned(), port };
+        let project = Self { folder: folder.to_owned(), port, name: name.to_owned() };
         fs::copy(tiny_service(), folder.join("service.bin")).expect("the service is copied");
         for (name, text) in [
             ("build.sh", BUILD),
@@ -109,7 +115,7 @@ impl Project {
     pub fn service(&self, change: &Change) -> Service {
         let words = |words: &[&str]| CommandLine(words.iter().map(|word| (*word).to_owned()).collect());
         Service {
-            name: "tiny".parse().expect("it is a name"),
+            name: self.name.parse().expect("it is a name"),
             owner: "team-tiny".to_owned(),
             tier: Tier::try_from(4).expect("4 is a tier"),
             repository: self.folder.display().to_string(),
@@ -180,7 +186,7 @@ impl Project {
     fn settings(&self) -> String {
         format!(
             "[service]
-name = \"tiny\"
+name = \"{name}\"
 owner = \"team-tiny\"
 tier = 4
 
@@ -209,6 +215,7 @@ start_seconds = 120
 error_margin = 0.05
 latency = false
 ",
+            name = self.name,
             port = self.port
         )
     }

@@ -70,11 +70,17 @@ impl Site {
 
     /// Starts the conductor. It is killed with SIGKILL, and never told to stop.
     pub fn serve(&self) -> Child {
+        self.serve_in(&[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn serve_in(&self, variables: &[(&str, &Path)]) -> Child {
         let errors = File::options().create(true).append(true).open(self.notices_file()).expect("a log");
         let output = errors.try_clone().expect("a log");
         let mut command = Command::new(env!("CARGO_BIN_EXE_patchline"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(self.data());
         command.arg(self.project.folder()).env("TMPDIR", self.temporary()).current_dir("/");
+        command.envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(output).stderr(errors).spawn().expect("the conductor starts")
     }
 
@@ -90,6 +96,11 @@ impl Site {
 
     /// Opens it with other settings than the project's own.
     pub fn open_as(&self, change: &Change, service: Service) -> PatchId {
+        self.open_on(change, service, Terms::default())
+    }
+
+    /// Opens it with what a person states about it.
+    pub fn open_on(&self, change: &Change, service: Service, terms: Terms) -> PatchId {
         let opening = Opening {
             service,
             base: change.base.clone(),
@@ -101,7 +112,7 @@ impl Site {
                 author: DEVELOPER.to_owned(),
             },
             until: Until::Rollout,
-            terms: Terms::default(),
+            terms,
         };
         let opened = self.conductor.open(&change.name, Actor::person(DEVELOPER), opening);
         self.runtime.block_on(opened).expect("the patch is opened")
@@ -213,7 +224,7 @@ pub fn belongs_to_the_service(process: &Process) -> bool {
         || process.arguments.iter().any(|argument| argument == "process-host")
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     listener.local_addr().expect("it has an address").port()
 }

@@ -1,5 +1,7 @@
 //! Two patches as their events tell of them: one that was promoted, one that was taken back.
 
+use std::sync::Arc;
+
 use patchline_model::actor::Actor;
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::event::{Event, Fact};
@@ -193,7 +195,11 @@ fn looked(canary: (u64, u64), stable: (u64, u64), answer: JudgeAnswer, evidence:
         JudgeAnswer::Continue | JudgeAnswer::Inconclusive => "not enough evidence yet".to_owned(),
     };
     let judgement = Judgement { answer, reason, readings, wrong_split: false, judge: 0 };
-    rollout::Event::Looked { tick: tick(canary, stable), cursor: Some(cursor(0)), judgement }
+    rollout::Event::Looked {
+        tick: tick(canary, stable).into(),
+        cursor: Some(cursor(0)),
+        judgement: judgement.into(),
+    }
 }
 
 /// From the finding to the approval by Bob.
@@ -240,7 +246,7 @@ fn before_the_rollout() -> Vec<Event> {
 }
 
 fn started() -> Vec<Event> {
-    let version = |name: &str, label: &str| Version { artifact: digest(name), label: label.to_owned() };
+    let version = |name: &str, label: &str| Version { artifact: digest(name), label: label.into() };
     let started = rollout::Event::Started {
         stable: version("base", "1111111111"),
         new: version("patch", "2222222222 (move yaml-rust to 0.4.1)"),
@@ -249,7 +255,7 @@ fn started() -> Vec<Event> {
         before: None,
         note: None,
     };
-    let first = rollout::Event::Counted { tick: Tick::default(), cursor: cursor(0) };
+    let first = rollout::Event::Counted { tick: Tick::default().into(), cursor: cursor(0) };
     vec![
         at(42_500, Fact::Rollout(started)),
         at(44_000, Fact::Rollout(first)),
@@ -265,7 +271,7 @@ pub fn promoted() -> Vec<Event> {
         (56_000, looked((50, 1), (50, 0), JudgeAnswer::Promote, 5.25)),
         (56_000, rollout::Event::PromotionDecided),
         (60_000, rollout::Event::Switched),
-        (64_000, rollout::Event::Counted { tick: tick((10, 0), (0, 0)), cursor: cursor(0) }),
+        (64_000, rollout::Event::Counted { tick: tick((10, 0), (0, 0)).into(), cursor: cursor(0) }),
         (64_000, rollout::Event::OldRetired),
         (71_500, rollout::Event::Promoted),
     ];
@@ -283,7 +289,7 @@ pub fn rolled_back() -> Vec<Event> {
         (46_000, looked((40, 12), (760, 0), JudgeAnswer::Rollback, 9.75)),
         (46_000, rollout::Event::RollbackDecided { cause }),
         (46_750, rollout::Event::ShareTaken),
-        (49_000, rollout::Event::Counted { tick: tick((2, 1), (100, 0)), cursor: cursor(2) }),
+        (49_000, rollout::Event::Counted { tick: tick((2, 1), (100, 0)).into(), cursor: cursor(2) }),
         (49_000, rollout::Event::RolledBack),
     ];
     let mut events = before_the_rollout();
@@ -319,7 +325,9 @@ pub fn poison(events: &mut [Event], text: &str) {
                 verdict.checks.iter_mut().for_each(|check| check.summary = text.to_owned());
             }
             Fact::Approve(approve::Event::Approved(approval)) => approval.comment = text.to_owned(),
-            Fact::Rollout(rollout::Event::Looked { judgement, .. }) => judgement.reason = text.to_owned(),
+            Fact::Rollout(rollout::Event::Looked { judgement, .. }) => {
+                Arc::make_mut(judgement).reason = text.to_owned();
+            }
             _ => {}
         }
     }

@@ -54,7 +54,7 @@ fn site(versions: &[&Version]) -> Site {
 }
 
 fn version(label: &str) -> Version {
-    Version { artifact: Digest::of(label.as_bytes()), label: format!("{label} (größer 0.4.1)") }
+    Version { artifact: Digest::of(label.as_bytes()), label: format!("{label} (größer 0.4.1)").into() }
 }
 
 fn arm(version: &Version, share: u32) -> Arm {

@@ -47,8 +47,7 @@ impl Walk {
     async fn begin(strategy: Strategy) -> Walk {
         let hosts = tempfile::tempdir().expect("a directory");
         let target = Processes { binary: host_binary(), hosts: hosts.path().to_owned() };
-        let version =
-            |label: &str| Version { artifact: Digest::of(label.as_bytes()), label: label.to_owned() };
+        let version = |label: &str| Version { artifact: Digest::of(label.as_bytes()), label: label.into() };
         let (stable, new) = (version("stable"), version("new"));
         let plan = Plan {
             instances: INSTANCES,
@@ -133,7 +132,7 @@ impl Walk {
             wrong_split: false,
             judge: 0,
         };
-        let outcome = Outcome::Reconciled { observed, judgement: Some(judgement) };
+        let outcome = Outcome::Reconciled { observed, judgement: Some(judgement.into()) };
         self.now = self.now.after(Seconds(1));
         let (policy, board) = (Policy::default(), Board::default());
         let cx = Context { now: self.now, policy: &policy, board: &board };

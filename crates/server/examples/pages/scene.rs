@@ -238,7 +238,7 @@ impl Story {
         let plan = opening.service.run.as_ref().expect("the service runs").plan.clone();
         let version = |name: &str| Version {
             artifact: Digest::of(name.as_bytes()),
-            label: format!("{} ({name})", commit(name).short()),
+            label: format!("{} ({name})", commit(name).short()).into(),
         };
         let (stable, new) = (version("base"), version(&self.title.clone()));
         self.machine(
@@ -300,7 +300,10 @@ impl Story {
             wrong_split: false,
             judge: 0,
         };
-        self.rollout(1.01, rollout::Event::Looked { tick, cursor: None, judgement })
+        self.rollout(
+            1.01,
+            rollout::Event::Looked { tick: tick.into(), cursor: None, judgement: judgement.into() },
+        )
     }
 
     /// So many looks at a shadow: pairs in each, and how many of their bodies differ.

@@ -203,7 +203,7 @@ impl<'a> RolloutFacts<'a> {
             looks: rollout.ticks.len(),
             missing: rollout.missing,
             totals: &rollout.totals,
-            judgement: rollout.judgement.as_ref(),
+            judgement: rollout.judgement.as_deref(),
             cause: rollout.cause.as_ref(),
             rollback_decided: rollout.rollback_decided,
             rollback_confirmed: rollout.rollback_confirmed,

@@ -21,13 +21,15 @@ struct Button {
 pub fn section(patch: &Patch, around: &Around) -> Option<Markup> {
     let asked = decision::asked(patch);
     let buttons = if asked.is_some() { gate_buttons() } else { buttons(patch) };
+    let review = patch.review.afterwards.is_some().then(review_button);
     let refused = |button: &Button| match button.action {
         "promote" => around.hold.is_some(),
+        "review" => false,
         // Another was promoted over it, or moves the service now.
         _ if patch.review.end == Some(End::Promoted) => around.stays.is_some(),
         _ => false,
     };
-    let buttons: Vec<Button> = buttons.into_iter().filter(|button| !refused(button)).collect();
+    let buttons: Vec<Button> = buttons.into_iter().chain(review).filter(|button| !refused(button)).collect();
     if buttons.is_empty() {
         return None;
     }
@@ -78,6 +80,11 @@ fn gate_buttons() -> Vec<Button> {
             confirm: Some("Reject this patch for good?"),
         },
     ]
+}
+
+/// What passed in an emergency is owed a look by somebody else, wherever the patch stands by then. What they found is the reason.
+fn review_button() -> Button {
+    Button { action: "review", words: "Close the review", class: "", confirm: None }
 }
 
 /// What the patch would not refuse now.

@@ -308,7 +308,7 @@ mod tests {
     use proptest::prelude::{Strategy, any, prop_assert, proptest};
 
     fn started() -> rollout::Event {
-        let version = |text: &str| Version { artifact: Digest::of(text.as_bytes()), label: text.to_owned() };
+        let version = |text: &str| Version { artifact: Digest::of(text.as_bytes()), label: text.into() };
         let step = Step { share: Share::from_fraction(0.1).unwrap(), bake: Seconds(5), gate: false };
         let plan = Plan {
             instances: 1,
@@ -345,7 +345,7 @@ mod tests {
         let counts = Counts { requests, errors: requests / 2, ..Counts::default() };
         let reading = |guard: &str| Reading { guard: guard.to_owned(), log_evidence, threshold: 4.6 };
         rollout::Event::Looked {
-            tick: Tick { canary: Some(counts.clone()), stable: Some(counts), ..Tick::default() },
+            tick: Tick { canary: Some(counts.clone()), stable: Some(counts), ..Tick::default() }.into(),
             cursor: None,
             judgement: Judgement {
                 answer: JudgeAnswer::Continue,
@@ -353,7 +353,8 @@ mod tests {
                 readings: vec![reading("together"), reading("promotion")],
                 wrong_split: false,
                 judge: 0,
-            },
+            }
+            .into(),
         }
     }
 

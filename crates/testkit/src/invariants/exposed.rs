@@ -2,11 +2,14 @@
 //! against anybody while cold.
 
 use patchline_judge::incidents::IncidentGuard;
-use patchline_model::stage::rollout::{Judgement, Tick};
+use patchline_model::stage::rollout::{JudgeAnswer, Judgement, Tick};
 
 use crate::breach::{Breach, hold};
 use crate::invariants::seen::Seen;
 use crate::invariants::watched::weighed;
+
+/// Requests of each version with which no look waits for more.
+const ENOUGH: u64 = 40;
 
 /// Checks one look.
 pub fn check(seen: Seen<'_>, tick: &Tick, judgement: &Judgement) -> Result<(), Breach> {
@@ -36,5 +39,28 @@ pub fn check(seen: Seen<'_>, tick: &Tick, judgement: &Judgement) -> Result<(), B
     let is_silent = |name: &str| reading(name).is_none_or(|log| log.abs() < 1e-6);
     let is_warm = || seen.watched.is_some_and(|watched| watched.is_warm(tick));
     let is_fair = (is_silent("memory") && is_silent("cpu")) || is_warm();
-    says(is_fair, "no gauge says anything of instances that are still cold")
+    says(is_fair, "no gauge says anything of instances that are still cold")?;
+    astray(seen, tick, judgement)
+}
+
+/// Of users who came otherwise than planned one thing is concluded all the same: that more of the new version's requests fail.
+fn astray(seen: Seen<'_>, tick: &Tick, judgement: &Judgement) -> Result<(), Breach> {
+    let errors = |said: &Judgement| said.readings.iter().find(|reading| reading.guard == "errors").cloned();
+    // A judge that lies has no numbers to show.
+    let Some(now) = errors(judgement) else { return Ok(()) };
+    let is_proven = judgement.wrong_split && now.log_evidence >= now.threshold;
+    let is_said = !is_proven || judgement.answer == JudgeAnswer::Rollback;
+    hold(is_said, "errors that are proven take back, however wrong the split is", seen.patch(), || {
+        format!("{now:?}")
+    })?;
+    let last = seen.before.rollout.judgement.as_deref();
+    let last = last.filter(|said| said.wrong_split && said.answer != JudgeAnswer::Rollback);
+    let (Some(last), Some(canary), Some(stable)) = (last.and_then(errors), &tick.canary, &tick.stable) else {
+        return Ok(());
+    };
+    let is_plain = canary.requests.min(stable.requests) >= ENOUGH && canary.errors > 0;
+    let is_weighed = !is_plain || now.log_evidence != last.log_evidence;
+    hold(is_weighed, "errors are weighed however wrong the split is", seen.patch(), || {
+        format!("{tick:?} after {last:?}")
+    })
 }

@@ -192,7 +192,7 @@ pub fn compared(events: &[Event]) -> [u64; 2] {
 fn ticks(events: &[Event]) -> impl Iterator<Item = &Tick> {
     events.iter().filter_map(|event| match &event.fact {
         Fact::Rollout(rollout::Event::Looked { tick, .. } | rollout::Event::Counted { tick, .. }) => {
-            Some(tick)
+            Some(&**tick)
         }
         _ => None,
     })

@@ -68,7 +68,7 @@ impl Seen<'_> {
     }
 
     pub fn is_urgent(&self) -> bool {
-        self.before.triage.priorities.iter().any(|it| it.action == Action::ActNow)
+        is_urgent(self.before)
     }
 
     /// What the target had answered, if that is what led to the event.
@@ -81,4 +81,9 @@ impl Seen<'_> {
             _ => None,
         }
     }
+}
+
+/// Triage says to act now on something that the patch is for.
+pub fn is_urgent(patch: &Patch) -> bool {
+    patch.triage.priorities.iter().any(|it| it.action == Action::ActNow)
 }

@@ -322,7 +322,7 @@ fn answers_alike(seen: Seen<'_>) -> bool {
 fn is_its_word(seen: Seen<'_>, stored: &Judgement) -> bool {
     match &seen.command.ask {
         Ask::Report { answer: Ok(Outcome::Rollout(Reported::Reconciled { judgement, .. })), .. } => {
-            judgement.as_ref().is_none_or(|said| said == stored)
+            judgement.as_deref().is_none_or(|said| said == stored)
         }
         _ => false,
     }
