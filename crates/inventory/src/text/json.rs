@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use crate::detector::Broken;
-use crate::text::value::{DEEPEST, Entry, Kind, MOST_VALUES, Value};
+use crate::text::value::{DEEPEST, Entry, Kind, Value, most_values};
 
 /// Reads JSON.
 pub fn json(text: &str) -> Result<Value<'_>, Broken> {
@@ -85,9 +85,11 @@ impl<'a> Reader<'a> {
     fn value(&mut self, depth: usize) -> Result<Value<'a>, Broken> {
         self.space()?;
         self.values += 1;
-        if depth > DEEPEST || self.values > MOST_VALUES {
-            let what =
-                format!("it is nested more than {DEEPEST} deep, or has more than {MOST_VALUES} values");
+        if depth > DEEPEST || self.values > most_values(self.text.len()) {
+            let what = format!(
+                "it is nested more than {DEEPEST} deep, or has more than {} values",
+                most_values(self.text.len())
+            );
             return Err(Broken::at(self.text, self.at, what));
         }
         let offset = self.at;
@@ -309,7 +311,7 @@ mod tests {
         let deep = "[".repeat(100_000);
         check_broken(
             &deep,
-            "line 1, column 130: it is nested more than 128 deep, or has more than 2000000 values",
+            "line 1, column 130: it is nested more than 128 deep, or has more than 110000 values",
         );
     }
 }
