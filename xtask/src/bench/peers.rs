@@ -56,6 +56,7 @@ fn osv_scanner(folder: &Path, lock: &Path) -> Result<f64> {
         let began = Instant::now();
         let mut command = Command::new("osv-scanner");
         command.env("OSV_SCANNER_LOCAL_DB_CACHE_DIRECTORY", folder.join("osv"));
+        command.env("XDG_CACHE_HOME", folder.join("osv"));
         command.args(["scan", "source", "--offline", "--format", "json", "--lockfile"]).arg(lock);
         let output = command.output().context("could not start osv-scanner")?;
         let seconds = began.elapsed().as_secs_f64();

@@ -4,13 +4,14 @@
 //! heads (what advisories say of themselves, compressed by the dozen and unpacked only for hits), the keys (sixteen bytes a
 //! package), a table of the packed heads, the fences (the first key of each block of keys), and the words that postings call.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
-use flate2::read::DeflateDecoder;
+use flate2::{Decompress, FlushDecompress, Status};
 
 use crate::error::DetectError;
 use crate::index::blocks::{BLOCK, CONTENT, Refused, Section, Source};
@@ -31,6 +32,11 @@ pub const LONGEST_POSTING: u64 = (1 << 24) - 1;
 pub const PACK: usize = 16;
 /// Bytes of an id: half of its key, and the number of its record.
 pub const ID: usize = 8;
+thread_local! {
+    /// What unpacks has a window that takes longer to make than a pack takes to be unpacked.
+    static INFLATE: RefCell<Decompress> = RefCell::new(Decompress::new(false));
+}
+
 /// Heads are packed together until they are this long.
 pub const PACK_BYTES: usize = 4 << 10;
 const LARGEST_PACK: u64 = 8 << 20;
@@ -350,11 +356,14 @@ impl Image {
 
     fn unpack(&self, pack: &Pack) -> Result<Vec<u8>, DetectError> {
         let packed = self.content(self.header.heads, pack.place, pack.length)?;
-        let mut bytes = Vec::new();
         let unpacked = u64::from(pack.unpacked);
-        let read =
-            DeflateDecoder::new(&packed[..]).take(unpacked.min(LARGEST_PACK) + 1).read_to_end(&mut bytes);
-        if read.is_err() || bytes.len() as u64 != unpacked {
+        // One byte more than it should have, so that one that is longer is known.
+        let mut bytes = Vec::with_capacity(unpacked.min(LARGEST_PACK) as usize + 1);
+        let read = INFLATE.with_borrow_mut(|inflate| {
+            inflate.reset(false);
+            inflate.decompress_vec(&packed, &mut bytes, FlushDecompress::Finish)
+        });
+        if !matches!(read, Ok(Status::StreamEnd)) || bytes.len() as u64 != unpacked {
             return Err(self.damaged(Damaged("some of its advisories can't be unpacked")));
         }
         Ok(bytes)

@@ -11,6 +11,7 @@ use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope};
 use crate::lockfile::assembly::{Graph, Node};
 use crate::lockfile::cargo_toml::{self, Wants};
 use crate::text::lines::Lines;
+use crate::text::toml::toml;
 
 const MOST_PACKAGES: usize = 100_000;
 const MOST_DEPENDENCIES: usize = 1_000_000;
@@ -83,7 +84,7 @@ struct Raw {
 
 impl Lock {
     fn parse(text: &str) -> Result<Self, Broken> {
-        let mut lock: Self = toml::from_str(text).map_err(|error| {
+        let mut lock: Self = toml(text).map_err(|error| {
             let offset = error.span().map_or(text.len(), |span| span.start).min(text.len());
             let line_start =
                 text.as_bytes()[..offset].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use crate::detector::{Neighbours, Scope, beside};
+use crate::text::toml::toml;
 
 const FILE: &str = "Cargo.toml";
 
@@ -22,7 +23,7 @@ pub fn others(path: &str, text: &str) -> Vec<String> {
     if !path.ends_with(FILE) {
         return beside(path, FILE).into_iter().collect();
     }
-    let Ok(manifest) = text.parse::<Table>() else { return Vec::new() };
+    let Ok(manifest) = toml::<Table>(text) else { return Vec::new() };
     let workspace = manifest.get("workspace").and_then(Value::as_table);
     let members =
         ["members", "default-members"].into_iter().filter_map(|list| workspace?.get(list)?.as_array());
@@ -36,7 +37,7 @@ pub fn others(path: &str, text: &str) -> Vec<String> {
 
 /// What the manifests say that were found for the lockfile at this path.
 pub fn wants(path: &str, neighbours: &Neighbours) -> Wants {
-    let read = |text: &String| text.parse::<Table>().ok();
+    let read = |text: &String| toml::<Table>(text).ok();
     let top = beside(path, FILE).and_then(|top| neighbours.get(&top)).and_then(read);
     let shared = top.as_ref().and_then(|top| dependencies(top.get("workspace")?.as_table()?, "dependencies"));
     let mut wants = Wants::new();

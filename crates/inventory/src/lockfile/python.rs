@@ -12,6 +12,7 @@ use crate::lockfile::assembly::{Graph, Node};
 use crate::lockfile::requirements::Wanted;
 use crate::name::normal;
 use crate::text::lines::Lines;
+use crate::text::toml::toml;
 
 /// Reads the lockfiles of Poetry, uv, PDM and PEP 751.
 pub struct PythonLock;
@@ -33,7 +34,7 @@ impl Detector for PythonLock {
     }
 
     fn parse(&self, path: &str, text: &str, neighbours: &Neighbours) -> Result<Inventory, Broken> {
-        let lock: Lock = toml::from_str(text).map_err(|error| {
+        let lock: Lock = toml(text).map_err(|error| {
             let offset = error.span().map_or(text.len(), |span| span.start);
             Broken::at(text, offset, error.message().replace('\n', ", "))
         })?;
@@ -223,7 +224,7 @@ fn needs(list: Option<&Value>) -> Vec<(String, Option<String>)> {
 
 /// What a `pyproject.toml` asks for, by normal name; nothing when it can't be read.
 fn project_wants(text: &str) -> Vec<(String, Scope)> {
-    let Ok(project) = text.parse::<toml::Table>() else { return Vec::new() };
+    let Ok(project) = toml::<toml::Table>(text) else { return Vec::new() };
     let project = Value::Table(project);
     let at = |path: &[&str]| path.iter().try_fold(&project, |value, key| value.get(*key));
     let mut wants = Vec::new();

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use crate::detector::Broken;
 use crate::text::flow::{Flow, is_whole, owned, plain_kind, quoted_end, shifted};
-use crate::text::value::{DEEPEST, Entry, Kind, MOST_VALUES, Value};
+use crate::text::value::{DEEPEST, Entry, Kind, Value, most_values};
 
 /// Reads such YAML. Of several documents the last counts that is not empty.
 pub fn yaml(text: &str) -> Result<Value<'_>, Broken> {
@@ -73,9 +73,11 @@ impl<'a> Reader<'a> {
 
     fn count(&mut self, offset: usize, depth: usize) -> Result<(), Broken> {
         self.values += 1;
-        if depth > DEEPEST || self.values > MOST_VALUES {
-            let what =
-                format!("it is nested more than {DEEPEST} deep, or has more than {MOST_VALUES} values");
+        if depth > DEEPEST || self.values > most_values(self.text.len()) {
+            let what = format!(
+                "it is nested more than {DEEPEST} deep, or has more than {} values",
+                most_values(self.text.len())
+            );
             return Err(Broken::at(self.text, offset, what));
         }
         Ok(())
