@@ -7,6 +7,7 @@ use patchline_model::context::{Board, Context};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
 use patchline_model::id::{FindingId, PatchId};
+use patchline_model::owner::Owners;
 use patchline_model::policy::Policy;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Finding, Subject, Until};
@@ -18,7 +19,7 @@ use crate::clock;
 use crate::conductor::Conductor;
 use crate::failures::{git_failure, storage};
 use crate::hands::Hands;
-use crate::jobs::detect::{findings_to_fix, is_own, refuse_unknown, wanted};
+use crate::jobs::detect::{Seen, findings_to_fix, is_own, refuse_unknown, wanted};
 use crate::jobs::generate::has_fixer;
 use crate::projection::Known;
 
@@ -41,6 +42,13 @@ pub enum Names {
     SomeGone,
 }
 
+/// What is to be fixed at a commit, and whom it names as owners of that.
+#[derive(Debug)]
+pub struct Found {
+    pub findings: Vec<Finding>,
+    pub owners: Owners,
+}
+
 /// The findings at a commit that are to be fixed, as far as they bear one of these names; nothing is left behind.
 pub async fn found(
     hands: &Hands,
@@ -48,7 +56,7 @@ pub async fn found(
     base: &Commit,
     (only, names): (&[String], Names),
     reports: &[Digest],
-) -> Result<Vec<Finding>, Failure> {
+) -> Result<Found, Failure> {
     let scratch =
         hands.home.root().join("work").join(format!("found-{}-{}", service.name, std::process::id()));
     let git = Git::at(Path::new(&service.repository));
@@ -57,14 +65,15 @@ pub async fn found(
         std::fs::remove_dir_all(&scratch).map_err(unmade)?;
     }
     git.export(base.as_str(), &scratch).await.map_err(|error| git_failure(&error))?;
-    let seen = findings_to_fix(hands, service, &scratch, reports).await;
+    let seen = findings_to_fix(hands, service, (base, &scratch), reports).await;
     // What could not be removed is replaced by the next look.
     drop(std::fs::remove_dir_all(&scratch));
-    let found = seen?.findings;
+    let Seen { findings: found, owners, .. } = seen?;
     if names == Names::AllThere {
         refuse_unknown(only, &found)?;
     }
-    Ok(found.into_iter().filter(|finding| wanted(finding, only)).collect())
+    let findings = found.into_iter().filter(|finding| wanted(finding, only)).collect();
+    Ok(Found { findings, owners })
 }
 
 /// These findings by triage's priority and owner, the most urgent first. What no fixer can do anything about here gets no patch
@@ -73,7 +82,7 @@ pub fn grouped(
     hands: &Hands,
     policy: &Policy,
     service: &Service,
-    findings: &[Finding],
+    Found { findings, owners }: &Found,
     grouping: Grouping,
 ) -> Vec<Group> {
     let board = Board::default();
@@ -83,7 +92,7 @@ pub fn grouped(
             |finding: &&Finding| finding.id == *id && is_own(finding) && has_fixer(finding, &hands.fixers);
         !findings.iter().any(|finding| is_it(&finding))
     };
-    let groups = groups(findings, &prioritise(cx, service, findings));
+    let groups = groups(findings, &prioritise(cx, service, findings, owners));
     gathered(groups, |group| grouping == Grouping::All || group.findings.iter().all(is_hopeless))
 }
 

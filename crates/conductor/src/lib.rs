@@ -3,6 +3,7 @@
 pub mod attest;
 pub mod blocking;
 pub mod clock;
+pub mod codeowners;
 pub mod conductor;
 pub mod dispatch;
 pub mod driver;
@@ -14,6 +15,7 @@ pub mod hold;
 pub mod home;
 pub mod jobs;
 pub mod lease;
+pub mod owners;
 pub mod projection;
 pub mod rehearse;
 pub mod schedule;

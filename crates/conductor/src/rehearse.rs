@@ -44,7 +44,7 @@ pub async fn rehearse(
         let found = found(hands, service, base, (only, Names::AllThere), reports).await?;
         let mut rehearsed = Vec::new();
         for group in grouped(hands, policy, service, &found, grouping) {
-            let of_group = found.iter().filter(|finding| group.findings.contains(&finding.id));
+            let of_group = found.findings.iter().filter(|finding| group.findings.contains(&finding.id));
             rehearsed.push(within(hands, service, base, of_group.cloned().collect(), &scratch).await?);
         }
         Ok(rehearsed)

@@ -76,8 +76,9 @@ async fn groups_at(
 ) -> Result<Vec<Group>, Failure> {
     let found = found(hands, service, base, (&[], Names::AllThere), &[]).await?;
     let mut groups = grouped(hands, conductor.policy(), service, &found, grouping);
-    let can =
-        |id: &FindingId| found.iter().any(|finding| finding.id == *id && has_fixer(finding, &hands.fixers));
+    let can = |id: &FindingId| {
+        found.findings.iter().any(|finding| finding.id == *id && has_fixer(finding, &hands.fixers))
+    };
     groups.retain(|group| group.findings.iter().any(can));
     Ok(groups)
 }

@@ -15,6 +15,7 @@ pub mod hold;
 pub mod id;
 pub mod job;
 pub mod line;
+pub mod owner;
 pub mod package;
 pub mod patch;
 pub mod pipeline;

@@ -10,6 +10,7 @@ use given::{Given, candidate, decision, finding, pair, proposal, scanned, verdic
 use patchline_model::context::Board;
 use patchline_model::id::{FindingId, PatchId, Stage};
 use patchline_model::job::Due;
+use patchline_model::owner::{Named, Owners};
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::survey::survey;
 use patchline_model::stage::approve::Answer;
@@ -32,11 +33,27 @@ fn of(package: &str, advisory: &str, severity: &str, fixed: &[&str]) -> Finding 
     one
 }
 
+/// As [`finding`], of a file of code.
+fn in_file(path: &str, rule: &str, severity: &str) -> Finding {
+    let mut one = finding();
+    one.id = FindingId(format!("{rule}@{path}"));
+    one.package = None;
+    one.location.path = path.to_owned();
+    one.severity = vec![severity.to_owned()];
+    one
+}
+
+fn named(owners: &[(&Finding, &str)]) -> Owners {
+    let rule = ".github/CODEOWNERS:7".to_owned();
+    let named = |owner: &str| Named { owner: owner.to_owned(), rule: rule.clone() };
+    owners.iter().map(|(finding, owner)| (finding.id.clone(), named(owner))).collect()
+}
+
 fn grouped(findings: &[Finding]) -> Vec<(Action, Vec<String>)> {
     let given = Given::nothing();
     let mut service = given::service();
     service.tier = patchline_model::service::Tier::try_from(3).expect("3 is a tier");
-    let priorities = prioritise(given.cx(), &service, findings);
+    let priorities = prioritise(given.cx(), &service, findings, &Owners::new());
     let groups = groups(findings, &priorities);
     assert!(groups.iter().all(|group| group.owner == service.owner));
     groups
@@ -60,6 +77,49 @@ fn one_group_for_each_priority_and_the_most_urgent_first() {
 fn what_one_step_removes_is_one_patch_by_its_most_urgent_finding() {
     let findings = [of("a", "1", LOW, &["2.0.0"]), of("a", "2", CRITICAL, &["2.0.0"])];
     assert_eq!(grouped(&findings), [(Action::ActNow, vec!["1@a".to_owned(), "2@a".to_owned()])]);
+}
+
+#[test]
+fn findings_of_one_priority_are_a_patch_for_each_owner_and_one_step_is_never_two() {
+    let given = Given::nothing();
+    let findings = [
+        in_file("a.py", "1", CRITICAL),
+        in_file("b.py", "2", CRITICAL),
+        in_file("c.py", "3", CRITICAL),
+        of("x", "4", LOW, &["2.0.0"]),
+        of("x", "5", CRITICAL, &["2.0.0"]),
+    ];
+    let owners = named(&[
+        (&findings[0], "@b"),
+        (&findings[1], "@a @c"),
+        (&findings[3], "@a @c"),
+        (&findings[4], "@b"),
+    ]);
+    let priorities = prioritise(given.cx(), &given::service(), &findings, &owners);
+    let told: Vec<(String, Vec<&str>)> = groups(&findings, &priorities)
+        .iter()
+        .map(|group| {
+            (
+                group.owner.clone(),
+                findings
+                    .iter()
+                    .filter(|one| group.findings.contains(&one.id))
+                    .map(|one| one.id.0.as_str())
+                    .collect(),
+            )
+        })
+        .collect();
+    let us = given::service().owner;
+    assert_eq!(
+        told,
+        [
+            ("@a @c".to_owned(), vec!["2@b.py"]),
+            ("@b".to_owned(), vec!["1@a.py", "4@x", "5@x"]),
+            (us, vec!["3@c.py"]),
+        ]
+    );
+    let first = priorities.iter().find(|priority| priority.finding == findings[0].id).expect("it is ranked");
+    assert!(first.reasons.contains(&"`.github/CODEOWNERS:7` names its owner, @b.".to_owned()), "{first:?}");
 }
 
 /// A patch of the same service that may begin, for a finding of this severity.

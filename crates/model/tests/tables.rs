@@ -6,6 +6,7 @@ mod given;
 use std::sync::Arc;
 
 use given::{Given, finding, service, share};
+use patchline_model::owner::Owners;
 use patchline_model::service::Tier;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::Desired;
@@ -32,7 +33,7 @@ fn check(vector: &str, with_fix: [Action; 4], without: [Action; 4]) {
             if !fixed {
                 finding.fixed.clear();
             }
-            let priorities = prioritise(given.cx(), &service, &[finding]);
+            let priorities = prioritise(given.cx(), &service, &[finding], &Owners::new());
             assert_eq!(priorities[0].action, expected, "`{vector}` in tier {tier}, fix published: {fixed}");
             let is_due = matches!(expected, Action::ActNow | Action::Schedule);
             assert_eq!(priorities[0].due.is_some(), is_due, "`{vector}` in tier {tier}");
@@ -62,7 +63,7 @@ fn the_worst_vector_counts_and_the_most_urgent_finding_comes_first() {
     let mut notice = finding();
     notice.id.0 = "0".to_owned();
     notice.informational = Some("unmaintained".to_owned());
-    let priorities = prioritise(given.cx(), &service(), &[notice, mild, bad]);
+    let priorities = prioritise(given.cx(), &service(), &[notice, mild, bad], &Owners::new());
     let order: Vec<_> =
         priorities.iter().map(|priority| (priority.finding.0.as_str(), priority.action)).collect();
     assert_eq!(order, [("b", Action::ActNow), ("a", Action::Schedule), ("0", Action::Watch)]);

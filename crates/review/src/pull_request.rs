@@ -68,7 +68,10 @@ pub fn pull_request(
     template: &str,
 ) -> Result<String, Wrong> {
     let service = patch.opening.as_ref().map(|opening| &opening.service);
-    let owner = service.map(|service| line(&service.owner)).unwrap_or_default();
+    // The patch is theirs whose finding is the most urgent.
+    let of_finding = patch.triage.priorities.first().map(|priority| &priority.owner);
+    let owner = of_finding.or(service.map(|service| &service.owner));
+    let owner = owner.map(|owner| line(owner)).unwrap_or_default();
     let service = service.map(|service| line(service.name.as_str())).unwrap_or_default();
     let count = candidate.removes.len();
     let noun = if count == 1 { "finding" } else { "findings" };

@@ -347,6 +347,33 @@ impl Git {
         self.ask(&purpose, &["cat-file", "blob", blob]).bytes().await.map(Some)
     }
 
+    /// The first of these ordinary files that a commit has, by its name from the top, and what it holds; nothing in place of that
+    /// where it is larger than `most` bytes.
+    pub async fn first_file(
+        &self,
+        commit: &str,
+        paths: &[&str],
+        most: u64,
+    ) -> Result<Option<(String, Option<Vec<u8>>)>, GitError> {
+        let purpose = format!("look for `{}` in `{}`", shown(&paths.join("`, `")), shown(commit));
+        let listing = ["--literal-pathspecs", "ls-tree", "-z", "--long", "--full-tree", commit, "--"];
+        let listed = self.ask(&purpose, &[&listing, paths].concat()).bytes().await?;
+        let listed = String::from_utf8_lossy(&listed).into_owned();
+        let entries: Vec<(&str, &str)> =
+            listed.split('\0').filter_map(|entry| entry.split_once('\t')).collect();
+        let found = paths.iter().find_map(|path| {
+            let (about, _) = entries.iter().find(|(about, name)| name == path && about.starts_with("100"))?;
+            let mut words = about.split_ascii_whitespace().skip(2);
+            Some((*path, words.next()?, words.next()?.parse::<u64>().ok()?))
+        });
+        let Some((path, blob, bytes)) = found else { return Ok(None) };
+        if bytes > most {
+            return Ok(Some((path.to_owned(), None)));
+        }
+        let bytes = self.ask(&purpose, &["cat-file", "blob", blob]).bytes().await?;
+        Ok(Some((path.to_owned(), Some(bytes))))
+    }
+
     /// The ordinary files of a commit by their paths from its top: no links, no submodules.
     pub async fn files_of(&self, commit: &str) -> Result<Vec<String>, GitError> {
         let ask = self.ask("list the files of a commit", &["ls-tree", "-r", "-z", "--full-tree", commit]);

@@ -135,6 +135,11 @@ async fn a_repository_is_found_and_read() {
     assert_eq!(git.show(&head, "*").await.unwrap(), None);
     let inside = Git::at(&repository.path("folder"));
     assert_eq!(inside.show(&head, "a").await.unwrap().as_deref(), Some(b"one\n".as_slice()));
+    let first = async |paths: &[&str], most| git.first_file(&head, paths, most).await.unwrap();
+    let is = |name: &str, bytes: Option<&[u8]>| Some((name.to_owned(), bytes.map(<[u8]>::to_owned)));
+    assert_eq!(first(&["*", "folder/b", "a"], 4).await, is("folder/b", Some(b"two\n")));
+    assert_eq!(first(&["folder", "a", "folder/b"], 3).await, is("a", None));
+    assert_eq!(first(&["folder", "b"], 4).await, None);
     for revision in ["nothing", "--all", "HEAD~7", "a\nb"] {
         let error = git.resolve(revision).await.unwrap_err().to_string();
         assert!(error.starts_with("could not find the commit `"), "{error}");

@@ -160,6 +160,7 @@ impl Hands {
         match asked.job {
             Job::Detect(_) => Ok(Outcome::Detect(detect::Outcome {
                 findings: planned.findings.clone(),
+                owners: Default::default(),
                 packages: 12,
                 evidence: paper("scan"),
             })),

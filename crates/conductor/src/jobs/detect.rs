@@ -8,9 +8,10 @@ use patchline_detect::age::warning;
 use patchline_detect::{Advisories, AdvisoryStatus, Ages, DetectError, Scan, scan_from};
 use patchline_evidence::statement::VULNS;
 use patchline_model::analyzer::Level;
-use patchline_model::digest::Digest;
+use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::{Failure, FailureClass, in_full};
 use patchline_model::id::{FindingId, PatchId};
+use patchline_model::owner::Owners;
 use patchline_model::package::Ecosystem;
 use patchline_model::scanning::{Freshness, Stale};
 use patchline_model::service::Service;
@@ -23,26 +24,31 @@ use crate::clock;
 use crate::failures::git_failure;
 use crate::hands::Hands;
 use crate::jobs::analyze::analyzed;
+use crate::owners;
 
 /// Scans, or reads the report, and leaves a signed statement of what was found.
 pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Result<Outcome, Failure> {
     let started = clock::now();
-    let (findings, packages, database) = match &opening.subject {
+    let (findings, named, packages, database) = match &opening.subject {
         Subject::Change { title, report, author, answers, .. } if answers.is_empty() => {
             let summary = format!("{title} (change by {author})");
-            (vec![reported(report, summary, None)], 0, json!(null))
+            (vec![reported(report, summary, None)], Owners::new(), 0, json!(null))
         }
         Subject::Report(report) => {
             let summary = format!("{} ({})", report.title, report.reason);
-            (vec![reported(&report.name, summary, report.place.clone())], 0, json!(null))
+            let findings = vec![reported(&report.name, summary, report.place.clone())];
+            let (rules, _) = owners::rules_at(&opening.service, &opening.base).await?;
+            let named = owners::named(&rules, "", &findings);
+            (findings, named, 0, json!(null))
         }
         Subject::Scan { only, .. } | Subject::Change { answers: only, .. } => {
             let tree = export(hands, opening, patch).await?;
-            let Seen { findings, packages, advisories, old } =
-                findings_to_fix(hands, &opening.service, &tree, reports_of(&opening.subject)).await?;
+            let reports = reports_of(&opening.subject);
+            let Seen { findings, owners: named, packages, advisories, old } =
+                findings_to_fix(hands, &opening.service, (&opening.base, &tree), reports).await?;
             refuse_unknown(only, &findings)?;
             let findings = findings.into_iter().filter(|finding| wanted(finding, only)).collect();
-            (findings, u32::try_from(packages).unwrap_or(u32::MAX), database(&advisories, &old))
+            (findings, named, u32::try_from(packages).unwrap_or(u32::MAX), database(&advisories, &old))
         }
     };
     let predicate = json!({
@@ -52,7 +58,7 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
     });
     let subject = commit_subject(opening.service.name.as_str(), &opening.base);
     let evidence = hands.attestor.attest(vec![subject], VULNS, predicate)?;
-    Ok(Outcome { findings, packages, evidence })
+    Ok(Outcome { findings, owners: named, packages, evidence })
 }
 
 /// Reports that were made elsewhere, and came with the opening.
@@ -138,16 +144,18 @@ type Old = BTreeMap<String, u64>;
 /// What was seen in a tree.
 pub struct Seen {
     pub findings: Vec<Finding>,
+    /// Whom the commit names for them.
+    pub owners: Owners,
     pub packages: usize,
     pub advisories: AdvisoryStatus,
     pub old: Old,
 }
 
-/// The findings of the service in an exported tree that must have a lockfile, or be looked at by an analyzer.
+/// The findings of the service in the exported tree of a commit that must have a lockfile, or be looked at by an analyzer.
 pub async fn findings_to_fix(
     hands: &Hands,
     service: &Service,
-    tree: &Path,
+    (base, tree): (&Commit, &Path),
     reports: &[Digest],
 ) -> Result<Seen, Failure> {
     let is_analyzed = !service.verification.analyzers.is_empty() || !reports.is_empty();
@@ -155,7 +163,11 @@ pub async fn findings_to_fix(
     let Scan { mut findings, inventory, advisories, .. } = known(scan, is_analyzed)?;
     fresh(&old, &service.verification.scanning.freshness)?;
     findings.extend(analyzed(hands, service, tree, reports).await?.findings);
-    Ok(Seen { findings, packages: inventory.len(), advisories, old })
+    let folder = lockfile_folder(hands, tree, &service.folder);
+    let folder = folder.strip_prefix(tree).map(Path::to_string_lossy).unwrap_or_default();
+    let (rules, _) = owners::rules_at(service, base).await?;
+    let owners = owners::named(&rules, &folder, &findings);
+    Ok(Seen { findings, owners, packages: inventory.len(), advisories, old })
 }
 
 /// The findings of the service in an exported tree, to be compared with another's; a tree without a lockfile has none.

@@ -199,7 +199,7 @@ fn found(
     opening: &Opening,
     outcome: detect::Outcome,
 ) -> Result<Vec<Fact>, Rejection> {
-    let priorities = triage::prioritise(cx, &opening.service, &outcome.findings);
+    let priorities = triage::prioritise(cx, &opening.service, &outcome.findings, &outcome.owners);
     let events = detect::report(&patch.detect, outcome)?;
     let follows = if priorities.is_empty() {
         ended(End::NothingToDo)

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::analyzer::Analysis;
 use crate::digest::{Commit, Digest};
 use crate::id::{FindingId, Stage};
+use crate::owner::Owners;
 use crate::package::Package;
 use crate::rejection::Rejection;
 use crate::service::{Reproducer, Service};
@@ -179,6 +180,9 @@ pub enum Job {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     pub findings: Vec<Finding>,
+    /// Those of them for whose files the commit itself names owners.
+    #[serde(default, skip_serializing_if = "Owners::is_empty")]
+    pub owners: Owners,
     /// How many packages were looked at.
     pub packages: u32,
     pub evidence: Digest,
@@ -186,7 +190,8 @@ pub struct Outcome {
 
 /// Takes in what the scan saw.
 pub fn report(state: &State, outcome: Outcome) -> Result<Vec<Event>, Rejection> {
-    let Outcome { findings, packages, evidence } = outcome;
+    // Who owns them is triage's to say.
+    let Outcome { findings, owners: _, packages, evidence } = outcome;
     match state {
         State::Scanning if findings.is_empty() => Ok(vec![Event::NothingFound { packages, evidence }]),
         State::Scanning => Ok(vec![Event::Found { findings, packages, evidence }]),

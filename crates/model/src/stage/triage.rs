@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::analyzer::{Analysis, Level};
 use crate::context::Context;
 use crate::id::FindingId;
+use crate::owner::Owners;
 use crate::service::Service;
 use crate::stage::detect::Finding;
 use crate::time::Timestamp;
@@ -20,6 +21,7 @@ pub struct Priority {
     pub finding: FindingId,
     pub action: Action,
     pub due: Option<Timestamp>,
+    /// Whom the repository names for the finding's file, or else the service's owner.
     pub owner: String,
     pub score: Option<Score>,
     /// Why, in whole sentences, most important first.
@@ -39,16 +41,26 @@ pub enum Event {
 }
 
 /// Ranks findings for this service, the most urgent first.
-pub fn prioritise(cx: Context<'_>, service: &Service, findings: &[Finding]) -> Vec<Priority> {
-    let mut priorities = priorities(cx, service, findings);
+pub fn prioritise(
+    cx: Context<'_>,
+    service: &Service,
+    findings: &[Finding],
+    owners: &Owners,
+) -> Vec<Priority> {
+    let mut priorities = priorities(cx, service, findings, owners);
     priorities.sort_by(|a, b| b.action.cmp(&a.action).then_with(|| a.finding.cmp(&b.finding)));
     priorities
 }
 
 /// As [`prioritise`], in the order of the findings.
-pub fn priorities(cx: Context<'_>, service: &Service, findings: &[Finding]) -> Vec<Priority> {
+pub fn priorities(
+    cx: Context<'_>,
+    service: &Service,
+    findings: &[Finding],
+    owners: &Owners,
+) -> Vec<Priority> {
     let mut scores = Scores::new();
-    findings.iter().map(|finding| priority(cx, service, finding, &mut scores)).collect()
+    findings.iter().map(|finding| priority(cx, (service, owners), finding, &mut scores)).collect()
 }
 
 /// What vectors come to, each reckoned once: a lockfile's findings share most of theirs.
@@ -56,7 +68,7 @@ type Scores<'a> = BTreeMap<&'a str, Option<Score>>;
 
 fn priority<'a>(
     cx: Context<'_>,
-    service: &Service,
+    (service, owners): (&Service, &Owners),
     finding: &'a Finding,
     scores: &mut Scores<'a>,
 ) -> Priority {
@@ -80,7 +92,12 @@ fn priority<'a>(
     if let Some(due) = due {
         reasons.push(format!("Due {} by the policy for {}.", due.date(), service.tier));
     }
-    Priority { finding: finding.id.clone(), action, due, owner: service.owner.clone(), score, reasons }
+    let named = owners.get(&finding.id);
+    if let Some(named) = named {
+        reasons.push(format!("`{}` names its owner, {}.", named.rule, named.owner));
+    }
+    let owner = named.map_or(&service.owner, |named| &named.owner).clone();
+    Priority { finding: finding.id.clone(), action, due, owner, score, reasons }
 }
 
 /// The decision table for what analyzers find: severity where it is stated, else level; × tier.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use patchline_conductor::failures::git_failure;
 use patchline_conductor::grouping::Grouping;
+use patchline_conductor::owners::rules_at;
 use patchline_conductor::projection::Known;
 use patchline_conductor::rehearse::{Rehearsed, rehearse};
 use patchline_conductor::schedule::head;
@@ -48,6 +49,8 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
         need("cargo", "install Rust; its installer is at the Rust project's site")?;
     }
     let base = base_of(&service, arguments.base.as_deref()).await?;
+    let (_, unread) = rules_at(&service, &base).await?;
+    unread.iter().for_each(|line| note(line));
     let works = wire::works(wire::home(data.as_deref())?)?;
     let reports = kept(&works, &arguments.sarif)?;
     if arguments.dry_run {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use patchline_conductor::clock;
 use patchline_conductor::establish::{bring_up, first_version, run_and_target, site};
 use patchline_conductor::grouping::Grouping;
+use patchline_conductor::owners::rules_at;
 use patchline_conductor::schedule::{head, scan_and_open};
 use patchline_model::failure::Failure;
 use patchline_model::id::{PatchId, Stage};
@@ -141,11 +142,13 @@ async fn look_after(works: &Works, service: &Service, grouping: Grouping, interv
     let interval = Duration::from_secs(interval);
     let mut is_up = false;
     let mut scanned: Option<Instant> = None;
+    let mut told = Vec::new();
     loop {
         let kept = if is_up { keep_up(works, service).await } else { start(works, service).await };
         is_up = is_up || kept.is_ok();
         tell(service, kept);
         if scanned.is_none_or(|scanned| scanned.elapsed() >= interval) {
+            tell(service, tell_unread(service, &mut told).await);
             tell(service, scan(works, service, grouping).await);
             scanned = Some(Instant::now());
         }
@@ -185,6 +188,16 @@ async fn keep_up(works: &Works, service: &Service) -> Result<(), Failure> {
 async fn observe(works: &Works, service: &Service) -> Result<Option<Observed>, Failure> {
     let (run, target) = run_and_target(&works.hands, service)?;
     target.observe(&site(&works.hands, service, run, &[])?).await
+}
+
+/// Says what of the owners of the checked-out commit can't be read, once for as long as that is the same.
+async fn tell_unread(service: &Service, told: &mut Vec<String>) -> Result<(), Failure> {
+    let (_, unread) = rules_at(service, &head(service).await?).await?;
+    if unread != *told {
+        unread.iter().for_each(|line| note(&format!("notice: {}: {line}", service.name)));
+        *told = unread;
+    }
+    Ok(())
 }
 
 async fn scan(works: &Works, service: &Service, grouping: Grouping) -> Result<(), Failure> {

@@ -67,6 +67,32 @@ fn each_priority_is_a_patch_with_a_branch_of_its_own_and_a_second_run_changes_no
 }
 
 #[test]
+fn each_owner_that_the_commit_names_gets_a_patch_and_a_line_that_cannot_be_read_is_a_warning() {
+    let owners = "* @all\n/a.py @a @b # both\n/c.py\n!a.py @c\n";
+    let [a, b, c] = ["a.py", "b.py", "c.py"].map(|name| (name, "eval('1')\n"));
+    let project =
+        linted(&[a, b, c, (".github/CODEOWNERS", owners), ("CODEOWNERS", "* @nobody\n")], "exit 0\n");
+    // What is not committed does not count.
+    project.write(".github/CODEOWNERS", "* @elsewhere\n");
+    let ran = project.run(&["fix"]);
+    assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
+    assert!(ran.err.contains(".github/CODEOWNERS:4 is left out: `!`"), "{}", ran.err);
+    let settings = std::fs::read_to_string(project.path().join("patchline.toml")).unwrap();
+    project.write("patchline.toml", &format!("{settings}\n[fix]\ntemplate = \"pull.md\"\n"));
+    project.write("pull.md", "{{owner}}\n");
+    for (id, owner, file) in
+        [("P-1", "@a @b", "a.py"), ("P-2", "@all", "b.py"), ("P-3", "team-small", "c.py")]
+    {
+        assert!(ran.out.contains(&format!("{id}  schedule, {owner}: 1 of the findings")), "{}", ran.out);
+        let changed = git(&project.path(), &["diff", "--name-only", "main", &format!("patchline/{id}")]);
+        assert_eq!(changed, format!("{file}\n"));
+    }
+    let story = project.told(&["explain", "P-1"], 0).out;
+    assert!(story.contains("`.github/CODEOWNERS:2` names its owner, @a @b."), "{story}");
+    assert_eq!(project.told(&["pr", "P-3"], 0).out, "team-small\n");
+}
+
+#[test]
 fn a_step_that_breaks_the_tests_is_left_by_name_and_the_others_are_a_proven_patch() {
     let files = ["a.py", "b.py", "c.py", "d.py"].map(|name| (name, "eval('1')\n"));
     let project = linted(&files, "! grep -q int c.py\n");

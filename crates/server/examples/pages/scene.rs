@@ -12,6 +12,7 @@ use patchline_model::digest::{Commit, Digest};
 use patchline_model::event::{Event, Fact};
 use patchline_model::failure::Failure;
 use patchline_model::id::{FindingId, JobId, PatchId, Stage};
+use patchline_model::owner::Owners;
 use patchline_model::package::{Ecosystem, Package};
 use patchline_model::policy::Policy;
 use patchline_model::service::{Build, CommandLine, Run, Service, Tier};
@@ -107,7 +108,7 @@ impl Story {
         let Fact::Detect(detect::Event::Opened(opening)) = &self.events[0].fact else { return self };
         let (policy, board) = (Policy::default(), Board::default());
         let cx = Context { now: self.at, policy: &policy, board: &board };
-        let priorities = triage::prioritise(cx, &opening.service, &findings);
+        let priorities = triage::prioritise(cx, &opening.service, &findings, &Owners::new());
         let evidence = self.keep("{\"_type\": \"https://in-toto.io/Statement/v1\", \"subject\": []}");
         self.machine(1.8, Fact::Detect(detect::Event::Found { findings, packages: 143, evidence }));
         self.machine(0.0, Fact::Triage(triage::Event::Prioritised { priorities }))

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use patchline_conductor::clock;
 use patchline_model::context::{Board, Context};
+use patchline_model::owner::Owners;
 use patchline_model::policy::Policy;
 use patchline_model::service::{Build, CommandLine, Service, Tier};
 use patchline_model::stage::detect::Finding;
@@ -18,7 +19,7 @@ pub fn ranked(service: &Service, findings: &[Finding]) -> Vec<Priority> {
     let board = Board::default();
     let policy = Policy::default();
     let cx = Context { now: clock::now(), policy: &policy, board: &board };
-    priorities(cx, service, findings)
+    priorities(cx, service, findings, &Owners::new())
 }
 
 /// The service whose settings lie at the path, or an internal one where there are none.

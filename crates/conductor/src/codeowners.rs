@@ -1,0 +1,352 @@
+//! Reads a CODEOWNERS file: which of its rules is the last that matches a path, by what GitHub documents ("About code owners") and
+//! as far as GitLab's sections go with that.
+
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use patchline_model::owner::Named;
+
+/// Longer files are left, as GitHub leaves them; in bytes.
+pub const LARGEST: u64 = 3 << 20;
+
+/// A longer line could match no path that a system knows; in bytes.
+const LONGEST_LINE: usize = 4096;
+
+/// Patterns of one set, in bytes: a set is compiled into tables that have a limit.
+const SET_BYTES: usize = 16 << 10;
+
+/// Lines that are complained of one by one.
+const MOST_WARNINGS: usize = 20;
+
+/// The rules of one file.
+#[derive(Clone, Debug, Default)]
+pub struct CodeOwners {
+    /// As in `.github/CODEOWNERS`.
+    file: String,
+    rules: Vec<Rule>,
+    sets: Vec<Set>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    line: usize,
+    /// Empty: nobody.
+    owners: String,
+}
+
+/// Some of the patterns, in the order of their lines.
+#[derive(Clone, Debug)]
+struct Set {
+    globs: GlobSet,
+    /// The rule of each glob.
+    rules: Vec<usize>,
+}
+
+impl CodeOwners {
+    /// The rules, and a sentence about each line that can't be read; such a line says nothing.
+    pub fn parse(file: &str, text: &str) -> (Self, Vec<String>) {
+        let mut read = Reading::default();
+        let mut wrong: Vec<(usize, &str)> = Vec::new();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        for (number, line) in (1..).zip(text.lines()) {
+            if let Err(why) = read.take(number, line.trim()) {
+                wrong.push((number, why));
+            }
+        }
+        let Reading { rules, globs, .. } = read;
+        let mut sets = Vec::new();
+        for some in chunks(&globs) {
+            match set(some) {
+                Some(set) => sets.push(set),
+                // Together they are too much; each is tried alone.
+                None => some.iter().for_each(|one| match set(std::slice::from_ref(one)) {
+                    Some(set) => sets.push(set),
+                    None => wrong.push((rules[one.1].line, "its pattern is too much to be compiled")),
+                }),
+            }
+        }
+        let told = wrong.iter().take(MOST_WARNINGS);
+        let mut warnings: Vec<String> =
+            told.map(|(line, why)| format!("{file}:{line} is left out: {why}")).collect();
+        if let Some((line, _)) = wrong.get(MOST_WARNINGS) {
+            let more = wrong.len() - MOST_WARNINGS;
+            warnings.push(format!("{file}: {more} more lines are left out, from line {line} on"));
+        }
+        (Self { file: file.to_owned(), rules, sets }, warnings)
+    }
+
+    /// Who owns the file at this path, counted from the top of the repository; nobody where no rule matches, or the last that does
+    /// names nobody.
+    pub fn owner(&self, path: &str) -> Option<Named> {
+        let last = |set: &Set| set.globs.matches(path).into_iter().max().map(|glob| set.rules[glob]);
+        let rule = &self.rules[self.sets.iter().rev().find_map(last)?];
+        let rule = Some(rule).filter(|rule| !rule.owners.is_empty())?;
+        Some(Named { owner: rule.owners.clone(), rule: format!("{}:{}", self.file, rule.line) })
+    }
+}
+
+#[derive(Default)]
+struct Reading {
+    /// Owners of those rules of GitLab's section that name none.
+    section: String,
+    rules: Vec<Rule>,
+    /// Each with its rule.
+    globs: Vec<(Glob, usize)>,
+}
+
+impl Reading {
+    fn take(&mut self, number: usize, line: &str) -> Result<(), &'static str> {
+        if line.is_empty() || line.starts_with('#') {
+            return Ok(());
+        }
+        if line.len() > LONGEST_LINE {
+            return Err("it is longer than 4096 bytes");
+        }
+        if let Some(owners) = section(line) {
+            self.section.clear();
+            self.section = named(owners)?;
+            return Ok(());
+        }
+        let (pattern, owners) = divided(line);
+        let written = named(owners)?;
+        let globs = globs(pattern)?;
+        let owners = if written.is_empty() { self.section.clone() } else { written };
+        let rule = self.rules.len();
+        self.globs.extend(globs.into_iter().map(|glob| (glob, rule)));
+        self.rules.push(Rule { line: number, owners });
+        Ok(())
+    }
+}
+
+/// What follows a section's head, `[Name]` or `^[Name]` with a number of approvals or without; nothing where the line is none.
+fn section(line: &str) -> Option<&str> {
+    let head = line.strip_prefix('^').unwrap_or(line).strip_prefix('[')?;
+    let (name, rest) = head.split_once(']')?;
+    let number = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let rest = match number {
+        Some((digits, rest)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        Some(_) | None => rest,
+    };
+    let is_head = !name.trim().is_empty() && (rest.is_empty() || rest.starts_with(char::is_whitespace));
+    is_head.then_some(rest)
+}
+
+/// The pattern, and what follows it after the first space that no `\` stands before.
+fn divided(line: &str) -> (&str, &str) {
+    let mut is_escaped = false;
+    let end = line.find(|letter: char| {
+        let ends = letter.is_whitespace() && !is_escaped;
+        is_escaped = letter == '\\' && !is_escaped;
+        ends
+    });
+    line.split_at(end.unwrap_or(line.len()))
+}
+
+/// The owners up to a comment, with one space between them.
+fn named(owners: &str) -> Result<String, &'static str> {
+    let words = owners.split_whitespace().take_while(|word| !word.starts_with('#'));
+    let words: Vec<&str> = words.collect();
+    let is_owner = |word: &&str| {
+        let name = word.rsplit_once('@').map(|(_, name)| name);
+        word.bytes().all(|byte| byte.is_ascii_graphic()) && name.is_some_and(|name| !name.is_empty())
+    };
+    if words.iter().all(is_owner) {
+        Ok(words.join(" "))
+    } else {
+        Err("an owner is `@name`, `@organisation/team` or a mail address")
+    }
+}
+
+/// The pattern as globs over whole paths: what it names, and all that lies in it where that is a folder.
+fn globs(pattern: &str) -> Result<Vec<Glob>, &'static str> {
+    if pattern.starts_with('!') {
+        return Err("`!` takes nothing out in this format");
+    }
+    if pattern.starts_with("\\#") {
+        return Err("a name that begins with `#` can't be written in this format");
+    }
+    let whole = escaped(pattern)?;
+    let named = whole.strip_suffix('/').unwrap_or(&whole);
+    let path = named.trim_start_matches('/');
+    if path.is_empty() {
+        return Ok(Vec::new());
+    }
+    let name = path.rsplit('/').next().unwrap_or(path);
+    // A name alone is meant wherever it stands.
+    let start = if named.contains('/') || path == "**" { path.to_owned() } else { format!("**/{path}") };
+    let below = format!("{start}/**");
+    let texts = match (whole.ends_with('/'), name) {
+        // What lies deeper is not meant by `*`, and is by `**` already.
+        (false, "*") | (_, "**") => vec![start],
+        (true, _) => vec![below],
+        (false, _) => vec![start, below],
+    };
+    let glob = |text: &String| GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
+    texts.iter().map(|text| glob(text).map_err(|_| "its pattern is none")).collect()
+}
+
+/// The pattern with what it takes literally and globs do not made literal.
+fn escaped(pattern: &str) -> Result<String, &'static str> {
+    let mut glob = String::new();
+    let mut is_escaped = false;
+    for letter in pattern.chars() {
+        match letter {
+            '[' | ']' if !is_escaped => return Err("`[ ]` names no letters in this format"),
+            '{' | '}' if !is_escaped => glob.push('\\'),
+            _ => {}
+        }
+        glob.push(letter);
+        is_escaped = letter == '\\' && !is_escaped;
+    }
+    Ok(glob)
+}
+
+/// The globs in their order, a set's worth at a time.
+fn chunks(mut globs: &[(Glob, usize)]) -> Vec<&[(Glob, usize)]> {
+    let mut chunks = Vec::new();
+    while !globs.is_empty() {
+        let mut bytes = 0;
+        let fits = |(glob, _): &&(Glob, usize)| {
+            bytes += glob.glob().len();
+            bytes <= SET_BYTES
+        };
+        let (some, rest) = globs.split_at(globs.iter().take_while(fits).count().max(1));
+        chunks.push(some);
+        globs = rest;
+    }
+    chunks
+}
+
+fn set(globs: &[(Glob, usize)]) -> Option<Set> {
+    let mut builder = GlobSetBuilder::new();
+    for (glob, _) in globs {
+        builder.add(glob.clone());
+    }
+    Some(Set { globs: builder.build().ok()?, rules: globs.iter().map(|(_, rule)| *rule).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, proptest};
+    use proptest::{prop_assert, prop_assert_eq};
+
+    use super::CodeOwners;
+
+    fn read(text: &str) -> CodeOwners {
+        let (rules, warnings) = CodeOwners::parse("CODEOWNERS", text);
+        assert_eq!(warnings, Vec::<String>::new());
+        rules
+    }
+
+    /// The paths among these that the pattern matches.
+    #[track_caller]
+    fn check(pattern: &str, matches: &[&str], others: &[&str]) {
+        let rules = read(&format!("{pattern} @a"));
+        for (paths, is_match) in [(matches, true), (others, false)] {
+            for path in paths {
+                assert_eq!(rules.owner(path).is_some(), is_match, "`{pattern}` and `{path}`");
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_alone_is_meant_everywhere_and_a_path_from_the_top() {
+        check("*", &["a", "a/b.c", ".x/y"], &[]);
+        check("*.js", &["a.js", "x/a.js", "x/a.js/b"], &["a.jsx", "a.JS"]);
+        check("apps/", &["apps/a", "x/apps/a/b"], &["apps", "x/apps"]);
+        check("/apps/", &["apps/a", "apps/a/b"], &["x/apps/a", "apps"]);
+        check("docs/*", &["docs/a.md"], &["docs/b/a.md", "x/docs/a.md"]);
+        check("/apps/github", &["apps/github", "apps/github/a/b"], &["apps/githubs", "x/apps/github"]);
+        check("/*", &["a"], &["a/b"]);
+        check("/", &[], &["a", "a/b"]);
+    }
+
+    #[test]
+    fn two_asterisks_are_any_folders_and_one_is_part_of_a_name() {
+        check("**/logs", &["logs/a", "build/logs/a", "deeply/nested/logs/a"], &["logs2/a"]);
+        check("a/**/b", &["a/b", "a/x/b", "a/x/y/b/c"], &["x/a/b", "a/xb"]);
+        check("a/**", &["a/b", "a/b/c"], &["a", "x/a/b"]);
+        check("a/*/c", &["a/b/c", "a/b/c/d"], &["a/c", "a/b/b/c"]);
+        check("a?c", &["abc", "x/abc"], &["ac", "a/c"]);
+        check("**", &["a", "a/b"], &[]);
+    }
+
+    #[test]
+    fn what_is_special_elsewhere_is_literal() {
+        check("a\\ b/", &["a b/c"], &["a/c"]);
+        check("{a,b}", &["{a,b}"], &["a", "b"]);
+        check("a\\*b", &["a*b"], &["axb"]);
+        check("a\\[b\\]", &["a[b]"], &["ab"]);
+    }
+
+    #[test]
+    fn the_last_rule_counts_and_one_that_names_nobody_takes_a_path_out() {
+        let rules = read("* @all # everything\n\n/src/ @org/b  @a x@example.org\n/src/gen\n# end\n");
+        let told = |path: &str| rules.owner(path).map(|named| (named.owner, named.rule));
+        let is = |owner: &str, rule: &str| Some((owner.to_owned(), rule.to_owned()));
+        assert_eq!(told("a"), is("@all", "CODEOWNERS:1"));
+        assert_eq!(told("src/a"), is("@org/b @a x@example.org", "CODEOWNERS:3"));
+        assert_eq!(told("src/gen/a"), None);
+        assert_eq!(CodeOwners::default().owner("a"), None);
+    }
+
+    #[test]
+    fn a_rule_of_a_section_that_names_nobody_has_its_owners() {
+        let rules = read("*.md @words\n[Code][2] @code\n*.rs\n*.py @py\n^[Rest]\n*.c\n");
+        let told = |path: &str| rules.owner(path).map(|named| named.owner);
+        let is = |owner: &str| Some(owner.to_owned());
+        assert_eq!(
+            [told("a.md"), told("a.rs"), told("a.py"), told("a.c")],
+            [is("@words"), is("@code"), is("@py"), None]
+        );
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_named_and_says_nothing() {
+        let long = "a".repeat(5000);
+        let text = format!("* @a\n!b @b\nb[cd] @b\n\\#b @b\nb you\n{long} @b\nb\\\nb @\u{202e}b\n");
+        let (rules, warnings) = CodeOwners::parse("docs/CODEOWNERS", &text);
+        assert_eq!(rules.owner("b").map(|named| named.owner).as_deref(), Some("@a"));
+        let lines: Vec<&str> = warnings.iter().filter_map(|one| one.split(' ').next()).collect();
+        let wrong: Vec<String> = (2..=8).map(|line| format!("docs/CODEOWNERS:{line}")).collect();
+        assert_eq!(lines, wrong, "{warnings:?}");
+        let (_, warnings) = CodeOwners::parse("CODEOWNERS", &"!a\n".repeat(1000));
+        assert_eq!(warnings.len(), 21);
+        assert_eq!(warnings[20], "CODEOWNERS: 980 more lines are left out, from line 21 on");
+    }
+
+    #[test]
+    fn the_last_of_very_many_rules_counts_as_well() {
+        let text: String = (0..5000).map(|number| format!("/dir{number}/**/a*b/ @o{number}\n")).collect();
+        let rules = read(&format!("* @all\n{text}"));
+        let told = |path: &str| rules.owner(path).map(|named| named.owner);
+        assert_eq!(told("dir7/x/aab/c").as_deref(), Some("@o7"));
+        assert_eq!(told("dir4999/ab/c").as_deref(), Some("@o4999"));
+        assert_eq!(told("dir5000/ab/c").as_deref(), Some("@all"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in any::<String>(), path in any::<String>()) {
+            CodeOwners::parse("CODEOWNERS", &text).0.owner(&path);
+        }
+
+        #[test]
+        fn no_lines_of_what_means_something_panic_and_owners_are_plain(
+            text in "([!#^*?/ab@. \\t\\\\{}\\[\\]\n,-]|\\*\\*/){0,60}", path in "[ab/.]{0,9}",
+        ) {
+            let (rules, warnings) = CodeOwners::parse("CODEOWNERS", &text);
+            if let Some(named) = rules.owner(&path) {
+                prop_assert!(named.owner.split(' ').all(|owner| owner.contains('@')));
+            }
+            prop_assert!(warnings.len() <= text.lines().count());
+        }
+
+        #[test]
+        fn a_plain_path_matches_itself_and_what_lies_below(path in "[a-z]{1,4}(/[a-z]{1,4}){0,4}") {
+            let rules = read(&format!("/{path} @a"));
+            for own in [path.clone(), format!("{path}/z")] {
+                prop_assert_eq!(rules.owner(&own).map(|named| named.owner), Some("@a".to_owned()));
+            }
+            prop_assert_eq!(rules.owner(&format!("z/{path}")).is_some(), false);
+        }
+    }
+}
