@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// Nested deeper than this, a text is refused: no lockfile is, and recursion must end.
 pub const DEEPEST: usize = 128;
 /// More values than this are refused in any text.
-const MOST_VALUES: usize = 2_000_000;
+pub const MOST_VALUES: usize = 2_000_000;
 
 /// More values than this are refused in a text of this many bytes: `[[],[],…` would become forty times as large. Those of a
 /// lockfile have more than twenty bytes each.
