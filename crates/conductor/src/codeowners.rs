@@ -166,7 +166,7 @@ fn globs(pattern: &str) -> Result<Vec<String>, &'static str> {
     if pattern.starts_with("\\#") {
         return Err("a name that begins with `#` can't be written in this format");
     }
-    let whole = escaped(pattern)?;
+    let whole = escaped(pattern);
     let named = whole.strip_suffix('/').unwrap_or(&whole);
     let path = named.trim_start_matches('/');
     if path.is_empty() {
@@ -198,19 +198,18 @@ fn longest_word(glob: &str) -> &str {
 }
 
 /// The pattern with what it takes literally and globs do not made literal.
-fn escaped(pattern: &str) -> Result<String, &'static str> {
+fn escaped(pattern: &str) -> String {
     let mut glob = String::new();
     let mut is_escaped = false;
     for letter in pattern.chars() {
-        match letter {
-            '[' | ']' if !is_escaped => return Err("`[ ]` names no letters in this format"),
-            '{' | '}' if !is_escaped => glob.push('\\'),
-            _ => {}
+        // There are no ranges of letters in this format, and folders are named so.
+        if matches!(letter, '[' | ']' | '{' | '}') && !is_escaped {
+            glob.push('\\');
         }
         glob.push(letter);
         is_escaped = letter == '\\' && !is_escaped;
     }
-    Ok(glob)
+    glob
 }
 
 #[cfg(test)]
@@ -270,6 +269,7 @@ mod tests {
     fn what_is_special_elsewhere_is_literal() {
         check("a\\ b/", &["a b/c"], &["a/c"]);
         check("{a,b}", &["{a,b}"], &["a", "b"]);
+        check("/apps/[id]/*.ts", &["apps/[id]/a.ts"], &["apps/i/a.ts"]);
         check("a\\*b", &["a*b"], &["axb"]);
         check("a\\[b\\]", &["a[b]"], &["ab"]);
     }
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn a_line_that_cannot_be_read_is_named_and_says_nothing() {
         let long = "a".repeat(5000);
-        let text = format!("* @a\n!b @b\nb[cd] @b\n\\#b @b\nb you\n{long} @b\nb\\\nb @\u{202e}b\n");
+        let text = format!("* @a\n!b @b\nb a@\n\\#b @b\nb you\n{long} @b\nb\\\nb @\u{202e}b\n");
         let (rules, warnings) = CodeOwners::parse("docs/CODEOWNERS", &text);
         assert_eq!(rules.owner("b").map(|named| named.owner).as_deref(), Some("@a"));
         let lines: Vec<&str> = warnings.iter().filter_map(|one| one.split(' ').next()).collect();
