@@ -1,7 +1,9 @@
 //! Reads a CODEOWNERS file: which of its rules is the last that matches a path, by what GitHub documents ("About code owners") and
 //! as far as GitLab's sections go with that.
 
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use std::collections::{BTreeMap, BTreeSet};
+
+use globset::{Glob, GlobBuilder};
 use patchline_model::owner::Named;
 
 /// Longer files are left, as GitHub leaves them; in bytes.
@@ -9,9 +11,6 @@ pub const LARGEST: u64 = 3 << 20;
 
 /// A longer line could match no path that a system knows; in bytes.
 const LONGEST_LINE: usize = 4096;
-
-/// Patterns of one set, in bytes: a set is compiled into tables that have a limit.
-const SET_BYTES: usize = 16 << 10;
 
 /// Lines that are complained of one by one.
 const MOST_WARNINGS: usize = 20;
@@ -22,22 +21,15 @@ pub struct CodeOwners {
     /// As in `.github/CODEOWNERS`.
     file: String,
     rules: Vec<Rule>,
-    sets: Vec<Set>,
 }
 
 #[derive(Clone, Debug)]
 struct Rule {
     line: usize,
+    /// Matching one of these is matching the rule.
+    globs: Vec<String>,
     /// Empty: nobody.
     owners: String,
-}
-
-/// Some of the patterns, in the order of their lines.
-#[derive(Clone, Debug)]
-struct Set {
-    globs: GlobSet,
-    /// The rule of each glob.
-    rules: Vec<usize>,
 }
 
 impl CodeOwners {
@@ -51,18 +43,6 @@ impl CodeOwners {
                 wrong.push((number, why));
             }
         }
-        let Reading { rules, globs, .. } = read;
-        let mut sets = Vec::new();
-        for some in chunks(&globs) {
-            match set(some) {
-                Some(set) => sets.push(set),
-                // Together they are too much; each is tried alone.
-                None => some.iter().for_each(|one| match set(std::slice::from_ref(one)) {
-                    Some(set) => sets.push(set),
-                    None => wrong.push((rules[one.1].line, "its pattern is too much to be compiled")),
-                }),
-            }
-        }
         let told = wrong.iter().take(MOST_WARNINGS);
         let mut warnings: Vec<String> =
             told.map(|(line, why)| format!("{file}:{line} is left out: {why}")).collect();
@@ -70,16 +50,43 @@ impl CodeOwners {
             let more = wrong.len() - MOST_WARNINGS;
             warnings.push(format!("{file}: {more} more lines are left out, from line {line} on"));
         }
-        (Self { file: file.to_owned(), rules, sets }, warnings)
+        (Self { file: file.to_owned(), rules: read.rules }, warnings)
     }
 
-    /// Who owns the file at this path, counted from the top of the repository; nobody where no rule matches, or the last that does
-    /// names nobody.
-    pub fn owner(&self, path: &str) -> Option<Named> {
-        let last = |set: &Set| set.globs.matches(path).into_iter().max().map(|glob| set.rules[glob]);
-        let rule = &self.rules[self.sets.iter().rev().find_map(last)?];
-        let rule = Some(rule).filter(|rule| !rule.owners.is_empty())?;
-        Some(Named { owner: rule.owners.clone(), rule: format!("{}:{}", self.file, rule.line) })
+    /// Who owns the files at these paths, counted from the top of the repository; nobody where no rule matches, or the last that
+    /// does names nobody. All are asked at once, so that no more than one pattern is compiled at a time, and each once.
+    pub fn owners<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> BTreeMap<&'a str, Named> {
+        let mut open: BTreeSet<&str> = paths.into_iter().collect();
+        let mut owners = BTreeMap::new();
+        for rule in self.rules.iter().rev() {
+            if open.is_empty() {
+                break;
+            }
+            for path in rule.matches(&open) {
+                open.remove(path);
+                if !rule.owners.is_empty() {
+                    let rule_name = format!("{}:{}", self.file, rule.line);
+                    owners.insert(path, Named { owner: rule.owners.clone(), rule: rule_name });
+                }
+            }
+        }
+        owners
+    }
+}
+
+impl Rule {
+    fn matches<'a>(&self, paths: &BTreeSet<&'a str>) -> BTreeSet<&'a str> {
+        let mut found = BTreeSet::new();
+        for text in &self.globs {
+            // Compiling takes far longer than looking for a word.
+            let word = longest_word(text);
+            let mut likely = paths.iter().filter(|path| path.contains(word)).peekable();
+            if likely.peek().is_some() {
+                let matcher = glob(text).expect("it was read before").compile_matcher();
+                found.extend(likely.filter(|path| matcher.is_match(path)));
+            }
+        }
+        found
     }
 }
 
@@ -88,8 +95,6 @@ struct Reading {
     /// Owners of those rules of GitLab's section that name none.
     section: String,
     rules: Vec<Rule>,
-    /// Each with its rule.
-    globs: Vec<(Glob, usize)>,
 }
 
 impl Reading {
@@ -109,9 +114,7 @@ impl Reading {
         let written = named(owners)?;
         let globs = globs(pattern)?;
         let owners = if written.is_empty() { self.section.clone() } else { written };
-        let rule = self.rules.len();
-        self.globs.extend(globs.into_iter().map(|glob| (glob, rule)));
-        self.rules.push(Rule { line: number, owners });
+        self.rules.push(Rule { line: number, globs, owners });
         Ok(())
     }
 }
@@ -156,14 +159,14 @@ fn named(owners: &str) -> Result<String, &'static str> {
 }
 
 /// The pattern as globs over whole paths: what it names, and all that lies in it where that is a folder.
-fn globs(pattern: &str) -> Result<Vec<Glob>, &'static str> {
+fn globs(pattern: &str) -> Result<Vec<String>, &'static str> {
     if pattern.starts_with('!') {
         return Err("`!` takes nothing out in this format");
     }
     if pattern.starts_with("\\#") {
         return Err("a name that begins with `#` can't be written in this format");
     }
-    let whole = escaped(pattern)?;
+    let whole = escaped(pattern);
     let named = whole.strip_suffix('/').unwrap_or(&whole);
     let path = named.trim_start_matches('/');
     if path.is_empty() {
@@ -179,48 +182,34 @@ fn globs(pattern: &str) -> Result<Vec<Glob>, &'static str> {
         (true, _) => vec![below],
         (false, _) => vec![start, below],
     };
-    let glob = |text: &String| GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
-    texts.iter().map(|text| glob(text).map_err(|_| "its pattern is none")).collect()
+    match texts.iter().all(|text| glob(text).is_ok()) {
+        true => Ok(texts),
+        false => Err("its pattern is none"),
+    }
+}
+
+fn glob(text: &str) -> Result<Glob, globset::Error> {
+    GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build()
+}
+
+/// The longest part of a glob that stands as it is in every path that matches.
+fn longest_word(glob: &str) -> &str {
+    glob.split(['*', '?', '\\', '/']).max_by_key(|word| word.len()).unwrap_or_default()
 }
 
 /// The pattern with what it takes literally and globs do not made literal.
-fn escaped(pattern: &str) -> Result<String, &'static str> {
+fn escaped(pattern: &str) -> String {
     let mut glob = String::new();
     let mut is_escaped = false;
     for letter in pattern.chars() {
-        match letter {
-            '[' | ']' if !is_escaped => return Err("`[ ]` names no letters in this format"),
-            '{' | '}' if !is_escaped => glob.push('\\'),
-            _ => {}
+        // There are no ranges of letters in this format, and folders are named so.
+        if matches!(letter, '[' | ']' | '{' | '}') && !is_escaped {
+            glob.push('\\');
         }
         glob.push(letter);
         is_escaped = letter == '\\' && !is_escaped;
     }
-    Ok(glob)
-}
-
-/// The globs in their order, a set's worth at a time.
-fn chunks(mut globs: &[(Glob, usize)]) -> Vec<&[(Glob, usize)]> {
-    let mut chunks = Vec::new();
-    while !globs.is_empty() {
-        let mut bytes = 0;
-        let fits = |(glob, _): &&(Glob, usize)| {
-            bytes += glob.glob().len();
-            bytes <= SET_BYTES
-        };
-        let (some, rest) = globs.split_at(globs.iter().take_while(fits).count().max(1));
-        chunks.push(some);
-        globs = rest;
-    }
-    chunks
-}
-
-fn set(globs: &[(Glob, usize)]) -> Option<Set> {
-    let mut builder = GlobSetBuilder::new();
-    for (glob, _) in globs {
-        builder.add(glob.clone());
-    }
-    Some(Set { globs: builder.build().ok()?, rules: globs.iter().map(|(_, rule)| *rule).collect() })
+    glob
 }
 
 #[cfg(test)]
@@ -228,7 +217,14 @@ mod tests {
     use proptest::prelude::{any, proptest};
     use proptest::{prop_assert, prop_assert_eq};
 
-    use super::CodeOwners;
+    use super::{CodeOwners, LONGEST_LINE};
+    use patchline_model::owner::Named;
+
+    impl CodeOwners {
+        fn owner(&self, path: &str) -> Option<Named> {
+            self.owners([path]).remove(path)
+        }
+    }
 
     fn read(text: &str) -> CodeOwners {
         let (rules, warnings) = CodeOwners::parse("CODEOWNERS", text);
@@ -273,6 +269,7 @@ mod tests {
     fn what_is_special_elsewhere_is_literal() {
         check("a\\ b/", &["a b/c"], &["a/c"]);
         check("{a,b}", &["{a,b}"], &["a", "b"]);
+        check("/apps/[id]/*.ts", &["apps/[id]/a.ts"], &["apps/i/a.ts"]);
         check("a\\*b", &["a*b"], &["axb"]);
         check("a\\[b\\]", &["a[b]"], &["ab"]);
     }
@@ -302,7 +299,7 @@ mod tests {
     #[test]
     fn a_line_that_cannot_be_read_is_named_and_says_nothing() {
         let long = "a".repeat(5000);
-        let text = format!("* @a\n!b @b\nb[cd] @b\n\\#b @b\nb you\n{long} @b\nb\\\nb @\u{202e}b\n");
+        let text = format!("* @a\n!b @b\nb a@\n\\#b @b\nb you\n{long} @b\nb\\\nb @\u{202e}b\n");
         let (rules, warnings) = CodeOwners::parse("docs/CODEOWNERS", &text);
         assert_eq!(rules.owner("b").map(|named| named.owner).as_deref(), Some("@a"));
         let lines: Vec<&str> = warnings.iter().filter_map(|one| one.split(' ').next()).collect();
@@ -314,13 +311,20 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_very_many_rules_counts_as_well() {
-        let text: String = (0..5000).map(|number| format!("/dir{number}/**/a*b/ @o{number}\n")).collect();
+    fn the_last_of_many_rules_counts_for_each_of_many_paths() {
+        let text: String = (0..500).map(|number| format!("/dir{number}/**/a*b/ @o{number}\n")).collect();
         let rules = read(&format!("* @all\n{text}"));
-        let told = |path: &str| rules.owner(path).map(|named| named.owner);
-        assert_eq!(told("dir7/x/aab/c").as_deref(), Some("@o7"));
-        assert_eq!(told("dir4999/ab/c").as_deref(), Some("@o4999"));
-        assert_eq!(told("dir5000/ab/c").as_deref(), Some("@all"));
+        let owners = rules.owners(["dir7/x/aab/c", "dir499/ab/c", "dir500/ab/c", "dir7/ab/c"]);
+        let told: Vec<&str> = owners.values().map(|named| named.owner.as_str()).collect();
+        assert_eq!(told, ["@o499", "@all", "@o7", "@o7"]);
+    }
+
+    #[test]
+    fn the_longest_patterns_can_be_compiled() {
+        for part in ["?", "*a", "**/", "é", "{"] {
+            let pattern = part.repeat((LONGEST_LINE - 4) / part.len());
+            read(&format!("{pattern} @a")).owner(&part.repeat(100));
+        }
     }
 
     proptest! {
@@ -346,7 +350,7 @@ mod tests {
             for own in [path.clone(), format!("{path}/z")] {
                 prop_assert_eq!(rules.owner(&own).map(|named| named.owner), Some("@a".to_owned()));
             }
-            prop_assert_eq!(rules.owner(&format!("z/{path}")).is_some(), false);
+            prop_assert_eq!(rules.owner(&format!("0/{path}")).is_some(), false);
         }
     }
 }

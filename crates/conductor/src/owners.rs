@@ -4,11 +4,13 @@ use std::path::Path;
 
 use patchline_model::digest::Commit;
 use patchline_model::failure::Failure;
+use patchline_model::id::FindingId;
 use patchline_model::owner::Owners;
 use patchline_model::service::Service;
 use patchline_model::stage::detect::{Finding, Source};
 use patchline_sandbox::Git;
 
+use crate::blocking::blocking;
 use crate::codeowners::{CodeOwners, LARGEST};
 use crate::failures::git_failure;
 
@@ -24,7 +26,7 @@ pub async fn rules_at(service: &Service, commit: &Commit) -> Result<(CodeOwners,
         Some((file, None)) => {
             (CodeOwners::default(), vec![format!("{file} is left out: it is larger than 3 MiB")])
         }
-        Some((file, Some(bytes))) => CodeOwners::parse(&file, &String::from_utf8_lossy(&bytes)),
+        Some((file, Some(bytes))) => blocking(|| CodeOwners::parse(&file, &String::from_utf8_lossy(&bytes))),
     })
 }
 
@@ -36,7 +38,11 @@ pub fn named(rules: &CodeOwners, folder: &str, findings: &[Finding]) -> Owners {
     };
     // What stands in no file has the service's owner.
     let in_files = findings.iter().filter(|finding| finding.location.path != ".");
-    in_files.filter_map(|finding| Some((finding.id.clone(), rules.owner(&path(finding))?))).collect()
+    let places: Vec<(&FindingId, String)> = in_files.map(|finding| (&finding.id, path(finding))).collect();
+    let owners = blocking(|| rules.owners(places.iter().map(|(_, path)| path.as_str())));
+    let named =
+        |(id, path): &(&FindingId, String)| Some((FindingId::clone(id), owners.get(path.as_str())?.clone()));
+    places.iter().filter_map(named).collect()
 }
 
 #[cfg(test)]
