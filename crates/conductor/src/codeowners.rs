@@ -12,6 +12,9 @@ pub const LARGEST: u64 = 3 << 20;
 /// A longer line could match no path that a system knows; in bytes.
 const LONGEST_LINE: usize = 4096;
 
+/// Rules of a file: each is compiled by itself, and a file of nothing but hard ones must end.
+const MOST_RULES: usize = 50_000;
+
 /// Lines that are complained of one by one.
 const MOST_WARNINGS: usize = 20;
 
@@ -113,6 +116,9 @@ impl Reading {
         let (pattern, owners) = divided(line);
         let written = named(owners)?;
         let globs = globs(pattern)?;
+        if self.rules.len() == MOST_RULES {
+            return Err("there are 50,000 rules before it");
+        }
         let owners = if written.is_empty() { self.section.clone() } else { written };
         self.rules.push(Rule { line: number, globs, owners });
         Ok(())
@@ -308,6 +314,8 @@ mod tests {
         let (_, warnings) = CodeOwners::parse("CODEOWNERS", &"!a\n".repeat(1000));
         assert_eq!(warnings.len(), 21);
         assert_eq!(warnings[20], "CODEOWNERS: 980 more lines are left out, from line 21 on");
+        let (_, warnings) = CodeOwners::parse("CODEOWNERS", &"a @a\n".repeat(50_001));
+        assert_eq!(warnings, ["CODEOWNERS:50001 is left out: there are 50,000 rules before it"]);
     }
 
     #[test]
