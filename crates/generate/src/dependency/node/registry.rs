@@ -105,17 +105,19 @@ struct Document {
     versions: BTreeMap<String, Version>,
 }
 
+/// Whatever one version says of itself: old ones were published before anybody looked whether it is of the right form,
+/// and one of them must not keep the others from being read.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Version {
     #[serde(default)]
-    dependencies: Option<BTreeMap<String, Value>>,
+    dependencies: Value,
     #[serde(default)]
-    optional_dependencies: Option<BTreeMap<String, Value>>,
+    optional_dependencies: Value,
     #[serde(default)]
-    peer_dependencies: Option<BTreeMap<String, Value>>,
+    peer_dependencies: Value,
     #[serde(default)]
-    peer_dependencies_meta: Option<BTreeMap<String, Value>>,
+    peer_dependencies_meta: Value,
     /// A list, or a bare yes for all that it requires.
     #[serde(default, alias = "bundledDependencies")]
     bundle_dependencies: Option<Value>,
@@ -143,14 +145,14 @@ fn release(text: String, version: Version) -> Release {
         _ => false,
     });
     let is_preview = parsed(&text).is_none_or(|parsed| parsed.is_prerelease());
-    let optional = version.optional_dependencies.unwrap_or_default();
-    let meta = version.peer_dependencies_meta.unwrap_or_default();
+    let optional = entries(version.optional_dependencies);
+    let meta = entries(version.peer_dependencies_meta);
     let is_forced =
         |name: &String| meta.get(name).and_then(|meta| meta.get("optional")) != Some(&Value::Bool(true));
-    let normal = version.dependencies.unwrap_or_default().into_iter();
+    let normal = entries(version.dependencies).into_iter();
     // What is optional stands among the others, too.
     let normal = normal.filter(|(name, _)| !optional.contains_key(name)).map(|one| (one, Kind::Normal));
-    let peers = version.peer_dependencies.unwrap_or_default().into_iter();
+    let peers = entries(version.peer_dependencies).into_iter();
     let peers = peers.filter(|(name, _)| is_forced(name)).map(|one| (one, Kind::Peer));
     let all = normal.chain(peers).collect::<Vec<_>>().into_iter();
     let all = all.chain(optional.clone().into_iter().map(|one| (one, Kind::Optional)));
@@ -165,6 +167,14 @@ fn release(text: String, version: Version) -> Release {
     });
     let (usable, requirements) = (!is_withdrawn && !is_preview, requirements.collect());
     Release { version: text, usable, requirements, bundles }
+}
+
+/// What is no map names no package (`"dependencies": []` of 2010).
+fn entries(said: Value) -> BTreeMap<String, Value> {
+    match said {
+        Value::Object(entries) => entries.into_iter().collect(),
+        _ => BTreeMap::new(),
+    }
 }
 
 #[cfg(test)]
@@ -196,6 +206,16 @@ mod tests {
             shown,
             ["1.9.0 false d 2 Peer", "1.10.0 true b ^1.0.0 Normal, c 1 Optional", "2.0.0-rc.1 false "]
         );
+    }
+
+    #[test]
+    fn a_version_that_lists_nothing_keeps_no_other_from_being_read() {
+        let text = r#"{ "versions": {
+            "1.0.0": { "dependencies": [], "peerDependencies": "", "optionalDependencies": null },
+            "1.1.0": { "dependencies": { "b": "1", "c": false } } } }"#;
+        let releases = read(text.as_bytes()).expect("it is a document");
+        let required: Vec<usize> = releases.iter().map(|release| release.requirements.len()).collect();
+        assert_eq!(required, [0, 1]);
     }
 
     #[test]
