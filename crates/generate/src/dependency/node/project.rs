@@ -1,5 +1,5 @@
-//! The way from findings to a change that holds, the same for every tool: one plan for all, or else package after package,
-//! each carried out by the tool itself and held against the rules.
+//! The way from findings to a change that holds, the same for every tool: one plan for all, or else part after part, each
+//! carried out by the tool itself and held against the rules.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,20 +10,21 @@ use patchline_model::failure::Failure;
 use patchline_model::stage::detect::Finding;
 use patchline_sandbox::git::Git;
 
+use crate::dependency::graph::Graph;
 use crate::dependency::handover::{Handover, Made};
 use crate::dependency::market::Market as _;
 use crate::dependency::node::choice::{Shelves, nodes_of};
 use crate::dependency::node::files::Files;
 use crate::dependency::node::registry::Registry;
-use crate::dependency::node::rules::{Comparison, State, compare};
+use crate::dependency::node::rules::{Comparison, State, compare, culprits};
 use crate::dependency::node::settings::Addresses;
 use crate::dependency::node::told::{leave, named, rationale, told, updates};
 use crate::dependency::sketch::Plan;
 use crate::failures::of_fetch;
 use crate::fixer::{Proposal, Request};
 
-/// Packages that are tried one by one when all at once does not hold.
-const MOST_APART: usize = 60;
+/// How many parts of the packages are tried when all at once does not hold.
+const MOST_TRIES: usize = 96;
 
 /// A lockfile with its manifests, and the tool that keeps it.
 #[async_trait]
@@ -86,10 +87,10 @@ pub(crate) async fn propose(
     let mut shelves = Shelves::new(registry, &*request.known);
     let wanted: BTreeSet<(String, String)> = request.findings.iter().filter_map(named).collect();
     let all = nodes_of(&project.before().graph, &wanted);
-    let mut work = Work { project, leaves: BTreeMap::new() };
+    let mut work = Work { project, leaves: BTreeMap::new(), suspects: BTreeSet::new() };
     let (plan, comparison) = match work.at_once(&mut shelves, &all).await? {
         Some(done) => done,
-        None => match work.one_by_one(&mut shelves, &wanted).await? {
+        None => match work.in_parts(&mut shelves, &wanted).await? {
             Some(done) => done,
             None => {
                 let mut reasons: Vec<String> = work.leaves.into_values().collect();
@@ -139,6 +140,8 @@ struct Work<'a> {
     project: &'a mut dyn Project,
     /// Packages that can't be cleared, with why.
     leaves: BTreeMap<(String, String), String>,
+    /// Nodes below the steps that broke a rule in the last try, or that the tool named when it refused them.
+    suspects: BTreeSet<usize>,
 }
 
 impl Work<'_> {
@@ -196,37 +199,53 @@ impl Work<'_> {
         Ok(lost)
     }
 
-    /// One package after the other, each added to those before it only if that holds.
-    async fn one_by_one(
+    /// A part of the packages after the other, each added to those before it only if that holds, and halved if not.
+    async fn in_parts(
         &mut self,
         shelves: &mut Shelves<'_>,
         packages: &BTreeSet<(String, String)>,
     ) -> Result<Option<(Plan, Comparison)>, Failure> {
         let solved: Vec<(String, String)> =
             packages.iter().filter(|package| !self.leaves.contains_key(package)).cloned().collect();
-        let (mut kept, mut best) = (BTreeSet::new(), None);
-        for (at, package) in solved.into_iter().enumerate() {
-            if at >= MOST_APART {
-                let why = "too many packages had to be tried one by one".to_owned();
-                self.leaves.insert(package, why);
-                continue;
-            }
+        let (mut kept, mut best, mut tries) = (BTreeSet::new(), None, 0);
+        // All at once was tried before.
+        let mut open = self.apart(&solved);
+        while let Some(part) = open.pop() {
             let mut tried: BTreeSet<(String, String)> = kept.clone();
-            tried.insert(package.clone());
+            tried.extend(part.iter().cloned());
             let graph = &self.project.before().graph;
             let plan = shelves.plan(graph, &nodes_of(graph, &tried)).await?;
             if plan.is_empty() {
                 continue;
             }
-            match self.carry_out(&plan, shelves).await? {
-                Ok(comparison) => {
-                    if self.lost(&plan, shelves)?.is_empty() {
-                        kept = tried;
-                        best = Some((plan, comparison));
-                    }
+            if tries == MOST_TRIES {
+                let why = format!(
+                    "it does not hold together with the others, and {MOST_TRIES} tries did not tell which"
+                );
+                self.leaves.extend(part.into_iter().map(|package| (package, why.clone())));
+                continue;
+            }
+            tries += 1;
+            let refused = match self.carry_out(&plan, shelves).await? {
+                Ok(comparison) if self.lost(&plan, shelves)?.is_empty() => {
+                    kept = tried;
+                    best = Some((plan, comparison));
+                    continue;
                 }
-                Err(why) => {
-                    self.leaves.insert(package, why.join("; "));
+                Ok(_) => None,
+                Err(why) => Some(why.join("; ")),
+            };
+            match (part.as_slice(), refused) {
+                ([package], Some(why)) => {
+                    self.leaves.insert(package.clone(), why);
+                }
+                ([_], None) => {}
+                (_, why) => {
+                    let rest = match why {
+                        Some(why) => self.without_hopeless(&plan, part, &why),
+                        None => part,
+                    };
+                    open.extend(self.apart(&rest));
                 }
             }
         }
@@ -235,6 +254,44 @@ impl Work<'_> {
         self.project.files().restore()?;
         let done = self.carry_out(&plan, shelves).await?;
         Ok(done.ok().map(|comparison| (plan, comparison)))
+    }
+
+    /// What is to be tried by itself, the last first: what broke no rule the last time and what did, or else two halves.
+    fn apart(&self, part: &[(String, String)]) -> Vec<Vec<(String, String)>> {
+        let graph = &self.project.before().graph;
+        let named = |node: &usize| (graph.nodes[*node].name.clone(), graph.nodes[*node].version.clone());
+        let suspects: BTreeSet<(String, String)> = self.suspects.iter().map(named).collect();
+        let (bad, good): (Vec<_>, Vec<_>) =
+            part.iter().cloned().partition(|package| suspects.contains(package));
+        if bad.is_empty() || good.is_empty() { halves(part) } else { vec![bad, good] }
+    }
+
+    /// Leaves all that comes within an archive whose only other version was just seen to break a rule: to try each by
+    /// itself would end the same way each time.
+    fn without_hopeless(
+        &mut self,
+        plan: &Plan,
+        part: Vec<(String, String)>,
+        why: &str,
+    ) -> Vec<(String, String)> {
+        let nodes = &self.project.before().graph.nodes;
+        let named = |node: usize| (nodes[node].name.clone(), nodes[node].version.clone());
+        let hopes = plan.hopes.iter().filter(|(_, parent)| self.suspects.contains(*parent));
+        let mut by_parent: BTreeMap<usize, BTreeSet<(String, String)>> = BTreeMap::new();
+        hopes.for_each(|(node, parent)| {
+            by_parent.entry(*parent).or_default().insert(named(*node));
+        });
+        // With several archives on the way nobody can say yet which it was.
+        let Some((parent, within)) = by_parent.pop_first().filter(|_| by_parent.is_empty()) else {
+            return part;
+        };
+        let all: BTreeSet<(String, String)> = part.iter().cloned().collect();
+        let is_alone = all.iter().all(|package| within.contains(package) || *package == named(parent));
+        if !is_alone {
+            return part;
+        }
+        self.leaves.extend(all.into_iter().map(|package| (package, why.to_owned())));
+        Vec::new()
     }
 
     /// A sentence for each reason why the plan does not hold; then nothing is changed.
@@ -252,13 +309,43 @@ impl Work<'_> {
                 if comparison.violations.is_empty() {
                     return Ok(Ok(comparison));
                 }
+                let steps = plan.steps.iter().map(|step| before.graph.nodes[step.node].name.clone());
+                let culprits = culprits(&after.graph, &comparison.offenders, &steps.collect());
+                self.suspects = below(&before.graph, &culprits);
                 comparison.violations
             }
-            Err(reason) => vec![reason],
+            Err(reason) => {
+                let nodes = &self.project.before().graph.nodes;
+                let steps = plan.steps.iter().map(|step| (&nodes[step.node].name, &step.to));
+                let named = steps.filter(|(name, to)| reason.contains(&format!("{name}@{to}")));
+                let culprits = named.map(|(name, _)| name.clone()).collect();
+                self.suspects = below(&self.project.before().graph, &culprits);
+                vec![reason]
+            }
         };
         self.project.files().restore()?;
         Ok(Err(refused))
     }
+}
+
+/// The nodes that these packages lead to, themselves included.
+fn below(graph: &Graph, packages: &BTreeSet<String>) -> BTreeSet<usize> {
+    let mut out: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    graph.edges.iter().for_each(|edge| out.entry(edge.from).or_default().push(edge.to));
+    let start = graph.nodes.iter().enumerate().filter(|(_, node)| packages.contains(&node.name));
+    let mut open: Vec<usize> = start.map(|(at, _)| at).collect();
+    let mut seen: BTreeSet<usize> = open.iter().copied().collect();
+    while let Some(at) = open.pop() {
+        open.extend(out.get(&at).into_iter().flatten().copied().filter(|to| seen.insert(*to)));
+    }
+    seen
+}
+
+/// The two halves of what is more than one, the second first.
+fn halves(part: &[(String, String)]) -> Vec<Vec<(String, String)>> {
+    let (first, second) = part.split_at(part.len().div_ceil(2));
+    let both = [second, first].into_iter().filter(|half| !half.is_empty());
+    both.map(<[_]>::to_vec).collect()
 }
 
 /// Whether it is about a package of npm's in a file of this name.

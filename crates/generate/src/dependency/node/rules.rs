@@ -17,6 +17,8 @@ pub(crate) struct Copy {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) integrity: Option<String>,
+    /// Whether it lies in the archive of another, whose own content answers for it.
+    pub(crate) bundled: bool,
 }
 
 /// What a lockfile says is installed.
@@ -33,6 +35,8 @@ pub(crate) struct Comparison {
     pub(crate) moves: Vec<Move>,
     /// Each broken rule in one sentence; none for a good change.
     pub(crate) violations: Vec<String>,
+    /// The packages that break them.
+    pub(crate) offenders: BTreeSet<String>,
 }
 
 /// `planned` are the packages that were meant to move.
@@ -47,6 +51,7 @@ pub(crate) fn compare(
     let names: BTreeSet<&String> = old.values().chain(new.values()).map(|copy| &copy.name).collect();
     let mut moved = BTreeSet::new();
     for name in names {
+        let broken = comparison.violations.len();
         let (mut gone, mut come) = (versions(old, name), versions(new, name));
         for version in gone.clone() {
             if let Some(at) = come.iter().position(|other| *other == version) {
@@ -54,12 +59,14 @@ pub(crate) fn compare(
                 gone.retain(|other| *other != version);
             }
         }
+        // What comes beside a lower one that was there already is a copy for somebody else: whoever stays is looked at below.
+        if let (Some(least), Some(to)) = (versions(old, name).first(), come.first())
+            && is_above(least, to)
+            && let Some(from) = gone.last()
+        {
+            comparison.violations.push(format!("`{name} {from}` would go down to `{name} {to}`"));
+        }
         for (from, to) in pair(&gone, &come) {
-            if let (Some(from), Some(to)) = (&from, &to)
-                && is_above(from, to)
-            {
-                comparison.violations.push(format!("`{name} {from}` would go down to `{name} {to}`"));
-            }
             // One copy less of what is there all the same brings no code in.
             if to.is_some() {
                 moved.insert(name.clone());
@@ -67,13 +74,17 @@ pub(crate) fn compare(
             comparison.moves.push(Move { package: name.clone(), from, to, rung: None });
         }
         new_problems(name, &versions(old, name), &come, known, &mut comparison.violations)?;
+        if comparison.violations.len() > broken {
+            comparison.offenders.insert(name.clone());
+        }
     }
     for (place, copy) in new {
         let was = old.get(place).filter(|was| was.version == copy.version && was.name == copy.name);
-        let differs = |was: &&Copy| {
-            was.integrity.is_some() && copy.integrity.is_some() && was.integrity != copy.integrity
+        let differs = |was: &Copy| match (&was.integrity, &copy.integrity) {
+            (Some(was), Some(now)) => are_of_other_content(was, now),
+            _ => false,
         };
-        if was.is_some_and(|was| differs(&was)) {
+        if !copy.bundled && was.is_some_and(differs) {
             let Copy { name, version, .. } = copy;
             comparison.violations.push(format!("`{name} {version}` would have another content"));
         }
@@ -101,10 +112,28 @@ fn versions(installed: &BTreeMap<String, Copy>, name: &str) -> Vec<String> {
     found
 }
 
-/// Each version that went with the one that came in its place, the lowest with the lowest; what is left over came or went.
+/// Each version that went with the lowest one that came and is not below it; what is left over came or went.
 fn pair(gone: &[String], come: &[String]) -> Vec<(Option<String>, Option<String>)> {
-    let longest = gone.len().max(come.len());
-    (0..longest).map(|at| (gone.get(at).cloned(), come.get(at).cloned())).collect()
+    let mut come: Vec<&String> = come.iter().collect();
+    let mut pairs = Vec::new();
+    for from in gone {
+        let to = come.iter().position(|to| !is_above(from, to)).map(|at| come.remove(at).clone());
+        pairs.push((Some(from.clone()), to));
+    }
+    pairs.extend(come.into_iter().map(|to| (None, Some(to.clone()))));
+    pairs
+}
+
+/// Whether two notes of a content contradict each other: hashes of different kinds (an old lockfile has SHA-1) say nothing.
+fn are_of_other_content(was: &str, now: &str) -> bool {
+    let hashes = |text: &str| -> Vec<(String, String)> {
+        let each = text.split_whitespace().filter_map(|hash| hash.split_once('-'));
+        each.map(|(kind, digest)| (kind.to_owned(), digest.to_owned())).collect()
+    };
+    let (was, now) = (hashes(was), hashes(now));
+    let of_one_kind = |hash: &(String, String)| was.iter().any(|other| other.0 == hash.0);
+    let mut comparable = now.iter().filter(|hash| of_one_kind(hash)).peekable();
+    comparable.peek().is_some() && !comparable.any(|hash| was.contains(hash))
 }
 
 fn new_problems(
@@ -148,10 +177,39 @@ fn lowest(graph: &Graph) -> BTreeMap<(String, &str), &str> {
     let mut found: BTreeMap<(String, &str), &str> = BTreeMap::new();
     for edge in &graph.edges {
         let (from, to) = (&graph.nodes[edge.from], &graph.nodes[edge.to]);
+        // What comes in an archive gets what lies in that archive, and is the same as long as the archive is.
+        if from.bundled {
+            continue;
+        }
         let label = if from.own { from.name.clone() } else { format!("{} {}", from.name, from.version) };
         let known = found.entry((label, &to.called)).or_insert(&to.version);
         if is_above(known, &to.version) {
             *known = &to.version;
+        }
+    }
+    found
+}
+
+/// The steps that brought these packages in: the nearest above each.
+pub(crate) fn culprits(
+    after: &Graph,
+    offenders: &BTreeSet<String>,
+    planned: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let mut into: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    after.edges.iter().for_each(|edge| into.entry(edge.to).or_default().push(edge.from));
+    let start = after.nodes.iter().enumerate().filter(|(_, node)| offenders.contains(&node.name));
+    let mut open: Vec<usize> = start.map(|(at, _)| at).collect();
+    let mut seen: BTreeSet<usize> = open.iter().copied().collect();
+    let mut found = BTreeSet::new();
+    while let Some(at) = open.pop() {
+        match planned.contains(&after.nodes[at].name) {
+            true => {
+                found.insert(after.nodes[at].name.clone());
+            }
+            false => {
+                open.extend(into.get(&at).into_iter().flatten().copied().filter(|from| seen.insert(*from)))
+            }
         }
     }
     found
@@ -168,4 +226,67 @@ fn reached(graph: &Graph, planned: &BTreeSet<String>) -> BTreeSet<String> {
         open.extend(out.get(&at).into_iter().flatten().copied().filter(|to| seen.insert(*to)));
     }
     seen.into_iter().map(|at| graph.nodes[at].name.clone()).chain(planned.iter().cloned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use patchline_model::failure::Failure;
+    use patchline_model::package::Package;
+
+    use super::{Copy, State, compare};
+    use crate::fixer::Known;
+
+    #[derive(Debug)]
+    struct Nothing;
+
+    impl Known for Nothing {
+        fn problems(&self, _: &Package) -> Result<Vec<String>, Failure> {
+            Ok(Vec::new())
+        }
+    }
+
+    /// Lines as in `top/a 1.0.0 sha1-x`; a `+` before the place says that it is bundled.
+    fn state(lines: &[&str]) -> State {
+        let read = |line: &&str| {
+            let mut words = line.split(' ');
+            let (place, version) = (words.next()?, words.next()?.to_owned());
+            let (bundled, place) = place.strip_prefix('+').map_or((false, place), |place| (true, place));
+            let name = place.rsplit('/').next()?.to_owned();
+            let integrity = words.next().map(|hash| hash.replace('+', " "));
+            Some((place.to_owned(), Copy { name, version, integrity, bundled }))
+        };
+        let copies: BTreeMap<String, Copy> = lines.iter().filter_map(read).collect();
+        State { copies, ..State::default() }
+    }
+
+    fn check(before: &[&str], after: &[&str], moves: &[&str], violations: &[&str]) {
+        let planned = BTreeSet::from(["a".to_owned()]);
+        let found = compare(&state(before), &state(after), &planned, &Nothing).unwrap();
+        let word = |version: &Option<String>| version.clone().unwrap_or_else(|| "-".to_owned());
+        let told = found.moves.iter().map(|step| format!("{} {}", word(&step.from), word(&step.to)));
+        assert_eq!(told.collect::<Vec<_>>(), moves, "{after:?}");
+        assert_eq!(found.violations, violations, "{after:?}");
+    }
+
+    #[test]
+    fn each_version_is_paired_with_one_that_is_not_below_it() {
+        check(
+            &["a 3.0.0", "x/a 4.1.0", "y/a 5.0.0"],
+            &["a 3.0.0", "x/a 3.0.1", "y/a 4.1.1"],
+            &["4.1.0 4.1.1", "5.0.0 -", "- 3.0.1"],
+            &[],
+        );
+        check(&["a 3.0.0"], &["a 2.0.0"], &["3.0.0 -", "- 2.0.0"], &["`a 3.0.0` would go down to `a 2.0.0`"]);
+    }
+
+    #[test]
+    fn only_hashes_of_one_kind_contradict_each_other() {
+        check(&["a 1.0.0 sha1-x"], &["a 1.0.0 sha512-y"], &[], &[]);
+        check(&["a 1.0.0 sha1-x+sha512-y"], &["a 1.0.0 sha512-y"], &[], &[]);
+        let other = "`a 1.0.0` would have another content";
+        check(&["a 1.0.0 sha512-x"], &["a 1.0.0 sha512-y"], &[], &[other]);
+        check(&["+b/a 1.0.0 sha512-x"], &["+b/a 1.0.0 sha512-y"], &[], &[]);
+    }
 }

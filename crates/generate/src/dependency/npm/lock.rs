@@ -143,7 +143,8 @@ const COPIED: [&str; 14] = [
 
 fn copy(name: &str, entry: &Value) -> Option<Copy> {
     let text = |key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
-    Some(Copy { name: name.to_owned(), version: text("version")?, integrity: text("integrity") })
+    let bundled = ["inBundle", "bundled"].iter().any(|key| entry.get(key) == Some(&Value::Bool(true)));
+    Some(Copy { name: name.to_owned(), version: text("version")?, integrity: text("integrity"), bundled })
 }
 
 /// What format 1 has in each other instead of beside each other; no deeper than JSON is read.

@@ -98,7 +98,7 @@ impl Reader<'_> {
             if is_address || integrity.is_none() || parsed(&version).is_none() {
                 self.foreign.insert(key.clone());
             }
-            self.copies.insert(key, Copy { name, version, integrity });
+            self.copies.insert(key, Copy { name, version, integrity, bundled: false });
         }
         // From format 9 on, who needs whom stands apart.
         for entry in lock.entries_of("packages").iter().chain(lock.entries_of("snapshots")) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::dependency::graph::{Layout, Node};
-use crate::dependency::node::range::parsed;
+use crate::dependency::node::range::{admits, parsed};
 use crate::dependency::node::rules::{Copy, State};
 
 const MOST_EDGES: usize = 2_000_000;
@@ -83,6 +83,7 @@ impl Lock {
                     name: entry.name.clone(),
                     version: entry.version.clone(),
                     integrity: entry.integrity.clone(),
+                    bundled: false,
                 };
                 lock.state.copies.insert(key.trim_end().to_owned(), copy);
             }
@@ -99,10 +100,30 @@ impl Lock {
             }
             for ask in asks {
                 let Some(to) = lock.answer(&ask, resolutions) else { continue };
-                nodes.iter().for_each(|from| lock.state.graph.connect(*from, to, &ask.1));
+                // A resolution takes no notice of the range.
+                let range = if lock.is_resolved(to, &ask, resolutions) { "*" } else { &ask.1 };
+                nodes.iter().for_each(|from| lock.state.graph.connect(*from, to, range));
             }
         }
         Ok(lock)
+    }
+
+    /// Whether a resolution of the project, and not the range, says which version this gets: yarn 1 lists the range beside the
+    /// others of the entry all the same.
+    fn is_resolved(&mut self, node: usize, ask: &Ask, resolutions: &[(String, String)]) -> bool {
+        let version = self.state.graph.nodes[node].version.clone();
+        let of_this = resolutions.iter().filter(|(key, _)| target(key) == ask.0);
+        let for_it =
+            of_this.filter(|(_, value)| admits(value.strip_prefix("npm:").unwrap_or(value), &version));
+        let keys: BTreeSet<String> = for_it
+            .filter(|(key, _)| key.trim_start_matches("**/") == ask.0 || !admits(&ask.1, &version))
+            .map(|(key, _)| key.clone())
+            .collect();
+        if keys.is_empty() {
+            return false;
+        }
+        self.resolved.entry(node).or_default().extend(keys);
+        true
     }
 
     /// The choice that answers, be it by a resolution of the project.
@@ -133,7 +154,31 @@ pub(crate) fn target(key: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::target;
+    use super::{Ask, Entry, Lock, target};
+
+    #[test]
+    fn what_a_resolution_chose_is_bound_by_no_range() {
+        let ask = |range: &str| -> Ask { ("a".to_owned(), range.to_owned()) };
+        let check = |key: &str, range: &str, then: (&str, bool)| {
+            let entry = Entry {
+                heads: vec![ask(range)],
+                name: "a".to_owned(),
+                version: "1.2.0".to_owned(),
+                from_registry: true,
+                ..Entry::default()
+            };
+            let own = vec![(".".to_owned(), vec![ask(range)])];
+            let lock = Lock::of(vec![entry], own, &[(key.to_owned(), "1.2.0".to_owned())]).unwrap();
+            let edge = &lock.state.graph.edges[0];
+            let found = (edge.requirement.as_deref().unwrap(), lock.resolved.contains_key(&edge.to));
+            assert_eq!(found, then, "{key} {range}");
+        };
+        check("a", "1.1.0", ("*", true));
+        check("**/a", "^1.0.0", ("*", true));
+        check("b/a", "1.1.0", ("*", true));
+        check("b/a", "^1.0.0", ("^1.0.0", false));
+        check("b", "^1.0.0", ("^1.0.0", false));
+    }
 
     #[test]
     fn a_resolution_speaks_of_its_last_package() {
