@@ -90,12 +90,15 @@ impl<'a> Chooser<'a> {
             }
             self.now.sketch = before.clone();
         }
-        if let Some(release) = self.market.has_overrides().then(|| self.for_override(node)).flatten() {
+        if let Some(release) = self.market.has_overrides().then(|| self.for_override(node)).flatten()
+            && self.relax_own(node, release)
+        {
             let ranges = self.now.ranges(node);
             self.now.sketch.overridden.insert(node, ranges);
             self.now.take(node, release, Rung::Override);
             return Ok(());
         }
+        self.now.sketch = before;
         let mut seen = BTreeSet::new();
         why.retain(|reason| seen.insert(reason.clone()));
         why.truncate(4);
@@ -129,6 +132,17 @@ impl<'a> Chooser<'a> {
             }
             self.now.sketch = before.clone();
         }
+        if self.market.has_overrides()
+            && let Some(release) = far.first().copied()
+            && self.relax_own(parent, release)
+        {
+            let ranges = self.now.ranges(parent);
+            self.now.sketch.overridden.insert(parent, ranges);
+            self.now.take(parent, release, Rung::Override);
+            self.now.sketch.hopes.insert(node, parent);
+            return Ok(());
+        }
+        self.now.sketch = before;
         Err(vec![self.nothing_better(node)])
     }
 
@@ -307,6 +321,21 @@ impl<'a> Chooser<'a> {
         }
     }
 
+    /// An override is for what others ask for: what the repository asks for itself it can say there.
+    fn relax_own(&mut self, node: usize, release: &'a Release) -> bool {
+        for edge in self.now.sketch.edges_into(node) {
+            let from = self.now.sketch.edges[edge].from;
+            let requirement = self.now.requirement(edge);
+            let is_blocking = self.graph.nodes[from].own
+                && !self.now.sketch.gone.contains(&edge)
+                && !self.market.admits(&requirement, &release.version);
+            if is_blocking && !self.relax(edge, &[release]) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// Writes another range into a manifest of the repository: the lowest version that its other users take.
     fn relax(&mut self, edge: usize, wanted: &[&Release]) -> bool {
         let Edge { from, to, .. } = self.now.sketch.edges[edge];
@@ -320,7 +349,11 @@ impl<'a> Chooser<'a> {
         let others: Vec<String> = others.into_iter().map(|other| self.now.requirement(other)).collect();
         let market = self.market;
         let taken = |release: &&&Release| others.iter().all(|range| market.admits(range, &release.version));
-        let Some(release) = wanted.iter().find(taken).or_else(|| wanted.first()) else { return false };
+        let fitting: Vec<&Release> = wanted.iter().filter(taken).copied().collect();
+        let clean = fitting.iter().find(|release| !self.now.brings_problem(to, release)).copied();
+        let Some(release) = clean.or(fitting.first().copied()).or(wanted.first().copied()) else {
+            return false;
+        };
         let Some(range) = market.relaxed(&requirement, &release.version) else { return false };
         let called = self.graph.nodes[to].called.clone();
         self.now.widen(edge, &range);

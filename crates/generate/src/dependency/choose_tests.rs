@@ -176,6 +176,33 @@ fn in_a_store_a_widened_range_takes_its_own_copy_along_though_another_one_fits()
 }
 
 #[test]
+fn of_two_the_one_is_chosen_that_brings_no_problem_in() {
+    // npm and yarn take the newest version within a range, at every level.
+    let shop = [
+        "!a 1.0.0",
+        "a 1.1.0: b ^1.0.0",
+        "a 1.2.0: b ^2.0.0",
+        "a 1.3.0",
+        "b 1.0.0",
+        "!b 1.1.0",
+        "b 2.0.0: c ^1.0.0",
+        "!c 1.0.0",
+    ];
+    check(&shop, &[("a", "^1.0.0")], &[("a", "1.0.0")], &["a 1.3.0 InRange"]);
+    check(&shop, &[("a", "1.0.0")], &[("a", "1.0.0")], &["a 1.3.0 Relax", "a 1.3.0"]);
+    // What is there already is not brought in, and where nothing else is published the rules will tell.
+    check(&shop, &[("a", "^1.0.0"), ("b", "1.0.0")], &[("a", "1.0.0"), ("b", "1.0.0")], &["a 1.1.0 InRange"]);
+    check(&shop[..3], &[("a", "^1.0.0")], &[("a", "1.0.0")], &["a 1.1.0 InRange"]);
+}
+
+#[test]
+fn an_override_widens_what_the_project_itself_asks_for() {
+    let shop = ["!a 1.0.0", "a 2.0.0", "top 1.0.0: a ^1.0.0"];
+    let there = [("a", "1.0.0"), ("top", "1.0.0")];
+    check(&shop, &[("a", "^1.0.0"), ("top", "1.0.0")], &there, &["a 2.0.0 Override", "a ^2.0.0"]);
+}
+
+#[test]
 fn an_override_is_dropped_when_what_it_was_for_asks_for_something_else() {
     // The override of `b` would put the good 2.0.0 down once `a` is overridden, too.
     let shop =

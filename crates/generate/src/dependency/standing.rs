@@ -1,7 +1,7 @@
 //! How things stand on the way to a plan: the graph as the steps so far would leave it, and what the market says of it.
 //! Which copy serves whom, what a step would bring, and the step itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_model::stage::generate::Rung;
 
@@ -9,17 +9,24 @@ use crate::dependency::graph::{Edge, Graph, Layout};
 use crate::dependency::market::{Kind, Market, Release, Requirement};
 use crate::dependency::sketch::Sketch;
 
+/// What bringing a problem in counts as, in packages.
+const PROBLEM: usize = 1_000;
+/// How far what would come is followed.
+const DEEPEST_COMER: usize = 3;
+
 pub(crate) struct Standing<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) market: &'a dyn Market,
     pub(crate) sketch: Sketch,
     /// Packages of which the market must know more.
     pub(crate) unknown: BTreeSet<String>,
+    /// Whether what would come has a known problem, or brings one.
+    comers: BTreeMap<(String, String), bool>,
 }
 
 impl<'a> Standing<'a> {
     pub(crate) fn of(graph: &'a Graph, market: &'a dyn Market) -> Self {
-        Self { graph, market, sketch: Sketch::of(graph), unknown: BTreeSet::new() }
+        Self { graph, market, sketch: Sketch::of(graph), unknown: BTreeSet::new(), comers: BTreeMap::new() }
     }
 
     pub(crate) fn version(&self, node: usize) -> &str {
@@ -73,9 +80,52 @@ impl<'a> Standing<'a> {
     /// The first of these that all ranges take.
     pub(crate) fn first_fitting(&mut self, node: usize, releases: &[&'a Release]) -> Option<&'a Release> {
         let (ranges, market) = (self.ranges(node), self.market);
-        releases.iter().copied().find(|release| {
-            ranges.iter().all(|range| market.admits(range, &release.version)) && self.has_room(node, release)
+        let mut second = None;
+        for release in releases.iter().copied() {
+            let fits = ranges.iter().all(|range| market.admits(range, &release.version))
+                && self.has_room(node, release);
+            match fits && self.brings_problem(node, release) {
+                false if fits => return Some(release),
+                true => second = second.or(Some(release)),
+                false => {}
+            }
+        }
+        second
+    }
+
+    /// Whether something would have to come with it that has a known problem, or that brings one: of what is not there yet
+    /// the newest version within the range, the one that a tool takes.
+    pub(crate) fn brings_problem(&mut self, node: usize, release: &Release) -> bool {
+        if self.graph.layout == Layout::Lines {
+            return false;
+        }
+        release.requirements.iter().filter(|required| required.kind == Kind::Normal).any(|required| {
+            let serving = self.serving(node, &required.called, &required.range);
+            let is_there =
+                serving.is_some_and(|found| self.market.admits(&required.range, self.version(found)));
+            !is_there && self.comes_with_problem(required, 0)
         })
+    }
+
+    fn comes_with_problem(&mut self, required: &Requirement, depth: usize) -> bool {
+        let (market, name) = (self.market, &required.called);
+        let there = self.graph.called(name).iter();
+        if there.clone().any(|copy| market.admits(&required.range, self.version(*copy))) {
+            return false;
+        }
+        let mut within = self.releases(name).iter().rev().filter(|one| one.usable);
+        let Some(newest) = within.find(|one| market.admits(&required.range, &one.version)) else {
+            return false;
+        };
+        if let Some(known) = self.comers.get(&(name.clone(), newest.version.clone())) {
+            return *known;
+        }
+        let normal = newest.requirements.iter().filter(|required| required.kind == Kind::Normal);
+        let bad = market.is_vulnerable(name, &newest.version)
+            || (depth < DEEPEST_COMER
+                && normal.into_iter().any(|one| self.comes_with_problem(one, depth + 1)));
+        self.comers.insert((name.clone(), newest.version.clone()), bad);
+        bad
     }
 
     /// Whether no other copy is in the way: in the line of another one, that one must be able to serve as well.
@@ -177,7 +227,8 @@ impl<'a> Standing<'a> {
                     .is_some_and(|found| self.market.admits(&required.range, self.version(found)));
             cost += if is_met { 0 } else { weight };
         }
-        cost
+        // A copy with a problem of its own is worse than any number without.
+        if cost > 0 && self.brings_problem(node, release) { cost + PROBLEM } else { cost }
     }
 
     fn has_edge(&self, node: usize, called: &str) -> bool {

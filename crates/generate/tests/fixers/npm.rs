@@ -137,6 +137,22 @@ async fn what_pins_it_is_lifted_and_what_nothing_pins_any_more_is_overridden() {
 }
 
 #[tokio::test]
+async fn an_override_of_what_the_project_asks_for_itself_names_who_else_asks() {
+    if !has("npm") {
+        return;
+    }
+    let shop = registry(&["b 1.0.0", "b 1.0.1", "old 1.0.0: b 1.0.0"]);
+    let root = json!({ "old": "^1.0.0", "b": "^1.0.0" });
+    let scene = project(&shop, &root, &["b 1.0.0", "old 1.0.0: b 1.0.0"]);
+    let bad = Bad::of(&[("b", "1.0.0")]);
+    let made = candidate(&fixer(), &scene.request("npm", "package-lock.json", &[("b", "1.0.0")], &bad)).await;
+    assert_eq!(moves(&made), ["b 1.0.0 -> 1.0.1"]);
+    let manifest: Value = serde_json::from_str(&scene.show(made.commit.as_str(), "package.json")).unwrap();
+    assert_eq!(manifest["overrides"], json!({ "old": { "b": "1.0.1" } }));
+    assert_eq!(manifest["dependencies"], root);
+}
+
+#[tokio::test]
 async fn the_manifest_is_widened_only_where_it_must_be_and_a_second_run_finds_nothing_to_do() {
     if !has("npm") {
         return;

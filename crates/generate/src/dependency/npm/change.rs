@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use patchline_model::failure::Failure;
 use patchline_model::stage::generate::Rung;
 
+use crate::dependency::graph::Edge;
 use crate::dependency::node::choice::Shelves;
 use crate::dependency::node::files::Files;
 use crate::dependency::node::project::Project;
@@ -77,9 +78,12 @@ impl<'a> NpmProject<'a> {
                 Some(text) => text.clone(),
                 None => self.files.original(&path)?,
             };
-            for key in self.overridden(step) {
-                let Some(with) = manifest::with_override(&text, &["overrides"], &key, &step.to) else {
-                    return Ok(Err(manifest::overridden_already(&key)));
+            for way in self.overridden(plan, step) {
+                let (key, around) = way.split_last().expect("a way has an end");
+                let around: Vec<&str> =
+                    ["overrides"].into_iter().chain(around.iter().map(String::as_str)).collect();
+                let Some(with) = manifest::with_override(&text, &around, key, &step.to) else {
+                    return Ok(Err(manifest::overridden_already(key)));
                 };
                 text = with;
             }
@@ -92,13 +96,31 @@ impl<'a> NpmProject<'a> {
         Ok(Ok(()))
     }
 
-    /// What an override speaks of: the package as far as these ranges ask for it, and no other copy of it.
-    fn overridden(&self, step: &Step) -> BTreeSet<String> {
-        let called = &self.placed.graph.nodes[step.node].called;
-        let into = self.placed.graph.edges.iter().filter(|edge| edge.to == step.node);
-        let ranges = into.filter_map(|edge| edge.requirement.as_ref());
-        let blocking = ranges.filter(|requirement| !range::admits(requirement, &step.to));
-        blocking.map(|requirement| format!("{called}@{requirement}")).collect()
+    /// What an override speaks of: the package as far as these ranges ask for it, and no other copy of it. Where the
+    /// project asks for some of that itself, of which npm takes no override, those others that ask are named, without
+    /// their versions: npm would take these for a version that they are to have.
+    fn overridden(&self, plan: &Plan, step: &Step) -> BTreeSet<Vec<String>> {
+        let graph = &self.placed.graph;
+        let called = &graph.nodes[step.node].called;
+        // npm compares ranges; the versions that are there stand for them.
+        let version = &graph.nodes[step.node].version;
+        let meets = |edge: &Edge, range: &str| {
+            let (from, to) = (&graph.nodes[edge.from], &graph.nodes[edge.to]);
+            let own = edge.requirement.as_deref().unwrap_or("*");
+            from.own
+                && to.called == *called
+                && (edge.to == step.node || range::admits(range, &to.version) || range::admits(own, version))
+        };
+        let is_asked_for = |range: &str| graph.edges.iter().any(|edge| meets(edge, range));
+        let asked = plan.asked.get(&step.node).into_iter().flatten();
+        let blocking =
+            asked.filter(|(from, range)| !graph.nodes[*from].own && !range::admits(range, &step.to));
+        blocking
+            .map(|(from, range)| match is_asked_for(range) {
+                true => vec![graph.nodes[*from].called.clone(), called.clone()],
+                false => vec![format!("{called}@{range}")],
+            })
+            .collect()
     }
 }
 
