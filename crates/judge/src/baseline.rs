@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clumping::{
-    CAUTION_OF_CLUSTERS, CAUTION_OF_ERRORS, Clumping, Dispersion, STRETCH_OF_ERRORS, Sample,
-};
-use crate::errors::Clusters;
+use crate::clumping::{CAUTION_OF_ERRORS, Clumping, Dispersion, Sample};
+use crate::clusters::{Clusters, Habits};
 
 /// Requests that the recent past should hold before it is compared with the long one.
 const RECENT_REQUESTS: u64 = 3000;
@@ -19,28 +17,27 @@ const RECENT_LOOKS: usize = 64;
 const PRIOR_REQUESTS: f64 = 500.0;
 const PRIOR_RATE: f64 = 0.001;
 
-/// Errors beyond the first that a look is trusted to have had singly before any error of the baseline is seen, and the
-/// looks with errors that add one.
-const UNSEEN: f64 = 0.1;
-const LOOKS_OF_ONE: f64 = 4.0;
+/// Looks whose rate says what was to be expected in the next, if it is more than the rate of long: an incident that hits all
+/// instances is no cluster.
+const LOOKS_OF_INCIDENTS: usize = 5;
 
 /// The baseline's own record, history before the rollout included.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     requests: f64,
     events: f64,
-    /// Looks with errors so far, incidents included.
-    looks_with_events: f64,
     recent: VecDeque<(u64, u64)>,
     dispersion: Dispersion,
+    #[serde(default)]
+    habits: Habits,
 }
 
 impl Default for Record {
     /// Errors that come together come within a look: retries take less than a second. Errors over many looks are an
     /// incident of all instances, which the comparison of the arms cancels and the index must not count.
     fn default() -> Self {
-        let (requests, events, looks_with_events, recent) = (0.0, 0.0, 0.0, VecDeque::new());
-        Record { requests, events, looks_with_events, recent, dispersion: Dispersion::new(1) }
+        let (requests, events, recent) = (0.0, 0.0, VecDeque::new());
+        Record { requests, events, recent, dispersion: Dispersion::new(1), habits: Habits::default() }
     }
 }
 
@@ -53,13 +50,12 @@ impl Record {
         let odd = self.is_odd(requests, events);
         let rate = events as f64 / requests as f64;
         self.dispersion.add(Sample { requests: requests as f64, sum: events as f64, variance: rate });
-        if events > 0 {
-            self.looks_with_events += 1.0;
-        }
         if !odd {
             self.requests += requests as f64;
             self.events += events as f64;
         }
+        // The rate with this look in it: where little is known, what was guessed before says nothing of clusters.
+        self.habits.learn(events, requests as f64 * self.rate_of_late());
         self.recent.push_back((requests, events));
         self.trim();
         self.follow_a_lasting_change();
@@ -82,11 +78,15 @@ impl Record {
 
     /// How many of a look's errors may be of one cluster, as far as the baseline has shown it.
     pub fn clusters(&self) -> Clusters {
-        let index = self.dispersion.clumping(CAUTION_OF_CLUSTERS).index();
-        Clusters {
-            size: 1.0 + STRETCH_OF_ERRORS * (index - 1.0),
-            known: UNSEEN + self.looks_with_events / LOOKS_OF_ONE,
-        }
+        self.habits.clusters(self.rate_of_late())
+    }
+
+    /// The rate, or the median of the last looks if it is higher.
+    fn rate_of_late(&self) -> f64 {
+        let looks = self.recent.iter().rev().take(LOOKS_OF_INCIDENTS);
+        let mut rates: Vec<f64> = looks.map(|(requests, events)| *events as f64 / *requests as f64).collect();
+        rates.sort_by(f64::total_cmp);
+        self.rate().max(rates.get(rates.len() / 2).copied().unwrap_or_default())
     }
 
     /// Whether a look at the baseline does not fit the rate known before: an incident, or its end.
@@ -163,6 +163,22 @@ mod tests {
         assert!(record(&clumped).clumping().index() > 3.0);
         assert_eq!(record(&[(500, 1), (500, 2), (500, 0)].repeat(20)).clumping(), Clumping::NONE);
         assert_eq!(record(&[(500, 3), (1000, 6), (100, 1)].repeat(20)).clumping(), Clumping::NONE);
+    }
+
+    #[test]
+    fn an_incident_of_all_instances_is_no_cluster_and_bursts_are() {
+        let pays = |record: &Record| {
+            let look = record.clusters().look(25, 475, 3, &[3]);
+            look.log_ratios(21f64.ln(), crate::errors::log_moment(25, 475, 3, 21f64.ln()))[0]
+        };
+        let quiet = [(475, 1), (475, 0)].repeat(40);
+        let incident = [quiet.as_slice(), &[(475, 14), (475, 17), (475, 15)].repeat(6), &quiet].concat();
+        let bursts = [(475, 0), (475, 0), (475, 0), (475, 0), (475, 6), (475, 0)].repeat(20);
+        let (one, quiet, incident, bursts) =
+            (10.5f64.ln(), pays(&record(&quiet)), pays(&record(&incident)), pays(&record(&bursts)));
+        assert!(quiet > 2.0 * one, "{quiet}");
+        assert!(incident > 0.7 * quiet, "{incident} {quiet}");
+        assert!(bursts < 1.2 * one, "{bursts}");
     }
 
     #[test]

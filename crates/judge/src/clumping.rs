@@ -37,8 +37,6 @@ const SLACK: f64 = 0.1;
 const KEPT: f64 = 0.999;
 
 /// Clumps differ in size, and it is the large ones that deceive: a guard counts the excess over one that many times.
-/// Errors need more of it than latency, where a limit stands beside it (`pauses.rs`).
-pub const STRETCH_OF_ERRORS: f64 = 4.0;
 pub const STRETCH_OF_LATENCY: f64 = 2.0;
 pub const STRETCH_OF_PROMOTION: f64 = 1.7;
 
@@ -46,9 +44,6 @@ pub const STRETCH_OF_PROMOTION: f64 = 1.7;
 /// believed too late; a wrong index of latency costs seconds.
 pub const CAUTION_OF_ERRORS: f64 = 1.5;
 pub const CAUTION_OF_LATENCY: f64 = 2.0;
-
-/// The same for the size of clusters of errors: to take single errors for clusters costs little (`errors.rs`).
-pub const CAUTION_OF_CLUSTERS: f64 = 1.5;
 
 /// The same for blocks of several looks, of which there are few.
 const CAUTION_OF_BLOCKS: f64 = 2.5;

@@ -23,7 +23,7 @@
 const MOST_WAYS: usize = 48;
 
 /// The overshoot of a fixed bet, as a part of what one error of the canary says.
-const OVERSHOOT: f64 = 0.25;
+const OVERSHOOT: f64 = 0.5;
 
 /// How the errors of a look may fall on the arms if both are alike.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,33 +56,35 @@ impl Ways {
         Some(Ways { least, chances })
     }
 
+    /// What a bet pays for each way, in logs, made smaller where its mean would be more than one.
+    pub fn at_most_one(&self, mut pays: Vec<f64>) -> Vec<f64> {
+        let mean: f64 = self.chances.iter().zip(&pays).map(|(chance, log)| chance * log.exp()).sum();
+        let surplus = mean.ln().max(0.0);
+        pays.iter_mut().for_each(|log| *log -= surplus);
+        pays
+    }
+
     /// The log of the factor by which the wealth after the look differs from what the bets leave, when the canary had `fell`
-    /// errors. `wealth` is what they would leave for each way, in logs and in units of the limit; so many errors may
-    /// be one `cluster`.
-    pub fn log_factor(&self, wealth: &[f64], fell: u64, cluster: f64) -> f64 {
+    /// errors. `wealth` is what they would leave for each way, in logs and in units of the limit.
+    pub fn log_factor(&self, wealth: &[f64], fell: u64) -> f64 {
         let at = usize::try_from(fell.saturating_sub(self.least)).unwrap_or(usize::MAX);
-        let best = self.best(wealth, &self.prices(cluster));
+        let best = self.best(wealth, &self.prices());
         match wealth.get(at) {
             Some(own) if at >= best.from => -own,
             _ => best.log_factor,
         }
     }
 
-    /// What it costs to end at the limit for each number of errors or more. Errors of a cluster fall together, which
-    /// flattens the distribution: all of three fall on the canary with the chance of one.
-    fn prices(&self, cluster: f64) -> Vec<f64> {
-        let tempered: Vec<f64> = self.chances.iter().map(|chance| chance.powf(1.0 / cluster)).collect();
-        let sum: f64 = tempered.iter().sum();
-        let (mut plain, mut firm) = (0.0, 0.0);
+    /// The chance of each number of errors or more, which is what it costs to end at the limit there.
+    fn prices(&self) -> Vec<f64> {
+        let mut sum = 0.0;
         let mut prices: Vec<f64> = self
             .chances
             .iter()
-            .zip(tempered)
             .rev()
-            .map(|(chance, tempered)| {
-                plain += chance;
-                firm += tempered / sum;
-                f64::max(plain, firm)
+            .map(|chance| {
+                sum += chance;
+                sum
             })
             .collect();
         prices.reverse();
@@ -145,7 +147,7 @@ mod tests {
     #[test]
     fn what_is_just_short_is_lifted_and_what_is_beyond_is_cut() {
         let ways = Ways::of(50, 950, 1).expect("two ways");
-        let factor = |wealth: [f64; 2], fell| ways.log_factor(&wealth, fell, 1.0);
+        let factor = |wealth: [f64; 2], fell| ways.log_factor(&wealth, fell);
         assert!((factor([-3.0, -0.3], 1) - 0.3).abs() < 1e-9);
         assert!(factor([-3.0, -0.3], 0) < -0.1, "the other way pays for it");
         assert!((factor([-1.5, 1.0], 1) + 1.0).abs() < 1e-9);
@@ -156,14 +158,13 @@ mod tests {
     proptest! {
         #[test]
         fn the_mean_is_never_more_than_before(
-            canary in 1u64..80, baseline in 1u64..900, events in 1u64..12, first in -9.0f64..-0.1, step in 0.1f64..5.0,
-            cluster in 1.0f64..6.0
+            canary in 1u64..80, baseline in 1u64..900, events in 1u64..12, first in -9.0f64..-0.1, step in 0.1f64..5.0
         ) {
             let Some(ways) = Ways::of(canary, baseline, events.min(canary + baseline)) else { return Ok(()) };
             let wealth: Vec<f64> = (0..ways.chances.len()).map(|at| first + step * at as f64).collect();
             let (mut before, mut after) = (0.0, 0.0);
             for (at, (chance, log)) in ways.chances.iter().zip(&wealth).enumerate() {
-                let factor = ways.log_factor(&wealth, ways.least + at as u64, cluster);
+                let factor = ways.log_factor(&wealth, ways.least + at as u64);
                 before += chance * log.exp();
                 after += chance * (log + factor).exp();
             }

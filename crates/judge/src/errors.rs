@@ -6,18 +6,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::clusters::Clusters;
 use crate::endgame::Ways;
 use crate::evidence::Wealth;
+use crate::gamma::log_choose;
 
 /// Multiples of the margin that the guard bets on, with their shares of the money. A share `s` costs `-ln s` nats of
 /// evidence, which is the same part of the requests needed whatever the effect is, so an even spread is fair. The one
 /// at four margins has more, since there a single error says two nats and the last one overshoots.
-const MARGINS: [(f64, f64); 2] = [(1.0, 0.25), (4.0, 0.38)];
+const MARGINS: [(f64, f64); 2] = [(1.0, 0.27), (4.0, 0.62)];
 
 /// Odds ratios that it bets on besides, whatever the base rate is. The one is money that is not bet at all: a reserve
 /// against what the bets take for independent and is not.
-const ODDS: [(f64, f64); 6] =
-    [(1.0, 0.25), (1.6, 0.01), (2.5, 0.03), (8.0, 0.02), (60.0, 0.03), (300.0, 0.03)];
+const ODDS: [(f64, f64); 5] = [(1.0, 0.03), (1.6, 0.01), (2.5, 0.02), (8.0, 0.02), (60.0, 0.03)];
 
 const BETS: usize = MARGINS.len() + ODDS.len();
 
@@ -68,20 +69,6 @@ impl Table {
     fn says_nothing(&self) -> bool {
         self.canary_events + self.baseline_events == 0 || self.canary == 0 || self.baseline == 0
     }
-
-    /// As [`Table::log_e`], where what comes after an arm's first event may be of the same cluster as it. Never more than
-    /// `log_e`, so its mean too is at most one; and where all events of an arm are one cluster, it says what one says.
-    fn log_e_of_clusters(&self, bet: Bet, clusters: Clusters) -> f64 {
-        let (log_e, log_odds) = (self.log_e_of(bet), bet.log_odds);
-        if log_e == 0.0 {
-            return log_e;
-        }
-        let events = (self.canary_events + self.baseline_events) as f64;
-        let log_moment = self.canary_events as f64 * log_odds - log_e;
-        let canary = clusters.of(self.canary_events);
-        let all = canary + clusters.of(self.baseline_events);
-        log_e.min(canary * log_odds - all / events * log_moment)
-    }
 }
 
 /// A bet at one look: the log of its odds ratio, and the log of the mean of what it pays if both arms are alike.
@@ -89,25 +76,6 @@ impl Table {
 struct Bet {
     log_odds: f64,
     log_moment: f64,
-}
-
-/// How an arm's errors of a look may hang together.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Clusters {
-    /// How many errors after the first count as one.
-    pub size: f64,
-    /// How many a look is trusted to have singly; beyond that they count by their logarithm. It grows with what was seen.
-    pub known: f64,
-}
-
-impl Clusters {
-    /// How many errors so many count as: all of them if they are known to come singly, one and a little if nothing is known.
-    fn of(self, events: u64) -> f64 {
-        match events {
-            0 => 0.0,
-            _ => 1.0 + self.known * ((events - 1) as f64 / (self.known * self.size)).ln_1p(),
-        }
-    }
 }
 
 /// The guard on errors: most of the money on multiples of the margin that matters, the rest on a grid of odds ratios.
@@ -128,14 +96,32 @@ impl ErrorGuard {
     }
 
     /// Bets on one look. `rate` and `clusters` are the baseline's as known before it.
-    pub fn observe(&mut self, table: Table, rate: f64, clusters: Clusters) {
+    pub fn observe(&mut self, table: Table, rate: f64, clusters: &Clusters) {
         let margins = MARGINS.iter().map(|(times, _)| odds_of_margin(rate, times * self.margin));
         let mut log_odds = [0.0; BETS];
         let all = margins.chain(ODDS.iter().map(|(odds, _)| *odds));
         log_odds.iter_mut().zip(all).for_each(|(log_odds, odds)| *log_odds = odds.ln());
+        if table.says_nothing() {
+            return self.wealth.bet(&[0.0; BETS]);
+        }
         let bets = log_odds.map(|log_odds| table.bet(log_odds));
-        let factor = self.endgame(table, &bets, clusters);
-        self.wealth.bet(&bets.map(|bet| table.log_e_of_clusters(bet, clusters)));
+        let Table { canary, canary_events: fell, baseline, baseline_events } = table;
+        let events = fell + baseline_events;
+        let Some(ways) = Ways::of(canary, baseline, events) else {
+            let look = clusters.look(canary, baseline, events, &[fell]);
+            // Never more than the exact bet on single events.
+            let pays = |bet: Bet| {
+                let exact = table.log_e_of(bet);
+                look.log_ratios(bet.log_odds, bet.log_moment).iter().fold(exact, |least, log| least.min(*log))
+            };
+            return self.wealth.bet(&bets.map(pays));
+        };
+        let fallen: Vec<u64> = (ways.least..).take(ways.chances.len()).collect();
+        let look = clusters.look(canary, baseline, events, &fallen);
+        let pays = bets.map(|bet| ways.at_most_one(look.log_ratios(bet.log_odds, bet.log_moment)));
+        let factor = self.endgame(&ways, &pays, fell);
+        let at = usize::try_from(fell - ways.least).unwrap_or(usize::MAX);
+        self.wealth.bet(&pays.map(|pays| pays.get(at).copied().unwrap_or_default()));
         self.wealth.scale(factor);
     }
 
@@ -145,20 +131,15 @@ impl ErrorGuard {
     }
 
     /// By what the wealth is to be multiplied besides (`endgame.rs`).
-    fn endgame(&self, table: Table, bets: &[Bet], clusters: Clusters) -> f64 {
-        let events = table.canary_events + table.baseline_events;
+    fn endgame(&self, ways: &Ways, pays: &[Vec<f64>; BETS], fell: u64) -> f64 {
         // A little beyond the limit, so that what ends there is not below it by a rounding.
-        let wealth = |errors: u64| {
-            let fell = Table { canary_events: errors, baseline_events: events - errors, ..table };
-            let log_e = bets.iter().map(|bet| fell.log_e_of_clusters(*bet, clusters));
-            self.wealth.log_if(log_e) - self.limit - 1e-9
-        };
-        if events == 0 || self.log() >= self.limit || wealth(events.min(table.canary)) < FAR_FROM_LIMIT {
+        let wealth = |at: usize| self.wealth.log_if(pays.iter().map(|pays| pays[at])) - self.limit - 1e-9;
+        let last = ways.chances.len() - 1;
+        if self.log() >= self.limit || wealth(last) < FAR_FROM_LIMIT {
             return 0.0;
         }
-        let Some(ways) = Ways::of(table.canary, table.baseline, events) else { return 0.0 };
-        let wealth: Vec<f64> = (ways.least..).take(ways.chances.len()).map(wealth).collect();
-        ways.log_factor(&wealth, table.canary_events, events as f64 / clusters.of(events))
+        let wealth: Vec<f64> = (0..=last).map(wealth).collect();
+        ways.log_factor(&wealth, fell)
     }
 }
 
@@ -218,22 +199,4 @@ fn first_in(mut low: u64, mut high: u64, holds: impl Fn(u64) -> bool) -> u64 {
         }
     }
     low
-}
-
-/// `ln(n choose k)`.
-fn log_choose(n: u64, k: u64) -> f64 {
-    log_factorial(n) - log_factorial(k) - log_factorial(n - k)
-}
-
-/// `ln n!`: by the product below 16, by Stirling's series from there (error below 1e-15 relative).
-fn log_factorial(n: u64) -> f64 {
-    if n < 16 {
-        return ((1..=n).product::<u64>() as f64).ln();
-    }
-    let x = n as f64;
-    let inverse = 1.0 / (x * x);
-    let series = (1.0 / 12.0
-        - inverse * (1.0 / 360.0 - inverse * (1.0 / 1260.0 - inverse * (1.0 / 1680.0 - inverse / 1188.0))))
-        / x;
-    (x + 0.5) * x.ln() - x + 0.5 * std::f64::consts::TAU.ln() + series
 }

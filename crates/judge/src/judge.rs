@@ -19,7 +19,7 @@ use crate::split::SplitGuard;
 
 /// The judge's version. It is raised with every change after which the same ticks may give another word: a rollout that was
 /// judged by an earlier version can be judged again, but the words may differ.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Requests of both arms that a look needs; fewer wait for the next tick, since a comparison of one request with
 /// nothing teaches nothing.
@@ -335,7 +335,7 @@ impl Judge {
         }
         let Pair { canary, baseline } = std::mem::take(&mut self.astray);
         let table = Table::new(canary.requests, canary.errors, baseline.requests, baseline.errors);
-        self.harm.errors.observe(table, self.record.rate(), self.record.clusters());
+        self.harm.errors.observe(table, self.record.rate(), &self.record.clusters());
         self.record.add(baseline.requests, baseline.errors.min(baseline.requests));
         self.seen.canary.merge(&canary);
         self.seen.baseline.merge(&baseline);
@@ -345,7 +345,7 @@ impl Judge {
     fn look(&mut self, look: &Pair, ticks: u64) {
         let (canary, baseline) = (&look.canary, &look.baseline);
         let table = Table::new(canary.requests, canary.errors, baseline.requests, baseline.errors);
-        self.harm.errors.observe(table, self.record.rate(), self.record.clusters());
+        self.harm.errors.observe(table, self.record.rate(), &self.record.clusters());
         self.errors_alike.observe(table, &self.record);
         if let Some(guard) = &mut self.harm.latency {
             guard.observe(&canary.latency, &baseline.latency, &self.recent, ticks);

@@ -82,7 +82,8 @@ impl Tally {
 #[test]
 fn a_clean_canary_is_promoted_and_seldom_rolled_back() {
     let tally = simulate(CLEAN, 1);
-    assert!(tally.rolled_back() <= 0.01, "{tally:?}");
+    // Two standard errors of so many runs above alpha.
+    assert!(tally.rolled_back() <= 0.02, "{tally:?}");
     assert!(tally.promoted() >= 0.97, "{tally:?}");
 }
 
@@ -95,9 +96,11 @@ fn a_shared_incident_neither_rolls_back_nor_forbids_promotion() {
 
 #[test]
 fn clumped_errors_roll_back_seldom() {
-    let tally = simulate(World { clump: 3.0, ..CLEAN }, 3);
-    // Two standard errors of so many runs above alpha.
-    assert!(tally.rolled_back() <= 0.02, "{tally:?}");
+    for (seed, clump) in [(3, 3.0), (8, 1.3), (9, 10.0)] {
+        let tally = simulate(World { clump, ..CLEAN }, seed);
+        // Two standard errors of so many runs above alpha.
+        assert!(tally.rolled_back() <= 0.02, "{clump}: {tally:?}");
+    }
 }
 
 #[test]
@@ -109,7 +112,8 @@ fn a_base_rate_of_one_percent_is_no_fault_and_no_obstacle() {
 
 #[test]
 fn half_a_point_two_points_and_twenty_points_are_found() {
-    for (worse, found, ticks) in [(0.005, 0.92, 45), (0.02, 1.0, 9), (0.2, 1.0, 1)] {
+    // Five errors of 25 in the first tick may be one client, where nothing is known of how errors come: hence two ticks.
+    for (worse, found, ticks) in [(0.005, 0.92, 45), (0.02, 1.0, 9), (0.2, 1.0, 2)] {
         let tally = simulate(World { worse, ..CLEAN }, 5);
         assert!(tally.rolled_back() >= found, "{worse}: {tally:?}");
         assert!(tally.median_ticks() <= ticks, "{worse}: {} ticks", tally.median_ticks());
