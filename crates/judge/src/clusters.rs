@@ -198,6 +198,9 @@ impl Look {
 /// The log of the chance of so many events around a mean. It has a heavy tail: an incident that hits all instances makes any number
 /// of them, so a large number alone is but a weak sign of clusters.
 fn log_total(events: u64, mean: f64, chain: f64) -> f64 {
+    if events == 0 {
+        return log_chance(events, mean, chain);
+    }
     let n = events as f64;
     log_add(log_chance(events, mean, chain), INCIDENT.ln() - (n + 1.0).ln() - (n + 2.0).ln())
 }

@@ -117,8 +117,13 @@ impl ErrorGuard {
             return self.wealth.bet(&bets.map(pays));
         };
         let fallen: Vec<u64> = (ways.least..).take(ways.chances.len()).collect();
-        let look = clusters.look(canary, baseline, events, &fallen);
-        let pays = bets.map(|bet| ways.at_most_one(look.log_ratios(bet.log_odds, bet.log_moment)));
+        let pays = if events == 1 {
+            // One error is no cluster, and says the same whatever is known.
+            bets.map(|bet| fallen.iter().map(|fell| *fell as f64 * bet.log_odds - bet.log_moment).collect())
+        } else {
+            let look = clusters.look(canary, baseline, events, &fallen);
+            bets.map(|bet| ways.at_most_one(look.log_ratios(bet.log_odds, bet.log_moment)))
+        };
         let factor = self.endgame(&ways, &pays, fell);
         let at = usize::try_from(fell - ways.least).unwrap_or(usize::MAX);
         self.wealth.bet(&pays.map(|pays| pays.get(at).copied().unwrap_or_default()));
