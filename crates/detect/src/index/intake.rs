@@ -9,8 +9,7 @@ use zip::ZipArchive;
 use crate::error::DetectError;
 use crate::osv::record::LARGEST_RECORD;
 
-const WHAT_IT_TAKES: &str =
-    "give OSV records as `.json`, `.jsonl` or a `.zip` of `.json` files, or a folder that holds such files, as a mirror of the bucket does";
+const WHAT_IT_TAKES: &str = "give OSV records as `.json`, `.jsonl` or a `.zip` of `.json` files, or a folder that holds such files, as a mirror of the bucket does";
 const DAMAGED: &str = "bring the file again; it may have been cut off or changed on its way";
 const BOMB: &str = "bring the file from a source you trust; advisories are never packed like this";
 const SPLIT: &str = "import it in smaller parts";
