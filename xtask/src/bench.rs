@@ -3,6 +3,7 @@
 
 mod measured;
 mod peers;
+mod query_api;
 mod told;
 
 use std::path::{Path, PathBuf};

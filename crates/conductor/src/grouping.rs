@@ -47,6 +47,8 @@ pub enum Names {
 pub struct Found {
     pub findings: Vec<Finding>,
     pub owners: Owners,
+    /// What is to be said of old advisories.
+    pub warning: Option<String>,
 }
 
 /// The findings at a commit that are to be fixed, as far as they bear one of these names; nothing is left behind.
@@ -68,12 +70,12 @@ pub async fn found(
     let seen = findings_to_fix(hands, service, (base, &scratch), reports).await;
     // What could not be removed is replaced by the next look.
     drop(std::fs::remove_dir_all(&scratch));
-    let Seen { findings: found, owners, .. } = seen?;
+    let Seen { findings: found, owners, warning, .. } = seen?;
     if names == Names::AllThere {
         refuse_unknown(only, &found)?;
     }
     let findings = found.into_iter().filter(|finding| wanted(finding, only)).collect();
-    Ok(Found { findings, owners })
+    Ok(Found { findings, owners, warning })
 }
 
 /// These findings by triage's priority and owner, the most urgent first. What no fixer can do anything about here gets no patch
@@ -82,7 +84,7 @@ pub fn grouped(
     hands: &Hands,
     policy: &Policy,
     service: &Service,
-    Found { findings, owners }: &Found,
+    Found { findings, owners, .. }: &Found,
     grouping: Grouping,
 ) -> Vec<Group> {
     let board = Board::default();

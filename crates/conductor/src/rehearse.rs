@@ -27,6 +27,13 @@ pub struct Rehearsed {
     pub proposal: Proposal,
 }
 
+/// What was found in a commit, a proposal for each patch of it, and what is to be said of old advisories.
+#[derive(Debug)]
+pub struct Rehearsal {
+    pub patches: Vec<Rehearsed>,
+    pub warning: Option<String>,
+}
+
 /// Looks at the commit and asks the fixers once for each group of findings; none where nothing needs a fix.
 pub async fn rehearse(
     hands: &Hands,
@@ -35,19 +42,19 @@ pub async fn rehearse(
     base: &Commit,
     only: &[String],
     (reports, grouping): (&[Digest], Grouping),
-) -> Result<Vec<Rehearsed>, Failure> {
+) -> Result<Rehearsal, Failure> {
     let storage =
         |error: std::io::Error| Failure::transient(format!("could not make a scratch folder: {error}"));
     let scratch = hands.home.root().join("work").join(format!("rehearsal-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).map_err(storage)?;
     let rehearsed = async {
         let found = found(hands, service, base, (only, Names::AllThere), reports).await?;
-        let mut rehearsed = Vec::new();
+        let mut patches = Vec::new();
         for group in grouped(hands, policy, service, &found, grouping) {
             let of_group = found.findings.iter().filter(|finding| group.findings.contains(&finding.id));
-            rehearsed.push(within(hands, service, base, of_group.cloned().collect(), &scratch).await?);
+            patches.push(within(hands, service, base, of_group.cloned().collect(), &scratch).await?);
         }
-        Ok(rehearsed)
+        Ok(Rehearsal { patches, warning: found.warning })
     };
     let rehearsed = rehearsed.await;
     // What could not be removed holds nothing up.

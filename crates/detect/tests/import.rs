@@ -95,6 +95,50 @@ fn every_kind_of_source_brings_its_records() {
 }
 
 #[test]
+fn a_folder_is_read_as_a_mirror_of_the_bucket_lies_there() {
+    let place = Place::new();
+    let zip = |text: &str| zipped(&[("one.json", text.as_bytes())]);
+    place.put("mirror/ecosystems.txt", b"crates.io\nnpm\n");
+    place.put("mirror/crates.io/all.zip", &zip(&record("X-1", 1, "crates.io", "2.0.0")));
+    place.put("mirror/crates.io/modified_id.csv", b"2024-01-01T00:00:00Z,X-1\n");
+    // The same record by itself, and newer.
+    place.put("mirror/crates.io/X-1.json", record("X-1", 2, "crates.io", "3.0.0").as_bytes());
+    place.put("mirror/npm/all.zip", &zip(&record("X-2", 1, "npm", "2.0.0")));
+    place.put("mirror/Go.ZIP", &zip(&record("X-3", 1, "Go", "2.0.0")));
+    place.put("mirror/more.jsonl", record("X-4", 1, "PyPI", "2.0.0").as_bytes());
+    place.put("mirror/npm/all.zip.part", b"cut off");
+    let empty = place.put("mirror/notes.zip", &zipped(&[("readme", b"")]));
+    let link = place.folder.path().join("mirror/link.zip");
+    std::os::unix::fs::symlink(place.folder.path().join("mirror/Go.ZIP"), &link).expect("a link");
+    let imported = place.import(&[place.folder.path().join("mirror")]);
+    let ecosystems: Vec<(&str, u64)> =
+        imported.ecosystems.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    assert_eq!(ecosystems, [("Go", 1), ("PyPI", 1), ("crates.io", 1), ("npm", 1)]);
+    assert_eq!(fixed(&Advisories::open(&place.database()).expect("a database")), ["3.0.0"]);
+    let (empty, link) = (empty.display().to_string(), link.display().to_string());
+    let skipped = [
+        (link, "a link; links are not followed".to_owned()),
+        (format!("{empty}:readme"), "not a `.json` file".to_owned()),
+        (empty, "it holds no records".to_owned()),
+    ];
+    assert_eq!(imported.skipped, skipped);
+}
+
+#[test]
+fn a_damaged_zip_in_a_folder_is_named_and_nothing_is_written() {
+    let place = Place::new();
+    let good = record("X-1", 1, "crates.io", "2.0.0");
+    place.put("mirror/crates.io/all.zip", &zipped(&[("X-1.json", good.as_bytes())]));
+    let whole = zipped(&[("X-2.json", good.as_bytes())]);
+    place.put("mirror/npm/all.zip", &whole[..whole.len() - 9]);
+    let error = place.refused(&place.folder.path().join("mirror"));
+    assert!(
+        error.to_string().contains("/mirror/npm/all.zip`: it is not a zip file, or a damaged one: "),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_absent_folder_gives_what_is_built_in() {
     let place = Place::new();
     let advisories = Advisories::open(&place.database()).expect("a database");

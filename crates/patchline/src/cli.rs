@@ -506,7 +506,7 @@ pub struct LiftArguments {
 
 #[derive(Debug, Subcommand)]
 pub enum DbCommand {
-    /// Take in advisories in OSV format: folders, zips, JSON files, JSON lines
+    /// Take in advisories in OSV format: zips, JSON files, JSON lines, and folders of them
     Import(ImportArguments),
     /// Fetch the public OSV database, or a mirror of it: all of it first, then what changed
     Update(UpdateArguments),

@@ -20,6 +20,11 @@ pub fn note(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
+/// Prints what keeps a good answer from being a whole one to standard error.
+pub fn warn(line: &str) {
+    note(&format!("warning: {line}"));
+}
+
 /// Prints what went wrong, where, and what to do.
 pub fn complain(trouble: &Trouble) {
     match &trouble.excerpt {
@@ -34,8 +39,8 @@ pub fn complain(trouble: &Trouble) {
 /// A scan against nearly nothing is no all-clear.
 pub fn warn_if_only_built_in(advisories: &Advisories) {
     if advisories.status().only_built_in {
-        note(
-            "warning: only the built-in advisories are there; `patchline db update` fetches the public database, `patchline db import` takes one in from files",
+        warn(
+            "only the built-in advisories are there; `patchline db update` fetches the public database, `patchline db import` takes one in from files",
         );
     }
 }

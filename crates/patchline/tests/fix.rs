@@ -196,13 +196,20 @@ fn advisories_that_are_too_old_for_the_settings_are_no_all_clear() {
     let arguments = ["--data", text(&data), "scan", "--stale-after", "1", text(&project)];
     assert!(!check(&mut patchline(&arguments), 0, &[]).err.contains("days old"));
     fs::write(project.join("patchline.toml"), scan("warn")).unwrap();
-    assert_eq!(
-        json(&fix(&data, &project, 0).expect("it asks cargo for nothing"))["patches"][0]["outcome"],
-        "nothing_to_do"
-    );
-    check(
-        &mut patchline(&["--data", text(&data), "scan", text(&project)]),
-        0,
-        &["warning: the advisories of"],
-    );
+    let old = "warning: the advisories of crates.io are up to 0 days old; `patchline db update`";
+    check(&mut patchline(&["--data", text(&data), "scan", text(&project)]), 0, &[old]);
+    let ran = fix(&data, &project, 0).expect("it asks cargo for nothing");
+    assert_eq!(json(&ran)["patches"][0]["outcome"], "nothing_to_do");
+    assert_eq!(ran.err.matches(old).count(), 1, "{}", ran.err);
+    check(&mut patchline(&["--data", text(&data), "fix", "--dry-run", text(&project)]), 0, &[old]);
+    // A person's change that says what it answers is held against the same advisories.
+    git(&project, &["switch", "--quiet", "--create", "mine"]);
+    fs::write(project.join("src/main.rs"), "fn main() { /* mine */ }\n").unwrap();
+    git(&project, &["commit", "--quiet", "--message", "Mine", "src/main.rs"]);
+    git(&project, &["switch", "--quiet", "main"]);
+    let from = ["--data", text(&data), "fix", "--from", "mine", "--only", "TEST-1", text(&project)];
+    check(&mut patchline(&from), 3, &[old, "`TEST-1` names no finding here"]);
+    fs::write(project.join("patchline.toml"), scan("warn").replace("= 0", "= 1")).unwrap();
+    let ran = fix(&data, &project, 0).expect("it asks cargo for nothing");
+    assert!(!ran.err.contains("days old"), "{}", ran.err);
 }

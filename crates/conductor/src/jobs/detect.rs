@@ -44,7 +44,7 @@ pub async fn carry_out(hands: &Hands, opening: &Opening, patch: PatchId) -> Resu
         Subject::Scan { only, .. } | Subject::Change { answers: only, .. } => {
             let tree = export(hands, opening, patch).await?;
             let reports = reports_of(&opening.subject);
-            let Seen { findings, owners: named, packages, advisories, old } =
+            let Seen { findings, owners: named, packages, advisories, old, warning: _ } =
                 findings_to_fix(hands, &opening.service, (&opening.base, &tree), reports).await?;
             refuse_unknown(only, &findings)?;
             let findings = findings.into_iter().filter(|finding| wanted(finding, only)).collect();
@@ -96,14 +96,15 @@ fn unscanned(error: &DetectError) -> Failure {
     Failure::permanent(in_full(error)).of(FailureClass::Input)
 }
 
-/// Nothing found by old advisories is no all-clear: whoever wants that to be an error gets one.
-fn fresh(old: &Old, freshness: &Freshness) -> Result<(), Failure> {
+/// Nothing found by old advisories is no all-clear: whoever wants that to be an error gets one, everybody else what is to be
+/// said of it.
+fn fresh(old: &Old, freshness: &Freshness) -> Result<Option<String>, Failure> {
     let told: Vec<(&str, u64)> = old.iter().map(|(name, days)| (name.as_str(), *days)).collect();
     match (warning(&told), freshness.stale) {
         (Some(old), Stale::Error) => Err(Failure::permanent(old)
             .of(FailureClass::Input)
             .with_hint("`stale = \"warn\"` under `[scan]` in patchline.toml takes them all the same")),
-        (Some(_), Stale::Warn) | (None, _) => Ok(()),
+        (old, Stale::Warn | Stale::Error) => Ok(old),
     }
 }
 
@@ -149,6 +150,8 @@ pub struct Seen {
     pub packages: usize,
     pub advisories: AdvisoryStatus,
     pub old: Old,
+    /// What is to be said of old advisories.
+    pub warning: Option<String>,
 }
 
 /// The findings of the service in the exported tree of a commit that must have a lockfile, or be looked at by an analyzer.
@@ -161,13 +164,13 @@ pub async fn findings_to_fix(
     let is_analyzed = !service.verification.analyzers.is_empty() || !reports.is_empty();
     let (scan, old) = scan_service(hands, service, tree).await?;
     let Scan { mut findings, inventory, advisories, .. } = known(scan, is_analyzed)?;
-    fresh(&old, &service.verification.scanning.freshness)?;
+    let warning = fresh(&old, &service.verification.scanning.freshness)?;
     findings.extend(analyzed(hands, service, tree, reports).await?.findings);
     let folder = lockfile_folder(hands, tree, &service.folder);
     let folder = folder.strip_prefix(tree).map(Path::to_string_lossy).unwrap_or_default();
     let (rules, _) = owners::rules_at(service, base).await?;
     let owners = owners::named(&rules, &folder, &findings);
-    Ok(Seen { findings, owners, packages: inventory.len(), advisories, old })
+    Ok(Seen { findings, owners, packages: inventory.len(), advisories, old, warning })
 }
 
 /// The findings of the service in an exported tree, to be compared with another's; a tree without a lockfile has none.

@@ -9,8 +9,7 @@ use zip::ZipArchive;
 use crate::error::DetectError;
 use crate::osv::record::LARGEST_RECORD;
 
-const WHAT_IT_TAKES: &str =
-    "give a folder of OSV `.json` files, one `.json` file, a `.jsonl` file, or a `.zip` of `.json` files";
+const WHAT_IT_TAKES: &str = "give OSV records as `.json`, `.jsonl` or a `.zip` of `.json` files, or a folder that holds such files, as a mirror of the bucket does";
 const DAMAGED: &str = "bring the file again; it may have been cut off or changed on its way";
 const BOMB: &str = "bring the file from a source you trust; advisories are never packed like this";
 const SPLIT: &str = "import it in smaller parts";
@@ -59,6 +58,26 @@ pub enum Item<'a> {
     Skipped { name: &'a str, why: &'a str },
 }
 
+/// What a file holds, by its ending.
+#[derive(Clone, Copy)]
+enum Form {
+    Record,
+    Lines,
+    Zip,
+}
+
+impl Form {
+    fn of(path: &Path) -> Option<Self> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        match ending.as_str() {
+            "json" => Some(Self::Record),
+            "jsonl" | "ndjson" => Some(Self::Lines),
+            "zip" => Some(Self::Zip),
+            _ => None,
+        }
+    }
+}
+
 /// Reads one source after another within the limits of them all.
 pub struct Intake<'a> {
     limits: &'a Limits,
@@ -77,16 +96,13 @@ impl<'a> Intake<'a> {
         let before = self.bytes;
         let name = path.display().to_string();
         let kind = fs::metadata(path).map_err(DetectError::read(path))?;
-        let extension = path.extension().and_then(|text| text.to_str()).unwrap_or("").to_ascii_lowercase();
-        match extension.as_str() {
+        match Form::of(path) {
             _ if kind.is_dir() => self.folder(path)?,
             _ if !kind.is_file() => {
                 return Err(refused(&name, "it is neither a file nor a folder", WHAT_IT_TAKES));
             }
-            "json" => self.file(path)?,
-            "jsonl" | "ndjson" => self.lines(path)?,
-            "zip" => self.zip(path)?,
-            _ => return Err(refused(&name, "it is not clear what it is", WHAT_IT_TAKES)),
+            Some(form) => self.records(form, path)?,
+            None => return Err(refused(&name, "it is not clear what it is", WHAT_IT_TAKES)),
         }
         if self.bytes == before {
             return Err(refused(&name, "it holds no records", WHAT_IT_TAKES));
@@ -94,24 +110,38 @@ impl<'a> Intake<'a> {
         Ok(())
     }
 
+    /// What lies in the folder and below it, as each file says by its ending; others are left alone.
     fn folder(&mut self, top: &Path) -> Result<(), DetectError> {
         let mut folders = vec![(top.to_owned(), 0)];
         while let Some((folder, depth)) = folders.pop() {
             for (path, kind) in listing(&folder)? {
                 let name = path.display().to_string();
-                let is_json = path.extension().is_some_and(|text| text.eq_ignore_ascii_case("json"));
-                if kind.is_dir() && depth < DEEPEST {
-                    folders.push((path, depth + 1));
-                } else if kind.is_dir() {
-                    return Err(refused(&name, "it lies more than 16 folders deep", WHAT_IT_TAKES));
-                } else if is_json && kind.is_file() {
-                    self.file(&path)?;
-                } else if is_json {
-                    self.skip(&name, "a link; links are not followed")?;
+                match Form::of(&path) {
+                    _ if kind.is_dir() && depth < DEEPEST => folders.push((path, depth + 1)),
+                    _ if kind.is_dir() => {
+                        return Err(refused(&name, "it lies more than 16 folders deep", WHAT_IT_TAKES));
+                    }
+                    Some(form) if kind.is_file() => {
+                        let before = self.bytes;
+                        self.records(form, &path)?;
+                        if self.bytes == before {
+                            self.skip(&name, "it holds no records")?;
+                        }
+                    }
+                    Some(_) => self.skip(&name, "a link; links are not followed")?,
+                    None => {}
                 }
             }
         }
         Ok(())
+    }
+
+    fn records(&mut self, form: Form, path: &Path) -> Result<(), DetectError> {
+        match form {
+            Form::Record => self.file(path),
+            Form::Lines => self.lines(path),
+            Form::Zip => self.zip(path),
+        }
     }
 
     fn file(&mut self, path: &Path) -> Result<(), DetectError> {

@@ -297,6 +297,13 @@ fn pnpm_5_to_8_have_keys_with_slashes() {
         &[],
         &["10 @s/tool 1.1.0 direct normal", "18 minimist 0.0.8 transitive dev"],
     );
+    // The peer behind a key may have a scope as well.
+    check(
+        "pnpm-lock.yaml",
+        &PNPM_6.replace("(minimist@0.0.8)", "(@p/peer@1.0.0)(minimist@0.0.8)"),
+        &[],
+        &["10 @s/tool 1.1.0 direct normal", "18 minimist 0.0.8 transitive dev"],
+    );
     check(
         "pnpm-lock.yaml",
         PNPM_5,

@@ -16,7 +16,7 @@ use patchline_conductor::failures::git_failure;
 use patchline_conductor::grouping::Grouping;
 use patchline_conductor::owners::rules_at;
 use patchline_conductor::projection::Known;
-use patchline_conductor::rehearse::{Rehearsed, rehearse};
+use patchline_conductor::rehearse::{Rehearsal, Rehearsed, rehearse};
 use patchline_conductor::schedule::head;
 use patchline_detect::Advisories;
 use patchline_generate::Proposal;
@@ -39,7 +39,7 @@ use crate::commands::person::person;
 use crate::commands::reports;
 use crate::exit::{Exit, Trouble};
 use crate::settings;
-use crate::terminal::{note, say, warn_if_only_built_in};
+use crate::terminal::{note, say, warn, warn_if_only_built_in};
 use crate::wire::{self, Works};
 
 pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
@@ -275,7 +275,9 @@ async fn rehearsal(
 ) -> Result<Exit, Trouble> {
     let policy = works.conductor.policy();
     let how = (reports, grouping(arguments)?);
-    let rehearsed = rehearse(&works.hands, policy, service, base, &arguments.only, how).await?;
+    let Rehearsal { patches: rehearsed, warning } =
+        rehearse(&works.hands, policy, service, base, &arguments.only, how).await?;
+    warning.iter().for_each(|old| warn(old));
     let is_table = arguments.format == Format::Table;
     if is_table && rehearsed.is_empty() {
         say("nothing needs a fix");

@@ -28,7 +28,7 @@ use crate::report::scanned::Scanned;
 use crate::report::tally::Tally;
 use crate::report::{cyclonedx, json, markdown, sarif, spdx, table, words};
 use crate::settings;
-use crate::terminal::{note, say, warn_if_only_built_in};
+use crate::terminal::{say, warn, warn_if_only_built_in};
 use crate::wire;
 
 pub fn run(arguments: &ScanArguments, data: Option<&Path>) -> Result<Exit, Trouble> {
@@ -54,7 +54,7 @@ pub fn run(arguments: &ScanArguments, data: Option<&Path>) -> Result<Exit, Troub
             // What was found has been said; it may not be all.
             return Err(Trouble::new(Exit::Stale, old).hint("`--stale warn` takes them all the same"));
         }
-        (Some(old), scanning::Stale::Warn) => note(&format!("warning: {old}")),
+        (Some(old), scanning::Stale::Warn) => warn(&old),
         (None, _) => {}
     }
     let fails = tally.worst().is_some_and(|worst| match arguments.fail_on {
@@ -112,7 +112,7 @@ fn whole_of_all(arguments: &ScanArguments, advisories: &Advisories, place: &Plac
 fn show(scanned: &Scanned, face: Face) {
     match face {
         Face::Table => {
-            words::grouped(&scanned.unresolved).iter().for_each(|line| note(&format!("warning: {line}")));
+            words::grouped(&scanned.unresolved).iter().for_each(|line| warn(line));
             say(&table::text(scanned));
         }
         Face::Json => say(&json::text(scanned)),

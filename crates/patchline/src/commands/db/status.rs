@@ -9,7 +9,7 @@ use patchline_model::failure::in_full;
 use patchline_model::scanning::Freshness;
 
 use crate::exit::{Exit, Trouble};
-use crate::terminal::{note, say};
+use crate::terminal::{say, warn};
 use crate::wire;
 
 pub fn run(data: Option<&Path>) -> Result<Exit, Trouble> {
@@ -34,7 +34,7 @@ pub fn run(data: Option<&Path>) -> Result<Exit, Trouble> {
         }
     }
     if let Some(old) = warning(&ages.old(&advisories, |_| true, Freshness::default().days())) {
-        note(&format!("warning: {old}"));
+        warn(&old);
     }
     // Every block is read, so what is damaged is named before a scan needs it.
     advisories.check().map_err(|error| trouble(&error))?;

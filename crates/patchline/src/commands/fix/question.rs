@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::commands::driven::driven;
 use crate::exit::Trouble;
-use crate::terminal::{note, say};
+use crate::terminal::{note, say, warn};
 use crate::wire::Works;
 
 /// Patches of one run.
@@ -39,6 +39,15 @@ pub struct Question {
 impl Question {
     /// One patch for this subject, driven to its end.
     pub async fn one(&self, works: &Works, subject: Subject) -> Result<Vec<Arc<Known>>, Trouble> {
+        if let Subject::Change { answers, .. } = &subject
+            && !answers.is_empty()
+        {
+            let only = (answers.as_slice(), Names::SomeGone);
+            // What fails here fails in the patch as well, and stands in its record.
+            if let Ok(found) = found(&works.hands, &self.service, &self.base, only, &[]).await {
+                found.warning.iter().for_each(|old| warn(old));
+            }
+        }
         let id = self.open(works, &self.base, subject).await?;
         self.drive(works, id).await
     }
@@ -52,7 +61,8 @@ impl Question {
         reports: &[Digest],
     ) -> Result<Vec<Arc<Known>>, Trouble> {
         let mut base = self.base.clone();
-        let groups = self.groups(works, &base, (only, Names::AllThere), reports).await?;
+        let (groups, warning) = self.groups(works, &base, (only, Names::AllThere), reports).await?;
+        warning.iter().for_each(|old| warn(old));
         let is_one = groups.len() <= 1;
         let mut left = VecDeque::from(groups);
         let mut answered: Vec<Arc<Known>> = Vec::new();
@@ -75,7 +85,7 @@ impl Question {
             match (&known.patch.review.end, known.patch.candidate()) {
                 (Some(End::Promoted), Some(candidate)) if !left.is_empty() => {
                     base = candidate.commit.clone();
-                    left = self.groups(works, &base, (only, Names::SomeGone), reports).await?.into();
+                    left = self.groups(works, &base, (only, Names::SomeGone), reports).await?.0.into();
                 }
                 (None, _) if !left.is_empty() => {
                     let waiting: usize = left.iter().map(|group| group.findings.len()).sum();
@@ -88,16 +98,18 @@ impl Question {
         Ok(answered)
     }
 
+    /// What a scan finds, as groups, and what is to be said of old advisories.
     async fn groups(
         &self,
         works: &Works,
         base: &Commit,
         only: (&[String], Names),
         reports: &[Digest],
-    ) -> Result<Vec<Group>, Trouble> {
+    ) -> Result<(Vec<Group>, Option<String>), Trouble> {
         let hands = &works.hands;
         let found = found(hands, &self.service, base, only, reports).await?;
-        Ok(grouped(hands, works.conductor.policy(), &self.service, &found, self.grouping))
+        let groups = grouped(hands, works.conductor.policy(), &self.service, &found, self.grouping);
+        Ok((groups, found.warning))
     }
 
     /// While a patch for these findings is under way there is no second one, unless it states more than the first.
