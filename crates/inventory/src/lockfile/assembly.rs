@@ -164,7 +164,8 @@ impl Graph {
                 }
                 continue;
             };
-            if node.is_own && package.version.is_empty() {
+            // A project need say neither of itself; then it is no package of anything.
+            if node.is_own && (package.name.is_empty() || package.version.is_empty()) {
                 continue;
             }
             let labelled = |way: Vec<usize>| way.iter().map(|step| Arc::clone(&labels[*step])).collect();

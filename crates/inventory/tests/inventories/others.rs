@@ -315,6 +315,8 @@ fn bills_of_materials_speak_by_purl() {
             &format!("9 plain: {no_purl}"),
         ],
     );
+    // A bill need not say what it is about.
+    check("bom.json", r#"{"bomFormat": "CycloneDX", "metadata": {"component": {"version": "1"}}}"#, &[], &[]);
     let incomplete = CYCLONEDX.replace(
         "\"dependencies\"",
         "\"compositions\": [ { \"aggregate\": \"incomplete\" } ], \"dependencies\"",
