@@ -432,8 +432,8 @@ impl<'a> Chooser<'a> {
         let fitting: Vec<&Release> = wanted.iter().filter(taken).copied().collect();
         let version = self.now.version(to).to_owned();
         let is_allowed = |chooser: &mut Self, release: &Release| {
-            !(chooser.near && market.is_major(&version, &release.version))
-                && !(chooser.now.strict && chooser.now.brings_problem(to, release))
+            let is_far = chooser.near && market.is_major(&version, &release.version);
+            !is_far && chooser.now.may_bring(to, release)
         };
         let clean = fitting.iter().find(|release| !self.now.brings_problem(to, release)).copied();
         let found = clean.or(fitting.first().copied()).or(wanted.first().copied());
@@ -449,10 +449,10 @@ impl<'a> Chooser<'a> {
     fn for_override(&mut self, node: usize) -> Option<&'a Release> {
         let installed = self.now.version(node).to_owned();
         let candidates = self.now.candidates(node);
-        let (near, strict, market) = (self.near, self.now.strict, self.market);
+        let (near, market) = (self.near, self.market);
         candidates.into_iter().find(|release| {
-            !(near && market.is_major(&installed, &release.version))
-                && !(strict && self.now.brings_problem(node, release))
+            let is_far = near && market.is_major(&installed, &release.version);
+            !is_far && self.now.may_bring(node, release)
         })
     }
 

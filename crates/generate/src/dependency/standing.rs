@@ -158,6 +158,11 @@ impl<'a> Standing<'a> {
         })
     }
 
+    /// Whether what would come with it is of no matter, or has no known problem.
+    pub(crate) fn may_bring(&mut self, node: usize, release: &Release) -> bool {
+        !(self.strict && self.brings_problem(node, release))
+    }
+
     fn is_range(&self, range: &str) -> bool {
         self.market.relaxed(range, "1.0.0").is_some()
     }

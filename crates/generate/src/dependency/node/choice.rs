@@ -23,13 +23,20 @@ const AT_ONCE: usize = 16;
 /// How often the registry is asked for what a plan did not know.
 const MOST_ROUNDS: usize = 64;
 
+/// Versions of a package that were tried in vain.
+#[derive(Debug, Default)]
+struct Barred {
+    tries: usize,
+    versions: BTreeSet<String>,
+}
+
 pub(crate) struct Shelves<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) known: &'a dyn Known,
     releases: BTreeMap<String, Vec<Release>>,
     vulnerable: Mutex<BTreeMap<(String, String), bool>>,
     /// Versions that were tried in vain, by package.
-    barred: BTreeMap<String, BTreeSet<String>>,
+    barred: BTreeMap<String, Barred>,
     guards: BTreeSet<Guard>,
     /// Manifests of versions that were chosen before.
     manifests: Mutex<BTreeMap<(String, String), Map<String, Value>>>,
@@ -71,10 +78,21 @@ impl<'a> Shelves<'a> {
         Err(Failure::permanent("could not choose versions: each answer of the registry asks for more"))
     }
 
-    /// Keeps this version from being chosen again, and all of the package after a few of them. False where that is so already.
+    /// Keeps this version from being chosen again, and all of the package after a few of them. Of one that others come within
+    /// only the newest is still worth a try: what lies in it, nobody can say before. False where that is so already.
     pub(crate) fn bar(&mut self, name: &str, version: &str) -> bool {
         let barred = self.barred.entry(name.to_owned()).or_default();
-        barred.len() <= MOST_BARRED && barred.insert(version.to_owned())
+        if barred.tries > MOST_BARRED || !barred.versions.insert(version.to_owned()) {
+            return false;
+        }
+        barred.tries += 1;
+        let releases = self.releases.get(name).map_or(&[][..], Vec::as_slice);
+        let is_archive = releases.iter().any(|one| one.version == version && !one.bundles.is_empty());
+        if let (true, Some(newest)) = (is_archive, releases.iter().rfind(|one| one.usable)) {
+            let older = releases.iter().filter(|one| one.version != newest.version);
+            barred.versions.extend(older.map(|one| one.version.clone()));
+        }
+        true
     }
 
     /// Sees to it that what comes along gets another version than it did, where there is one that may take the place of that
@@ -157,7 +175,7 @@ impl Market for Shelves<'_> {
 
     fn is_barred(&self, name: &str, version: &str) -> bool {
         let barred = self.barred.get(name);
-        barred.is_some_and(|barred| barred.len() > MOST_BARRED || barred.contains(version))
+        barred.is_some_and(|barred| barred.tries > MOST_BARRED || barred.versions.contains(version))
     }
 
     fn is_vulnerable(&self, name: &str, version: &str) -> bool {
