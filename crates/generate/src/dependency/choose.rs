@@ -67,12 +67,19 @@ const LADDER: [Pass; 11] = [
 /// A plan that clears these copies.
 pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -> Plan {
     let now = Standing::of(graph, market);
-    let mut chooser = Chooser { graph, market, now, near: false, tried: 0 };
+    let mut bundled: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
+    for (parent, called) in vulnerable.iter().filter_map(|node| graph.bundler(*node)) {
+        bundled.entry(parent).or_default().insert(called);
+    }
+    let mut chooser = Chooser { graph, market, now, bundled, near: false, tried: 0 };
     let mut unsolved = BTreeMap::new();
     // What needs more than a step of its own comes first: it may take others along.
     let (easy, hard): (Vec<usize>, Vec<usize>) =
         vulnerable.iter().partition(|node| chooser.now.in_range(**node).is_some());
-    let order: Vec<usize> = hard.into_iter().chain(easy).collect();
+    // An archive moves for all that lies in it, before it would for itself.
+    let (within, hard): (Vec<usize>, Vec<usize>) =
+        hard.into_iter().partition(|node| graph.bundler(*node).is_some());
+    let order: Vec<usize> = within.into_iter().chain(hard).chain(easy).collect();
     for node in &order {
         if let Err(why) = chooser.clear(*node) {
             unsolved.insert(*node, why);
@@ -110,6 +117,8 @@ struct Chooser<'a> {
     graph: &'a Graph,
     market: &'a dyn Market,
     now: Standing<'a>,
+    /// The names of what is to be cleared within a copy.
+    bundled: BTreeMap<usize, BTreeSet<&'a str>>,
     /// Whether nothing may go to another line of versions.
     near: bool,
     tried: usize,
@@ -120,9 +129,9 @@ impl<'a> Chooser<'a> {
         if self.now.is_clear(node) {
             return Ok(());
         }
-        if let Some((parent, called)) = self.graph.bundler(node) {
+        if let Some((parent, _)) = self.graph.bundler(node) {
             self.tried = 0;
-            return self.clear_bundled(node, parent, called);
+            return self.clear_bundled(node, parent);
         }
         let before = self.now.sketch.clone();
         let mut why = Vec::new();
@@ -184,15 +193,17 @@ impl<'a> Chooser<'a> {
         true
     }
 
-    /// What comes within another moves with it alone: to the lowest version that brings it no more, or else to the newest
+    /// What comes within another moves with it alone: to the lowest version that brings none of it any more, or else to the newest
     /// that is in range, or at all, of which only the archive tells what it brings.
-    fn clear_bundled(&mut self, node: usize, parent: usize, called: &str) -> Result<(), Vec<String>> {
+    fn clear_bundled(&mut self, node: usize, parent: usize) -> Result<(), Vec<String>> {
         if self.now.sketch.steps.contains_key(&parent) {
             self.now.sketch.hopes.insert(node, parent);
             return Ok(());
         }
         let (newer, near) = (self.now.candidates(parent), self.now.fitting(parent));
-        let without = |release: &&Release| !release.bundles.iter().any(|bundled| bundled == called);
+        let bad = self.bundled.get(&parent).cloned().unwrap_or_default();
+        let without =
+            |release: &&Release| !release.bundles.iter().any(|bundled| bad.contains(bundled.as_str()));
         if let Some(release) = near.iter().copied().find(without).or(near.last().copied()) {
             self.now.take(parent, release, Rung::Lift);
             self.now.sketch.hopes.insert(node, parent);
