@@ -316,3 +316,38 @@ async fn a_version_that_broke_a_rule_is_followed_by_another_and_the_rest_is_kept
     assert_eq!(moves(&made), ["a 1.0.0 -> 1.0.1", "top 1.0.0 -> 1.2.0", "z 1.0.0 -> 1.0.1"]);
     scene.assert_untouched();
 }
+
+#[tokio::test]
+async fn in_an_old_format_a_lift_may_bring_something_new_along() {
+    if !has("npm") {
+        return;
+    }
+    let shop =
+        registry(&["a 1.0.0", "a 1.0.1", "new 1.0.0", "top 1.0.0: a 1.0.0", "top 1.1.0: a 1.0.1, new 1.0.0"]);
+    let root = json!({ "top": "^1.0.0" });
+    let entry = |name: &str, version: &str| {
+        json!({
+            "version": version, "resolved": format!("http://packages.example/{name}-{version}.tgz"),
+            "integrity": format!("sha512-{name}{version}"),
+        })
+    };
+    let mut top = entry("top", "1.0.0");
+    top["requires"] = json!({ "a": "1.0.0" });
+    let before = json!({
+        "name": "app", "lockfileVersion": 1, "requires": true,
+        "dependencies": { "a": entry("a", "1.0.0"), "top": top },
+    });
+    let manifest = json!({ "name": "app", "dependencies": root }).to_string();
+    let (before, settings) = (before.to_string(), format!("registry={}\n", shop.url()));
+    let scene = Scene::of(&[
+        ("package.json", manifest.as_str()),
+        ("package-lock.json", &before),
+        (".npmrc", &settings),
+    ]);
+    let bad = Bad::of(&[("a", "1.0.0")]);
+    let made = candidate(&fixer(), &scene.request("npm", "package-lock.json", &[("a", "1.0.0")], &bad)).await;
+    assert_eq!(moves(&made), ["a 1.0.0 -> 1.0.1", "top 1.0.0 -> 1.1.0", "new none -> 1.0.0"]);
+    let lock: Value = serde_json::from_str(&scene.show(made.commit.as_str(), "package-lock.json")).unwrap();
+    assert_eq!(lock["lockfileVersion"], 1);
+    scene.assert_untouched();
+}

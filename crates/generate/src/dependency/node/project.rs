@@ -15,7 +15,7 @@ use crate::dependency::handover::{Handover, Made};
 use crate::dependency::market::Market as _;
 use crate::dependency::node::choice::{Shelves, nodes_of};
 use crate::dependency::node::files::Files;
-use crate::dependency::node::range::is_above;
+use crate::dependency::node::range::{is_above, parsed};
 use crate::dependency::node::registry::Registry;
 use crate::dependency::node::rules::{Comparison, State, compare, culprits};
 use crate::dependency::node::settings::Addresses;
@@ -129,9 +129,10 @@ pub(crate) async fn propose(
     if let Err(reason) = project.finish().await? {
         return Ok(Proposal::NoFix { reasons: vec![reason], log: project.log() });
     }
-    if versions(&project.now()?) != held {
+    if let Some((name, version)) = versions(&project.now()?).difference(&held).next() {
+        let tool = project.tool();
         let reason =
-            format!("{} would install something else by the format that the lockfile has", project.tool());
+            format!("{tool} would install `{name} {version}` once the lockfile is in the format that it had");
         return Ok(Proposal::NoFix { reasons: vec![reason], log: project.log() });
     }
     let after = project.files().lock_now()?;
@@ -462,9 +463,10 @@ fn below(graph: &Graph, packages: &BTreeSet<String>) -> BTreeSet<usize> {
     seen
 }
 
-/// What is installed, by name and version.
+/// What is installed from the registry, by name and version; each format writes addresses in its own way.
 fn versions(state: &State) -> BTreeSet<(String, String)> {
-    state.copies.values().map(|copy| (copy.name.clone(), copy.version.clone())).collect()
+    let published = state.copies.values().filter(|copy| parsed(&copy.version).is_some());
+    published.map(|copy| (copy.name.clone(), copy.version.clone())).collect()
 }
 
 /// The two halves of what is more than one, the second first.
