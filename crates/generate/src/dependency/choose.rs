@@ -1,16 +1,17 @@
 //! Chooses versions: over the whole graph and all findings at once, the fewest and smallest steps that leave no
 //! vulnerable copy. A ladder, each rung only where the one before does not hold: another version within what is
 //! required of it; a newer version of what requires too little; another range in the repository's own manifest; an override.
+//! It is climbed for steps within a line of versions first, and then for those that may break what uses them.
 //! Where copies share one place, what a step requires moves along, and a step into the line of another copy ends in that one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_model::stage::generate::Rung;
 
 use crate::dependency::graph::{Edge, Graph, Layout};
 use crate::dependency::market::{Market, Release};
 use crate::dependency::sketch::{Plan, Relaxed, Sketch, Step};
-use crate::dependency::standing::Standing;
+use crate::dependency::standing::{PROBLEM, Standing};
 
 /// How far up the ways to a package are followed.
 const DEEPEST: usize = 12;
@@ -21,26 +22,86 @@ const MOST_IN_RANGE: usize = 12;
 /// Packages that move along with one.
 const MOST_ALONG: usize = 200;
 
+/// How often what others' steps have changed since is looked at again.
+const MOST_SWEEPS: usize = 4;
+
+/// One rung of the ladder.
+#[derive(Clone, Copy)]
+enum Way {
+    InRange,
+    /// With `relax`, by the repository's own manifests too.
+    Lift {
+        relax: bool,
+    },
+    Override,
+}
+
+/// One way to look for a step.
+#[derive(Clone, Copy)]
+struct Pass {
+    way: Way,
+    /// Whether nothing may go to another line of versions, which may break what uses it.
+    near: bool,
+    /// Whether nothing may bring a known problem along.
+    strict: bool,
+}
+
+const fn pass(way: Way, near: bool, strict: bool) -> Pass {
+    Pass { way, near, strict }
+}
+
+const LADDER: [Pass; 11] = [
+    pass(Way::InRange, false, true),
+    pass(Way::Lift { relax: false }, true, true),
+    pass(Way::Lift { relax: true }, true, true),
+    pass(Way::Override, true, true),
+    pass(Way::Lift { relax: false }, false, true),
+    pass(Way::Lift { relax: true }, false, true),
+    pass(Way::Override, false, true),
+    pass(Way::InRange, false, false),
+    pass(Way::Lift { relax: false }, false, false),
+    pass(Way::Lift { relax: true }, false, false),
+    pass(Way::Override, false, false),
+];
+
 /// A plan that clears these copies.
 pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -> Plan {
-    let mut chooser = Chooser { graph, market, now: Standing::of(graph, market), tried: 0 };
-    let mut unsolved = Vec::new();
+    let now = Standing::of(graph, market);
+    let mut bundled: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
+    for (parent, called) in vulnerable.iter().filter_map(|node| graph.bundler(*node)) {
+        bundled.entry(parent).or_default().insert(called);
+    }
+    let mut chooser = Chooser { graph, market, now, bundled, near: false, tried: 0 };
+    let mut unsolved = BTreeMap::new();
     // What needs more than a step of its own comes first: it may take others along.
     let (easy, hard): (Vec<usize>, Vec<usize>) =
         vulnerable.iter().partition(|node| chooser.now.in_range(**node).is_some());
-    let order: Vec<usize> = hard.into_iter().chain(easy).collect();
+    // An archive moves for all that lies in it, before it would for itself.
+    let (within, hard): (Vec<usize>, Vec<usize>) =
+        hard.into_iter().partition(|node| graph.bundler(*node).is_some());
+    let order: Vec<usize> = within.into_iter().chain(hard).chain(easy).collect();
     for node in &order {
         if let Err(why) = chooser.clear(*node) {
-            unsolved.push((*node, why));
+            unsolved.insert(*node, why);
         }
     }
-    for node in order {
-        if chooser.drop_stale_override(node)
-            && let Err(why) = chooser.clear(node)
-        {
-            unsolved.push((node, why));
+    for _ in 0..MOST_SWEEPS {
+        let mut is_steady = true;
+        for node in &order {
+            let is_stale = chooser.drop_stale_override(*node);
+            // What others did since may have made way.
+            let was_left = unsolved.remove(node).is_some();
+            if is_stale || was_left {
+                let answer = chooser.clear(*node);
+                is_steady &= was_left && answer.is_err();
+                unsolved.extend(answer.err().map(|why| (*node, why)));
+            }
+        }
+        if is_steady {
+            break;
         }
     }
+    let unsolved = unsolved.into_iter().collect();
     let mut now = chooser.now;
     // What nothing needs any more need not move.
     let moving = now.sketch.steps.iter().filter(|(node, _)| now.sketch.is_needed(**node));
@@ -49,13 +110,17 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
     let asked = steps.iter().map(|step| (step.node, now.asked(step.node))).collect();
     let Standing { sketch: Sketch { relaxed, merged, hopes, .. }, unknown, .. } = now;
     let (relaxed, merged) = (relaxed.into_values().collect(), merged.into_iter().collect());
-    Plan { steps, relaxed, merged, unsolved, unknown, hopes, asked }
+    Plan { steps, relaxed, merged, unsolved, unknown, hopes, asked, guards: Vec::new() }
 }
 
 struct Chooser<'a> {
     graph: &'a Graph,
     market: &'a dyn Market,
     now: Standing<'a>,
+    /// The names of what is to be cleared within a copy.
+    bundled: BTreeMap<usize, BTreeSet<&'a str>>,
+    /// Whether nothing may go to another line of versions.
+    near: bool,
     tried: usize,
 }
 
@@ -64,41 +129,30 @@ impl<'a> Chooser<'a> {
         if self.now.is_clear(node) {
             return Ok(());
         }
-        self.tried = 0;
-        if let Some((parent, called)) = self.graph.bundler(node) {
-            return self.clear_bundled(node, parent, called);
+        if let Some((parent, _)) = self.graph.bundler(node) {
+            self.tried = 0;
+            return self.clear_bundled(node, parent);
         }
         let before = self.now.sketch.clone();
         let mut why = Vec::new();
-        let mut nearest: Vec<(usize, &Release)> = self
-            .now
-            .fitting(node)
-            .into_iter()
-            .map(|release| (self.now.cost(node, release), release))
-            .collect();
-        nearest.sort_by_key(|(cost, _)| *cost);
-        for (_, release) in nearest.into_iter().take(MOST_IN_RANGE) {
-            self.now.take(node, release, Rung::InRange);
-            if self.settle(false, &mut why) {
+        // Where copies share one place nothing is known of what would come, and there are no overrides to be had.
+        let is_shared = self.graph.layout == Layout::Lines;
+        for Pass { way, near, strict } in LADDER.into_iter().filter(|pass| !(is_shared && pass.strict)) {
+            (self.near, self.now.strict, self.tried) = (near, strict, 0);
+            // What is said of a rung that holds for some versions only is not the reason.
+            let mut beside = Vec::new();
+            let said = if strict { &mut beside } else { &mut why };
+            let is_done = match way {
+                Way::InRange => self.move_in_range(node, said),
+                Way::Lift { relax } => self.make_way(node, relax, 0, said) && self.settle(relax, said),
+                Way::Override => self.override_with(node),
+            };
+            (self.near, self.now.strict) = (false, false);
+            if is_done {
                 return Ok(());
             }
             self.now.sketch = before.clone();
         }
-        for relax in [false, true] {
-            if self.make_way(node, relax, 0, &mut why) && self.settle(relax, &mut why) {
-                return Ok(());
-            }
-            self.now.sketch = before.clone();
-        }
-        if let Some(release) = self.market.has_overrides().then(|| self.for_override(node)).flatten()
-            && self.relax_own(node, release)
-        {
-            let ranges = self.now.ranges(node);
-            self.now.sketch.overridden.insert(node, ranges);
-            self.now.take(node, release, Rung::Override);
-            return Ok(());
-        }
-        self.now.sketch = before;
         let mut seen = BTreeSet::new();
         why.retain(|reason| seen.insert(reason.clone()));
         why.truncate(4);
@@ -108,15 +162,48 @@ impl<'a> Chooser<'a> {
         Err(why)
     }
 
-    /// What comes within another moves with it alone: to the lowest version that brings it no more, or else to the newest
+    /// To a version that all ranges take as they are.
+    fn move_in_range(&mut self, node: usize, why: &mut Vec<String>) -> bool {
+        let before = self.now.sketch.clone();
+        let mut nearest: Vec<(usize, &Release)> = self
+            .now
+            .fitting(node)
+            .into_iter()
+            .map(|release| (self.now.cost(node, release), release))
+            .collect();
+        nearest.retain(|(cost, _)| !self.now.strict || *cost < PROBLEM);
+        nearest.sort_by_key(|(cost, _)| *cost);
+        for (_, release) in nearest.into_iter().take(MOST_IN_RANGE) {
+            self.now.take(node, release, Rung::InRange);
+            if self.settle(false, why) {
+                return true;
+            }
+            self.now.sketch = before.clone();
+        }
+        false
+    }
+
+    /// By an override of what others ask for.
+    fn override_with(&mut self, node: usize) -> bool {
+        let release = self.market.has_overrides().then(|| self.for_override(node)).flatten();
+        let Some(release) = release.filter(|release| self.relax_own(node, release)) else { return false };
+        let ranges = self.now.ranges(node);
+        self.now.sketch.overridden.insert(node, ranges);
+        self.now.take(node, release, Rung::Override);
+        true
+    }
+
+    /// What comes within another moves with it alone: to the lowest version that brings none of it any more, or else to the newest
     /// that is in range, or at all, of which only the archive tells what it brings.
-    fn clear_bundled(&mut self, node: usize, parent: usize, called: &str) -> Result<(), Vec<String>> {
+    fn clear_bundled(&mut self, node: usize, parent: usize) -> Result<(), Vec<String>> {
         if self.now.sketch.steps.contains_key(&parent) {
             self.now.sketch.hopes.insert(node, parent);
             return Ok(());
         }
         let (newer, near) = (self.now.candidates(parent), self.now.fitting(parent));
-        let without = |release: &&Release| !release.bundles.iter().any(|bundled| bundled == called);
+        let bad = self.bundled.get(&parent).cloned().unwrap_or_default();
+        let without =
+            |release: &&Release| !release.bundles.iter().any(|bundled| bad.contains(bundled.as_str()));
         if let Some(release) = near.iter().copied().find(without).or(near.last().copied()) {
             self.now.take(parent, release, Rung::Lift);
             self.now.sketch.hopes.insert(node, parent);
@@ -157,8 +244,11 @@ impl<'a> Chooser<'a> {
         is_stale
     }
 
-    fn nothing_better(&self, node: usize) -> String {
+    fn nothing_better(&mut self, node: usize) -> String {
         let found = &self.graph.nodes[node];
+        if let Some(why) = self.now.refusal(node) {
+            return why;
+        }
         match found.movable {
             true => {
                 format!("no version of `{}` above {} is free of known problems", found.name, found.version)
@@ -250,6 +340,7 @@ impl<'a> Chooser<'a> {
             None => true,
             Some(required) => candidates.iter().any(|one| market.admits(&required.range, &one.version)),
         });
+        newer.retain(|release| !(self.near && market.is_major(&version, &release.version)));
         if newer.is_empty() {
             let newest = self.now.releases(&name).iter().rfind(|release| release.usable);
             let newest = newest.map(|newest| match newest.version == version {
@@ -350,10 +441,14 @@ impl<'a> Chooser<'a> {
         let market = self.market;
         let taken = |release: &&&Release| others.iter().all(|range| market.admits(range, &release.version));
         let fitting: Vec<&Release> = wanted.iter().filter(taken).copied().collect();
-        let clean = fitting.iter().find(|release| !self.now.brings_problem(to, release)).copied();
-        let Some(release) = clean.or(fitting.first().copied()).or(wanted.first().copied()) else {
-            return false;
+        let version = self.now.version(to).to_owned();
+        let is_allowed = |chooser: &mut Self, release: &Release| {
+            let is_far = chooser.near && market.is_major(&version, &release.version);
+            !is_far && chooser.now.may_bring(to, release)
         };
+        let clean = fitting.iter().find(|release| !self.now.brings_problem(to, release)).copied();
+        let found = clean.or(fitting.first().copied()).or(wanted.first().copied());
+        let Some(release) = found.filter(|release| is_allowed(self, release)) else { return false };
         let Some(range) = market.relaxed(&requirement, &release.version) else { return false };
         let called = self.graph.nodes[to].called.clone();
         self.now.widen(edge, &range);
@@ -361,12 +456,15 @@ impl<'a> Chooser<'a> {
         true
     }
 
-    /// The lowest candidate of the same line of versions, or else the lowest: what it breaks, tests must show.
+    /// The lowest candidate, which is in the same line of versions if any is: what another breaks, tests must show.
     fn for_override(&mut self, node: usize) -> Option<&'a Release> {
         let installed = self.now.version(node).to_owned();
         let candidates = self.now.candidates(node);
-        let near = candidates.iter().find(|release| !self.market.is_major(&installed, &release.version));
-        near.or(candidates.first()).copied()
+        let (near, market) = (self.near, self.market);
+        candidates.into_iter().find(|release| {
+            let is_far = near && market.is_major(&installed, &release.version);
+            !is_far && self.now.may_bring(node, release)
+        })
     }
 
     /// Where copies share one place, what the steps require anew moves along, each by the smallest step that all who use

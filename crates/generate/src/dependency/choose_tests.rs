@@ -15,19 +15,30 @@ struct Shop {
     has_overrides: bool,
     releases: BTreeMap<String, Vec<Release>>,
     bad: BTreeSet<(String, String)>,
+    barred: BTreeSet<(String, String)>,
 }
 
 impl Shop {
-    /// Lines as in `a 1.2.0: b ^1, c ~2.0`, the lowest version of each first; a leading `!` says that it is vulnerable.
+    /// Lines as in `a 1.2.0: b ^1, c ~2.0`, the lowest version of each first; a leading `!` says that it is vulnerable,
+    /// and `peer:b` that whoever uses it must bring that.
     fn of(lines: &[&str]) -> Self {
-        let mut shop = Self { has_overrides: true, releases: BTreeMap::new(), bad: BTreeSet::new() };
+        let mut shop = Self {
+            has_overrides: true,
+            releases: BTreeMap::new(),
+            bad: BTreeSet::new(),
+            barred: BTreeSet::new(),
+        };
         for line in lines {
             let (head, required) = line.split_once(':').unwrap_or((line, ""));
             let (bad, head) = head.strip_prefix('!').map_or((false, head), |head| (true, head));
             let (name, version) = head.split_once(' ').expect("a name and a version");
             let requirements = required.split(',').filter(|one| !one.trim().is_empty()).map(|one| {
                 let (called, range) = one.trim().split_once(' ').expect("a name and a range");
-                Requirement { called: called.to_owned(), range: range.to_owned(), kind: Kind::Normal }
+                let (kind, called) = match called.strip_prefix("peer:") {
+                    Some(called) => (Kind::Peer, called),
+                    None => (Kind::Normal, called),
+                };
+                Requirement { called: called.to_owned(), range: range.to_owned(), kind }
             });
             if bad {
                 shop.bad.insert((name.to_owned(), version.to_owned()));
@@ -71,6 +82,10 @@ impl Market for Shop {
 
     fn is_vulnerable(&self, name: &str, version: &str) -> bool {
         self.bad.contains(&(name.to_owned(), version.to_owned()))
+    }
+
+    fn is_barred(&self, name: &str, version: &str) -> bool {
+        self.barred.contains(&(name.to_owned(), version.to_owned()))
     }
 
     fn has_overrides(&self) -> bool {
@@ -394,13 +409,53 @@ fn a_chain_of_pins_is_lifted_as_a_whole() {
 fn the_projects_own_range_is_widened_only_where_nothing_less_will_do() {
     let shop = ["!a 1.0.0", "a 2.0.1"];
     check(&shop, &[("a", "^1.0.0")], &[("a", "1.0.0")], &["a 2.0.1 Relax", "a ^2.0.1"]);
-    let shop = ["top 1.0.0: a 1.0.0", "top 2.0.0: a 1.0.1", "!a 1.0.0", "a 1.0.1"];
+    let shop = ["top 1.0.0: a 1.0.0", "top 1.1.0: a 1.0.1", "!a 1.0.0", "a 1.0.1"];
     check(
         &shop,
         &[("top", "~1.0.0")],
         &[("top", "1.0.0"), ("a", "1.0.0")],
-        &["top 2.0.0 Lift", "a 1.0.1 Lift", "top ~2.0.0"],
+        &["top 1.1.0 Lift", "a 1.0.1 Lift", "top ~1.1.0"],
     );
+}
+
+#[test]
+fn no_major_upgrade_is_made_where_an_override_within_the_line_will_do() {
+    let shop = ["top 1.0.0: a 1.0.0", "top 2.0.0: a 1.0.1", "!a 1.0.0", "a 1.0.1"];
+    let (root, there) = ([("top", "~1.0.0")], [("top", "1.0.0"), ("a", "1.0.0")]);
+    check(&shop, &root, &there, &["a 1.0.1 Override"]);
+    let shop = ["top 1.0.0: a 1.0.0", "top 2.0.0: a 2.0.0", "!a 1.0.0", "a 2.0.0"];
+    check(&shop, &root, &there, &["top 2.0.0 Lift", "a 2.0.0 Lift", "top ~2.0.0"]);
+}
+
+#[test]
+fn what_was_tried_in_vain_is_not_chosen_again() {
+    let mut shop = Shop::of(&["!a 1.0.0", "a 1.0.1", "a 1.0.2"]);
+    shop.barred.insert(("a".to_owned(), "1.0.1".to_owned()));
+    let graph = installed(&shop, &[("a", "^1.0.0")], &[("a", "1.0.0")]);
+    check_graph(&shop, &graph, &["a 1.0.2 InRange"]);
+}
+
+#[test]
+fn a_version_whose_requirement_nothing_published_meets_is_passed_over() {
+    let shop = ["!a 1.0.0", "a 1.0.1: b 1.0.9", "a 1.0.2: b 1.0.0", "b 1.0.0"];
+    check(&shop, &[("a", "^1.0.0")], &[("a", "1.0.0")], &["a 1.0.2 InRange"]);
+}
+
+#[test]
+fn what_the_project_asks_for_goes_with_the_peers_that_are_there() {
+    let shop = ["!a 1.0.0", "a 1.0.1: peer:b ^2.0.0", "a 1.0.2", "b 1.0.0", "b 2.0.0"];
+    let (root, there) = ([("a", "^1.0.0"), ("b", "^1.0.0")], [("a", "1.0.0"), ("b", "1.0.0")]);
+    check(&shop, &root, &there, &["a 1.0.2 InRange"]);
+    check(&shop[..2], &root, &there, &["! `a 1.0.1` goes with `b ^2.0.0`, and `b 1.0.0` is there"]);
+}
+
+#[test]
+fn what_was_seen_to_stay_moves_though_nothing_seems_to_need_it() {
+    let shop = Shop::of(&["!top 1.0.0: a ^1.0.0", "top 1.0.1", "!a 1.0.0", "a 1.0.1"]);
+    let mut graph = installed(&shop, &[("top", "^1.0.0")], &[("top", "1.0.0"), ("a", "1.0.0")]);
+    check_graph(&shop, &graph, &["top 1.0.1 InRange"]);
+    graph.kept.insert(graph.called("a")[0]);
+    check_graph(&shop, &graph, &["top 1.0.1 InRange", "a 1.0.1 InRange"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is installed, and what requires it at which versions: as much of a lockfile as choosing versions needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One installed copy of a package, or a package of the repository itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub(crate) struct Graph {
     pub(crate) nodes: Vec<Node>,
     pub(crate) edges: Vec<Edge>,
     pub(crate) layout: Layout,
+    /// Copies that were seen to stay, whatever leads to them.
+    pub(crate) kept: BTreeSet<usize>,
     /// By the folder that they lie in and the name that they are called by.
     places: BTreeMap<(Option<usize>, String), usize>,
     /// By the name that they are called by.

@@ -27,6 +27,8 @@ pub(crate) enum Kind {
     Feature,
     /// Whoever uses the package must bring it.
     Peer,
+    /// Whoever uses the package need not bring it, but must bring none that is out of the range.
+    OptionalPeer,
 }
 
 /// Answers about what is published; where it does not know a package yet, nothing can be said.
@@ -47,6 +49,11 @@ pub(crate) trait Market {
     fn is_major(&self, from: &str, to: &str) -> bool;
 
     fn is_vulnerable(&self, name: &str, version: &str) -> bool;
+
+    /// Whether a version was tried, and what came of it broke a rule.
+    fn is_barred(&self, _name: &str, _version: &str) -> bool {
+        false
+    }
 
     /// Whether the repository can say which version it gets although others require another one.
     fn has_overrides(&self) -> bool {

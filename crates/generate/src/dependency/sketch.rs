@@ -36,6 +36,19 @@ pub(crate) struct Plan {
     pub(crate) hopes: BTreeMap<usize, usize>,
     /// Who asks for a copy that moves, with the range that holds then.
     pub(crate) asked: BTreeMap<usize, Vec<(usize, String)>>,
+    /// Overrides of what comes along.
+    pub(crate) guards: Vec<Guard>,
+}
+
+/// A version that a package gets which comes along with a step, where what asks for it takes only such as break a rule.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Guard {
+    /// Who asks.
+    pub(crate) asking: String,
+    pub(crate) called: String,
+    pub(crate) to: String,
+    /// The package and version of the step that it comes along with: without that nothing need be said.
+    pub(crate) step: (String, String),
 }
 
 impl Plan {
@@ -52,6 +65,7 @@ pub(crate) struct Sketch {
     pub(crate) into: BTreeMap<usize, Vec<usize>>,
     pub(crate) out: BTreeMap<usize, Vec<usize>>,
     pub(crate) gone: BTreeSet<usize>,
+    /// What stays without anything that leads to it.
     pub(crate) own: BTreeSet<usize>,
     pub(crate) merged: BTreeSet<usize>,
     pub(crate) steps: BTreeMap<usize, (String, Rung)>,
@@ -68,7 +82,9 @@ impl Sketch {
             into: BTreeMap::new(),
             out: BTreeMap::new(),
             gone: BTreeSet::new(),
-            own: (0..graph.nodes.len()).filter(|node| graph.nodes[*node].own).collect(),
+            own: (0..graph.nodes.len())
+                .filter(|node| graph.nodes[*node].own || graph.kept.contains(node))
+                .collect(),
             merged: BTreeSet::new(),
             steps: BTreeMap::new(),
             relaxed: BTreeMap::new(),

@@ -10,7 +10,7 @@ use crate::dependency::market::{Kind, Market, Release, Requirement};
 use crate::dependency::sketch::Sketch;
 
 /// What bringing a problem in counts as, in packages.
-const PROBLEM: usize = 1_000;
+pub(crate) const PROBLEM: usize = 1_000;
 /// How far what would come is followed.
 const DEEPEST_COMER: usize = 3;
 
@@ -18,6 +18,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) market: &'a dyn Market,
     pub(crate) sketch: Sketch,
+    /// Whether nothing is taken that would bring a problem along.
+    pub(crate) strict: bool,
     /// Packages of which the market must know more.
     pub(crate) unknown: BTreeSet<String>,
     /// Whether what would come has a known problem, or brings one.
@@ -26,7 +28,8 @@ pub(crate) struct Standing<'a> {
 
 impl<'a> Standing<'a> {
     pub(crate) fn of(graph: &'a Graph, market: &'a dyn Market) -> Self {
-        Self { graph, market, sketch: Sketch::of(graph), unknown: BTreeSet::new(), comers: BTreeMap::new() }
+        let (sketch, unknown, comers) = (Sketch::of(graph), BTreeSet::new(), BTreeMap::new());
+        Self { graph, market, sketch, strict: false, unknown, comers }
     }
 
     pub(crate) fn version(&self, node: usize) -> &str {
@@ -50,7 +53,50 @@ impl<'a> Standing<'a> {
         let installed = self.version(node).to_owned();
         let above = |release: &&Release| market.is_above(&release.version, &installed);
         let good = self.releases(&found.name).iter().filter(|release| release.usable).filter(above);
-        good.filter(|release| !market.is_vulnerable(&found.name, &release.version)).collect()
+        let good = good.filter(|release| !market.is_barred(&found.name, &release.version));
+        let good = good.filter(|release| !market.is_vulnerable(&found.name, &release.version));
+        let mut good: Vec<&Release> = good.collect();
+        good.retain(|release| self.refused(node, release).is_none());
+        good
+    }
+
+    /// The peer for which no tool would take it: what the repository asks for itself must get along with those that are there.
+    fn refused<'r>(&mut self, node: usize, release: &'r Release) -> Option<&'r Requirement> {
+        let peers = |required: &&Requirement| matches!(required.kind, Kind::Peer | Kind::OptionalPeer);
+        let mut peers = release.requirements.iter().filter(peers).peekable();
+        if peers.peek().is_none() || self.graph.layout != Layout::Folders {
+            return None;
+        }
+        let own = |edge: usize| self.graph.nodes[self.sketch.edges[edge].from].own;
+        let is_own = self.sketch.edges_into(node).into_iter().any(own);
+        peers.find(|required| is_own && self.is_in_the_way(node, required))
+    }
+
+    /// Why the first good version can't be had, where only a peer is in its way.
+    pub(crate) fn refusal(&mut self, node: usize) -> Option<String> {
+        let (graph, market) = (self.graph, self.market);
+        let found = graph.nodes.get(node).filter(|found| found.movable)?;
+        let installed = self.version(node).to_owned();
+        let is_good = |release: &&Release| {
+            release.usable
+                && market.is_above(&release.version, &installed)
+                && !market.is_vulnerable(&found.name, &release.version)
+        };
+        let release = self.releases(&found.name).iter().find(is_good)?;
+        let required = self.refused(node, release)?;
+        let Requirement { called, range, .. } = required;
+        let there = self.serving(node, called, range).map(|there| self.version(there).to_owned())?;
+        Some(format!(
+            "`{} {}` goes with `{called} {range}`, and `{called} {there}` is there",
+            found.name, release.version
+        ))
+    }
+
+    /// Whether a peer is there that does not fit.
+    fn is_in_the_way(&mut self, node: usize, required: &Requirement) -> bool {
+        let serving = self.serving(node, &required.called, &required.range);
+        serving.is_some_and(|found| !self.market.admits(&required.range, self.version(found)))
+            && self.is_range(&required.range)
     }
 
     /// Of the candidates that all ranges take, the one that moves the fewest others, and of those the lowest.
@@ -58,7 +104,8 @@ impl<'a> Standing<'a> {
         let mut best: Option<(usize, &Release)> = None;
         for release in self.fitting(node) {
             let cost = self.cost(node, release);
-            if best.is_none_or(|(least, _)| cost < least) {
+            let is_allowed = !self.strict || cost < PROBLEM;
+            if is_allowed && best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, release));
             }
             if cost == 0 {
@@ -86,7 +133,7 @@ impl<'a> Standing<'a> {
                 && self.has_room(node, release);
             match fits && self.brings_problem(node, release) {
                 false if fits => return Some(release),
-                true => second = second.or(Some(release)),
+                true => second = second.or(Some(release).filter(|_| !self.strict)),
                 false => {}
             }
         }
@@ -99,12 +146,25 @@ impl<'a> Standing<'a> {
         if self.graph.layout == Layout::Lines {
             return false;
         }
-        release.requirements.iter().filter(|required| required.kind == Kind::Normal).any(|required| {
+        release.requirements.iter().any(|required| {
             let serving = self.serving(node, &required.called, &required.range);
-            let is_there =
+            let is_met =
                 serving.is_some_and(|found| self.market.admits(&required.range, self.version(found)));
-            !is_there && self.comes_with_problem(required, 0)
+            match required.kind {
+                Kind::Normal => !is_met && self.comes_with_problem(required, 0),
+                Kind::Peer | Kind::OptionalPeer => self.is_in_the_way(node, required),
+                Kind::Optional | Kind::Feature => false,
+            }
         })
+    }
+
+    /// Whether what would come with it is of no matter, or has no known problem.
+    pub(crate) fn may_bring(&mut self, node: usize, release: &Release) -> bool {
+        !(self.strict && self.brings_problem(node, release))
+    }
+
+    fn is_range(&self, range: &str) -> bool {
+        self.market.relaxed(range, "1.0.0").is_some()
     }
 
     fn comes_with_problem(&mut self, required: &Requirement, depth: usize) -> bool {
@@ -113,9 +173,12 @@ impl<'a> Standing<'a> {
         if there.clone().any(|copy| market.admits(&required.range, self.version(*copy))) {
             return false;
         }
-        let mut within = self.releases(name).iter().rev().filter(|one| one.usable);
-        let Some(newest) = within.find(|one| market.admits(&required.range, &one.version)) else {
-            return false;
+        let is_known = market.releases(name).is_some();
+        let mut within =
+            self.releases(name).iter().rev().filter(|one| market.admits(&required.range, &one.version));
+        let Some(newest) = within.clone().find(|one| one.usable).or(within.next()) else {
+            // A range that nothing which is published is in can't be met at all.
+            return is_known && self.is_range(&required.range);
         };
         if let Some(known) = self.comers.get(&(name.clone(), newest.version.clone())) {
             return *known;
@@ -220,6 +283,7 @@ impl<'a> Standing<'a> {
                 Kind::Feature => usize::from(self.has_edge(node, &required.called)),
                 // Whoever uses the package would have to bring another one.
                 Kind::Peer => 10,
+                Kind::OptionalPeer => 0,
             };
             let is_met = weight == 0
                 || self
@@ -228,7 +292,7 @@ impl<'a> Standing<'a> {
             cost += if is_met { 0 } else { weight };
         }
         // A copy with a problem of its own is worse than any number without.
-        if cost > 0 && self.brings_problem(node, release) { cost + PROBLEM } else { cost }
+        if self.brings_problem(node, release) { cost + PROBLEM } else { cost }
     }
 
     fn has_edge(&self, node: usize, called: &str) -> bool {
@@ -277,7 +341,7 @@ impl<'a> Standing<'a> {
                 }
             }
         }
-        for required in release.requirements.iter().filter(|required| required.kind != Kind::Feature) {
+        for required in release.requirements.iter().filter(|required| is_asked(required)) {
             let is_known = self.has_edge(node, &required.called);
             let serving = if is_known { None } else { self.serving(node, &required.called, &required.range) };
             if let Some(to) = serving {
@@ -365,4 +429,9 @@ impl<'a> Standing<'a> {
                 && self.sketch.is_needed(from)
         })
     }
+}
+
+/// Whether whoever requires it gets it, whatever else is there.
+fn is_asked(required: &Requirement) -> bool {
+    !matches!(required.kind, Kind::Feature | Kind::OptionalPeer)
 }

@@ -259,3 +259,95 @@ async fn what_comes_within_another_moves_with_that_if_the_newer_one_brings_a_bet
     assert_eq!(made.leaves.iter().map(|(_, why)| why.as_str()).collect::<Vec<_>>(), [why]);
     scene.assert_untouched();
 }
+
+#[tokio::test]
+async fn what_would_come_along_at_a_lower_version_is_held_by_an_override() {
+    if !has("npm") {
+        return;
+    }
+    let shop = registry(&[
+        "a 1.0.0",
+        "a 1.0.1",
+        "lie 3.1.1",
+        "lie 3.3.0",
+        "top 1.0.0: a 1.0.0, lie ^3.0.0",
+        "top 1.1.0: a 1.0.1, zip 1.0.0",
+        "zip 1.0.0: lie 3.1.1",
+    ]);
+    let root = json!({ "top": "^1.0.0" });
+    let lines = ["a 1.0.0", "lie 3.3.0", "top 1.0.0: a 1.0.0, lie ^3.0.0"];
+    let scene = project(&shop, &root, &lines);
+    let bad = Bad::of(&[("a", "1.0.0")]);
+    let made = candidate(&fixer(), &scene.request("npm", "package-lock.json", &[("a", "1.0.0")], &bad)).await;
+    assert_eq!(made.removes.len(), 1, "{:?}", made.leaves);
+    let manifest: Value = serde_json::from_str(&scene.show(made.commit.as_str(), "package.json")).unwrap();
+    assert_eq!(manifest["overrides"], json!({ "zip": { "lie": "3.3.0" } }));
+    let lock: Value = serde_json::from_str(&scene.show(made.commit.as_str(), "package-lock.json")).unwrap();
+    assert_eq!(lock["packages"]["node_modules/lie"]["version"], "3.3.0");
+    assert!(made.rationale.contains("lie 3.3.0 comes by an override"), "{}", made.rationale);
+    scene.assert_untouched();
+}
+
+#[tokio::test]
+async fn a_version_that_broke_a_rule_is_followed_by_another_and_the_rest_is_kept() {
+    if !has("npm") {
+        return;
+    }
+    // What is bad lies deeper than anybody looks before npm is asked.
+    let shop = registry(&[
+        "a 1.0.0",
+        "a 1.0.1",
+        "top 1.0.0: a 1.0.0",
+        "top 1.1.0: a 1.0.1, one 1.0.0",
+        "top 1.2.0: a 1.0.1",
+        "one 1.0.0: two 1.0.0",
+        "two 1.0.0: three 1.0.0",
+        "three 1.0.0: four 1.0.0",
+        "four 1.0.0: five 1.0.0",
+        "five 1.0.0",
+        "z 1.0.0",
+        "z 1.0.1",
+    ]);
+    let root = json!({ "top": "^1.0.0", "z": "^1.0.0" });
+    let scene = project(&shop, &root, &["a 1.0.0", "top 1.0.0: a 1.0.0", "z 1.0.0"]);
+    let bad = Bad::of(&[("a", "1.0.0"), ("z", "1.0.0"), ("five", "1.0.0")]);
+    let request = scene.request("npm", "package-lock.json", &[("a", "1.0.0"), ("z", "1.0.0")], &bad);
+    let made = candidate(&fixer(), &request).await;
+    assert_eq!(moves(&made), ["a 1.0.0 -> 1.0.1", "top 1.0.0 -> 1.2.0", "z 1.0.0 -> 1.0.1"]);
+    scene.assert_untouched();
+}
+
+#[tokio::test]
+async fn in_an_old_format_a_lift_may_bring_something_new_along() {
+    if !has("npm") {
+        return;
+    }
+    let shop =
+        registry(&["a 1.0.0", "a 1.0.1", "new 1.0.0", "top 1.0.0: a 1.0.0", "top 1.1.0: a 1.0.1, new 1.0.0"]);
+    let root = json!({ "top": "^1.0.0" });
+    let entry = |name: &str, version: &str| {
+        json!({
+            "version": version, "resolved": format!("http://packages.example/{name}-{version}.tgz"),
+            "integrity": format!("sha512-{name}{version}"),
+        })
+    };
+    let mut top = entry("top", "1.0.0");
+    top["requires"] = json!({ "a": "1.0.0" });
+    let before = json!({
+        "name": "app", "lockfileVersion": 1, "requires": true,
+        "dependencies": { "a": entry("a", "1.0.0"), "top": top },
+    });
+    let manifest = json!({ "name": "app", "dependencies": root }).to_string();
+    let (before, settings) = (before.to_string(), format!("registry={}\n", shop.url()));
+    let scene = Scene::of(&[
+        ("package.json", manifest.as_str()),
+        ("package-lock.json", &before),
+        (".npmrc", &settings),
+    ]);
+    let bad = Bad::of(&[("a", "1.0.0")]);
+    let made = candidate(&fixer(), &scene.request("npm", "package-lock.json", &[("a", "1.0.0")], &bad)).await;
+    assert_eq!(moves(&made), ["a 1.0.0 -> 1.0.1", "top 1.0.0 -> 1.1.0", "new none -> 1.0.0"]);
+    let lock: Value = serde_json::from_str(&scene.show(made.commit.as_str(), "package-lock.json")).unwrap();
+    assert_eq!(lock["lockfileVersion"], 1);
+    scene.assert_untouched();
+}

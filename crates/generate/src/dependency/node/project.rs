@@ -15,16 +15,20 @@ use crate::dependency::handover::{Handover, Made};
 use crate::dependency::market::Market as _;
 use crate::dependency::node::choice::{Shelves, nodes_of};
 use crate::dependency::node::files::Files;
+use crate::dependency::node::range::{is_above, parsed};
 use crate::dependency::node::registry::Registry;
 use crate::dependency::node::rules::{Comparison, State, compare, culprits};
 use crate::dependency::node::settings::Addresses;
 use crate::dependency::node::told::{leave, named, rationale, told, updates};
-use crate::dependency::sketch::Plan;
+use crate::dependency::sketch::{Guard, Plan};
 use crate::failures::of_fetch;
 use crate::fixer::{Proposal, Request};
 
-/// How many parts of the packages are tried when all at once does not hold.
-const MOST_TRIES: usize = 96;
+/// How many plans are tried when the first does not hold.
+const MOST_TRIES: usize = 64;
+
+/// Sentences about versions that were given up, for one reason.
+const MOST_SAID: usize = 2;
 
 /// A lockfile with its manifests, and the tool that keeps it.
 #[async_trait]
@@ -40,6 +44,11 @@ pub(crate) trait Project: Send {
 
     fn files(&self) -> &Files;
 
+    /// Whether an override can speak of what comes along with a step.
+    fn has_guards(&self) -> bool {
+        false
+    }
+
     /// Where a copy lies; none where all lie in one place.
     fn place(&self, _: usize) -> Option<&str> {
         None
@@ -50,6 +59,11 @@ pub(crate) trait Project: Send {
 
     /// Lets the tool bring the lockfile in line with the manifests. Its reason, where it refused.
     async fn complete(&mut self) -> Result<Result<(), String>, Failure>;
+
+    /// Brings the lockfile that held into the format that it had. The tool's reason, where it refused.
+    async fn finish(&mut self) -> Result<Result<(), String>, Failure> {
+        Ok(Ok(()))
+    }
 
     /// What the tool said, and what there is to say about the run.
     fn log(&mut self) -> String;
@@ -87,8 +101,16 @@ pub(crate) async fn propose(
     let mut shelves = Shelves::new(registry, &*request.known);
     let wanted: BTreeSet<(String, String)> = request.findings.iter().filter_map(named).collect();
     let all = nodes_of(&project.before().graph, &wanted);
-    let mut work = Work { project, leaves: BTreeMap::new(), suspects: BTreeSet::new() };
-    let (plan, comparison) = match work.at_once(&mut shelves, &all).await? {
+    let mut work = Work {
+        project,
+        leaves: BTreeMap::new(),
+        suspects: BTreeSet::new(),
+        blamed: BTreeMap::new(),
+        guards: Vec::new(),
+        said: BTreeMap::new(),
+        tries: 0,
+    };
+    let (plan, comparison) = match work.learning(&mut shelves, &all).await? {
         Some(done) => done,
         None => match work.in_parts(&mut shelves, &wanted).await? {
             Some(done) => done,
@@ -103,6 +125,16 @@ pub(crate) async fn propose(
         },
     };
     let whys = work.leaves;
+    let held = versions(&project.now()?);
+    if let Err(reason) = project.finish().await? {
+        return Ok(Proposal::NoFix { reasons: vec![reason], log: project.log() });
+    }
+    if let Some((name, version)) = versions(&project.now()?).difference(&held).next() {
+        let tool = project.tool();
+        let reason =
+            format!("{tool} would install `{name} {version}` once the lockfile is in the format that it had");
+        return Ok(Proposal::NoFix { reasons: vec![reason], log: project.log() });
+    }
     let after = project.files().lock_now()?;
     if let Err(reason) = project.complete().await? {
         return Ok(Proposal::NoFix { reasons: vec![reason], log: project.log() });
@@ -142,37 +174,93 @@ struct Work<'a> {
     leaves: BTreeMap<(String, String), String>,
     /// Nodes below the steps that broke a rule in the last try, or that the tool named when it refused them.
     suspects: BTreeSet<usize>,
+    /// Steps of the last try to which what broke a rule goes back, by package and version, with the sentence.
+    blamed: BTreeMap<(String, String), String>,
+    /// Overrides that might do, each with the package that broke a rule, the version that it came at, and the least that there was.
+    guards: Vec<(Guard, (String, String, String))>,
+    /// Why versions of a package were given up, by package.
+    said: BTreeMap<String, String>,
+    tries: usize,
 }
 
 impl Work<'_> {
-    /// One plan for all. None where there is none, or where it does not hold.
-    async fn at_once(
+    /// One plan for all; where it does not hold, another one without the versions that broke a rule, until one holds. None
+    /// where nobody can say which they are.
+    async fn learning(
         &mut self,
         shelves: &mut Shelves<'_>,
         nodes: &[usize],
     ) -> Result<Option<(Plan, Comparison)>, Failure> {
-        let plan = shelves.plan(&self.project.before().graph, nodes).await?;
+        let mut nodes = nodes.to_vec();
+        let mut graph = self.project.before().graph.clone();
+        while self.tries < MOST_TRIES {
+            let plan = shelves.plan(&graph, &nodes).await?;
+            self.leave_unsolved(&plan);
+            if plan.is_empty() {
+                return Ok(None);
+            }
+            self.tries += 1;
+            match self.carry_out(&plan, shelves).await? {
+                Ok(comparison) => {
+                    let lost = self.lost(&plan, shelves)?;
+                    let stayed = self.stayed(&nodes, &plan)?;
+                    let known = graph.kept.len();
+                    graph.kept.extend(stayed);
+                    if lost.is_empty() && graph.kept.len() == known {
+                        return Ok(Some((plan, comparison)));
+                    }
+                    // What moved in vain need not move.
+                    self.project.files().restore()?;
+                    nodes.retain(|node| !lost.contains(node));
+                }
+                Err(_) => {
+                    let mut is_new = false;
+                    for (guard, (name, came, least)) in std::mem::take(&mut self.guards) {
+                        let step = guard.step.clone();
+                        if shelves.guard(guard, &name, &came, &least).await? {
+                            is_new = true;
+                            self.blamed.remove(&step);
+                        }
+                    }
+                    for ((name, version), sentence) in std::mem::take(&mut self.blamed) {
+                        is_new |= shelves.bar(&name, &version);
+                        self.said.insert(name.clone(), format!("with `{name} {version}`, {sentence}"));
+                    }
+                    if !is_new {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Copies that are to be cleared, and that the plan took to go by themselves, but that are there still.
+    fn stayed(&self, nodes: &[usize], plan: &Plan) -> Result<BTreeSet<usize>, Failure> {
+        let after = self.project.now()?;
+        let there = |node: &usize| {
+            let found = &self.project.before().graph.nodes[*node];
+            let copy = self.project.place(*node).and_then(|place| after.copies.get(place));
+            copy.is_some_and(|copy| copy.name == found.name && copy.version == found.version)
+        };
+        let is_planned = |node: &usize| {
+            plan.steps.iter().any(|step| step.node == *node)
+                || plan.hopes.contains_key(node)
+                || plan.unsolved.iter().any(|(other, _)| other == node)
+        };
+        Ok(nodes.iter().copied().filter(|node| !is_planned(node) && there(node)).collect())
+    }
+
+    /// Notes why copies can't be cleared: what the plan says, and of versions that were given up what they led to.
+    fn leave_unsolved(&mut self, plan: &Plan) {
         for (node, why) in &plan.unsolved {
             let node = &self.project.before().graph.nodes[*node];
-            self.leaves.insert((node.name.clone(), node.version.clone()), why.join("; "));
+            let why = why.join("; ");
+            let is_about = |name: &str| name == node.name || why.contains(&format!("`{name} "));
+            let said = self.said.iter().filter(|(name, _)| is_about(name)).map(|(_, said)| said.as_str());
+            let whole = [why.as_str()].into_iter().chain(said.take(MOST_SAID)).collect::<Vec<_>>().join("; ");
+            self.leaves.insert((node.name.clone(), node.version.clone()), whole);
         }
-        if plan.is_empty() {
-            return Ok(None);
-        }
-        let done = self.carry_out(&plan, shelves).await?;
-        let lost = if done.is_ok() { self.lost(&plan, shelves)? } else { BTreeSet::new() };
-        if lost.is_empty() {
-            return Ok(done.ok().map(|comparison| (plan, comparison)));
-        }
-        // What moved in vain need not move.
-        self.project.files().restore()?;
-        let rest: Vec<usize> = nodes.iter().copied().filter(|node| !lost.contains(node)).collect();
-        let plan = shelves.plan(&self.project.before().graph, &rest).await?;
-        if plan.is_empty() {
-            return Ok(None);
-        }
-        let done = self.carry_out(&plan, shelves).await?;
-        Ok(done.ok().map(|comparison| (plan, comparison)))
     }
 
     /// Copies in whose place the newer version of what they come within has brought one with a problem, too.
@@ -207,7 +295,7 @@ impl Work<'_> {
     ) -> Result<Option<(Plan, Comparison)>, Failure> {
         let solved: Vec<(String, String)> =
             packages.iter().filter(|package| !self.leaves.contains_key(package)).cloned().collect();
-        let (mut kept, mut best, mut tries) = (BTreeSet::new(), None, 0);
+        let (mut kept, mut best) = (BTreeSet::new(), None);
         // All at once was tried before.
         let mut open = self.apart(&solved);
         while let Some(part) = open.pop() {
@@ -218,14 +306,14 @@ impl Work<'_> {
             if plan.is_empty() {
                 continue;
             }
-            if tries == MOST_TRIES {
+            if self.tries >= MOST_TRIES {
                 let why = format!(
                     "it does not hold together with the others, and {MOST_TRIES} tries did not tell which"
                 );
                 self.leaves.extend(part.into_iter().map(|package| (package, why.clone())));
                 continue;
             }
-            tries += 1;
+            self.tries += 1;
             let refused = match self.carry_out(&plan, shelves).await? {
                 Ok(comparison) if self.lost(&plan, shelves)?.is_empty() => {
                     kept = tried;
@@ -294,12 +382,47 @@ impl Work<'_> {
         Vec::new()
     }
 
+    /// Finds the steps to which what broke a rule goes back.
+    fn blame(&mut self, plan: &Plan, after: &State, comparison: &Comparison) {
+        let nodes = &self.project.before().graph.nodes;
+        let steps = plan.steps.iter().map(|step| (nodes[step.node].name.clone(), step.to.clone()));
+        let steps: BTreeSet<(String, String)> = steps.collect();
+        let planned: BTreeSet<String> = steps.iter().map(|(name, _)| name.clone()).collect();
+        let before = &self.project.before().copies;
+        for ((name, version), sentence) in &comparison.offenders {
+            let culprits = culprits(&after.graph, (name, version), &planned);
+            let blamed = steps.iter().filter(|(name, _)| culprits.contains(name));
+            let blamed: Vec<&(String, String)> = blamed.collect();
+            self.blamed.extend(blamed.iter().map(|step| ((*step).clone(), sentence.clone())));
+            if !self.project.has_guards() || planned.contains(name) {
+                continue;
+            }
+            let had = before.values().filter(|copy| copy.name == *name).map(|copy| copy.version.clone());
+            let least = had.reduce(|least, other| if is_above(&least, &other) { other } else { least });
+            let edges = after.graph.edges.iter().filter(|edge| {
+                let to = &after.graph.nodes[edge.to];
+                to.name == *name && to.version == *version && !after.graph.nodes[edge.from].own
+            });
+            for edge in edges {
+                let (asking, called) =
+                    (&after.graph.nodes[edge.from].called, &after.graph.nodes[edge.to].called);
+                self.guards.extend(blamed.iter().map(|step| {
+                    let (asking, called) = (asking.clone(), called.clone());
+                    let guard = Guard { asking, called, to: String::new(), step: (*step).clone() };
+                    (guard, (name.clone(), version.clone(), least.clone().unwrap_or_default()))
+                }));
+            }
+        }
+    }
+
     /// A sentence for each reason why the plan does not hold; then nothing is changed.
     async fn carry_out(
         &mut self,
         plan: &Plan,
         shelves: &Shelves<'_>,
     ) -> Result<Result<Comparison, Vec<String>>, Failure> {
+        self.blamed.clear();
+        self.guards.clear();
         let refused = match self.project.carry_out(plan, shelves).await? {
             Ok(()) => {
                 let (before, after) = (self.project.before(), self.project.now()?);
@@ -309,20 +432,19 @@ impl Work<'_> {
                 if comparison.violations.is_empty() {
                     return Ok(Ok(comparison));
                 }
-                let steps = plan.steps.iter().map(|step| before.graph.nodes[step.node].name.clone());
-                let culprits = culprits(&after.graph, &comparison.offenders, &steps.collect());
-                self.suspects = below(&before.graph, &culprits);
+                self.blame(plan, &after, &comparison);
                 comparison.violations
             }
             Err(reason) => {
                 let nodes = &self.project.before().graph.nodes;
-                let steps = plan.steps.iter().map(|step| (&nodes[step.node].name, &step.to));
+                let steps = plan.steps.iter().map(|step| (nodes[step.node].name.clone(), step.to.clone()));
                 let named = steps.filter(|(name, to)| reason.contains(&format!("{name}@{to}")));
-                let culprits = named.map(|(name, _)| name.clone()).collect();
-                self.suspects = below(&self.project.before().graph, &culprits);
+                self.blamed = named.map(|step| (step, reason.clone())).collect();
                 vec![reason]
             }
         };
+        let culprits = self.blamed.keys().map(|(name, _)| name.clone()).collect();
+        self.suspects = below(&self.project.before().graph, &culprits);
         self.project.files().restore()?;
         Ok(Err(refused))
     }
@@ -339,6 +461,12 @@ fn below(graph: &Graph, packages: &BTreeSet<String>) -> BTreeSet<usize> {
         open.extend(out.get(&at).into_iter().flatten().copied().filter(|to| seen.insert(*to)));
     }
     seen
+}
+
+/// What is installed from the registry, by name and version; each format writes addresses in its own way.
+fn versions(state: &State) -> BTreeSet<(String, String)> {
+    let published = state.copies.values().filter(|copy| parsed(&copy.version).is_some());
+    published.map(|copy| (copy.name.clone(), copy.version.clone())).collect()
 }
 
 /// The two halves of what is more than one, the second first.

@@ -153,7 +153,10 @@ fn release(text: String, version: Version) -> Release {
     // What is optional stands among the others, too.
     let normal = normal.filter(|(name, _)| !optional.contains_key(name)).map(|one| (one, Kind::Normal));
     let peers = entries(version.peer_dependencies).into_iter();
-    let peers = peers.filter(|(name, _)| is_forced(name)).map(|one| (one, Kind::Peer));
+    let peers = peers.map(|one| {
+        let kind = if is_forced(&one.0) { Kind::Peer } else { Kind::OptionalPeer };
+        (one, kind)
+    });
     let all = normal.chain(peers).collect::<Vec<_>>().into_iter();
     let all = all.chain(optional.clone().into_iter().map(|one| (one, Kind::Optional)));
     let all: Vec<_> = all.collect();
@@ -204,7 +207,11 @@ mod tests {
             .collect();
         assert_eq!(
             shown,
-            ["1.9.0 false d 2 Peer", "1.10.0 true b ^1.0.0 Normal, c 1 Optional", "2.0.0-rc.1 false "]
+            [
+                "1.9.0 false d 2 Peer, e 3 OptionalPeer",
+                "1.10.0 true b ^1.0.0 Normal, c 1 Optional",
+                "2.0.0-rc.1 false "
+            ]
         );
     }
 

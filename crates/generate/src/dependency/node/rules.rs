@@ -35,8 +35,8 @@ pub(crate) struct Comparison {
     pub(crate) moves: Vec<Move>,
     /// Each broken rule in one sentence; none for a good change.
     pub(crate) violations: Vec<String>,
-    /// The packages that break them.
-    pub(crate) offenders: BTreeSet<String>,
+    /// What breaks them, by name and the version that it came at, with the sentence.
+    pub(crate) offenders: BTreeMap<(String, String), String>,
 }
 
 /// `planned` are the packages that were meant to move.
@@ -51,7 +51,6 @@ pub(crate) fn compare(
     let names: BTreeSet<&String> = old.values().chain(new.values()).map(|copy| &copy.name).collect();
     let mut moved = BTreeSet::new();
     for name in names {
-        let broken = comparison.violations.len();
         let (mut gone, mut come) = (versions(old, name), versions(new, name));
         for version in gone.clone() {
             if let Some(at) = come.iter().position(|other| *other == version) {
@@ -64,7 +63,7 @@ pub(crate) fn compare(
             && is_above(least, to)
             && let Some(from) = gone.last()
         {
-            comparison.violations.push(format!("`{name} {from}` would go down to `{name} {to}`"));
+            comparison.breaks(name, to, format!("`{name} {from}` would go down to `{name} {to}`"));
         }
         for (from, to) in pair(&gone, &come) {
             // One copy less of what is there all the same brings no code in.
@@ -73,9 +72,8 @@ pub(crate) fn compare(
             }
             comparison.moves.push(Move { package: name.clone(), from, to, rung: None });
         }
-        new_problems(name, &versions(old, name), &come, known, &mut comparison.violations)?;
-        if comparison.violations.len() > broken {
-            comparison.offenders.insert(name.clone());
+        for (version, problem) in new_problems(name, &versions(old, name), &come, known)? {
+            comparison.breaks(name, &version, format!("`{name} {version}` would bring {problem} in"));
         }
     }
     for (place, copy) in new {
@@ -86,10 +84,12 @@ pub(crate) fn compare(
         };
         if !copy.bundled && was.is_some_and(differs) {
             let Copy { name, version, .. } = copy;
-            comparison.violations.push(format!("`{name} {version}` would have another content"));
+            comparison.breaks(name, version, format!("`{name} {version}` would have another content"));
         }
     }
-    comparison.violations.extend(lowered(&before.graph, &after.graph));
+    for (name, version, sentence) in lowered(&before.graph, &after.graph) {
+        comparison.breaks(&name, &version, sentence);
+    }
     let reached = reached(&before.graph, planned)
         .into_iter()
         .chain(reached(&after.graph, planned))
@@ -99,6 +99,13 @@ pub(crate) fn compare(
         unrelated.map(|name| format!("`{name}` would move, though nothing that is fixed needs it"));
     comparison.violations.extend(unrelated);
     Ok(comparison)
+}
+
+impl Comparison {
+    fn breaks(&mut self, name: &str, version: &str, sentence: String) {
+        self.offenders.insert((name.to_owned(), version.to_owned()), sentence.clone());
+        self.violations.push(sentence);
+    }
 }
 
 fn versions(installed: &BTreeMap<String, Copy>, name: &str) -> Vec<String> {
@@ -136,15 +143,15 @@ fn are_of_other_content(was: &str, now: &str) -> bool {
     comparable.peek().is_some() && !comparable.any(|hash| was.contains(hash))
 }
 
+/// Versions that come with the first problem of each that none of the old ones had.
 fn new_problems(
     name: &str,
     old: &[String],
     come: &[String],
     known: &dyn Known,
-    violations: &mut Vec<String>,
-) -> Result<(), Failure> {
+) -> Result<Vec<(String, String)>, Failure> {
     if come.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     let problems = |version: &String| {
         let ecosystem = Ecosystem("npm".to_owned());
@@ -154,20 +161,22 @@ fn new_problems(
     for version in old {
         had.extend(problems(version)?);
     }
+    let mut found = Vec::new();
     for version in come {
         let new = problems(version)?.into_iter().find(|problem| !had.contains(problem));
-        violations.extend(new.map(|problem| format!("`{name} {version}` would bring {problem} in")));
+        found.extend(new.map(|problem| (version.clone(), problem)));
     }
-    Ok(())
+    Ok(found)
 }
 
-/// What asks for the same as before and would get less.
-fn lowered(before: &Graph, after: &Graph) -> Vec<String> {
+/// What asks for the same as before and would get less: of which package, which version, and the sentence.
+fn lowered(before: &Graph, after: &Graph) -> Vec<(String, String, String)> {
     let (old, new) = (lowest(before), lowest(after));
     let pairs = new.iter().filter_map(|(ask, version)| Some((ask, version, old.get(ask)?)));
     let down = pairs.filter(|(_, version, old)| is_above(old, version));
     down.map(|((from, called), version, old)| {
-        format!("`{called} {old}` would go down to `{called} {version}` for `{from}`")
+        let sentence = format!("`{called} {old}` would go down to `{called} {version}` for `{from}`");
+        ((*called).to_owned(), (*version).to_owned(), sentence)
     })
     .collect()
 }
@@ -190,15 +199,16 @@ fn lowest(graph: &Graph) -> BTreeMap<(String, &str), &str> {
     found
 }
 
-/// The steps that brought these packages in: the nearest above each.
+/// The steps that brought this package in at this version: the nearest above it.
 pub(crate) fn culprits(
     after: &Graph,
-    offenders: &BTreeSet<String>,
+    (name, version): (&str, &str),
     planned: &BTreeSet<String>,
 ) -> BTreeSet<String> {
     let mut into: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     after.edges.iter().for_each(|edge| into.entry(edge.to).or_default().push(edge.from));
-    let start = after.nodes.iter().enumerate().filter(|(_, node)| offenders.contains(&node.name));
+    let start =
+        after.nodes.iter().enumerate().filter(|(_, node)| node.name == name && node.version == version);
     let mut open: Vec<usize> = start.map(|(at, _)| at).collect();
     let mut seen: BTreeSet<usize> = open.iter().copied().collect();
     let mut found = BTreeSet::new();

@@ -102,6 +102,12 @@ pub(crate) fn rationale(
             }
         });
     }
+    for guard in &plan.guards {
+        sentences.push(format!(
+            "{} {} comes by an override, as what {} asks for breaks a rule.",
+            guard.called, guard.to, guard.asking
+        ));
+    }
     for relaxed in &plan.relaxed {
         sentences.push(format!("package.json now asks for {} {}.", relaxed.called, relaxed.range));
     }

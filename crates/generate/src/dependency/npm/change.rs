@@ -15,7 +15,7 @@ use crate::dependency::node::rules::State;
 use crate::dependency::node::{manifest, range};
 use crate::dependency::npm::lock::{Lock, Placed};
 use crate::dependency::npm::tool::Npm;
-use crate::dependency::sketch::{Plan, Step};
+use crate::dependency::sketch::{Guard, Plan, Step};
 
 /// A `package-lock.json` and what stands beside it.
 pub(crate) struct NpmProject<'a> {
@@ -48,16 +48,18 @@ impl<'a> NpmProject<'a> {
 
     async fn write(&mut self, plan: &Plan, shelves: &Shelves<'_>) -> Result<Result<(), String>, Failure> {
         let mut lock = self.lock.clone();
+        let named = |step: &Step| (self.placed.graph.nodes[step.node].name.clone(), step.to.clone());
+        let manifests = shelves.manifests(&plan.steps.iter().map(named).collect()).await?;
         for step in &plan.steps {
-            let (name, place) = (&self.placed.graph.nodes[step.node].name, &self.placed.places[step.node]);
-            let manifest = shelves.registry.manifest(name, &step.to).await?;
+            let place = &self.placed.places[step.node];
+            let Some(manifest) = manifests.get(&named(step)) else { continue };
             // What comes within it only its archive tells, which npm opens for what is new alone.
             let had = self.lock.bundles(place);
             match had
                 || ["bundleDependencies", "bundledDependencies"].iter().any(|key| manifest.contains_key(*key))
             {
                 true => lock.take_out(place),
-                false => lock.put(place, &manifest),
+                false => lock.put(place, manifest),
             }
         }
         let mut manifests: BTreeMap<PathBuf, String> = BTreeMap::new();
@@ -89,6 +91,17 @@ impl<'a> NpmProject<'a> {
             }
             manifests.insert(path, text);
         }
+        for Guard { asking, called, to, .. } in &plan.guards {
+            let path = self.files.folder.join("package.json");
+            let text = match manifests.get(&path) {
+                Some(text) => text.clone(),
+                None => self.files.original(&path)?,
+            };
+            let Some(with) = manifest::with_override(&text, &["overrides", asking], called, to) else {
+                return Ok(Err(manifest::overridden_already(asking)));
+            };
+            manifests.insert(path, with);
+        }
         manifests.insert(self.files.lock.clone(), lock.text());
         for (path, text) in manifests {
             self.files.write(&path, &text)?;
@@ -115,6 +128,8 @@ impl<'a> NpmProject<'a> {
         let asked = plan.asked.get(&step.node).into_iter().flatten();
         let blocking =
             asked.filter(|(from, range)| !graph.nodes[*from].own && !range::admits(range, &step.to));
+        // Who asks for something else than what is there gets a copy of its own.
+        let blocking = blocking.filter(|(_, range)| range::admits(range, version));
         blocking
             .map(|(from, range)| match is_asked_for(range) {
                 true => vec![graph.nodes[*from].called.clone(), called.clone()],
@@ -130,13 +145,17 @@ impl Project for NpmProject<'_> {
         "npm"
     }
 
+    fn has_guards(&self) -> bool {
+        true
+    }
+
     fn before(&self) -> &State {
         &self.before
     }
 
     fn now(&self) -> Result<State, Failure> {
         let lock = Lock::parse(&self.files.lock_now()?).map_err(Failure::permanent)?;
-        // Format 1 has no graph to read; what was reached before says enough then.
+        // Format 1 has no graph to read; it is written last, when what holds is known.
         let graph = lock.placed().map(|placed| placed.graph).unwrap_or_default();
         Ok(State { copies: lock.installed(), graph })
     }
@@ -151,13 +170,20 @@ impl Project for NpmProject<'_> {
 
     async fn carry_out(&mut self, plan: &Plan, shelves: &Shelves<'_>) -> Result<Result<(), String>, Failure> {
         match self.write(plan, shelves).await? {
-            Ok(()) => self.complete().await,
+            Ok(()) => self.npm.complete(self.lock.version.max(2)).await,
             Err(reason) => Ok(Err(reason)),
         }
     }
 
     async fn complete(&mut self) -> Result<Result<(), String>, Failure> {
         self.npm.complete(self.lock.version).await
+    }
+
+    async fn finish(&mut self) -> Result<Result<(), String>, Failure> {
+        match self.lock.version {
+            1 => self.npm.complete(1).await,
+            _ => Ok(Ok(())),
+        }
     }
 
     fn log(&mut self) -> String {

@@ -59,7 +59,10 @@ pub(crate) fn pins(plan: &Plan, lock: &Lock, market: &dyn Market) -> Vec<Pin> {
         let release = releases.iter().find(|release| release.version == step.to);
         for required in release.into_iter().flat_map(|release| &release.requirements) {
             let ask = (required.called.clone(), required.range.clone());
-            if required.kind == Kind::Peer || pinned.contains_key(&ask) || lock.answered.contains_key(&ask) {
+            if matches!(required.kind, Kind::Peer | Kind::OptionalPeer)
+                || pinned.contains_key(&ask)
+                || lock.answered.contains_key(&ask)
+            {
                 continue;
             }
             let mut best: Option<(&str, &str)> = None;
