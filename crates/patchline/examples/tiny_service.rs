@@ -55,7 +55,9 @@ fn main() -> io::Result<()> {
     // Before the first answer: whoever has heard of this program may tell it to become another.
     become_another_when_told(listener.try_clone()?)?;
     for stream in listener.incoming() {
-        let (stream, artifact) = (stream?, artifact.clone());
+        // A user who gives up before the answer ends that connection, and not the service.
+        let Ok(stream) = stream else { continue };
+        let artifact = artifact.clone();
         std::thread::spawn(move || drop(serve(&stream, fail_permille, leak_bytes, &artifact)));
     }
     Ok(())
