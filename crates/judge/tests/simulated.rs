@@ -81,10 +81,10 @@ impl Tally {
 
 #[test]
 fn a_clean_canary_is_promoted_and_seldom_rolled_back() {
-    let tally = simulate(CLEAN, 1);
-    // Two standard errors of so many runs above alpha.
-    assert!(tally.rolled_back() <= 0.02, "{tally:?}");
-    assert!(tally.promoted() >= 0.97, "{tally:?}");
+    let tallies: Vec<Tally> = [1, 11, 12, 13].map(|seed| simulate(CLEAN, seed)).into();
+    let mean = |part: fn(&Tally) -> f64| tallies.iter().map(part).sum::<f64>() / tallies.len() as f64;
+    assert!(mean(Tally::rolled_back) <= 0.01, "{tallies:?}");
+    assert!(mean(Tally::promoted) >= 0.97, "{tallies:?}");
 }
 
 #[test]
@@ -112,8 +112,7 @@ fn a_base_rate_of_one_percent_is_no_fault_and_no_obstacle() {
 
 #[test]
 fn half_a_point_two_points_and_twenty_points_are_found() {
-    // Five errors of 25 in the first tick may be one client, where nothing is known of how errors come: hence two ticks.
-    for (worse, found, ticks) in [(0.005, 0.92, 45), (0.02, 1.0, 9), (0.2, 1.0, 2)] {
+    for (worse, found, ticks) in [(0.005, 0.92, 45), (0.02, 1.0, 9), (0.2, 1.0, 1)] {
         let tally = simulate(World { worse, ..CLEAN }, 5);
         assert!(tally.rolled_back() >= found, "{worse}: {tally:?}");
         assert!(tally.median_ticks() <= ticks, "{worse}: {} ticks", tally.median_ticks());
