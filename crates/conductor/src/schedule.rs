@@ -24,6 +24,15 @@ use crate::turn::SubmitError;
 /// Patches of one scan.
 const MOST_PATCHES: usize = 16;
 
+/// What came of one look at a service.
+#[derive(Debug, Default)]
+pub struct Round {
+    /// Patches for what was found, those that were open before included.
+    pub patches: Vec<PatchId>,
+    /// What is to be said of old advisories.
+    pub warning: Option<String>,
+}
+
 /// Scans the service's checked-out commit. Each group of what it finds gets one patch, once: the same findings are the same
 /// patch. What no fixer can do anything about opens none by itself: it would be given up at each new commit.
 ///
@@ -34,10 +43,10 @@ pub async fn scan_and_open(
     conductor: &Conductor,
     service: &Service,
     grouping: Grouping,
-) -> Result<Vec<PatchId>, Failure> {
+) -> Result<Round, Failure> {
     let mut base = head(service).await?;
     let mut opened = Vec::new();
-    let mut left = groups_at(hands, conductor, service, &base, grouping).await?;
+    let (mut left, warning) = groups_at(hands, conductor, service, &base, grouping).await?;
     while !left.is_empty() {
         let group = left.remove(0);
         let ids = &group.findings;
@@ -56,7 +65,7 @@ pub async fn scan_and_open(
             (None, _) if service.run.is_some() => break,
             (Some(End::Promoted), Some(candidate)) => {
                 base = candidate.commit.clone();
-                left = groups_at(hands, conductor, service, &base, grouping).await?;
+                (left, _) = groups_at(hands, conductor, service, &base, grouping).await?;
             }
             (_, _) => {}
         }
@@ -64,23 +73,24 @@ pub async fn scan_and_open(
             break;
         }
     }
-    Ok(opened)
+    Ok(Round { patches: opened, warning })
 }
-/// The groups of which a fixer can do something about.
+
+/// The groups of which a fixer can do something about, and what is to be said of old advisories.
 async fn groups_at(
     hands: &Hands,
     conductor: &Conductor,
     service: &Service,
     base: &Commit,
     grouping: Grouping,
-) -> Result<Vec<Group>, Failure> {
+) -> Result<(Vec<Group>, Option<String>), Failure> {
     let found = found(hands, service, base, (&[], Names::AllThere), &[]).await?;
     let mut groups = grouped(hands, conductor.policy(), service, &found, grouping);
     let can = |id: &FindingId| {
         found.findings.iter().any(|finding| finding.id == *id && has_fixer(finding, &hands.fixers))
     };
     groups.retain(|group| group.findings.iter().any(can));
-    Ok(groups)
+    Ok((groups, found.warning))
 }
 
 async fn open(

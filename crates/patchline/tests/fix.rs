@@ -6,8 +6,10 @@ mod cargo_project;
 #[path = "binary/run.rs"]
 mod run;
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -31,6 +33,22 @@ fn fix(data: &Path, project: &Path, code: i32) -> Option<Ran> {
     }
     assert_eq!(ran.code, code, "{}\n{}", ran.out, ran.err);
     Some(ran)
+}
+
+/// Whether a conductor for the project says this on standard error, before it is killed.
+fn serve_says(data: &Path, project: &Path, wanted: &str) -> bool {
+    let said = data.with_file_name("said");
+    let mut command = patchline(&["--data", text(data), "serve", "--listen", "127.0.0.1:0", text(project)]);
+    command.stdout(Stdio::null()).stderr(File::create(&said).unwrap());
+    let mut child = command.spawn().expect("the conductor starts");
+    let deadline = Instant::now() + Duration::from_secs(120);
+    let is_running = |child: &mut Child| child.try_wait().expect("it can be waited for").is_none();
+    let is_said = || fs::read_to_string(&said).unwrap_or_default().contains(wanted);
+    while !is_said() && is_running(&mut child) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().and_then(|()| child.wait()).expect("it ends");
+    is_said()
 }
 
 #[test]
@@ -202,6 +220,7 @@ fn advisories_that_are_too_old_for_the_settings_are_no_all_clear() {
     assert_eq!(json(&ran)["patches"][0]["outcome"], "nothing_to_do");
     assert_eq!(ran.err.matches(old).count(), 1, "{}", ran.err);
     check(&mut patchline(&["--data", text(&data), "fix", "--dry-run", text(&project)]), 0, &[old]);
+    assert!(serve_says(&data, &project, "warning: small: the advisories of crates.io are up to 0 days old"));
     // A person's change that says what it answers is held against the same advisories.
     git(&project, &["switch", "--quiet", "--create", "mine"]);
     fs::write(project.join("src/main.rs"), "fn main() { /* mine */ }\n").unwrap();

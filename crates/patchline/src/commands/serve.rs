@@ -9,7 +9,7 @@ use patchline_conductor::clock;
 use patchline_conductor::establish::{bring_up, first_version, run_and_target, site};
 use patchline_conductor::grouping::Grouping;
 use patchline_conductor::owners::rules_at;
-use patchline_conductor::schedule::{head, scan_and_open};
+use patchline_conductor::schedule::{Round, head, scan_and_open};
 use patchline_model::failure::Failure;
 use patchline_model::id::{PatchId, Stage};
 use patchline_model::service::Service;
@@ -142,14 +142,14 @@ async fn look_after(works: &Works, service: &Service, grouping: Grouping, interv
     let interval = Duration::from_secs(interval);
     let mut is_up = false;
     let mut scanned: Option<Instant> = None;
-    let mut told = Vec::new();
+    let (mut told, mut old) = (Vec::new(), None);
     loop {
         let kept = if is_up { keep_up(works, service).await } else { start(works, service).await };
         is_up = is_up || kept.is_ok();
         tell(service, kept);
         if scanned.is_none_or(|scanned| scanned.elapsed() >= interval) {
             tell(service, tell_unread(service, &mut told).await);
-            tell(service, scan(works, service, grouping).await);
+            tell(service, scan(works, service, grouping, &mut old).await);
             scanned = Some(Instant::now());
         }
         tokio::time::sleep(if is_up { CHECK } else { RETRY }).await;
@@ -200,8 +200,19 @@ async fn tell_unread(service: &Service, told: &mut Vec<String>) -> Result<(), Fa
     Ok(())
 }
 
-async fn scan(works: &Works, service: &Service, grouping: Grouping) -> Result<(), Failure> {
-    scan_and_open(&works.hands, &works.conductor, service, grouping).await.map(|_| ())
+/// Looks for what is to be fixed. That advisories are old is said once for as long as that is the same.
+async fn scan(
+    works: &Works,
+    service: &Service,
+    grouping: Grouping,
+    old: &mut Option<String>,
+) -> Result<(), Failure> {
+    let Round { warning, .. } = scan_and_open(&works.hands, &works.conductor, service, grouping).await?;
+    if warning != *old {
+        warning.iter().for_each(|line| note(&format!("warning: {}: {line}", service.name)));
+        *old = warning;
+    }
+    Ok(())
 }
 
 /// Ends at Ctrl-C, at SIGTERM, and when the terminal is closed.
