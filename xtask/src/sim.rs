@@ -1,4 +1,4 @@
-//! `cargo xtask sim`: simulated worlds, built fast and run with the arguments as they come.
+//! `cargo xtask sim`: simulated worlds, built for this machine and run with the arguments as they come.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,7 +16,10 @@ pub struct Options {
 
 pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let mut command = cargo::command(root);
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     command
+        .env("RUSTFLAGS", format!("{flags} -C target-cpu=native").trim())
+        .env("CARGO_PROFILE_SIM_LTO", "fat")
         .args(["run", "--profile", "sim", "-p", "patchline-testkit", "--bin", "sim", "--"])
         .args(&options.arguments);
     let status = command.status().context("could not start cargo")?;

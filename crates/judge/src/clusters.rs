@@ -23,13 +23,19 @@
 //! `c` is learnt from the baseline alone: the chance of each value on a small grid, given what its looks had. Where nothing is
 //! known it is the prior that speaks, and it does not trust a burst.
 
+use std::array;
+use std::sync::LazyLock;
+
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::{log_add, log_sum};
 use crate::gamma::{log_choose, log_gamma};
 
+/// How many chances there are.
+const KINDS: usize = 6;
+
 /// Chances that a cluster goes on, with what each is believed before anything is seen.
-const CHAINS: [(f64, f64); 6] =
+const CHAINS: [(f64, f64); KINDS] =
     [(0.0, 0.55), (0.07, 0.15), (0.2, 0.12), (0.45, 0.09), (0.7, 0.06), (0.9, 0.03)];
 
 /// What is kept of the past after each look, so that habits may change.
@@ -44,24 +50,63 @@ const INCIDENT: f64 = 1e-2;
 /// What is this much less likely than the likeliest, in nats, is left out.
 const NEGLIGIBLE: f64 = 30.0;
 
+/// One of [`CHAINS`], with the logs that every look needs of it.
+#[derive(Debug)]
+struct Chain {
+    chance: f64,
+    log_prior: f64,
+    log_ends: f64,
+    log_goes_on: f64,
+}
+
+static KNOWN: LazyLock<[Chain; KINDS]> = LazyLock::new(|| {
+    CHAINS.map(|(chance, prior)| Chain {
+        chance,
+        log_prior: prior.ln(),
+        log_ends: (-chance).ln_1p(),
+        log_goes_on: chance.ln(),
+    })
+});
+
+/// A number of events, with what it alone says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Count {
+    events: u64,
+    log_factorial: f64,
+    /// The log of its chance in an incident.
+    log_incident: f64,
+}
+
+impl Count {
+    fn of(events: u64) -> Self {
+        if events == 0 {
+            return Self { events, log_factorial: 0.0, log_incident: f64::NEG_INFINITY };
+        }
+        let n = events as f64;
+        let log_incident = INCIDENT.ln() - (n + 1.0).ln() - (n + 2.0).ln();
+        Self { events, log_factorial: log_gamma(n + 1.0), log_incident }
+    }
+}
+
 /// How much each chance of [`CHAINS`] is supported by the looks at the baseline.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Habits {
-    log_likelihoods: [f64; CHAINS.len()],
+    log_likelihoods: [f64; KINDS],
 }
 
 impl Habits {
     /// Takes in a look with so many events where `mean` were to be expected.
     pub fn learn(&mut self, events: u64, mean: f64) {
-        for (log, (chain, _)) in self.log_likelihoods.iter_mut().zip(CHAINS) {
-            *log = KEPT * *log + log_total(events, mean.max(1e-9), chain);
+        let count = Count::of(events);
+        for (log, chain) in self.log_likelihoods.iter_mut().zip(&*KNOWN) {
+            *log = KEPT * *log + log_total(count, mean.max(1e-9), chain);
         }
     }
 
     /// What is known now, for looks in which a request fails with the chance `rate`.
     pub fn clusters(&self, rate: f64) -> Clusters {
         let mut weights = self.log_likelihoods;
-        weights.iter_mut().zip(CHAINS).for_each(|(weight, (_, prior))| *weight += prior.ln());
+        weights.iter_mut().zip(&*KNOWN).for_each(|(weight, chain)| *weight += chain.log_prior);
         let highest = weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         weights.iter_mut().for_each(|weight| *weight -= highest);
         Clusters { weights, rate }
@@ -72,7 +117,7 @@ impl Habits {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clusters {
     /// Logs of how much each chance of [`CHAINS`] is believed, up to a common term.
-    weights: [f64; CHAINS.len()],
+    weights: [f64; KINDS],
     /// The chance of a request to fail.
     rate: f64,
 }
@@ -82,43 +127,44 @@ impl Clusters {
     /// events that may have `fallen` on the canary.
     pub fn look(&self, canary: u64, baseline: u64, events: u64, fallen: &[u64]) -> Look {
         let mean = |requests: u64| (self.rate * requests as f64).max(1e-9);
-        let kinds = CHAINS.into_iter().zip(self.weights).map(|((chain, _), weight)| {
-            let (canary, baseline) = (mean(canary), mean(baseline));
-            let log_total = log_total(events, canary + baseline, chain);
-            Kind { chain, canary, baseline, weight, log_believed: weight + log_total }
+        let (means, count) = ([mean(canary), mean(baseline)], Count::of(events));
+        let highest = self.weights.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let likely = KNOWN.iter().zip(self.weights).filter(|(_, weight)| *weight > highest - NEGLIGIBLE);
+        let kinds = likely.map(|(chain, weight)| {
+            let [canary, baseline] = means;
+            let log_believed = weight + log_total(count, canary + baseline, chain);
+            Kind { chain, canary, baseline, weight, log_believed }
         });
         let mut kinds: Vec<Kind> = kinds.collect();
-        let highest = kinds.iter().map(|kind| kind.weight).fold(f64::NEG_INFINITY, f64::max);
-        kinds.retain(|kind| kind.weight > highest - NEGLIGIBLE);
-        let all = log_sum(&kinds.iter().map(|kind| kind.log_believed).collect::<Vec<_>>());
+        let all = log_sum(&each(&kinds, |_, kind| kind.log_believed)[..kinds.len()]);
         kinds.iter_mut().for_each(|kind| kind.log_believed -= all);
-        let falls = fallen
-            .iter()
-            .map(|fell| {
-                let requests = [canary, baseline];
-                let alike: Vec<f64> =
-                    kinds.iter().map(|kind| kind.log_fell(*fell, events, requests)).collect();
-                let believed: Vec<f64> =
-                    kinds.iter().zip(&alike).map(|(kind, alike)| kind.log_believed + alike).collect();
-                Fall { fell: *fell, all: log_sum(&believed), alike }
-            })
-            .collect();
-        Look { events, kinds, falls }
+        let falls = fallen.iter().map(|fell| {
+            let alike = each(&kinds, |_, kind| kind.log_fell(*fell, events, [canary, baseline]));
+            let believed = each(&kinds, |at, kind| kind.log_believed + alike[at]);
+            Fall { fell: *fell, all: log_sum(&believed[..kinds.len()]), alike }
+        });
+        let falls = falls.collect();
+        Look { count, kinds, falls }
     }
 }
 
+/// A number for each kind, as far as there are any.
+fn each(kinds: &[Kind], number: impl Fn(usize, &Kind) -> f64) -> [f64; KINDS] {
+    array::from_fn(|at| kinds.get(at).map_or(f64::NEG_INFINITY, |kind| number(at, kind)))
+}
+
 /// What is believed of one look: how likely each kind of clusters is, and how the events then fall on the arms.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Look {
-    events: u64,
+    count: Count,
     kinds: Vec<Kind>,
     falls: Vec<Fall>,
 }
 
 /// One kind of clusters, with the events that are to be expected of each arm.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 struct Kind {
-    chain: f64,
+    chain: &'static Chain,
     canary: f64,
     baseline: f64,
     /// The log of how much it is believed before the look, and with the number of its events if both arms are alike.
@@ -127,24 +173,28 @@ struct Kind {
 }
 
 /// A number of events of the canary; for each kind the log of its chance if both arms are alike, and that of all together.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 struct Fall {
     fell: u64,
-    alike: Vec<f64>,
+    alike: [f64; KINDS],
     all: f64,
 }
 
 impl Kind {
     /// The sizes `r` of both arms.
     fn sizes(&self) -> (f64, f64) {
-        let odds = (1.0 - self.chain) / self.chain;
+        let odds = (1.0 - self.chain.chance) / self.chain.chance;
         (self.canary * odds, self.baseline * odds)
+    }
+
+    fn is_single(&self) -> bool {
+        self.chain.chance == 0.0
     }
 
     /// The log of the chance that `fell` of the events are the canary's if both arms are alike.
     fn log_fell(&self, fell: u64, events: u64, [canary, baseline]: [u64; 2]) -> f64 {
         let others = events - fell;
-        if self.chain == 0.0 {
+        if self.is_single() {
             return log_choose(canary, fell) + log_choose(baseline, others)
                 - log_choose(canary + baseline, events);
         }
@@ -155,18 +205,20 @@ impl Kind {
 
     /// By what the likelihood of `fell` rises, in logs, if the canary's odds are so many times the baseline's.
     fn log_rise(&self, fell: u64, odds: f64) -> f64 {
+        if self.is_single() {
+            return fell as f64 * odds.ln();
+        }
         let (canary, _) = self.sizes();
-        if self.chain == 0.0 { fell as f64 * odds.ln() } else { log_rise(canary, odds * canary, fell) }
+        log_rise(canary, odds * canary, fell)
     }
 
     /// The log of the mean of that if both arms are alike.
     fn log_cost(&self, events: u64, odds: f64, log_moment: f64) -> f64 {
-        let (canary, baseline) = self.sizes();
-        if self.chain == 0.0 {
-            log_moment
-        } else {
-            log_rise(canary + baseline, odds * canary + baseline, events)
+        if self.is_single() {
+            return log_moment;
         }
+        let (canary, baseline) = self.sizes();
+        log_rise(canary + baseline, odds * canary + baseline, events)
     }
 }
 
@@ -175,21 +227,19 @@ impl Look {
     /// events that may have fallen on it. `log_moment` is the one of single events (`errors.rs`).
     pub fn log_ratios(&self, log_odds: f64, log_moment: f64) -> Vec<f64> {
         let odds = log_odds.exp();
+        let count = self.kinds.len();
         // How much each kind is believed if the canary is worse, which also explains why there are so many events.
-        let mut worse: Vec<f64> = self
-            .kinds
-            .iter()
-            .map(|kind| kind.weight + log_total(self.events, odds * kind.canary + kind.baseline, kind.chain))
-            .collect();
-        let all = log_sum(&worse);
+        let mut worse = each(&self.kinds, |_, kind| {
+            kind.weight + log_total(self.count, odds * kind.canary + kind.baseline, kind.chain)
+        });
+        let all = log_sum(&worse[..count]);
         for (worse, kind) in worse.iter_mut().zip(&self.kinds) {
-            *worse -= all + kind.log_cost(self.events, odds, log_moment);
+            *worse -= all + kind.log_cost(self.count.events, odds, log_moment);
         }
         let ratio = |fall: &Fall| {
-            let kinds = self.kinds.iter().zip(&worse).zip(&fall.alike);
-            let logs: Vec<f64> =
-                kinds.map(|((kind, worse), alike)| worse + alike + kind.log_rise(fall.fell, odds)).collect();
-            log_sum(&logs) - fall.all
+            let logs =
+                each(&self.kinds, |at, kind| worse[at] + fall.alike[at] + kind.log_rise(fall.fell, odds));
+            log_sum(&logs[..count]) - fall.all
         };
         self.falls.iter().map(ratio).collect()
     }
@@ -197,29 +247,32 @@ impl Look {
 
 /// The log of the chance of so many events around a mean. It has a heavy tail: an incident that hits all instances makes any number
 /// of them, so a large number alone is but a weak sign of clusters.
-fn log_total(events: u64, mean: f64, chain: f64) -> f64 {
-    if events == 0 {
-        return log_chance(events, mean, chain);
+fn log_total(count: Count, mean: f64, chain: &Chain) -> f64 {
+    match count.events {
+        0 => log_chance(count, mean, chain),
+        _ => log_add(log_chance(count, mean, chain), count.log_incident),
     }
-    let n = events as f64;
-    log_add(log_chance(events, mean, chain), INCIDENT.ln() - (n + 1.0).ln() - (n + 2.0).ln())
 }
 
 /// The log of the chance of so many events around a mean.
-fn log_chance(events: u64, mean: f64, chain: f64) -> f64 {
-    if events == 0 {
-        return if chain == 0.0 { -mean } else { mean * (1.0 - chain) / chain * (-chain).ln_1p() };
+fn log_chance(count: Count, mean: f64, chain: &Chain) -> f64 {
+    let Chain { chance, log_ends, log_goes_on, .. } = chain;
+    if count.events == 0 {
+        return if *chance == 0.0 { -mean } else { mean * (1.0 - chance) / chance * log_ends };
     }
-    let n = events as f64;
-    if chain == 0.0 {
-        return n * mean.ln() - mean - log_gamma(n + 1.0);
+    let n = count.events as f64;
+    if *chance == 0.0 {
+        return n * mean.ln() - mean - count.log_factorial;
     }
-    let size = mean * (1.0 - chain) / chain;
-    log_rising(size, events) - log_gamma(n + 1.0) + size * (-chain).ln_1p() + n * chain.ln()
+    let size = mean * (1.0 - chance) / chance;
+    log_rising(size, count.events) - count.log_factorial + size * log_ends + n * log_goes_on
 }
 
 /// `ln (y)_n - ln (x)_n`.
 fn log_rise(x: f64, y: f64, n: u64) -> f64 {
+    if n == 0 {
+        return 0.0;
+    }
     if n <= SMALL {
         return (0..n).map(|step| (y + step as f64) / (x + step as f64)).product::<f64>().ln();
     }
@@ -228,6 +281,9 @@ fn log_rise(x: f64, y: f64, n: u64) -> f64 {
 
 /// `ln (x)_n`.
 fn log_rising(x: f64, n: u64) -> f64 {
+    if n == 0 {
+        return 0.0;
+    }
     if n <= SMALL {
         return (0..n).map(|step| x + step as f64).product::<f64>().ln();
     }

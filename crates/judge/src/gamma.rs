@@ -12,6 +12,9 @@ pub fn log_gamma(x: f64) -> f64 {
 
 /// `ln n!`.
 pub fn log_factorial(n: u64) -> f64 {
+    if n < 2 {
+        return 0.0;
+    }
     if n < 16 {
         return ((1..=n).product::<u64>() as f64).ln();
     }

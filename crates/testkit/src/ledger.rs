@@ -1,4 +1,5 @@
-//! The events in memory, appended at a version like the real ledger, and read back through JSON like the real ledger.
+//! The events in memory, appended at a version like the real ledger, and in some worlds read back through JSON like the real
+//! ledger.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ pub struct Ledger {
     /// The patches of the same events as they are read back, as far as anybody has read.
     read: BTreeMap<PatchId, Patch>,
     board: Board,
+    /// Whether what is read back goes through JSON.
+    is_text: bool,
     fault: Option<Fault>,
 }
 
@@ -30,8 +33,8 @@ pub struct Conflict;
 pub type Locks = (Option<String>, Option<String>);
 
 impl Ledger {
-    pub fn new(fault: Option<Fault>, zones: BTreeMap<String, Offsets>) -> Self {
-        Self { fault, board: Board { zones, ..Board::default() }, ..Self::default() }
+    pub fn new(fault: Option<Fault>, is_text: bool, zones: BTreeMap<String, Offsets>) -> Self {
+        Self { fault, is_text, board: Board { zones, ..Board::default() }, ..Self::default() }
     }
 
     /// All of the events or none, and the locks with them; none, if what they rest on has changed.
@@ -96,11 +99,11 @@ impl Ledger {
         self.events.get(&patch).map_or(&[], Vec::as_slice)
     }
 
-    /// What a process knows that begins anew: every event through its stored form. To go on from what was read before is
+    /// What a process knows that begins anew: every event, through its stored form where that is text. To go on from what was read before is
     /// the same as to read it all again, for a patch is a fold of its events.
     pub fn read_back(&mut self, id: PatchId) -> &Patch {
         let mut stored = Vec::new();
-        let through_json = |event: &Event| -> Event {
+        let mut through_json = |event: &Event| -> Event {
             stored.clear();
             serde_json::to_writer(&mut stored, event).expect("events hold nothing that JSON can't");
             // Looked at once, and not again word by word.
@@ -110,8 +113,11 @@ impl Ledger {
         let events = self.events.get(&id).map_or(&[][..], Vec::as_slice);
         let known = self.read.remove(&id).unwrap_or_else(|| Patch::new(id));
         let from = usize::try_from(known.version).expect("no more events than memory holds");
-        let newer = events[from..].iter().map(through_json);
-        self.read.entry(id).or_insert(newer.fold(known, |patch, event| evolve(patch, &event)))
+        let patch = events[from..].iter().fold(known, |patch, event| match self.is_text {
+            true => evolve(patch, &through_json(event)),
+            false => evolve(patch, event),
+        });
+        self.read.entry(id).or_insert(patch)
     }
 
     /// For a planted fault: the process dies and the newest event goes with it.
