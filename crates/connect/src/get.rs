@@ -24,7 +24,8 @@ impl Client {
     pub async fn get(&self, get: &Get) -> Result<Answer, FetchError> {
         let url = address(&get.url)?;
         let headers = get.header_map()?;
-        let place = self.settings().cache.as_ref().map(|folder| cache::place(folder, get));
+        let place = self.settings().cache.as_ref().filter(|_| !get.is_once);
+        let place = place.map(|folder| cache::place(folder, get));
         // What can't be read is not there: it is fetched again, and written anew.
         let kept =
             place.as_deref().and_then(cache::read).filter(|kept| kept.bytes.len() as u64 <= get.most_bytes);
@@ -32,6 +33,7 @@ impl Client {
         let answer = loop {
             match tries.attempt(self.get_once(get, &url, &headers, kept.as_ref())).await {
                 Ok(answer) => break answer,
+                Err(failed) if get.is_once => return Err(failed.of(&shown(&get.url))),
                 Err(failed) => tries.again(failed).await.map_err(|failed| failed.of(&shown(&get.url)))?,
             }
         };

@@ -13,11 +13,19 @@ pub struct Get {
     pub headers: Vec<(String, String)>,
     /// A larger body is refused.
     pub most_bytes: u64,
+    /// Asked in one try, and the cache has nothing to do with it.
+    pub is_once: bool,
 }
 
 impl Get {
     pub fn new(url: impl Into<String>, most_bytes: u64) -> Self {
-        Self { url: url.into(), headers: Vec::new(), most_bytes }
+        Self { url: url.into(), headers: Vec::new(), most_bytes, is_once: false }
+    }
+
+    /// For what is good to have, and wanted once: one try, whose answer is neither looked for in the cache nor put there.
+    pub fn once(mut self) -> Self {
+        self.is_once = true;
+        self
     }
 
     pub fn header(mut self, name: &str, value: &str) -> Self {

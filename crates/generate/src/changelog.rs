@@ -1,4 +1,5 @@
 //! What a package itself says of the versions between two: the sections of the changelog that it ships.
 
+pub(crate) mod kept;
 pub mod sections;
 pub mod shipped;

@@ -257,6 +257,7 @@ impl Work<'_> {
             updates,
             moves,
             leaves,
+            archives: None,
             log,
         };
         let (git, worktree) = (&tree.git, tree.path.as_path());

@@ -1,4 +1,5 @@
-//! Where the changelog of a version lies on this machine: in what cargo and Go have unpacked. Nothing is fetched.
+//! Where the changelog of a version lies on this machine: in what cargo and Go have unpacked, and in what the fixers for other
+//! registries have kept. Nothing is fetched.
 
 use std::env;
 use std::fs::{self, File};
@@ -8,10 +9,11 @@ use std::path::{Path, PathBuf};
 use patchline_inventory::version::Scheme;
 use patchline_model::package::{Ecosystem, Package};
 
+use crate::changelog::kept::place;
 use crate::changelog::sections::{Excerpt, between};
 
 /// Longer changelogs are read up to here.
-const LARGEST: u64 = 1 << 20;
+pub(crate) const LARGEST: u64 = 1 << 20;
 
 /// Folders of registries that are looked into.
 const MOST_FOLDERS: usize = 64;
@@ -20,11 +22,12 @@ const MOST_FOLDERS: usize = 64;
 const NAMES: [&str; 6] = ["changelog", "changes", "news", "history", "releases", "release_notes"];
 
 /// What the changelog of `to` says of the versions since the installed one, with the file's name; nothing where the package
-/// ships none, or is not unpacked here.
-pub fn excerpt(installed: &Package, to: &str) -> Option<(String, Excerpt)> {
+/// ships none, or is not unpacked here. `cache` is what the fixers were given.
+pub fn excerpt(cache: &Path, installed: &Package, to: &str) -> Option<(String, Excerpt)> {
     let scheme = Scheme::of(&installed.ecosystem)?;
-    roots(installed, to).iter().find_map(|root| {
-        let (name, text) = changelog(root)?;
+    let roots = roots(installed, to).into_iter().chain(place(cache, installed, to));
+    roots.into_iter().find_map(|root| {
+        let (name, text) = changelog(&root)?;
         Some((name, between(&text, scheme, &installed.version, to)?))
     })
 }
@@ -67,21 +70,24 @@ fn escaped(module: &str) -> String {
     module.chars().map(letter).collect()
 }
 
+/// How likely a file of this name is the changelog, the likeliest first; none for one that is none.
+pub(crate) fn rank(file: &str) -> Option<usize> {
+    let stem = file.split('.').next()?.to_ascii_lowercase();
+    NAMES.iter().position(|name| *name == stem)
+}
+
 fn changelog(root: &Path) -> Option<(String, String)> {
     let names = fs::read_dir(root).ok()?.flatten().take(4096);
-    let mut names: Vec<String> = names.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
-    let called =
-        |wanted: &str| names.iter().find(|name| name.to_ascii_lowercase().split('.').next() == Some(wanted));
-    let name = NAMES.iter().find_map(|wanted| called(wanted))?;
-    let path = root.join(name);
+    let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+    let (_, name) = names.filter_map(|name| Some((rank(&name)?, name))).min()?;
+    let path = root.join(&name);
     // A link could lead anywhere.
     if !fs::symlink_metadata(&path).ok()?.is_file() {
         return None;
     }
     let mut bytes = Vec::new();
     File::open(path).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
-    Some((name.clone(), String::from_utf8_lossy(&bytes).into_owned()))
+    Some((name, String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use patchline_model::id::FindingId;
 use patchline_model::stage::generate::{Candidate, Kind, Move};
 use patchline_sandbox::git::Git;
 
+use crate::changelog::kept::{Archives, keep};
 use crate::failures::of_git;
 use crate::fixer::{Proposal, Request};
 use crate::message::{self, Update};
@@ -30,13 +31,15 @@ pub(crate) struct Made<'a> {
     pub(crate) moves: Vec<Move>,
     pub(crate) removes: Vec<FindingId>,
     pub(crate) leaves: Vec<(FindingId, String)>,
+    /// Where changelogs of the new versions can be had.
+    pub(crate) archives: Option<&'a dyn Archives>,
     pub(crate) log: String,
 }
 
 impl Handover<'_> {
     pub(crate) async fn proposal(self, made: Made<'_>) -> Result<Proposal, Failure> {
         let Request { patch, number, base, author, .. } = self.request;
-        let Made { fixer, rationale, updates, moves, removes, leaves, log } = made;
+        let Made { fixer, rationale, updates, moves, removes, leaves, archives, mut log } = made;
         let no_fix = |reason: String, log: String| Ok(Proposal::NoFix { reasons: vec![reason], log });
         let mut changed = self.git.changes(self.worktree).await.map_err(of_git)?;
         changed.retain(|file| !self.unchanged.contains(file));
@@ -65,6 +68,13 @@ impl Handover<'_> {
         let diff = self.git.diff(base.as_str(), &commit).await.map_err(of_git)?;
         if let Some(branch) = &self.request.branch {
             self.git.branch_set(branch, &commit).await.map_err(of_git)?;
+        }
+        // A rehearsal leaves nothing behind, and nobody asks for its text.
+        if let Some(archives) = archives.filter(|_| self.request.branch.is_some()) {
+            let to =
+                |update: &Update<'_>| Some((update.findings.first()?.package.clone()?, update.to.clone()));
+            let updates: Vec<_> = updates.iter().filter_map(to).collect();
+            log.push_str(&keep(&self.request.cache, archives, &updates).await);
         }
         let commit: Commit =
             commit.parse().map_err(|_| Failure::permanent("could not read the commit that git made"))?;

@@ -9,6 +9,7 @@ use futures_util::{StreamExt as _, stream};
 use patchline_model::failure::Failure;
 use patchline_model::package::{Ecosystem, Package};
 
+use crate::changelog::kept::Archives;
 use crate::dependency::flat::{Pin, Plan, Required, Shelf, Unknown, settle};
 use crate::dependency::moved::Set;
 use crate::fixer::Known;
@@ -37,6 +38,11 @@ pub(crate) trait Registry: Sync {
     fn admits(&self, range: &str, version: &str) -> bool;
 
     fn compare(&self, left: &str, right: &str) -> Ordering;
+
+    /// Where archives can be had, if they have changelogs.
+    fn archives(&self) -> Option<&dyn Archives> {
+        None
+    }
 }
 
 pub(crate) struct Shelves<'a> {

@@ -90,6 +90,7 @@ pub(crate) async fn proposal(
         moves: comparison.moves,
         removes: cleared.iter().map(|finding| finding.id.clone()).collect(),
         leaves,
+        archives: registry.archives(),
         log: project.log(),
     };
     handover.proposal(made).await

@@ -1,15 +1,24 @@
 //! The npm fixer, with the real npm and a registry on loopback.
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 
 use crate::scene::{Bad, Scene, Server, candidate, has, moves, no_fix};
 use crate::shop::shop;
-use patchline_generate::{Fixer as _, NpmFixer, Proposal};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use patchline_generate::changelog::shipped::excerpt;
+use patchline_generate::{Fixer as _, NpmFixer, Proposal, Request};
 use patchline_sandbox::Sandbox;
 use serde_json::{Value, json};
 
 /// A registry with lines as in `a 1.2.0: b ^1, c ~2.0`.
 fn registry(lines: &[&str]) -> Server {
+    Server::of(pages(lines, "http://packages.example"))
+}
+
+/// Its pages, with archives at this address.
+fn pages(lines: &[&str], archives: &str) -> BTreeMap<String, Vec<u8>> {
     let mut versions: BTreeMap<String, serde_json::Map<String, Value>> = BTreeMap::new();
     for line in lines {
         let (head, required) = line.split_once(':').unwrap_or((line, ""));
@@ -21,7 +30,7 @@ fn registry(lines: &[&str]) -> Server {
             .collect();
         let manifest = json!({
             "name": name, "version": version, "dependencies": required,
-            "dist": { "tarball": format!("http://packages.example/{name}-{version}.tgz"), "integrity": format!("sha512-{name}{version}") },
+            "dist": { "tarball": format!("{archives}/{name}-{version}.tgz"), "integrity": format!("sha512-{name}{version}") },
         });
         versions.entry(name.to_owned()).or_default().insert(version.to_owned(), manifest);
     }
@@ -30,12 +39,12 @@ fn registry(lines: &[&str]) -> Server {
         let newest =
             versions.keys().max_by_key(|text| semver::Version::parse(text).unwrap()).unwrap().clone();
         for (version, manifest) in &versions {
-            pages.insert(format!("/{name}/{version}"), manifest.to_string());
+            pages.insert(format!("/{name}/{version}"), manifest.to_string().into_bytes());
         }
         let document = json!({ "name": name, "dist-tags": { "latest": newest }, "versions": versions });
-        pages.insert(format!("/{name}"), document.to_string());
+        pages.insert(format!("/{name}"), document.to_string().into_bytes());
     }
-    Server::of(pages)
+    pages
 }
 
 /// A lockfile of format 3 with what lines like `a 1.2.0: b ^1` say, each at the top or, as in `b>a 1.0.0`, within another.
@@ -349,5 +358,38 @@ async fn in_an_old_format_a_lift_may_bring_something_new_along() {
     assert_eq!(moves(&made), ["a 1.0.0 -> 1.0.1", "top 1.0.0 -> 1.1.0", "new none -> 1.0.0"]);
     let lock: Value = serde_json::from_str(&scene.show(made.commit.as_str(), "package-lock.json")).unwrap();
     assert_eq!(lock["lockfileVersion"], 1);
+    scene.assert_untouched();
+}
+
+#[tokio::test]
+async fn the_changelog_of_what_came_is_kept_and_a_rehearsal_asks_for_none() {
+    if !has("npm") {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let mut pages = pages(&["a 1.0.0", "a 1.0.1"], &address);
+    let text = b"# Changes\n\n## 1.0.1\n\nNo more holes.\n\n## 1.0.0\n\nThe first.\n";
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    archive.append_data(&mut header, "package/CHANGES.md", text.as_slice()).unwrap();
+    pages.insert("/a-1.0.1.tgz".to_owned(), archive.into_inner().unwrap().finish().unwrap());
+    let server = Server::on(listener, pages);
+    let scene = project(&server, &json!({ "a": "^1.0.0" }), &["a 1.0.0"]);
+    let bad = Bad::of(&[("a", "1.0.0")]);
+    let request = scene.request("npm", "package-lock.json", &[("a", "1.0.0")], &bad);
+    let asked = || server.asked.lock().unwrap().iter().any(|path| path.ends_with(".tgz"));
+    candidate(&fixer(), &Request { branch: None, ..request.clone() }).await;
+    assert!(!asked());
+    let found = candidate(&fixer(), &request).await;
+    assert!(asked());
+    let package = request.findings[0].package.clone().unwrap();
+    let (file, excerpt) = excerpt(&request.cache, &package, "1.0.1").unwrap();
+    assert_eq!(file, "CHANGES.md");
+    let sections: Vec<_> =
+        excerpt.sections.iter().map(|one| (one.version.as_str(), one.lines.join("|"))).collect();
+    assert_eq!(sections, [("1.0.1", "No more holes.".to_owned())]);
+    assert!(!found.rationale.contains("holes"), "{}", found.rationale);
     scene.assert_untouched();
 }

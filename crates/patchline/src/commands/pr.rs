@@ -21,7 +21,8 @@ use crate::wire;
 const MOST_PACKAGES: usize = 10;
 
 pub async fn run(arguments: PrArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
-    let conductor = wire::conductor(&wire::home(data.as_deref())?)?;
+    let home = wire::home(data.as_deref())?;
+    let conductor = wire::conductor(&home)?;
     let id = arguments.patch;
     let known = conductor.patch(id).await?;
     let known = known.ok_or_else(|| Trouble::new(Exit::Refused, format!("{id} does not exist")))?;
@@ -31,7 +32,7 @@ pub async fn run(arguments: PrArguments, data: Option<PathBuf>) -> Result<Exit, 
             .hint(format!("`patchline explain {id}` shows where it stands")));
     };
     let (template, name) = template(patch)?;
-    let told = blocking(|| changelogs(patch, candidate));
+    let told = blocking(|| changelogs(&home.cache(), patch, candidate));
     let text = pull_request(patch, candidate, &told, &template)
         .map_err(|wrong| Trouble::input(format!("{name}:{}: {}", wrong.line, wrong.message)))?;
     match arguments.format {
@@ -64,7 +65,7 @@ fn template(patch: &Patch) -> Result<(String, String), Trouble> {
 }
 
 /// What the packages that are fixed say of their new versions, as far as they are unpacked here.
-fn changelogs(patch: &Patch, candidate: &Candidate) -> Vec<Told> {
+fn changelogs(cache: &Path, patch: &Patch, candidate: &Candidate) -> Vec<Told> {
     let mut told: Vec<Told> = Vec::new();
     let removed = patch.findings().iter().filter(|finding| candidate.removes.contains(&finding.id));
     for package in removed.filter_map(|finding| finding.package.as_ref()) {
@@ -75,7 +76,7 @@ fn changelogs(patch: &Patch, candidate: &Candidate) -> Vec<Told> {
         if told.iter().any(|one| one.package == package.name) || told.len() >= MOST_PACKAGES {
             continue;
         }
-        if let Some((file, excerpt)) = excerpt(package, to) {
+        if let Some((file, excerpt)) = excerpt(cache, package, to) {
             let sections =
                 excerpt.sections.into_iter().map(|section| (section.version, section.lines)).collect();
             told.push(Told { package: package.name.clone(), file, sections, is_cut: excerpt.is_cut });

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use patchline_connect::{Client, Get, Kind as Fault};
 use patchline_model::failure::{Failure, FailureClass};
 
+use crate::changelog::kept::{Archive, Archives, LARGEST_ARCHIVE};
 use crate::dependency::bundler::range::{admits, compare, is_preview};
 use crate::dependency::flat::Required;
 use crate::dependency::registered::{Published, Registry};
@@ -34,8 +35,7 @@ impl Registry for Index {
     }
 
     async fn published(&self, name: &str) -> Result<Vec<Published>, Failure> {
-        let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if name.is_empty() || name.starts_with('.') || !name.bytes().all(is_of_names) {
+        if !is_name(name) {
             return Ok(Vec::new());
         }
         for base in self.remotes.get(name).unwrap_or(&self.first) {
@@ -67,6 +67,34 @@ impl Registry for Index {
     fn compare(&self, left: &str, right: &str) -> Ordering {
         compare(left, right)
     }
+
+    fn archives(&self) -> Option<&dyn Archives> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Archives for Index {
+    async fn archive(&self, name: &str, version: &str) -> Result<Option<Archive>, Failure> {
+        for base in self.remotes.get(name).unwrap_or(&self.first) {
+            if !is_name(name) || !is_name(version) {
+                continue;
+            }
+            let url = format!("{}/gems/{name}-{version}.gem", base.trim_end_matches('/'));
+            match self.client.get(&Get::new(url, LARGEST_ARCHIVE).once()).await {
+                Ok(answer) => return Ok(Some(Archive::Gem(answer.bytes))),
+                Err(error) if error.kind == Fault::Missing => {}
+                Err(error) => return Err(of_fetch(&error)),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a registry can be asked for it.
+fn is_name(text: &str) -> bool {
+    let is_of_names = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !text.is_empty() && !text.starts_with('.') && text.bytes().all(is_of_names)
 }
 
 impl Index {

@@ -154,6 +154,7 @@ impl CargoFixer {
             moves: comparison.moves,
             removes: cleared.iter().map(|finding| finding.id.clone()).collect(),
             leaves,
+            archives: None,
             log: cargo.log,
         };
         let may_change = &["Cargo.lock", "Cargo.toml"];

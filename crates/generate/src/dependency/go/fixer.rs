@@ -153,6 +153,7 @@ impl GoFixer {
             moves,
             removes: cleared.iter().map(|finding| finding.id.clone()).collect(),
             leaves,
+            archives: None,
             log: go.log,
         };
         Handover { request, git, worktree, may_change: &FILES, unchanged }.proposal(made).await

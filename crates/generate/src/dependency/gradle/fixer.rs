@@ -210,6 +210,7 @@ impl GradleFixer {
             moves,
             removes: cleared.iter().map(|finding| finding.id.clone()).collect(),
             leaves,
+            archives: None,
             log: gradle.log,
         };
         Ok(Ok(Fixed { texts, made }))

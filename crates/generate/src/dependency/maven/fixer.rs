@@ -168,6 +168,7 @@ impl MavenFixer {
             moves,
             removes: cleared.iter().map(|finding| finding.id.clone()).collect(),
             leaves,
+            archives: None,
             log: maven.log,
         };
         Handover { request, git, worktree, may_change: &may_change, unchanged }.proposal(made).await

@@ -162,6 +162,7 @@ pub(crate) async fn propose(
         moves: comparison.moves,
         removes: cleared.iter().map(|finding| finding.id.clone()).collect(),
         leaves,
+        archives: Some(registry),
         log: project.log(),
     };
     Handover { request, git, worktree, may_change, unchanged }.proposal(made).await

@@ -1,21 +1,56 @@
 //! npm's ranges of versions (<https://github.com/npm/node-semver#ranges>), and how a manifest's own one is widened.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use nodejs_semver::{Range, Version};
 
-/// Whether the range takes the version. A tag, an address or a path takes none: what it means stands elsewhere.
-pub(crate) fn admits(range: &str, version: &str) -> bool {
-    let range = split_alias(range).1.trim();
-    if range.is_empty() || range == "*" || range == "latest" {
-        return parsed(version).is_some_and(|version| !version.is_prerelease());
-    }
-    match (Range::parse(range), parsed(version)) {
-        (Ok(range), Some(version)) => range.satisfies(&version),
-        (Err(_), _) | (_, None) => false,
+/// Texts that are kept with what they were read as.
+const MOST_KEPT: usize = 200_000;
+
+/// What texts were read as: choosing versions asks for the same few thousand again and again.
+struct Kept<T>(RefCell<HashMap<String, Option<Rc<T>>>>);
+
+impl<T> Kept<T> {
+    fn read(&self, text: &str, read: impl Fn(&str) -> Option<T>) -> Option<Rc<T>> {
+        let mut kept = self.0.borrow_mut();
+        if let Some(known) = kept.get(text) {
+            return known.clone();
+        }
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        let found = read(text).map(Rc::new);
+        kept.insert(text.to_owned(), found.clone());
+        found
     }
 }
 
-pub(crate) fn parsed(version: &str) -> Option<Version> {
-    Version::parse(version).ok()
+thread_local! {
+    static RANGES: Kept<Range> = Kept(RefCell::default());
+    static VERSIONS: Kept<Version> = Kept(RefCell::default());
+}
+
+fn range(text: &str) -> Option<Rc<Range>> {
+    RANGES.with(|kept| kept.read(text, |text| Range::parse(text).ok()))
+}
+
+/// The version, where it is one of npm's.
+pub(crate) fn parsed(version: &str) -> Option<Rc<Version>> {
+    VERSIONS.with(|kept| kept.read(version, |text| Version::parse(text).ok()))
+}
+
+/// Whether the range takes the version. A tag, an address or a path takes none: what it means stands elsewhere.
+pub(crate) fn admits(asked: &str, version: &str) -> bool {
+    let asked = split_alias(asked).1.trim();
+    if asked.is_empty() || asked == "*" || asked == "latest" {
+        return parsed(version).is_some_and(|version| !version.is_prerelease());
+    }
+    match (range(asked), parsed(version)) {
+        (Some(range), Some(version)) => range.satisfies(&version),
+        (None, _) | (_, None) => false,
+    }
 }
 
 pub(crate) fn is_above(version: &str, other: &str) -> bool {
@@ -27,7 +62,7 @@ pub(crate) fn is_above(version: &str, other: &str) -> bool {
 
 /// Whether what uses one may break with the other: another leading number that is not zero.
 pub(crate) fn is_major(from: &str, to: &str) -> bool {
-    let line = |version: Version| match (version.major(), version.minor(), version.patch()) {
+    let line = |version: Rc<Version>| match (version.major(), version.minor(), version.patch()) {
         (0, 0, patch) => (0, 0, patch),
         (0, minor, _) => (0, minor, 0),
         (major, _, _) => (major, 0, 0),
@@ -40,14 +75,14 @@ pub(crate) fn is_major(from: &str, to: &str) -> bool {
 
 /// The same kind of range from this version on: `^1.2.0` becomes `^2.0.1`, `~1.2.0` becomes `~2.0.1`, `1.2.0` becomes
 /// `2.0.1`. None for what is no range of versions, as an address.
-pub(crate) fn relaxed(range: &str, version: &str) -> Option<String> {
-    let (alias, range) = split_alias(range);
-    let is_range = range.is_empty() || range == "latest" || Range::parse(range).is_ok();
+pub(crate) fn relaxed(asked: &str, version: &str) -> Option<String> {
+    let (alias, text) = split_alias(asked);
+    let is_range = text.is_empty() || text == "latest" || range(text).is_some();
     if !is_range {
         return None;
     }
-    let exact = parsed(range.trim_start_matches(['=', 'v'])).is_some();
-    let sign = match range.chars().next() {
+    let exact = parsed(text.trim_start_matches(['=', 'v'])).is_some();
+    let sign = match text.chars().next() {
         Some('~') => "~",
         _ if exact => "",
         _ => "^",

@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
 use patchline_connect::{Client, Get, Kind as Fault};
 use patchline_model::failure::{Failure, FailureClass};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::changelog::kept::{Archive, Archives, LARGEST_ARCHIVE};
 use crate::dependency::market::{Kind, Release, Requirement};
 use crate::dependency::node::range::parsed;
 use crate::dependency::node::settings::Addresses;
@@ -76,6 +78,22 @@ impl Registry {
         let get = Get::new(format!("{}/{version}", self.address(name)), LARGEST);
         let answer = self.client.get(&get).await.map_err(|error| of_fetch(&error))?;
         serde_json::from_slice(&answer.bytes).map_err(|error| nonsense(&get.url, &error.to_string()))
+    }
+}
+
+#[async_trait]
+impl Archives for Registry {
+    async fn archive(&self, name: &str, version: &str) -> Result<Option<Archive>, Failure> {
+        if !is_name(name) {
+            return Ok(None);
+        }
+        let manifest = self.manifest(name, version).await?;
+        let Some(url) = manifest.get("dist").and_then(|dist| dist.get("tarball")).and_then(Value::as_str)
+        else {
+            return Ok(None);
+        };
+        let answer = self.client.get(&Get::new(url, LARGEST_ARCHIVE).once()).await;
+        Ok(Some(Archive::TarGz(answer.map_err(|error| of_fetch(&error))?.bytes)))
     }
 }
 

@@ -138,6 +138,7 @@ impl PipFixer {
             moves: whole.moves,
             removes: cleared.iter().map(|finding| finding.id.clone()).collect(),
             leaves,
+            archives: None,
             log,
         };
         let may_change: Vec<&str> = files.iter().map(String::as_str).collect();

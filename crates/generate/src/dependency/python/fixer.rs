@@ -158,6 +158,7 @@ impl LockFixer {
             moves: comparison.moves,
             removes: cleared.iter().map(|finding| finding.id.clone()).collect(),
             leaves,
+            archives: None,
             log: work.tool.log,
         };
         let may_change = &[MANIFEST, self.kind.lockfile()];
