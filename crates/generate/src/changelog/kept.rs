@@ -11,7 +11,7 @@ use flate2::read::MultiGzDecoder;
 use patchline_model::failure::Failure;
 use patchline_model::package::Package;
 
-use crate::changelog::shipped::{LARGEST, rank};
+use crate::changelog::named::{LARGEST, rank};
 
 /// A larger archive is not fetched for its changelog.
 pub(crate) const LARGEST_ARCHIVE: u64 = 32 << 20;

@@ -10,16 +10,11 @@ use patchline_inventory::version::Scheme;
 use patchline_model::package::{Ecosystem, Package};
 
 use crate::changelog::kept::place;
+use crate::changelog::named::{LARGEST, rank};
 use crate::changelog::sections::{Excerpt, between};
-
-/// Longer changelogs are read up to here.
-pub(crate) const LARGEST: u64 = 1 << 20;
 
 /// Folders of registries that are looked into.
 const MOST_FOLDERS: usize = 64;
-
-/// What changelogs are called, without what follows a dot; the first that is there.
-const NAMES: [&str; 6] = ["changelog", "changes", "news", "history", "releases", "release_notes"];
 
 /// What the changelog of `to` says of the versions since the installed one, with the file's name; nothing where the package
 /// ships none, or is not unpacked here. `cache` is what the fixers were given.
@@ -68,12 +63,6 @@ fn escaped(module: &str) -> String {
         false => letter.to_string(),
     };
     module.chars().map(letter).collect()
-}
-
-/// How likely a file of this name is the changelog, the likeliest first; none for one that is none.
-pub(crate) fn rank(file: &str) -> Option<usize> {
-    let stem = file.split('.').next()?.to_ascii_lowercase();
-    NAMES.iter().position(|name| *name == stem)
 }
 
 fn changelog(root: &Path) -> Option<(String, String)> {

@@ -393,3 +393,29 @@ async fn the_changelog_of_what_came_is_kept_and_a_rehearsal_asks_for_none() {
     assert!(!found.rationale.contains("holes"), "{}", found.rationale);
     scene.assert_untouched();
 }
+
+#[tokio::test]
+async fn a_copy_that_fits_no_more_is_replaced_though_npm_leaves_it_to_its_next_run() {
+    if !has("npm") {
+        return;
+    }
+    let server = registry(&[
+        "a 1.0.0: t ^2.0.0",
+        "a 1.0.1: t ^4.0.0",
+        "b 1.0.0: t ^4.0.0",
+        "b 1.0.1",
+        "t 2.0.5",
+        "t 4.0.0",
+    ]);
+    let root = json!({ "a": "^1.0.0", "b": "^1.0.0" });
+    let lines = ["a 1.0.0: t ^2.0.0", "a>t 2.0.5", "b 1.0.0: t ^4.0.0", "t 4.0.0"];
+    let scene = project(&server, &root, &lines);
+    let installed = [("a", "1.0.0"), ("b", "1.0.0")];
+    let request = scene.request("npm", "package-lock.json", &installed, &Bad::of(&installed));
+    let found = candidate(&fixer(), &request).await;
+    let lock: Value = serde_json::from_str(&scene.show(found.commit.as_str(), "package-lock.json")).unwrap();
+    let places = lock["packages"].as_object().unwrap().iter().filter(|(place, _)| place.ends_with("/t"));
+    let places: Vec<_> =
+        places.map(|(place, entry)| (place.as_str(), entry["version"].as_str().unwrap())).collect();
+    assert_eq!(places, [("node_modules/t", "4.0.0")]);
+}

@@ -27,6 +27,9 @@ use crate::fixer::{Proposal, Request};
 /// How many plans are tried when the first does not hold.
 const MOST_TRIES: usize = 64;
 
+/// How often the tool is run again until it changes nothing more.
+const MOST_RUNS: usize = 3;
+
 /// Sentences about versions that were given up, for one reason.
 const MOST_SAID: usize = 2;
 
@@ -59,6 +62,11 @@ pub(crate) trait Project: Send {
 
     /// Lets the tool bring the lockfile in line with the manifests. Its reason, where it refused.
     async fn complete(&mut self) -> Result<Result<(), String>, Failure>;
+
+    /// The same, in the format that plans are tried in.
+    async fn again(&mut self) -> Result<Result<(), String>, Failure> {
+        self.complete().await
+    }
 
     /// Brings the lockfile that held into the format that it had. The tool's reason, where it refused.
     async fn finish(&mut self) -> Result<Result<(), String>, Failure> {
@@ -416,6 +424,36 @@ impl Work<'_> {
         }
     }
 
+    /// Has the tool carry the plan out, and as long as no rule is broken, run again until it changes nothing more: npm may leave
+    /// a copy that does not fit to its next run. The tool's reason, where it refused.
+    async fn settled(
+        &mut self,
+        plan: &Plan,
+        shelves: &Shelves<'_>,
+    ) -> Result<Result<Comparison, String>, Failure> {
+        if let Err(reason) = self.project.carry_out(plan, shelves).await? {
+            return Ok(Err(reason));
+        }
+        for _ in 0..MOST_RUNS {
+            let (before, after) = (self.project.before(), self.project.now()?);
+            let planned = plan.steps.iter().map(|step| before.graph.nodes[step.node].name.clone());
+            let mut comparison = compare(before, &after, &planned.collect(), shelves.known)?;
+            comparison.moves = told(plan, &before.graph, &after, comparison.moves);
+            let lock = self.project.files().lock_now()?;
+            if !comparison.violations.is_empty() {
+                return Ok(Ok(comparison));
+            }
+            if let Err(reason) = self.project.again().await? {
+                return Ok(Err(reason));
+            }
+            if self.project.files().lock_now()? == lock {
+                return Ok(Ok(comparison));
+            }
+        }
+        let tool = self.project.tool();
+        Ok(Err(format!("{tool} would change its lockfile again each time that it is run")))
+    }
+
     /// A sentence for each reason why the plan does not hold; then nothing is changed.
     async fn carry_out(
         &mut self,
@@ -424,16 +462,10 @@ impl Work<'_> {
     ) -> Result<Result<Comparison, Vec<String>>, Failure> {
         self.blamed.clear();
         self.guards.clear();
-        let refused = match self.project.carry_out(plan, shelves).await? {
-            Ok(()) => {
-                let (before, after) = (self.project.before(), self.project.now()?);
-                let planned = plan.steps.iter().map(|step| before.graph.nodes[step.node].name.clone());
-                let mut comparison = compare(before, &after, &planned.collect(), shelves.known)?;
-                comparison.moves = told(plan, &before.graph, &after, comparison.moves);
-                if comparison.violations.is_empty() {
-                    return Ok(Ok(comparison));
-                }
-                self.blame(plan, &after, &comparison);
+        let refused = match self.settled(plan, shelves).await? {
+            Ok(comparison) if comparison.violations.is_empty() => return Ok(Ok(comparison)),
+            Ok(comparison) => {
+                self.blame(plan, &self.project.now()?, &comparison);
                 comparison.violations
             }
             Err(reason) => {

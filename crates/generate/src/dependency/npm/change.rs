@@ -179,6 +179,10 @@ impl Project for NpmProject<'_> {
         self.npm.complete(self.lock.version).await
     }
 
+    async fn again(&mut self) -> Result<Result<(), String>, Failure> {
+        self.npm.complete(self.lock.version.max(2)).await
+    }
+
     async fn finish(&mut self) -> Result<Result<(), String>, Failure> {
         match self.lock.version {
             1 => self.npm.complete(1).await,
