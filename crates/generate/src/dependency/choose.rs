@@ -250,6 +250,10 @@ impl<'a> Chooser<'a> {
             return why;
         }
         match found.movable {
+            true if self.now.was_tried(node) => format!(
+                "each version of `{}` above {} without known problems broke a rule where it was tried",
+                found.name, found.version
+            ),
             true => {
                 format!("no version of `{}` above {} is free of known problems", found.name, found.version)
             }

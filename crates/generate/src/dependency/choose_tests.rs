@@ -433,6 +433,9 @@ fn what_was_tried_in_vain_is_not_chosen_again() {
     shop.barred.insert(("a".to_owned(), "1.0.1".to_owned()));
     let graph = installed(&shop, &[("a", "^1.0.0")], &[("a", "1.0.0")]);
     check_graph(&shop, &graph, &["a 1.0.2 InRange"]);
+    shop.barred.insert(("a".to_owned(), "1.0.2".to_owned()));
+    let left = "! each version of `a` above 1.0.0 without known problems broke a rule where it was tried";
+    check_graph(&shop, &graph, &[left]);
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub(crate) mod files;
 pub(crate) mod manifest;
 pub(crate) mod program;
 pub(crate) mod project;
+pub(crate) mod publishers;
 pub(crate) mod range;
 pub(crate) mod registry;
 pub(crate) mod rules;

@@ -92,6 +92,19 @@ impl<'a> Standing<'a> {
         ))
     }
 
+    /// Whether there are good versions above a copy, which are left because of what came of them.
+    pub(crate) fn was_tried(&mut self, node: usize) -> bool {
+        let (graph, market) = (self.graph, self.market);
+        let Some(found) = graph.nodes.get(node) else { return false };
+        let installed = self.version(node).to_owned();
+        self.releases(&found.name).iter().any(|release| {
+            market.is_barred(&found.name, &release.version)
+                && release.usable
+                && market.is_above(&release.version, &installed)
+                && !market.is_vulnerable(&found.name, &release.version)
+        })
+    }
+
     /// Whether a peer is there that does not fit.
     fn is_in_the_way(&mut self, node: usize, required: &Requirement) -> bool {
         let serving = self.serving(node, &required.called, &required.range);

@@ -419,3 +419,23 @@ async fn a_copy_that_fits_no_more_is_replaced_though_npm_leaves_it_to_its_next_r
         places.map(|(place, entry)| (place.as_str(), entry["version"].as_str().unwrap())).collect();
     assert_eq!(places, [("node_modules/t", "4.0.0")]);
 }
+
+#[tokio::test]
+async fn a_version_that_a_stranger_published_is_pointed_out() {
+    if !has("npm") {
+        return;
+    }
+    let mut pages = pages(&["a 1.0.0", "a 1.0.1"], "http://packages.example");
+    for (version, by) in [("1.0.0", "ann"), ("1.0.1", "eve")] {
+        let page = pages.get_mut(&format!("/a/{version}")).unwrap();
+        let mut manifest: Value = serde_json::from_slice(page).unwrap();
+        manifest["_npmUser"] = json!({ "name": by });
+        *page = manifest.to_string().into_bytes();
+    }
+    let server = Server::of(pages);
+    let scene = project(&server, &json!({ "a": "^1.0.0" }), &["a 1.0.0"]);
+    let request = scene.request("npm", "package-lock.json", &[("a", "1.0.0")], &Bad::of(&[("a", "1.0.0")]));
+    let found = candidate(&fixer(), &request).await;
+    let told = "a 1.0.1 was published by `eve`, who was not among those who maintained 1.0.0.";
+    assert!(found.rationale.ends_with(told), "{}", found.rationale);
+}

@@ -15,6 +15,7 @@ use crate::dependency::handover::{Handover, Made};
 use crate::dependency::market::Market as _;
 use crate::dependency::node::choice::{Shelves, nodes_of};
 use crate::dependency::node::files::Files;
+use crate::dependency::node::publishers::strangers;
 use crate::dependency::node::range::{is_above, parsed};
 use crate::dependency::node::registry::Registry;
 use crate::dependency::node::rules::{Comparison, State, compare, culprits};
@@ -160,8 +161,8 @@ pub(crate) async fn propose(
     let leaves = leaves.into_iter().map(|finding| leave(finding, &whys)).collect();
     let updates = updates(&cleared, &comparison.moves);
     let mut why = rationale(&plan, &project.before().graph, &updates, &comparison);
-    if let Some(remark) = project.remark() {
-        why = format!("{why} {remark}");
+    for sentence in strangers(registry, &updates).await?.into_iter().chain(project.remark()) {
+        why = format!("{why} {sentence}");
     }
     let made = Made {
         fixer: project.tool(),

@@ -73,11 +73,33 @@ impl Registry {
         }
     }
 
+    /// All that is said of one version; none where it is there no more.
+    pub(crate) async fn published(
+        &self,
+        name: &str,
+        version: &str,
+    ) -> Result<Option<Map<String, Value>>, Failure> {
+        if !is_name(name) {
+            return Ok(None);
+        }
+        let get = Get::new(format!("{}/{version}", self.address(name)), LARGEST);
+        match self.client.get(&get).await {
+            Ok(answer) => {
+                let said = serde_json::from_slice(&answer.bytes);
+                said.map(Some).map_err(|error| nonsense(&get.url, &error.to_string()))
+            }
+            Err(error) if error.kind == Fault::Missing => Ok(None),
+            Err(error) => Err(of_fetch(&error)),
+        }
+    }
+
     /// All that is said of one version.
     pub(crate) async fn manifest(&self, name: &str, version: &str) -> Result<Map<String, Value>, Failure> {
-        let get = Get::new(format!("{}/{version}", self.address(name)), LARGEST);
-        let answer = self.client.get(&get).await.map_err(|error| of_fetch(&error))?;
-        serde_json::from_slice(&answer.bytes).map_err(|error| nonsense(&get.url, &error.to_string()))
+        let said = self.published(name, version).await?;
+        said.ok_or_else(|| {
+            let text = format!("the registry lists `{name} {version}`, and has nothing to say of it");
+            Failure::permanent(text).of(FailureClass::Network)
+        })
     }
 }
 
