@@ -15,9 +15,10 @@ use crate::changelog::named::{LARGEST, rank};
 
 /// A larger archive is not fetched for its changelog.
 pub(crate) const LARGEST_ARCHIVE: u64 = 32 << 20;
-/// What is unpacked of one, and how many entries are looked at.
+/// What is unpacked of one, how many entries are looked at, and how many of them are taken.
 const MOST_UNPACKED: u64 = 256 << 20;
 const MOST_ENTRIES: usize = 50_000;
+const MOST_TAKEN: usize = 16;
 /// Packages of one change whose archives are fetched, and how long that may take in all.
 const MOST_PACKAGES: usize = 20;
 const LONGEST: Duration = Duration::from_secs(60);
@@ -113,7 +114,7 @@ fn entries(tar: impl Read, is_wanted: impl Fn(&Path) -> bool) -> Vec<(PathBuf, V
     for entry in archive.entries().into_iter().flatten().take(MOST_ENTRIES) {
         let Ok(mut entry) = entry else { break };
         let Some(path) = entry.path().ok().map(|path| path.into_owned()) else { continue };
-        if !entry.header().entry_type().is_file() || !is_wanted(&path) || found.len() >= MOST_PACKAGES {
+        if !entry.header().entry_type().is_file() || !is_wanted(&path) || found.len() >= MOST_TAKEN {
             continue;
         }
         // The files of a gem are the largest that is wanted.

@@ -73,7 +73,9 @@ impl Handover<'_> {
         if let Some(archives) = archives.filter(|_| self.request.branch.is_some()) {
             let to =
                 |update: &Update<'_>| Some((update.findings.first()?.package.clone()?, update.to.clone()));
-            let updates: Vec<_> = updates.iter().filter_map(to).collect();
+            // What goes away has nothing to tell.
+            let stays = updates.iter().filter(|update| update.to != "none");
+            let updates: Vec<_> = stays.filter_map(to).collect();
             log.push_str(&keep(&self.request.cache, archives, &updates).await);
         }
         let commit: Commit =
