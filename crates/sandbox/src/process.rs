@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, PipeWriter};
+use std::io::{self, PipeWriter, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
@@ -31,9 +31,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How often the child is looked at even when no signal says that it ended.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
-/// Waits for its standard input to close, which only our end can do; then kills the group and removes the folder that
-/// it is given.
-const WATCHER: &str = "read -r line; kill -s KILL -- \"-$1\"; exec rm -rf -- \"$2\"";
+/// Reads the group of the child, then waits for its standard input to close, which only our end can do; then kills the
+/// group and removes the folder that it is given.
+const WATCHER: &str =
+    "read -r group && { read -r line; kill -s KILL -- \"-$group\"; }; exec rm -rf -- \"$1\"";
 
 /// What is to be run, and how much of everything it may take.
 pub(crate) struct Invocation {
@@ -143,10 +144,7 @@ impl Running {
 
     fn kill(&mut self) {
         // The watcher goes first: it must not outlive the number of the group that it is to kill.
-        if let Some((mut watcher, hold)) = self.watcher.take() {
-            drop(watcher.kill().and_then(|()| watcher.wait()));
-            drop(hold);
-        }
+        self.watcher.take().into_iter().for_each(dismiss);
         // It may have ended already.
         let _ = kill_process_group(self.group, Signal::KILL);
     }
@@ -194,20 +192,30 @@ fn start(invocation: &Invocation) -> io::Result<Running> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let processes = invocation.limits.processes.map(|more| more.saturating_add(tasks_of_this_user()));
-    arm(&mut command, Some(Limits { processes, ..invocation.limits }));
-    let child = command.spawn()?;
-    let group = Pid::from_child(&child);
-    let mut running = Running { child: Some(child), group, watcher: None };
-    if let Some(scratch) = &invocation.scratch {
-        running.watcher = Some(watch(group, scratch)?);
+    let limits = Limits { processes, ..invocation.limits };
+    // The watcher first: at no moment is there a child that nobody would kill if we were gone. That the kernel kills the
+    // child with us is not enough, for the child may have children that have not asked for the same yet.
+    let mut watcher = invocation.scratch.as_deref().map(watch).transpose()?;
+    let spawned = watcher.as_ref().map(|(_, hold)| hold.try_clone()).transpose().and_then(|told| {
+        arm(&mut command, Some(limits), told);
+        command.spawn()
+    });
+    match spawned {
+        Ok(child) => {
+            let group = Pid::from_child(&child);
+            Ok(Running { child: Some(child), group, watcher })
+        }
+        Err(error) => {
+            watcher.take().into_iter().for_each(dismiss);
+            Err(error)
+        }
     }
-    Ok(running)
 }
 
-fn watch(group: Pid, scratch: &Path) -> io::Result<(Child, PipeWriter)> {
+fn watch(scratch: &Path) -> io::Result<(Child, PipeWriter)> {
     let (reader, hold) = io::pipe()?;
     let mut command = Command::new("/bin/sh");
-    command.args(["-c", WATCHER, "watcher"]).arg(group.to_string()).arg(scratch);
+    command.args(["-c", WATCHER, "watcher"]).arg(scratch);
     command
         .current_dir("/")
         .env_clear()
@@ -216,16 +224,25 @@ fn watch(group: Pid, scratch: &Path) -> io::Result<(Child, PipeWriter)> {
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     // The watcher lives on when we die: that is what it is for.
-    arm(&mut command, None);
+    arm(&mut command, None, None);
     Ok((command.spawn()?, hold))
 }
 
-/// Gives the child its own session, and, with limits, these and a death with ours.
+/// Ends a watcher that has nothing to watch any more.
+fn dismiss((mut watcher, hold): (Child, PipeWriter)) {
+    drop(watcher.kill().and_then(|()| watcher.wait()));
+    drop(hold);
+}
+
+/// Gives the child its own session, of which its watcher is told, and, with limits, these and a death with ours.
 #[allow(unsafe_code)] // There is no safe way to act in a child between fork and exec.
-fn arm(command: &mut Command, limits: Option<Limits>) {
+fn arm(command: &mut Command, limits: Option<Limits>, mut watcher: Option<PipeWriter>) {
     let parent = getpid();
     let prepare = move || {
         setsid()?;
+        if let Some(watcher) = &mut watcher {
+            tell(watcher, getpid())?;
+        }
         let Some(limits) = limits else { return Ok(()) };
         if limits.dies_with_us {
             set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -241,6 +258,15 @@ fn arm(command: &mut Command, limits: Option<Limits>) {
     };
     // SAFETY: between fork and exec only system calls are made; nothing is allocated and no lock is taken.
     unsafe { command.pre_exec(prepare) };
+}
+
+/// One line, in one write, with no memory but the stack's.
+fn tell(watcher: &mut PipeWriter, group: Pid) -> io::Result<()> {
+    let mut line = [0; 16];
+    let mut room = &mut line[..];
+    writeln!(room, "{group}")?;
+    let written = 16 - room.len();
+    watcher.write_all(&line[..written])
 }
 
 /// Limits are only ever lowered: nobody gets more than we have.

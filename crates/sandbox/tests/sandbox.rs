@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 use patchline_sandbox::{Exit, Finished, Foreign, Sandbox, SandboxError};
 use tempfile::TempDir;
 
+/// How often a process is killed while it starts a child, and how much later each time.
+const MOMENTS: u32 = 60;
+const BETWEEN_MOMENTS: Duration = Duration::from_micros(250);
+
 /// The plain process, and bubblewrap where it works; says so where it does not.
 fn sandboxes() -> Vec<Sandbox> {
     let probed = Sandbox::probe();
@@ -41,6 +45,13 @@ fn alive(marker: &str) -> usize {
     let entries = fs::read_dir("/proc").expect("this is Linux").flatten();
     let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     lines.filter(|line| String::from_utf8_lossy(line).split('\0').any(|word| word == marker)).count()
+}
+
+/// Those that only mention it, like bubblewrap in what it is to run.
+fn mentioning(marker: &str) -> usize {
+    let entries = fs::read_dir("/proc").expect("this is Linux").flatten();
+    let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.filter(|line| String::from_utf8_lossy(line).contains(marker)).count()
 }
 
 fn eventually(what: &str, condition: impl Fn() -> bool) {
@@ -245,6 +256,28 @@ fn nothing_is_orphaned_when_this_process_is_killed() {
     }
 }
 
+/// A child that is just being started, and whose own children have not asked to die with it yet, is no exception.
+#[test]
+fn nothing_is_orphaned_at_whatever_moment_of_a_start_this_process_is_killed() {
+    let (marker, scratch) = (marker(), tempfile::tempdir().unwrap());
+    for moment in 0..MOMENTS {
+        let mut victim = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "the_victim_of_a_kill", "--ignored", "--nocapture"])
+            .env("VICTIM_KIND", "probe")
+            .env("TMPDIR", scratch.path())
+            .env("VICTIM_MARKER", &marker)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(said.into_iter().any(|line| line.ends_with("begins")), "the victim says when it begins");
+        std::thread::sleep(BETWEEN_MOMENTS * moment);
+        victim.kill().unwrap();
+        victim.wait().unwrap();
+    }
+    eventually("nothing is left of them", || mentioning(&marker) == 0);
+}
+
 #[test]
 #[ignore = "a part of nothing_is_orphaned_when_this_process_is_killed, which kills it"]
 fn the_victim_of_a_kill() {
@@ -255,7 +288,9 @@ fn the_victim_of_a_kill() {
     let directory = tempfile::tempdir().unwrap();
     let script = format!("sleep {marker} & (sleep {marker} & sleep {marker}); wait");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let outcome = runtime.block_on(sandbox.run(&shell(&script, &directory)));
+    let foreign = shell(&script, &directory);
+    println!("begins");
+    let outcome = runtime.block_on(sandbox.run(&foreign));
     println!("ended {outcome:?}");
 }
 
