@@ -58,7 +58,12 @@ fn main() -> io::Result<()> {
         // A user who gives up before the answer ends that connection, and not the service.
         let Ok(stream) = stream else { continue };
         let artifact = artifact.clone();
-        std::thread::spawn(move || drop(serve(&stream, fail_permille, leak_bytes, &artifact)));
+        let serve = move || drop(serve(&stream, fail_permille, leak_bytes, &artifact));
+        // While another thread becomes the next program the kernel starts no thread (`EAGAIN`). That connection is closed;
+        // a process that panicked here would be gone, and its listener with it.
+        if let Err(error) = std::thread::Builder::new().spawn(serve) {
+            eprintln!("a connection is closed, for which no thread can be started: {error}");
+        }
     }
     Ok(())
 }

@@ -172,7 +172,7 @@ fn while_the_error_budget_burns_nothing_begins_and_once_it_does_not_the_next_one
     let mut users = Users::start(site.port);
     let deadline = Instant::now() + LONG;
     while users.met().failed.values().sum::<u64>() < 50 {
-        assert!(Instant::now() < deadline, "{}", site.notices());
+        assert!(Instant::now() < deadline, "{}", site.story());
         sleep(LOOK_EVERY);
     }
 

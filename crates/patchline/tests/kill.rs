@@ -57,7 +57,7 @@ fn a_killed_conductor_loses_nothing_doubles_nothing_and_hurts_nobody() {
         if let Err(panic) = told_of {
             let events = story.site.events(id).unwrap_or_default();
             eprintln!("the story of {id} after {} kills in all:\n{}", story.kills, told(&events));
-            eprintln!("what the conductors said:\n{}", story.site.notices());
+            eprintln!("what the conductors said:\n{}", story.site.story());
             eprintln!("users: {:?}", story.users.as_ref().map(Users::met));
             resume_unwind(panic);
         }

@@ -134,7 +134,7 @@ fn a_hot_rollout_keeps_every_process_there_and_back() {
     // Each instance becomes the new version, and stays the process that it was.
     let good = open(&site, &change, hot());
     let promoted = until(&site, good, Patch::is_closed);
-    assert_eq!(promoted.review.end, Some(End::Promoted), "{}", site.notices());
+    assert_eq!(promoted.review.end, Some(End::Promoted), "{}", site.story());
     let (stable, new) = (promoted.rollout.stable.clone(), promoted.rollout.new.clone());
     let (stable, new) = (stable.expect("it ran").artifact, new.expect("it was built").artifact);
     let after = serving(&site);
@@ -150,9 +150,10 @@ fn a_hot_rollout_keeps_every_process_there_and_back() {
     // A bad one is taken back by the judge, and every process is still the same.
     let bad = open(&site, &site.project.change(2, false), hot());
     let back = until(&site, bad, Patch::is_closed);
-    assert!(matches!(back.review.end, Some(End::RolledBack(_))), "{:?}", back.review.end);
-    assert!(matches!(back.rollout.cause, Some(rollout::Cause::Judge { .. })), "{:?}", back.rollout.cause);
-    assert_eq!(serving(&site), after);
+    assert!(matches!(back.review.end, Some(End::RolledBack(_))), "{:?}\n{}", back.review.end, site.story());
+    let cause = &back.rollout.cause;
+    assert!(matches!(cause, Some(rollout::Cause::Judge { .. })), "{cause:?}\n{}", site.story());
+    assert_eq!(serving(&site), after, "{}", site.story());
     let bad = recorded(&site, bad);
     let is_left =
         |(_, before, now): &(Running, Option<Digest>, Digest)| *before == Some(new.clone()) && *now != new;

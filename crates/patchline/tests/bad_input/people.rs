@@ -45,7 +45,7 @@ fn people_are_refused_with_the_reason() {
     let mut conductor = site.serve();
     let begun = Instant::now();
     while !matches!(asks(&site.patch(id)), Some(Answer::Needs(_))) {
-        assert!(begun.elapsed() < PATIENCE, "nobody was asked to approve:\n{}", site.notices());
+        assert!(begun.elapsed() < PATIENCE, "nobody was asked to approve:\n{}", site.story());
         std::thread::sleep(LOOK_EVERY);
     }
     conductor.kill().unwrap();

@@ -42,7 +42,7 @@ pub fn until(site: &Site, id: PatchId, is_there: impl Fn(&Patch) -> bool) -> Pat
         if is_there(&patch) {
             return patch;
         }
-        assert!(Instant::now() < deadline, "{id} stands in {:?}\n{}", patch.rollout.phase, site.notices());
+        assert!(Instant::now() < deadline, "{id} stands in {:?}\n{}", patch.rollout.phase, site.story());
         sleep(LOOK_EVERY);
     }
 }

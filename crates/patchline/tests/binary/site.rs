@@ -89,6 +89,16 @@ impl Site {
         fs::read_to_string(self.notices_file()).unwrap_or_default()
     }
 
+    /// The same, and what the service's host and its instances have noted: for who wants to know why something failed.
+    pub fn story(&self) -> String {
+        let host = self.target().directory(&self.target_site());
+        let instances = fs::read_dir(host.join("log")).into_iter().flatten().flatten();
+        let logs = [host.join("host.log")].into_iter().chain(instances.map(|log| log.path()));
+        let noted =
+            logs.filter_map(|path| Some(format!("{}:\n{}", path.display(), fs::read_to_string(&path).ok()?)));
+        [self.notices()].into_iter().chain(noted).collect::<Vec<_>>().join("\n")
+    }
+
     /// Opens a patch for a change, straight in the ledger.
     pub fn open(&self, change: &Change) -> PatchId {
         self.open_as(change, self.project.service(change))

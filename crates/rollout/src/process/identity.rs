@@ -102,6 +102,8 @@ impl Held {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     pub state: char,
+    /// With the first one, which stays as a zombie until the last of the others has ended.
+    pub threads: u64,
     pub start_time: u64,
     /// Spent in user and in kernel mode.
     pub cpu_ticks: u64,
@@ -109,8 +111,14 @@ pub struct Stat {
 }
 
 impl Stat {
+    /// The state is that of the first thread. It is a zombie, too, while another thread becomes the next program
+    /// (execve(2)), or goes on without it.
     pub fn has_ended(&self) -> bool {
-        matches!(self.state, 'Z' | 'X' | 'x')
+        match self.state {
+            'Z' => self.threads <= 1,
+            'X' | 'x' => true,
+            _ => false,
+        }
     }
 }
 
@@ -122,6 +130,7 @@ pub fn parse_stat(line: &str) -> Option<Stat> {
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
     Some(Stat {
         state: state.next()?,
+        threads: number(17)?,
         start_time: number(19)?,
         cpu_ticks: number(11)?.saturating_add(number(12)?),
         resident_pages: number(21)?,
@@ -219,22 +228,33 @@ mod tests {
     use super::*;
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
-    fn line(name: &str, state: char, start_time: u64) -> String {
-        let middle = vec!["0"; 18].join(" ");
-        format!("42 ({name}) {state} {middle} {start_time} 0 0")
+    fn line(name: &str, state: char, threads: u64, start_time: u64) -> String {
+        let middle = vec!["0"; 16].join(" ");
+        format!("42 ({name}) {state} {middle} {threads} 0 {start_time} 0 0")
     }
 
     proptest! {
         #[test]
         fn a_name_can_contain_anything(name in "[ ()a-z0-9]{0,15}", start in any::<u64>()) {
-            let stat = parse_stat(&line(&name, 'S', start));
-            prop_assert_eq!(stat, Some(Stat { state: 'S', start_time: start, cpu_ticks: 0, resident_pages: 0 }));
+            let stat = parse_stat(&line(&name, 'S', 1, start));
+            let expected =
+                Stat { state: 'S', threads: 1, start_time: start, cpu_ticks: 0, resident_pages: 0 };
+            prop_assert_eq!(stat, Some(expected));
         }
 
         #[test]
         fn nonsense_is_no_process(text in ".{0,200}") {
             let _ = parse_stat(&text);
         }
+    }
+
+    #[test]
+    fn who_has_threads_left_has_not_ended() {
+        let has_ended =
+            |state, threads| parse_stat(&line("it", state, threads, 7)).expect("it is a line").has_ended();
+        assert!(has_ended('Z', 1) && has_ended('X', 0));
+        assert!(!has_ended('Z', 2), "its first thread has ended, or another one becomes the next program");
+        assert!(!has_ended('S', 1) && !has_ended('R', 9));
     }
 
     #[test]

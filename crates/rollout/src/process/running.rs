@@ -1,5 +1,6 @@
 //! An instance under supervision: what it is, where it stands, and the two tasks that watch it.
 
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,15 @@ const EAGER: Duration = Duration::from_millis(50);
 /// What the tasks that watch an instance report. At most two each are under way, so the channel stays short.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    Ended { instance: u64 },
-    Probed { instance: u64, health: Health },
+    /// With how it ended, where that can be known: an adopted instance is nobody's child here.
+    Ended {
+        instance: u64,
+        status: Option<ExitStatus>,
+    },
+    Probed {
+        instance: u64,
+        health: Health,
+    },
 }
 
 #[derive(Debug)]
@@ -199,10 +207,13 @@ impl Running {
 }
 
 async fn report_end(instance: u64, held: Arc<Held>, child: Option<Child>, events: UnboundedSender<Event>) {
-    match child {
-        Some(mut child) => drop(child.wait().await),
-        None => held.ended().await,
-    }
+    let status = match child {
+        Some(mut child) => child.wait().await.ok(),
+        None => {
+            held.ended().await;
+            None
+        }
+    };
     // Nobody listens any more when the host is ending.
-    let _ = events.send(Event::Ended { instance });
+    let _ = events.send(Event::Ended { instance, status });
 }

@@ -317,14 +317,15 @@ impl Supervisor {
     fn take_in(&mut self, event: Event) {
         match event {
             Event::Probed { instance, health } => self.probed(instance, health),
-            Event::Ended { instance } => {
+            Event::Ended { instance, status } => {
                 let Some(position) =
                     self.running.iter().position(|running| running.saved.instance == instance)
                 else {
                     return;
                 };
                 let ended = self.running.remove(position);
-                self.log.line(&format!("instance {instance} of {} ended", ended.saved.label));
+                let how = status.map(|status| format!(": {status}")).unwrap_or_default();
+                self.log.line(&format!("instance {instance} of {} ended{how}", ended.saved.label));
                 if let Some(arm) = ended.converts_to().and_then(|version| self.arms.get_mut(version)) {
                     arm.is_fatal = true;
                 }
