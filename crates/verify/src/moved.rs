@@ -28,9 +28,13 @@ pub(crate) struct Moves {
     pub(crate) moved: Vec<Moved>,
     /// Names of all packages of these lockfiles before.
     pub(crate) known: BTreeSet<(String, String)>,
-    /// What a package depends on after, by name, in each ecosystem.
-    needs: BTreeMap<(String, String), BTreeSet<String>>,
+    /// What a package depends on after, and what it did before.
+    needs: Needs,
+    needed: Needs,
 }
+
+/// What a package depends on, by name, in each ecosystem.
+type Needs = BTreeMap<(String, String), BTreeSet<String>>;
 
 impl Moved {
     /// Newly there.
@@ -60,11 +64,8 @@ impl Moves {
             let after = inventory(given, *detector, &given.case.patch, path);
             let (had, has) = (versions(&before), versions(&after));
             moves.known.extend(had.keys().cloned());
-            for installed in &after.installed {
-                let key = (installed.package.ecosystem.0.clone(), installed.package.name.clone());
-                let names = installed.dependencies.iter().map(|package| package.name.clone());
-                moves.needs.entry(key).or_default().extend(names);
-            }
+            add(&mut moves.needs, &after);
+            add(&mut moves.needed, &before);
             let names: BTreeSet<&(String, String)> = had.keys().chain(has.keys()).collect();
             for key in names {
                 let of = |side: &BTreeMap<_, BTreeSet<String>>| side.get(key).cloned().unwrap_or_default();
@@ -98,17 +99,37 @@ impl Moves {
         &self,
         roots: impl IntoIterator<Item = (String, String)>,
     ) -> BTreeSet<(String, String)> {
-        let mut open: Vec<(String, String)> = roots.into_iter().collect();
-        let mut found: BTreeSet<(String, String)> = BTreeSet::new();
-        while let Some(key) = open.pop() {
-            let needs = self.needs.get(&key).into_iter().flatten();
-            let next: Vec<_> = needs.map(|name| (key.0.clone(), name.clone())).collect();
-            if found.insert(key) {
-                open.extend(next);
-            }
-        }
-        found
+        reached(&self.needs, roots)
     }
+
+    /// The same, as it was before.
+    pub(crate) fn needed_before_by(
+        &self,
+        roots: impl IntoIterator<Item = (String, String)>,
+    ) -> BTreeSet<(String, String)> {
+        reached(&self.needed, roots)
+    }
+}
+
+fn add(needs: &mut Needs, inventory: &Inventory) {
+    for installed in &inventory.installed {
+        let key = (installed.package.ecosystem.0.clone(), installed.package.name.clone());
+        let names = installed.dependencies.iter().map(|package| package.name.clone());
+        needs.entry(key).or_default().extend(names);
+    }
+}
+
+fn reached(needs: &Needs, roots: impl IntoIterator<Item = (String, String)>) -> BTreeSet<(String, String)> {
+    let mut open: Vec<(String, String)> = roots.into_iter().collect();
+    let mut found: BTreeSet<(String, String)> = BTreeSet::new();
+    while let Some(key) = open.pop() {
+        let next = needs.get(&key).into_iter().flatten();
+        let next: Vec<_> = next.map(|name| (key.0.clone(), name.clone())).collect();
+        if found.insert(key) {
+            open.extend(next);
+        }
+    }
+    found
 }
 
 /// What a file says; nothing where it is missing or broken, which the scan of that side has told.

@@ -64,9 +64,13 @@ fn unrelated(given: Given<'_>, moves: &Moves) -> Option<Complaint> {
             }
         }
     }
+    let related_before = moves.needed_before_by(roots.clone());
     let related = moves.needed_by(roots);
     let strange = |moved: &&Moved| {
-        !moved.to.is_empty() && !related.contains(&(moved.ecosystem.0.clone(), moved.name.clone()))
+        let key = (moved.ecosystem.0.clone(), moved.name.clone());
+        // A copy that only what is fixed needed, and needs no more, goes; others of it stay.
+        let is_dropped = moved.came().next().is_none() && related_before.contains(&key);
+        !moved.to.is_empty() && !is_dropped && !related.contains(&key)
     };
     let names: Vec<String> = moves.moved.iter().filter(strange).map(|moved| moved.name.clone()).collect();
     let lockfile = moves.moved.iter().find(strange).map(|moved| moved.lockfile.clone())?;

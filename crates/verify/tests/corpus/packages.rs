@@ -87,6 +87,37 @@ async fn packages_move_up_and_only_with_the_fix() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_only_the_old_version_needed_may_go_and_no_other_may_come_with_it() {
+    let all = |yaml: (&'static str, &'static [&'static str]), maps: &[&'static str]| {
+        let others = [("app", "0.1.0", &["yaml", "time"][..]), ("time", "0.1.40", &[])];
+        let maps = maps.iter().map(|version| ("map", *version, &[][..]));
+        let yaml = ("yaml", yaml.0, yaml.1);
+        others.into_iter().chain([yaml]).chain(maps).collect::<Vec<_>>()
+    };
+    let before = lock(&all(("0.4.0", &["map 0.5.0"]), &["0.5.0", "0.6.0"]));
+    for (what, after, result, words) in [
+        ("the copy goes", all(("0.4.1", &[]), &["0.6.0"]), Passed, "1 file changed"),
+        (
+            "another one comes",
+            all(("0.4.1", &[]), &["0.6.0", "0.7.0"]),
+            Failed,
+            "moves `map`, which the fix does not need",
+        ),
+    ] {
+        fix(&after)
+            .with("Cargo.lock", &before)
+            .patched("Cargo.lock", &lock(&after))
+            .check(what, "diff", result, words)
+            .await;
+    }
+    // Nor does one go that has nothing to do with it.
+    let before = lock(&all(("0.4.0", &[]), &["0.5.0", "0.6.0"]));
+    let after = all(("0.4.1", &[]), &["0.6.0"]);
+    let project = fix(&after).with("Cargo.lock", &before).patched("Cargo.lock", &lock(&after));
+    project.check("one of another goes", "diff", Failed, "moves `map`, which the fix does not need").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_scans_of_both_sides_are_compared() {
     let after = with("yaml", "0.4.1");
     let still = fix(&after).set(|case| case.after = vec![locked("R-2", "yaml", "0.4.1")]);
