@@ -70,7 +70,7 @@ impl Use<'_> {
 }
 
 /// The actions of other repositories that a workflow or an action uses, in the order of the text. People write these files
-/// with all that YAML can do, so only lines with `uses:` are looked at, and no line of a text block is.
+/// with all that YAML can do, so only lines with a key `uses` are looked at, and no line of a text block is.
 pub fn uses(text: &str) -> Vec<Use<'_>> {
     let mut found = Vec::new();
     let (mut block, mut offset): (Option<usize>, usize) = (None, 0);
@@ -88,26 +88,80 @@ pub fn uses(text: &str) -> Vec<Use<'_>> {
         if value.starts_with(['|', '>']) {
             block = Some(indent + (content.len() - item.len()));
         }
-        let Some(rest) = item.strip_prefix("uses:") else { continue };
-        let (value, comment) = rest.find(" #").map_or((rest, ""), |at| rest.split_at(at));
-        let used = value.trim().trim_matches(['"', '\'']);
-        if used.starts_with("./") || used.starts_with("docker://") || used.is_empty() {
-            continue;
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let at = start + (line.len() - item.len());
+        if let Some(rest) = after_key(item) {
+            let used = item.len() - rest.len() + value_at(rest, false);
+            found.extend(used_by(&item[used..], false, at + used, number));
+        } else if item.starts_with(['{', '[']) || value.starts_with(['{', '[']) {
+            for used in used_in_flow(item) {
+                found.extend(used_by(&item[used..], true, at + used, number));
+            }
         }
-        let (name, reference) = used.split_once('@').unwrap_or((used, ""));
-        let name: Vec<&str> = name.splitn(3, '/').take(2).collect();
-        let rest_at = start + (line.len() - rest.len());
-        let within = value.find(used).unwrap_or(0) + used.len() - reference.len();
-        let said = version_in(comment).map(|(at, said)| (rest_at + value.len() + at, said));
-        found.push(Use {
-            name: name.join("/"),
-            reference,
-            at: rest_at + within,
-            line: u32::try_from(index + 1).unwrap_or(u32::MAX),
-            comment: said,
-        });
     }
     found
+}
+
+/// What follows the key `uses`, in quotes or not, and its colon, if that is what a text begins with.
+fn after_key(text: &str) -> Option<&str> {
+    let quoted = ["\"uses\"", "'uses'"].iter().find_map(|key| text.strip_prefix(key));
+    let rest = quoted.or_else(|| text.strip_prefix("uses"))?.trim_start_matches(' ').strip_prefix(':')?;
+    // In a flow mapping nothing need follow the colon of a key in quotes.
+    (rest.is_empty() || rest.starts_with(' ') || quoted.is_some()).then_some(rest)
+}
+
+/// Where the value begins in what follows the colon, behind its quote; a mark in front of it (`&name`) is none of it.
+fn value_at(rest: &str, in_flow: bool) -> usize {
+    let mut value = rest.trim_start();
+    if let Some((mark, behind)) = value.split_once(' ').filter(|(mark, _)| mark.starts_with('&'))
+        && !(in_flow && mark.contains([',', '}']))
+    {
+        value = behind.trim_start();
+    }
+    rest.len() - value.len() + usize::from(value.starts_with(['"', '\'']))
+}
+
+/// Where the values of `uses` begin in the flow mappings of a line.
+fn used_in_flow(item: &str) -> Vec<usize> {
+    let (mut found, mut quote, mut is_key) = (Vec::new(), None, false);
+    let mut before = ' ';
+    for (at, sign) in item.char_indices() {
+        match (quote, sign) {
+            (Some(open), _) if sign == open => quote = None,
+            (Some(_), _) => {}
+            (None, '#') if before == ' ' => break,
+            (None, '{' | ',' | '[') => is_key = true,
+            (None, ' ') => {}
+            (None, _) => {
+                let rest = after_key(&item[at..]).filter(|_| is_key);
+                found.extend(rest.map(|rest| item.len() - rest.len() + value_at(rest, true)));
+                is_key = false;
+                quote = Some(sign).filter(|sign| matches!(sign, '"' | '\''));
+            }
+        }
+        before = sign;
+    }
+    found
+}
+
+/// What a value names, if that lies in another repository: from its first letter, which is at that byte, to the end of its line.
+fn used_by(text: &str, in_flow: bool, at: usize, line: u32) -> Option<Use<'_>> {
+    let (before, comment) = text.find(" #").map_or((text, ""), |at| text.split_at(at));
+    let ends = |sign: char| matches!(sign, '"' | '\'' | ' ') || (in_flow && matches!(sign, ',' | '}' | ']'));
+    // A flow mapping over several lines ends, or goes on, behind the value.
+    let used = before.split(ends).next().unwrap_or_default().trim_end_matches([',', '}', ']']);
+    if used.starts_with("./") || used.starts_with("docker://") || used.is_empty() {
+        return None;
+    }
+    let (name, reference) = used.split_once('@').unwrap_or((used, ""));
+    let name: Vec<&str> = name.splitn(3, '/').take(2).collect();
+    Some(Use {
+        name: name.join("/"),
+        reference,
+        at: at + used.len() - reference.len(),
+        line,
+        comment: version_in(comment).map(|(said_at, said)| (at + before.len() + said_at, said)),
+    })
 }
 
 /// The first word of a comment that is a version of three numbers, as in `# v4.1.2` and `# tag=4.1.2`.
@@ -193,5 +247,55 @@ impl Detector for Dockerfile {
             graph.direct.push((node, Scope::Normal));
         }
         Ok(graph.inventory(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::uses;
+
+    /// What is used, with what stands where it says that the reference begins.
+    fn check(text: &str, expected: &[(&str, &str, u32)]) {
+        let found = uses(text);
+        let shown: Vec<(String, &str, u32)> = found
+            .iter()
+            .map(|used| (used.name.clone(), &text[used.at..used.at + used.reference.len()], used.line))
+            .collect();
+        let shown: Vec<(&str, &str, u32)> =
+            shown.iter().map(|(name, reference, line)| (name.as_str(), *reference, *line)).collect();
+        assert_eq!(shown, expected, "{text}");
+    }
+
+    #[test]
+    fn a_use_is_found_however_yaml_writes_it() {
+        for text in [
+            "      - uses: x/a@v1.1.0\n",
+            "      - \"uses\": x/a@v1.1.0 # as it is\n",
+            "      - 'uses' : 'x/a/folder@v1.1.0'\n",
+            "      - uses: &pinned x/a@v1.1.0\n",
+            "      - { name: n, uses: x/a@v1.1.0 }\n",
+            "      - {uses: x/a@v1.1.0, name: \"{uses: x/b@v1\"}\n",
+            "      - {\"uses\":\"x/a@v1.1.0\"}\n",
+            "    steps: [{ run: \"echo , uses: x/b@v1\" }, { uses: 'x/a@v1.1.0' }] # {uses: x/c@v1}\n",
+        ] {
+            check(text, &[("x/a", "v1.1.0", 1)]);
+        }
+        check("steps:\n  - {\n    name: n,\n    uses: x/a@v2, with: { k: v }\n  }\n", &[("x/a", "v2", 4)]);
+        check("  - { name: n,\n      uses: x/a@v2 }\n", &[("x/a", "v2", 2)]);
+        check("steps: [{uses: x/a@v1}, {uses: y/b@v2}]\n", &[("x/a", "v1", 1), ("y/b", "v2", 1)]);
+    }
+
+    #[test]
+    fn what_only_looks_like_a_use_is_none() {
+        for text in [
+            "# - uses: x/a@v1\n",
+            "- run: |\n    uses: x/a@v1\n",
+            "- run: echo '{ uses: x/a@v1 }'\n",
+            "- name: it uses: x/a@v1\n",
+            "- { run: 'a', name: uses }\n",
+            "- uses: ./local\n- uses: docker://alpine:3\n- uses:\n",
+        ] {
+            check(text, &[]);
+        }
     }
 }
