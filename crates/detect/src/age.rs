@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use crate::error::DetectError;
+use crate::index::import_times::ImportTimes;
 use crate::index::open::Advisories;
 use crate::index::shelf::Shelf;
 use crate::update::state::Updates;
@@ -14,12 +15,13 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The ages of the advisories in a folder.
 pub struct Ages {
     updates: Updates,
+    imported: ImportTimes,
     now: SystemTime,
 }
 
 impl Ages {
     pub fn of(directory: &Path, now: SystemTime) -> Result<Self, DetectError> {
-        Ok(Self { updates: Updates::load(directory)?, now })
+        Ok(Self { updates: Updates::load(directory)?, imported: ImportTimes::load(directory)?, now })
     }
 
     pub fn updates(&self) -> &Updates {
@@ -28,9 +30,12 @@ impl Ages {
 
     /// How long ago an ecosystem was last brought up to date; none for what comes with the binary.
     pub fn age(&self, shelf: &Shelf) -> Option<Duration> {
-        let fetched = self.updates.fetched(&shelf.base.header.ecosystem);
+        let ecosystem = &shelf.base.header.ecosystem;
+        let (written, fetched) = (shelf.imported()?, self.updates.fetched(ecosystem));
+        // A file that was copied since is newer than what it holds.
+        let imported = self.imported.at(ecosystem).map_or(written, |noted| noted.min(written));
         // What was imported later than it was fetched is as new as that; a clock that was set back makes nothing older.
-        let at = shelf.imported()?.max(fetched.unwrap_or(SystemTime::UNIX_EPOCH));
+        let at = imported.max(fetched.unwrap_or(SystemTime::UNIX_EPOCH));
         Some(self.now.duration_since(at).unwrap_or_default())
     }
 

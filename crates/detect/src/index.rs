@@ -10,6 +10,7 @@ pub mod compose;
 pub mod crew;
 pub mod file;
 pub mod image;
+pub mod import_times;
 pub mod intake;
 pub mod make;
 pub mod open;

@@ -269,6 +269,29 @@ fn what_makes_no_sense_is_named_and_changes_nothing() {
         serve(&place, |asked, _| (asked.path == "/npm/X-2.json").then(|| answer("404 Not Found", &[], b"")));
     let updated = place.update(&server.url("")).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((updated.records, updated.missing), (0, 1));
+    // It is asked for again, though the feed says nothing new: with another one, and until it is there.
+    place.publish("npm", &[record("X-1", 1, "a"), record("X-2", 2, "a"), record("X-3", 3, "a")], 1);
+    let server =
+        serve(&place, |asked, _| (asked.path == "/npm/X-2.json").then(|| answer("404 Not Found", &[], b"")));
+    let updated = place.update(&server.url("")).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((updated.records, updated.missing), (1, 1));
+    let updated = place.update_from_folder();
+    assert_eq!((updated.snapshot, updated.records, updated.missing), (false, 1, 0));
+    assert_eq!(place.ids("a"), ["X-1", "X-2", "X-3"]);
+    assert_eq!(place.update_from_folder().records, 0);
+}
+
+#[test]
+fn what_is_newer_than_the_snapshot_is_counted_once() {
+    let place = Place::new();
+    // The snapshot has an older word on what changed after it.
+    place.publish("npm", &[record("X-1", 1, "a"), record("X-2", 1, "a")], 1);
+    let zip = fs::read(place.bucket().join("npm/all.zip")).expect("the snapshot");
+    place.publish("npm", &[record("X-1", 1, "a"), record("X-2", 2, "b"), record("X-3", 2, "c")], 2);
+    place.put("npm/all.zip", &zip);
+    let updated = place.update_from_folder();
+    assert_eq!((updated.snapshot, updated.records), (true, 3));
+    assert_eq!(place.ids("b"), ["X-2"]);
 }
 
 #[test]

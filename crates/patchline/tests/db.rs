@@ -100,7 +100,7 @@ fn an_update_brings_what_a_scan_finds_and_holds_back_what_is_no_news() {
     let place = Place::new();
     place.publish("crates.io", 1, MENDED);
     let told = place.run(&["db", "update", "--ecosystem", "crates.io"], 0, &["updating crates.io from "]);
-    assert!(told.out.contains("crates.io: a snapshot of 1 records"), "{}", told.out);
+    assert!(told.out.contains("crates.io: a snapshot of 1 record\n"), "{}", told.out);
     assert!(place.scan(&[], 1, &[]).out.contains("fixed in 2.0.0"));
     let told = place.run(&["db", "update"], 0, &[]);
     assert!(told.out.contains("crates.io: nothing has changed"), "{}", told.out);
@@ -121,6 +121,7 @@ fn an_update_brings_what_a_scan_finds_and_holds_back_what_is_no_news() {
     // Without a fix there is nothing to schedule.
     assert!(place.scan(&[], 0, &[]).out.contains("no fixed version is published"));
     place.run(&["db", "accept", "X-1"], 3, &["no record of this id is held back", "hint: "]);
+    place.run(&["db", "update", "--mirror", "ftp://127.0.0.1"], 2, &["a mirror by `ftp`", "hint: "]);
     place.run(&["db", "update", "--ecosystem", "Rust"], 3, &["have no order here", "hint: "]);
     place.run(
         &["db", "update", "--mirror", "http://127.0.0.1:1"],
@@ -148,6 +149,17 @@ fn old_advisories_are_a_warning_or_an_error_as_one_likes() {
     );
     assert!(scan.out.contains("fixed in 2.0.0"), "what was found is said all the same");
     place.run(&["db", "status"], 0, &["warning: the advisories of crates.io are up to 9 days old"]);
+    // A copy of the folder is as old as what it holds, whatever the times of its files say.
+    let noted = place.0.path().join("data/advisories/import-times.json");
+    let long_ago = SystemTime::now() - Duration::from_secs(9 * 24 * 60 * 60 + 60);
+    let seconds = long_ago.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs();
+    fs::write(&noted, format!("{{\"crates.io\": {seconds}}}")).expect("written");
+    age(&place.index("crates.io"), 0);
+    place.scan(&[], 1, &["warning: the advisories of crates.io are up to 9 days old"]);
+    fs::write(&noted, "{").expect("written");
+    place.scan(&[], 3, &["import-times.json", "it can't be read", "hint: delete it"]);
+    fs::remove_file(&noted).expect("removed");
+    age(&place.index("crates.io"), 9);
     // It is there again, and as new as it can be.
     place.run(&["db", "update"], 0, &[]);
     assert!(!place.scan(&["--stale", "error"], 1, &[]).err.contains(old));

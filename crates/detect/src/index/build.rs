@@ -14,6 +14,7 @@ use crate::index::built_in;
 use crate::index::codec::Reader;
 use crate::index::file::{self, Beside};
 use crate::index::image::Image;
+use crate::index::import_times::ImportTimes;
 use crate::index::intake::Limits;
 use crate::index::make::{PASS, Ties, make};
 use crate::index::parcel::head;
@@ -65,6 +66,8 @@ pub fn take_in(
     changes.sort_by_key(|change| std::cmp::Reverse(change.size(brought)));
     let made = make_all(&changes, brought, directory)?;
     let folded: Vec<PathBuf> = changes.iter().filter_map(|change| change.folds(directory)).collect();
+    // Before they are there: what is noted and does not come is as old as its file says.
+    ImportTimes::note(directory, changes.iter().map(|change| ECOSYSTEMS[change.place].0))?;
     for beside in made {
         beside.take_place()?;
     }

@@ -1,6 +1,7 @@
 //! An update: for each ecosystem a snapshot, where there is none yet or too much has changed, and else what changed since the
 //! last time. What was taken in is there before it is noted that it was; so an update that ends anywhere is taken up again.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
@@ -135,6 +136,8 @@ impl Updating<'_> {
             snapshot = self.snapshot(&mut updated, news.newest).await?;
             // The snapshot may be older than the feed.
             news = feed::news(&text, snapshot).map_err(nonsense)?;
+            // What it does not have either, and the feed names no more, is no record.
+            self.updates.of(self.ecosystem).missing.clear();
         }
         let changed = self.unknown(&news)?;
         if changed.len() <= MOST_CHANGES {
@@ -155,7 +158,7 @@ impl Updating<'_> {
         Ok(newest.and_then(|newest| Moment::try_from(newest).ok()))
     }
 
-    /// Those changes that are not there yet.
+    /// Those changes that are not there yet, and what the mirror did not have the last time.
     fn unknown(&self, news: &feed::News) -> Result<Vec<String>, DetectError> {
         let shelf = Shelf::open(self.directory, self.ecosystem)?;
         let followed = self.updates.ecosystems.get(self.ecosystem);
@@ -174,6 +177,8 @@ impl Updating<'_> {
                 unknown.push(id.clone());
             }
         }
+        let owed = followed.into_iter().flat_map(|followed| &followed.missing);
+        unknown.extend(owed.filter(|id| !news.changes.contains_key(*id)).cloned());
         Ok(unknown)
     }
 
@@ -198,9 +203,9 @@ impl Updating<'_> {
                 return Err(error);
             }
         };
-        updated.snapshot = true;
         let texts = |id: &str| text_in(&zip, id);
         self.take(&mut brought, updated, &texts)?;
+        updated.snapshot = true;
         let newest = brought.roll.all().map(|(_, entry)| entry.modified).filter(|at| at.is_known()).max();
         self.updates.of(self.ecosystem).snapshot = tag;
         file::remove(&to)?;
@@ -213,7 +218,8 @@ impl Updating<'_> {
             return Ok(());
         }
         let mut brought = Brought::new(self.directory);
-        let mut texts = std::collections::BTreeMap::new();
+        let mut texts = BTreeMap::new();
+        let mut missing = BTreeSet::new();
         let mut bytes = 0;
         let mut left = changed.into_iter();
         let mut under_way = JoinSet::new();
@@ -230,7 +236,7 @@ impl Updating<'_> {
             let Some(done) = under_way.join_next().await else { break };
             let (id, path, fetched) = done.expect("no fetch panics");
             let Some(text) = fetched? else {
-                updated.missing += 1;
+                missing.insert(id);
                 continue;
             };
             let record = Record::parse(&text);
@@ -248,7 +254,10 @@ impl Updating<'_> {
             brought.put_text(id, text)?;
         }
         let texts = |id: &str| Ok(texts.get(id).cloned().unwrap_or_default());
-        self.take(&mut brought, updated, &texts)
+        self.take(&mut brought, updated, &texts)?;
+        updated.missing = missing.len() as u64;
+        self.updates.of(self.ecosystem).missing = missing;
+        Ok(())
     }
 
     /// Takes in what was brought, but for what is held back.
@@ -260,8 +269,9 @@ impl Updating<'_> {
     ) -> Result<(), DetectError> {
         let _importing = lock(self.directory)?;
         let followed = self.updates.of(self.ecosystem);
-        let held = match Shelf::open(self.directory, self.ecosystem)? {
-            Some(shelf) => hold::held(&shelf, brought, self.place, followed)?,
+        let shelf = Shelf::open(self.directory, self.ecosystem)?;
+        let held = match &shelf {
+            Some(shelf) => hold::held(shelf, brought, self.place, followed)?,
             None => Vec::new(),
         };
         for (id, _) in &held {
@@ -280,12 +290,21 @@ impl Updating<'_> {
             .collect();
         let place = self.place;
         let entries = brought.roll.all().filter(|(_, entry)| entry.ecosystems >> place & 1 == 1);
-        updated.records += entries.count() as u64;
+        for (id, _) in entries {
+            // Of what the snapshot before this had as well, each is counted once.
+            let is_counted = updated.snapshot && shelf.as_ref().is_some_and(|shelf| has(shelf, id));
+            updated.records += u64::from(!is_counted);
+        }
         take_in(brought, self.directory, self.limits, Some(place))?;
         note(self.directory, self.ecosystem, followed, &held, &ended)?;
         updated.held.extend(held);
         Ok(())
     }
+}
+
+/// Whether a record is there; of a file that can't be read, the next step says so.
+fn has(shelf: &Shelf, id: &str) -> bool {
+    shelf.layers().any(|image| image.number(id).is_ok_and(|number| number.is_some()))
 }
 
 fn note(

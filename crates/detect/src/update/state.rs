@@ -1,6 +1,6 @@
 //! What is known of the updates: from where, when, how far, what is held back, and what was let in all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -36,6 +36,9 @@ pub struct Followed {
     pub newest: Option<String>,
     /// What the last snapshot is known by.
     pub snapshot: Option<String>,
+    /// Records that the feed named and the mirror did not have: they are asked for again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub missing: BTreeSet<String>,
     /// Records that are not taken in, by id.
     pub held: BTreeMap<String, Held>,
     /// Records that a person let in, by id, with the change that they saw.

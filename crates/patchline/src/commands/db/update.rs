@@ -18,7 +18,14 @@ pub async fn update(arguments: UpdateArguments, data: Option<&Path>) -> Result<E
     let directory = wire::home(data)?.advisories();
     let client = Client::new(Settings { cache: Some(directory.join("cache")), ..Settings::default() });
     let client = client.map_err(|error| trouble(&error.into()))?;
-    let mirror = Mirror::of(arguments.mirror.as_deref().unwrap_or(PUBLIC), client);
+    let mirror = arguments.mirror.as_deref().unwrap_or(PUBLIC);
+    if let Some((scheme, _)) =
+        mirror.split_once("://").filter(|(scheme, _)| !matches!(*scheme, "http" | "https"))
+    {
+        let what = format!("could not ask a mirror by `{scheme}`");
+        return Err(Trouble::usage(what).hint("give an address with https:// or http://, or a folder"));
+    }
+    let mirror = Mirror::of(mirror, client);
     let ecosystems = match arguments.ecosystems.is_empty() {
         true => run::ecosystems(&directory, &mirror).await.map_err(|error| trouble(&error))?,
         false => arguments.ecosystems,
@@ -49,23 +56,29 @@ pub fn accept(arguments: &AcceptArguments, data: Option<&Path>) -> Result<Exit, 
     Ok(Exit::Done)
 }
 
+fn counted(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 fn told(updated: &Updated) {
     let how = match (updated.snapshot, updated.records) {
-        (true, records) => format!("a snapshot of {records} records"),
+        (true, records) => format!("a snapshot of {}", counted(records, "record")),
         (false, 0) => "nothing has changed".to_owned(),
-        (false, records) => format!("{records} records changed"),
+        (false, records) => format!("{} changed", counted(records, "record")),
     };
     say(&format!("{}: {how}", updated.ecosystem));
     if updated.missing > 0 {
         note(&format!(
-            "warning: {}: the feed names {} records that the mirror does not have",
-            updated.ecosystem, updated.missing
+            "warning: {}: the feed names {} that the mirror does not have; the next update asks again",
+            updated.ecosystem,
+            counted(updated.missing, "record")
         ));
     }
     if updated.behind > 0 {
         note(&format!(
-            "warning: {}: the mirror's snapshot lacks {} changes that the feed names; the next update looks again",
-            updated.ecosystem, updated.behind
+            "warning: {}: the mirror's snapshot lacks {} that the feed names; the next update looks again",
+            updated.ecosystem,
+            counted(updated.behind as u64, "change")
         ));
     }
     for (id, held) in &updated.held {
