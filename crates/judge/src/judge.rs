@@ -19,7 +19,7 @@ use crate::split::SplitGuard;
 
 /// The judge's version. It is raised with every change after which the same ticks may give another word: a rollout that was
 /// judged by an earlier version can be judged again, but the words may differ.
-pub const VERSION: u32 = 6;
+pub const VERSION: u32 = 7;
 
 /// Requests of both arms that a look needs; fewer wait for the next tick, since a comparison of one request with
 /// nothing teaches nothing.

@@ -21,7 +21,7 @@ const LONGEST_PAUSE: f64 = 4.0;
 /// The most that a bet gains within such a time: in nats if requests are many, and how many requests double it, which is
 /// also the most. `NEAR` is for bets on what is not far beyond the usual, `FAR` for those that count it all.
 const NEAR: (f64, f64) = (1.6, 10.0);
-const FAR: (f64, f64) = (1.7, 5.0);
+const FAR: (f64, f64) = (1.5, 5.0);
 
 /// How long trust grows after the warm-up, in units of it.
 const RAMP: f64 = 2.0;
