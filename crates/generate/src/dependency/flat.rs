@@ -374,3 +374,7 @@ impl Settling<'_> {
 #[cfg(test)]
 #[path = "flat_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "flat_minimum_tests.rs"]
+mod minimum_tests;

@@ -9,8 +9,8 @@ use crate::dependency::flat::{Pin, Plan, Required, Shelf, Wish, settle};
 
 /// Versions are numbers; ranges are `<5`, `>=5` or `=5`.
 #[derive(Debug, Default)]
-struct Shop {
-    versions: BTreeMap<String, Vec<String>>,
+pub(super) struct Shop {
+    pub(super) versions: BTreeMap<String, Vec<String>>,
     requires: BTreeMap<(String, String), Vec<Required>>,
     bad: BTreeMap<(String, String), usize>,
 }
@@ -21,7 +21,7 @@ fn number(text: &str) -> u32 {
 
 impl Shop {
     /// Lines as in `a 3: b <5, c >=2`; with a `!` behind the version it has a problem, with two it has two.
-    fn of(lines: &[&str]) -> Self {
+    pub(super) fn of(lines: &[&str]) -> Self {
         let mut shop = Self::default();
         for line in lines {
             let (head, required) = line.split_once(':').unwrap_or((line, ""));
@@ -70,7 +70,7 @@ impl Shelf for Shop {
     }
 }
 
-fn pins(list: &[&str]) -> BTreeMap<String, Pin> {
+pub(super) fn pins(list: &[&str]) -> BTreeMap<String, Pin> {
     let read = |line: &&str| {
         let (name, version) = line.split_once(' ').expect("a name and a version");
         let pin = Pin { name: name.to_owned(), version: version.to_owned(), ..Pin::default() };
@@ -146,25 +146,26 @@ fn a_closed_set_takes_nothing_in() {
 }
 
 /// Package and version, whether it has a problem, and what it requires: package, number, and whether that is the least.
-type Published = (u8, u32, bool, Vec<(u8, u32, bool)>);
+pub(super) type Published = (u8, u32, bool, Vec<(u8, u32, bool)>);
 
-fn shops() -> impl Strategy<Value = Vec<Published>> {
+pub(super) fn shops() -> impl Strategy<Value = Vec<Published>> {
     let required = prop::collection::vec((0..5u8, 1..6u32, proptest::bool::ANY), 0..3);
     prop::collection::vec((0..5u8, 1..6u32, proptest::bool::weighted(0.3), required), 0..30)
+}
+
+pub(super) fn line_of((package, version, is_bad, required): &Published) -> String {
+    let name = |number: u8| char::from(b'a' + number).to_string();
+    let required = required.iter().filter(|(other, ..)| other != package);
+    let required: Vec<String> = required
+        .map(|(other, number, least)| format!("{} {}{number}", name(*other), if *least { ">=" } else { "<" }))
+        .collect();
+    format!("{} {version}{}: {}", name(*package), if *is_bad { "!" } else { "" }, required.join(", "))
 }
 
 proptest! {
     #[test]
     fn a_plan_goes_up_clears_its_targets_and_fits(lines in shops()) {
-        let name = |number: u8| char::from(b'a' + number).to_string();
-        let line = |(package, version, is_bad, required): &Published| {
-            let required: Vec<String> = required.iter()
-                .filter(|(other, ..)| other != package)
-                .map(|(other, number, least)| format!("{} {}{number}", name(*other), if *least { ">=" } else { "<" }))
-                .collect();
-            format!("{} {version}{}: {}", name(*package), if *is_bad { "!" } else { "" }, required.join(", "))
-        };
-        let lines: BTreeMap<(u8, u32), String> = lines.iter().map(|one| ((one.0, one.1), line(one))).collect();
+        let lines: BTreeMap<(u8, u32), String> = lines.iter().map(|one| ((one.0, one.1), line_of(one))).collect();
         let lines: Vec<&str> = lines.values().map(String::as_str).collect();
         let shop = Shop::of(&lines);
         let installed: Vec<String> = shop.versions.iter().map(|(name, all)| format!("{name} {}", all[0])).collect();
