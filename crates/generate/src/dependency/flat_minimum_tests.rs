@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use super::tests::{Shop, line_of, pins, shops};
+use crate::dependency::flat::tests::{Shop, line_of, pins, shops};
 use crate::dependency::flat::{Pin, Plan, Shelf, settle};
 
 /// Sets that are looked at.
