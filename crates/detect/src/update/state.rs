@@ -1,20 +1,20 @@
 //! What is known of the updates: from where, when, how far, what is held back, and what was let in all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::DetectError;
-use crate::index::file::{Beside, sync};
+use crate::index::note::Note;
 
-const NAME: &str = "updates.json";
 const FORMAT: u32 = 1;
-const LARGEST: u64 = 16 << 20;
-const HINT: &str = "remove the file; the next `patchline db update` takes a snapshot";
+const NOTE: Note = Note {
+    name: "updates.json",
+    largest: 16 << 20,
+    hint: "remove the file; the next `patchline db update` takes a snapshot",
+};
 
 /// By ecosystem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,29 +61,15 @@ impl Default for Updates {
 
 impl Updates {
     pub fn load(directory: &Path) -> Result<Self, DetectError> {
-        let path = directory.join(NAME);
-        let broken = |what: String| DetectError::Advisories { path: path.clone(), what, hint: HINT };
-        let bytes = match fs::metadata(&path).map(|data| data.len()) {
-            Ok(length) if length > LARGEST => return Err(broken("it is too large".to_owned())),
-            Ok(_) => fs::read(&path).map_err(DetectError::read(&path))?,
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(DetectError::read(&path)(error)),
-        };
-        let updates: Self =
-            serde_json::from_slice(&bytes).map_err(|error| broken(format!("it can't be read: {error}")))?;
+        let updates = NOTE.read::<Self>(directory)?.unwrap_or_default();
         match updates.format {
             FORMAT => Ok(updates),
-            other => Err(broken(format!("its format is {other}, not {FORMAT}"))),
+            other => Err(NOTE.broken(directory, format!("its format is {other}, not {FORMAT}"))),
         }
     }
 
     pub fn save(&self, directory: &Path) -> Result<(), DetectError> {
-        let (beside, mut file) = Beside::create(directory.join(NAME))?;
-        let text = serde_json::to_vec_pretty(self).expect("texts and numbers are JSON");
-        let written = file.write_all(&text).and_then(|()| file.sync_all());
-        written.map_err(DetectError::write(beside.partial()))?;
-        beside.take_place()?;
-        sync(directory)
+        NOTE.write(directory, self)
     }
 
     pub fn of(&mut self, ecosystem: &str) -> &mut Followed {
