@@ -41,16 +41,14 @@ impl Ages {
 
     /// The ecosystems, of those that are needed by their names without a release, whose advisories are older than that; each
     /// with its age in days.
-    pub fn old<'a>(
+    pub fn old(
         &self,
-        advisories: &'a Advisories,
+        advisories: &Advisories,
         needed: impl Fn(&str) -> bool,
         days: u32,
-    ) -> Vec<(&'a str, u64)> {
-        let shelves = advisories.sources().map(|shelf| (shelf.base.header.ecosystem.as_str(), shelf));
-        let ages = shelves
-            .filter(|(name, _)| needed(name))
-            .filter_map(|(name, shelf)| Some((name, self.age(shelf)?)));
+    ) -> Vec<(&'static str, u64)> {
+        let ages = advisories.ecosystems().filter(|name| needed(name));
+        let ages = ages.filter_map(|name| Some((name, self.age(advisories.source(name)?)?)));
         ages.filter(|(_, age)| *age > DAY * days)
             .map(|(name, age)| (name, age.as_secs() / DAY.as_secs()))
             .collect()

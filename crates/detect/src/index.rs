@@ -13,6 +13,7 @@ pub mod image;
 pub mod import_times;
 pub mod intake;
 pub mod make;
+pub mod mapped;
 pub mod note;
 pub mod open;
 pub mod parcel;

@@ -31,8 +31,12 @@ pub type Unjudged = BTreeMap<Ecosystem, usize>;
 /// The inventory with all that advisories say of it.
 pub fn judged(inventory: Inventory, advisories: &Advisories) -> Result<Scan, DetectError> {
     let Inventory { installed, unresolved } = inventory;
-    let status = advisories.status().clone();
-    let mut scan = Scan { findings: Vec::new(), inventory: installed, unresolved, advisories: status };
+    let mut scan = Scan {
+        findings: Vec::new(),
+        inventory: installed,
+        unresolved,
+        advisories: AdvisoryStatus::default(),
+    };
     let Scan { findings, inventory, unresolved, .. } = &mut scan;
     for installed in inventory.iter().filter(|installed| installed.registered) {
         judge(installed, advisories, findings, unresolved)?;
@@ -40,6 +44,7 @@ pub fn judged(inventory: Inventory, advisories: &Advisories) -> Result<Scan, Det
     tidy(findings);
     unresolved.sort();
     unresolved.dedup();
+    scan.advisories = advisories.consulted();
     Ok(scan)
 }
 

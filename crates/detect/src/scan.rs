@@ -38,6 +38,7 @@ pub fn scan_from(root: &Path, advisories: &Advisories, sources: &Sources) -> Res
     sort(&mut whole.findings);
     whole.unresolved.sort();
     whole.unresolved.dedup();
+    whole.advisories = advisories.consulted();
     Ok(whole)
 }
 

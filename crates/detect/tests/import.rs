@@ -440,6 +440,7 @@ fn a_file_that_takes_the_place_of_one_in_use_leaves_its_reader_alone() {
     let place = Place::new();
     place.import(&[place.put("a.json", record("X-1", 1, "crates.io", "2.0.0").as_bytes())]);
     let before = Advisories::open(&place.database()).expect("a database");
+    assert!(before.check().is_ok(), "it is in use");
     place.import(&[place.put("b.json", record("X-1", 2, "crates.io", "3.0.0").as_bytes())]);
     assert_eq!(fixed(&before), ["2.0.0"]);
     assert_eq!(fixed(&Advisories::open(&place.database()).expect("a database")), ["3.0.0"]);
@@ -449,12 +450,43 @@ fn a_file_that_takes_the_place_of_one_in_use_leaves_its_reader_alone() {
 fn a_file_cut_off_while_it_is_in_use_is_an_error_and_no_signal() {
     let place = Place::new();
     place.import(&[place.put("a.json", record("X-1", 1, "crates.io", "2.0.0").as_bytes())]);
-    let open = Advisories::open(&place.database()).expect("a database");
+    let package = |name: &str| Package {
+        ecosystem: Ecosystem::crates_io(),
+        name: name.to_owned(),
+        version: "1.0.0".to_owned(),
+    };
+    let [unused, opened, asked] = [0; 3].map(|_| Advisories::open(&place.database()).expect("a database"));
+    assert!(opened.check().is_ok());
+    assert_eq!(asked.of(&package("a")).expect("an answer").problems.len(), 1);
     let stored = fs::File::options().write(true).open(place.database().join("crates.io.index"));
     stored.expect("the file").set_len(4096).expect("it is cut off");
-    let package =
-        Package { ecosystem: Ecosystem::crates_io(), name: "a".to_owned(), version: "1.0.0".to_owned() };
-    assert!(open.of(&package).expect_err("it is refused").to_string().contains("cut off"));
+    for advisories in [unused, opened] {
+        assert!(advisories.of(&package("a")).expect_err("it is refused").to_string().contains("cut off"));
+    }
+    // Whoever was told goes on being told so; what was not looked at yet is not to be had.
+    assert_eq!(asked.of(&package("a")).expect("an answer").problems.len(), 1);
+    let verified = asked.sources().flat_map(Shelf::layers).try_for_each(Image::verify);
+    assert!(verified.expect_err("it is refused").to_string().contains("cut off"));
+}
+
+#[test]
+fn an_index_is_opened_when_a_package_of_its_ecosystem_is_there() {
+    let place = Place::new();
+    for (id, ecosystem) in [("X-1", "crates.io"), ("X-2", "npm")] {
+        place.import(&[place.put("a.json", record(id, 1, ecosystem, "2.0.0").as_bytes())]);
+    }
+    // Neither of these could be opened, and nobody needs them.
+    fs::write(place.database().join("PyPI.index"), "no index").expect("a file");
+    fs::create_dir(place.database().join("Go.index")).expect("a folder");
+    let advisories = Advisories::open(&place.database()).expect("a database");
+    assert_eq!(advisories.consulted().from, ["built in"]);
+    assert_eq!(fixed(&advisories), ["2.0.0"]);
+    let consulted = advisories.consulted();
+    let crates_io = place.database().join("crates.io.index").display().to_string();
+    assert_eq!((consulted.from, consulted.only_built_in), (vec![crates_io, "built in".to_owned()], false));
+    assert!(advisories.knows(&Ecosystem("Go".to_owned())), "what can't be used is not unknown");
+    assert!(advisories.check().is_err());
+    assert_eq!(advisories.status().from.len(), 5);
 }
 
 proptest! {

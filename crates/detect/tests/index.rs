@@ -29,7 +29,9 @@ fn imported(records: &[Value]) -> Advisories {
     fs::write(&path, lines.join("\n")).expect("a file");
     import(&[path], &folder.path().join("database")).expect("an import");
     // What is open stays readable when the folder goes.
-    Advisories::open(&folder.path().join("database")).expect("a database")
+    let advisories = Advisories::open(&folder.path().join("database")).expect("a database");
+    advisories.check().expect("whole");
+    advisories
 }
 
 /// All packages of the records, each with the versions that the records name and some around them.

@@ -41,7 +41,10 @@ fn advisories(records: &[&str]) -> Advisories {
     let folder = tree(&[("in.jsonl", &records.join("\n"))]);
     let database = folder.path().join("database");
     import(&[folder.path().join("in.jsonl")], &database).expect("an import");
-    Advisories::open(&database).expect("a database")
+    let advisories = Advisories::open(&database).expect("a database");
+    // What is open stays readable when the folder goes.
+    advisories.check().expect("whole");
+    advisories
 }
 
 /// A record on one line: id, aliases as JSON, package, and whatever its events are.

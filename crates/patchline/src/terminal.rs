@@ -38,7 +38,7 @@ pub fn complain(trouble: &Trouble) {
 
 /// A scan against nearly nothing is no all-clear.
 pub fn warn_if_only_built_in(advisories: &Advisories) {
-    if advisories.status().only_built_in {
+    if advisories.only_built_in() {
         warn(
             "only the built-in advisories are there; `patchline db update` fetches the public database, `patchline db import` takes one in from files",
         );

@@ -1,16 +1,16 @@
 //! A file in blocks that check themselves: each ends in a checksum of what it holds, where it stands and whose it is.
 //!
-//! Only the blocks that a question needs are read, by `pread`, and none is used before its checksum was compared. So a file
-//! of a hundred megabytes opens at once, a damaged part is found when it would matter, and a file that somebody cuts off
-//! while it is in use gives an error and no signal, as it would if it were mapped.
+//! The file is mapped (`mapped.rs`). Of it only the blocks that a question needs are looked at: they are copied, and no copy is
+//! used before its checksum was compared. So a file of a hundred megabytes opens at once, and a damaged part is found when it
+//! would matter.
 
-use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use crc32fast::Hasher;
+
+use crate::index::mapped::Mapped;
 
 /// Bytes of a block in the file.
 pub const BLOCK: usize = 4096;
@@ -91,14 +91,14 @@ impl<W: Write> Writer<W> {
 /// Where blocks lie.
 #[derive(Clone, Debug)]
 pub enum Source {
-    File(Arc<File>),
+    File(Arc<Mapped>),
     Memory(Arc<[u8]>),
 }
 
 impl Source {
     pub fn length(&self) -> io::Result<u64> {
         match self {
-            Source::File(file) => Ok(file.metadata()?.len()),
+            Source::File(mapped) => mapped.length(),
             Source::Memory(bytes) => Ok(bytes.len() as u64),
         }
     }
@@ -106,14 +106,14 @@ impl Source {
     /// When it was written; none for what never was.
     pub fn written(&self) -> Option<SystemTime> {
         match self {
-            Source::File(file) => file.metadata().and_then(|metadata| metadata.modified()).ok(),
+            Source::File(mapped) => mapped.written(),
             Source::Memory(_) => None,
         }
     }
 
     fn read(&self, into: &mut [u8], at: u64) -> io::Result<()> {
         match self {
-            Source::File(file) => file.read_exact_at(into, at),
+            Source::File(mapped) => mapped.read(into, at),
             Source::Memory(bytes) => {
                 let start = usize::try_from(at).map_err(io::Error::other)?;
                 let part = bytes.get(start..).and_then(|rest| rest.get(..into.len()));

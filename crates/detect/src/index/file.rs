@@ -1,5 +1,6 @@
 //! Where the files of an index lie, and how one takes the place of another.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use crate::error::DetectError;
 use crate::index::blocks::Source;
 use crate::index::image::{HINT, Image};
+use crate::index::mapped::Mapped;
 
 /// Where the ecosystem's advisories are kept.
 pub fn path(directory: &Path, ecosystem: &str) -> PathBuf {
@@ -19,6 +21,29 @@ pub fn delta_path(directory: &Path, ecosystem: &str) -> PathBuf {
     directory.join(format!("{ecosystem}.delta"))
 }
 
+/// The ecosystems of which the folder has a file, among other names; none without the folder.
+pub fn names(directory: &Path) -> Result<BTreeSet<String>, DetectError> {
+    let unread = |error| DetectError::read(directory)(error);
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(error) => return Err(unread(error)),
+    };
+    let mut names = BTreeSet::new();
+    for entry in entries {
+        let name = entry.map_err(unread)?.file_name();
+        let name = name.to_string_lossy();
+        names.extend([".index", ".delta"].iter().find_map(|end| name.strip_suffix(end)).map(str::to_owned));
+    }
+    Ok(names)
+}
+
+/// What is said of one that was there when the folder was listed.
+pub fn gone(directory: &Path, ecosystem: &str) -> DetectError {
+    let what = "it was there and is gone".to_owned();
+    DetectError::Advisories { path: path(directory, ecosystem), what, hint: HINT }
+}
+
 /// A file; none when there is none. Nothing but its first block is read.
 pub fn open(path: &Path, ecosystem: &str) -> Result<Option<Image>, DetectError> {
     let file = match File::open(path) {
@@ -26,7 +51,8 @@ pub fn open(path: &Path, ecosystem: &str) -> Result<Option<Image>, DetectError> 
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(DetectError::read(path)(error)),
     };
-    let image = Image::open(Source::File(Arc::new(file)), path)?;
+    let image =
+        Image::open(Source::File(Arc::new(Mapped::new(file).map_err(DetectError::read(path))?)), path)?;
     if image.header.ecosystem != ecosystem {
         let what = "it holds the advisories of another ecosystem".to_owned();
         return Err(DetectError::Advisories { path: path.to_owned(), what, hint: HINT });

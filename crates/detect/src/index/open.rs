@@ -1,8 +1,8 @@
 //! The advisories at hand, looked up by package.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use patchline_model::failure::in_full;
 use patchline_model::package::{Ecosystem, Package};
@@ -27,12 +27,20 @@ use patchline_inventory::version::{ECOSYSTEMS, Scheme, Version};
 /// Every advisory that a scan is matched against.
 #[derive(Clone, Debug)]
 pub struct Advisories {
-    /// By ecosystem, without its release. One that can't be used does no harm until it is needed.
-    shelves: Arc<BTreeMap<String, Result<Shelf, Unusable>>>,
-    status: AdvisoryStatus,
+    /// By ecosystem, without its release.
+    shelves: Arc<BTreeMap<&'static str, Place>>,
+    directory: Arc<Path>,
+    only_built_in: bool,
     answers: Arc<Answers<Answer>>,
     /// What is said of most packages.
     nothing: Arc<Answer>,
+}
+
+/// The advisories of an ecosystem, opened when somebody first needs them: until then one that can't be used does no harm.
+#[derive(Debug)]
+struct Place {
+    is_built_in: bool,
+    opened: OnceLock<Result<Shelf, Unusable>>,
 }
 
 /// Why the advisories of an ecosystem can't be used.
@@ -84,43 +92,97 @@ pub struct Problem {
 impl Advisories {
     /// What comes with the binary, alone.
     pub fn built_in() -> Self {
-        let shelves = BTreeMap::from([(built_in::ECOSYSTEM.to_owned(), Ok(built_in_shelf()))]);
-        Self::of_shelves(shelves, vec!["built in".to_owned()], true)
+        Self::with(Path::new(""), BTreeSet::new())
     }
 
-    /// What was imported into this folder, and what comes with the binary. Without the folder, the latter alone. Of each
-    /// file only the first block is read; the rest is, when a package of its ecosystem is asked for. A file that can't be
-    /// used is named then, or by `check`.
+    /// What was imported into this folder, and what comes with the binary. Without the folder, the latter alone. No file is
+    /// opened before a package of its ecosystem is asked for, and then only its first block is read, and what answers the
+    /// question. One that can't be used is named then, or by `check`.
     pub fn open(directory: &Path) -> Result<Self, DetectError> {
         file::refuse_earlier(directory)?;
-        let mut from = Vec::new();
-        let mut shelves = BTreeMap::new();
-        for (name, _) in ECOSYSTEMS {
-            let shelf = Shelf::open(directory, name).transpose();
-            if let Some(shelf) = shelf {
-                from.push(file::path(directory, name).display().to_string());
-                shelves.insert(name.to_owned(), shelf.map_err(|error| Unusable::of(directory, name, &error)));
-            }
+        let names = file::names(directory)?;
+        let is_there = |name: &&str| names.iter().any(|known| known == name);
+        let there = ECOSYSTEMS.iter().map(|(name, _)| *name).filter(is_there).collect();
+        Ok(Self::with(directory, there))
+    }
+
+    fn with(directory: &Path, there: BTreeSet<&'static str>) -> Self {
+        let only_built_in = there.is_empty();
+        let place = |is_built_in| Place { is_built_in, opened: OnceLock::new() };
+        let mut shelves: BTreeMap<_, _> = there.into_iter().map(|name| (name, place(false))).collect();
+        // An import takes it in; so it is apart only where nothing of its ecosystem was imported.
+        shelves.entry(built_in::ECOSYSTEM).or_insert_with(|| place(true));
+        Self {
+            shelves: Arc::new(shelves),
+            directory: directory.into(),
+            only_built_in,
+            answers: Arc::default(),
+            nothing: Arc::default(),
         }
-        let only_built_in = from.is_empty();
-        from.push("built in".to_owned());
-        // An import takes them in; so they are apart only where nothing of their ecosystem was imported.
-        shelves.entry(built_in::ECOSYSTEM.to_owned()).or_insert_with(|| Ok(built_in_shelf()));
-        Ok(Self::of_shelves(shelves, from, only_built_in))
     }
 
-    pub fn status(&self) -> &AdvisoryStatus {
-        &self.status
+    /// Whether nothing was ever imported.
+    pub fn only_built_in(&self) -> bool {
+        self.only_built_in
     }
 
-    /// How much there is of each ecosystem.
+    /// What there is: every file is opened for that.
+    pub fn status(&self) -> AdvisoryStatus {
+        self.shelves.keys().for_each(|name| {
+            self.shelf(name);
+        });
+        self.consulted()
+    }
+
+    /// What was needed until now.
+    pub fn consulted(&self) -> AdvisoryStatus {
+        let mut status = AdvisoryStatus { only_built_in: self.only_built_in, ..AdvisoryStatus::default() };
+        let mut newest = "";
+        for (name, place) in self.shelves.iter() {
+            let Some(opened) = place.opened.get() else { continue };
+            if !place.is_built_in {
+                status.from.push(file::path(&self.directory, name).display().to_string());
+            }
+            let Ok(shelf) = opened else { continue };
+            status.records += shelf.records();
+            newest = shelf.layers().map(|image| image.header.newest.as_str()).fold(newest, Ord::max);
+        }
+        status.from.push("built in".to_owned());
+        status.newest = (!newest.is_empty()).then(|| format!("{newest}Z"));
+        status
+    }
+
+    /// The ecosystems of which there is something, without their releases.
+    pub fn ecosystems(&self) -> impl Iterator<Item = &'static str> {
+        self.shelves.keys().copied()
+    }
+
+    /// What there is of this ecosystem, if it can be used.
+    pub fn source(&self, ecosystem: &str) -> Option<&Shelf> {
+        self.shelf(ecosystem)?.as_ref().ok()
+    }
+
+    /// What there is of each ecosystem: every file is opened for that.
     pub fn sources(&self) -> impl Iterator<Item = &Shelf> {
-        self.shelves.values().flatten()
+        self.ecosystems().filter_map(|name| self.source(name))
     }
 
     /// The first of the files that can't be used.
     pub fn check(&self) -> Result<(), DetectError> {
-        self.shelves.values().try_for_each(|shelf| shelf.as_ref().map(|_| ()).map_err(DetectError::from))
+        let used = self.ecosystems().filter_map(|name| self.shelf(name));
+        used.map(|shelf| shelf.as_ref().map(|_| ()).map_err(DetectError::from)).collect()
+    }
+
+    /// Opens it the first time.
+    fn shelf(&self, ecosystem: &str) -> Option<&Result<Shelf, Unusable>> {
+        let (name, place) = self.shelves.get_key_value(ecosystem)?;
+        let open = || match place.is_built_in {
+            true => Ok(Shelf::new(built_in_image().expect("nothing can fail in memory"), None)),
+            false => Shelf::open(&self.directory, name)
+                .and_then(|shelf| shelf.ok_or_else(|| file::gone(&self.directory, name)))
+                .map_err(|error| Unusable::of(&self.directory, name, &error)),
+        };
+        Some(place.opened.get_or_init(open))
     }
 
     /// What they say of this package at this version. It is taken to come from the ecosystem's registry. Who asks again gets
@@ -139,7 +201,7 @@ impl Advisories {
     }
 
     fn looked_up(&self, package: &Package) -> Result<Answer, DetectError> {
-        let Some(shelf) = self.shelves.get(base(&package.ecosystem.0)) else { return Ok(Answer::default()) };
+        let Some(shelf) = self.shelf(base(&package.ecosystem.0)) else { return Ok(Answer::default()) };
         let shelf = shelf.as_ref().map_err(DetectError::from)?;
         let name = normal(&package.ecosystem, &package.name);
         let mut found = Vec::new();
@@ -162,19 +224,6 @@ impl Advisories {
     /// Whether there is any advisory of the ecosystem. Where there is none, to find nothing means nothing.
     pub fn knows(&self, ecosystem: &Ecosystem) -> bool {
         self.shelves.contains_key(base(&ecosystem.0))
-    }
-
-    fn of_shelves(
-        shelves: BTreeMap<String, Result<Shelf, Unusable>>,
-        from: Vec<String>,
-        only_built_in: bool,
-    ) -> Self {
-        let usable = || shelves.values().flatten();
-        let newest = usable().flat_map(Shelf::layers).map(|image| &image.header.newest);
-        let newest = newest.max().filter(|newest| !newest.is_empty()).map(|newest| format!("{newest}Z"));
-        let records = usable().map(Shelf::records).sum();
-        let status = AdvisoryStatus { from, records, newest, only_built_in };
-        Self { shelves: Arc::new(shelves), status, answers: Arc::default(), nothing: Arc::default() }
     }
 }
 
@@ -204,10 +253,6 @@ impl From<&Unusable> for DetectError {
     fn from(unusable: &Unusable) -> Self {
         DetectError::Advisories { path: unusable.path.clone(), what: unusable.what.clone(), hint: HINT }
     }
-}
-
-fn built_in_shelf() -> Shelf {
-    Shelf::new(built_in_image().expect("nothing can fail in memory"), None)
 }
 
 /// The ecosystem without its release: `Debian` of `Debian:12`.

@@ -88,7 +88,7 @@ pub async fn run(arguments: FixArguments, data: Option<PathBuf>) -> Result<Exit,
     let states_more = !terms.is_blank();
     let question = Question {
         grouping: if states_more { Grouping::All } else { grouping(&arguments)? },
-        advisories: advisories.status().clone(),
+        advisories: advisories.status(),
         aloud: arguments.format == Format::Table,
         service,
         base,

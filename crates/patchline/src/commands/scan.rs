@@ -82,8 +82,7 @@ fn freshness(arguments: &ScanArguments) -> Result<Freshness, Trouble> {
 
 /// Scans every PATH before anything is told, so that all is in one order and nothing is told twice.
 fn whole_of_all(arguments: &ScanArguments, advisories: &Advisories, place: &Place) -> Result<Tally, Trouble> {
-    let status = advisories.status().clone();
-    let mut scanned = Scanned::new(place.name.clone(), clock::now(), place.within.clone(), status);
+    let mut scanned = Scanned::new(place.name.clone(), clock::now(), place.within.clone());
     let analyzing = Analyzing::new(&arguments.sarif, arguments.analyzers, arguments.offline)?;
     let mut ranges = arguments.changed.as_deref().map(Ranges::new);
     for (path, folder) in arguments.paths.iter().zip(&place.folders) {
@@ -104,6 +103,7 @@ fn whole_of_all(arguments: &ScanArguments, advisories: &Advisories, place: &Plac
         scanned.take(folder, scan, priorities);
     }
     scanned.since = ranges.and_then(|ranges| ranges.since());
+    scanned.advisories = advisories.consulted();
     scanned.finish();
     show(&scanned, arguments.format);
     Ok(Tally::of(&scanned))

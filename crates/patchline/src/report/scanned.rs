@@ -22,6 +22,7 @@ pub struct Scanned {
     pub rows: Vec<Row>,
     pub inventory: Vec<Installed>,
     pub unresolved: Vec<Unresolved>,
+    /// Those that were needed.
     pub advisories: AdvisoryStatus,
     /// The commit since which things changed, where only that was asked for.
     pub since: Option<String>,
@@ -36,8 +37,9 @@ pub struct Row {
 }
 
 impl Scanned {
-    pub fn new(name: String, at: Timestamp, within: String, advisories: AdvisoryStatus) -> Self {
+    pub fn new(name: String, at: Timestamp, within: String) -> Self {
         let (rows, inventory, unresolved) = (Vec::new(), Vec::new(), Vec::new());
+        let advisories = AdvisoryStatus::default();
         Self { name, at, within, rows, inventory, unresolved, advisories, since: None }
     }
 

@@ -4,7 +4,7 @@
 use std::io::{BufWriter, Write as _};
 
 use patchline_conductor::clock;
-use patchline_detect::{Advisories, AdvisoryStatus, Scan, scan_parts};
+use patchline_detect::{Advisories, Scan, scan_parts};
 
 use crate::cli::ScanArguments;
 use crate::commands::scan::analyzed::tell_who_did_not_look;
@@ -30,7 +30,7 @@ pub fn run(arguments: &ScanArguments, advisories: &Advisories, place: &Place) ->
         let told = |part: Scan| {
             let priorities = ranked(&service, &part.findings);
             let (name, within) = (place.name.clone(), place.within.clone());
-            let mut scanned = Scanned::new(name, clock::now(), within, AdvisoryStatus::default());
+            let mut scanned = Scanned::new(name, clock::now(), within);
             scanned.take(folder, part, priorities);
             (json::lines(&scanned), Tally::of(&scanned))
         };
@@ -39,7 +39,7 @@ pub fn run(arguments: &ScanArguments, advisories: &Advisories, place: &Place) ->
             out.write_all(&lines).map_err(unwritten)
         })?;
     }
-    let last = json::last_line(&whole, advisories.status(), None);
+    let last = json::last_line(&whole, &advisories.consulted(), None);
     writeln!(out, "{last}").and_then(|()| out.flush()).map_err(unwritten)?;
     Ok(whole)
 }
