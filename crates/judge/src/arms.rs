@@ -28,6 +28,10 @@ pub struct Tick {
     /// The canary's share of the requests by the plan, between 0 and 1, where the split is to be watched too.
     #[serde(default)]
     pub planned_share: Option<f64>,
+    /// How many healthy instances the canary has, where that is known. When it has more than ever before, those that came are
+    /// warmed up as the first ones were; one that ends and comes back is not.
+    #[serde(default)]
+    pub canary_instances: Option<u32>,
     /// Restarts, crashes and the like, where they are watched ([`crate::judge::Settings::incidents`]).
     #[serde(default)]
     pub incidents: Option<BothIncidents>,

@@ -19,7 +19,7 @@ use crate::split::SplitGuard;
 
 /// The judge's version. It is raised with every change after which the same ticks may give another word: a rollout that was
 /// judged by an earlier version can be judged again, but the words may differ.
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 
 /// Requests of both arms that a look needs; fewer wait for the next tick, since a comparison of one request with
 /// nothing teaches nothing.
@@ -205,6 +205,9 @@ pub struct Judge {
     missing: u64,
     missing_in_a_row: u64,
     step: Step,
+    /// The most instances that the canary had at once.
+    #[serde(default)]
+    most_instances: u32,
     rolled_back: bool,
 }
 
@@ -246,6 +249,7 @@ impl Judge {
             missing: 0,
             missing_in_a_row: 0,
             step: Step::default(),
+            most_instances: 0,
             rolled_back: false,
             settings,
         })
@@ -276,6 +280,7 @@ impl Judge {
     pub fn observe(&mut self, tick: &Tick) -> Verdict {
         self.looks += 1;
         self.harm.beside.observe(tick);
+        self.warm_up(tick.canary_instances.unwrap_or(0));
         match (&tick.canary, &tick.baseline) {
             (Some(canary), Some(baseline)) if canary.is_plausible() && baseline.is_plausible() => {
                 self.missing_in_a_row = 0;
@@ -310,6 +315,14 @@ impl Judge {
             verdict.reason = format!("neither harm nor its absence is shown in time: {}", verdict.reason);
         }
         verdict
+    }
+
+    /// Instances that join the canary are cold, as the first ones were.
+    fn warm_up(&mut self, instances: u32) {
+        if let (Some(guard), true) = (&mut self.harm.latency, instances > self.most_instances) {
+            guard.join(self.waiting_ticks);
+        }
+        self.most_instances = self.most_instances.max(instances);
     }
 
     fn take_in(&mut self, canary: &Arm, baseline: &Arm) {

@@ -77,6 +77,11 @@ impl LatencyGuard {
         self.wealth.bet(&log_e);
     }
 
+    /// More instances join the canary, so many ticks after the last look.
+    pub fn join(&mut self, later: u64) {
+        self.limit.join(later);
+    }
+
     /// The log of the evidence that the canary is slower.
     pub fn log(&self) -> f64 {
         self.wealth.log()

@@ -33,6 +33,9 @@ pub struct Limit {
     warm_up_seconds: f64,
     /// Ticks so far.
     ticks: u64,
+    /// How many of them there had been when the newest of the canary's instances came.
+    #[serde(default)]
+    begun: u64,
     /// What was granted of late.
     granted: VecDeque<Granted>,
 }
@@ -47,15 +50,20 @@ struct Granted {
 }
 
 impl Limit {
-    /// For ticks of so many seconds. What the canary's first seconds say is dropped.
+    /// For ticks of so many seconds. What the first seconds of the canary say is dropped, and of instances that join it.
     pub fn new(tick_seconds: f64, warm_up_seconds: f64) -> Limit {
-        Limit { tick_seconds, warm_up_seconds, ticks: 0, granted: VecDeque::new() }
+        Limit { tick_seconds, warm_up_seconds, ticks: 0, begun: 0, granted: VecDeque::new() }
+    }
+
+    /// More instances join the canary, so many ticks after the last look: what they say is as cold as the first ones' word was.
+    pub fn join(&mut self, later: u64) {
+        self.begun = self.ticks + later;
     }
 
     /// How far a look is trusted that lasts so many ticks: not at all before the end of the warm-up, and then more and
     /// more, for pools and caches fill gradually. As a power of an e-value, this makes an e-value of it.
     pub fn trust(&self, ticks: u64) -> f64 {
-        let begins = self.ticks as f64 * self.tick_seconds;
+        let begins = self.ticks.saturating_sub(self.begun) as f64 * self.tick_seconds;
         let middle = begins + 0.5 * ticks as f64 * self.tick_seconds;
         if self.warm_up_seconds <= 0.0 {
             return 1.0;
@@ -130,6 +138,19 @@ mod tests {
         let mut coarse = Limit::new(10.0, 10.0);
         let granted: Vec<f64> = (0..4).map(|_| cut(&mut coarse, 0.1, 10)).collect();
         assert!(granted[0] == 0.0 && granted[1] > 0.0 && granted[3] == 0.1, "{granted:?}");
+    }
+
+    #[test]
+    fn instances_that_join_are_warmed_up_as_the_first_ones_were() {
+        let mut limit = Limit::new(1.0, 3.0);
+        let first: Vec<f64> = (0..10).map(|_| cut(&mut limit, 0.1, 10)).collect();
+        limit.join(0);
+        let later: Vec<f64> = (0..10).map(|_| cut(&mut limit, 0.1, 10)).collect();
+        assert_eq!(first, later);
+        // A look that began before they came says nothing either.
+        limit.join(2);
+        let later: Vec<f64> = (0..12).map(|_| cut(&mut limit, 0.1, 10)).collect();
+        assert_eq!((&later[..2], &later[2..]), (&[0.0; 2][..], &first[..]));
     }
 
     fn cut(limit: &mut Limit, log_e: f64, requests: u64) -> f64 {

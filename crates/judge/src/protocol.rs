@@ -144,6 +144,7 @@ struct Window {
     canary: Option<Counts>,
     baseline: Option<Counts>,
     planned_share: Option<f64>,
+    canary_instances: Option<u32>,
     incidents: Option<BothIncidents>,
     #[serde(default)]
     gauges: BTreeMap<String, Gauges>,
@@ -160,6 +161,7 @@ impl Window {
             canary,
             baseline,
             planned_share: self.planned_share,
+            canary_instances: self.canary_instances,
             incidents: self.incidents,
             gauges: self.gauges,
             load: self.load,

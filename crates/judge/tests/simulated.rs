@@ -177,6 +177,54 @@ fn a_cold_start_is_no_harm() {
     assert!(rolled_back <= 1, "{rolled_back} of 60");
 }
 
+#[test]
+fn instances_that_join_may_be_cold_and_a_version_that_stays_slow_is_found() {
+    let joined = |cold_seconds, is_told| joining(Joining { slower: 6.0, cold_seconds, is_told }, 40, 14);
+    let (untold, told) = (joined(15, false), joined(15, true));
+    assert!(untold >= 8, "without the number it looks like harm: {untold} of 40");
+    assert!(told <= 1, "{told} of 40");
+    let slow = joining(Joining { slower: 1.5, cold_seconds: 900, is_told: true }, 40, 15);
+    assert!(slow >= 39, "{slow} of 40");
+}
+
+/// Every two minutes an instance joins the canary, which answers more slowly while it is cold.
+struct Joining {
+    slower: f64,
+    cold_seconds: usize,
+    /// Whether the judge is told how many instances there are.
+    is_told: bool,
+}
+
+/// How many of the runs of fifteen minutes end with a rollback.
+fn joining(world: Joining, runs: u32, seed: u64) -> u32 {
+    const EVERY: usize = 120;
+    let mut chance = Chance(seed);
+    let mut rolled_back = 0;
+    for _ in 0..runs {
+        let mut judge = Judge::new(Settings { latency: true, ..Settings::default() }).expect("good settings");
+        let mut second = |now: usize, is_canary: bool| {
+            let mut arm = Arm::default();
+            for joined in (0..=now / EVERY).map(|number| number * EVERY) {
+                let is_cold = is_canary && joined > 0 && now - joined < world.cold_seconds;
+                let slower = if is_cold { world.slower } else { 1.0 };
+                for _ in 0..chance.poisson(10.0) {
+                    arm.requests += 1;
+                    let millis = 50.0 * slower * (0.5 * chance.normal()).exp();
+                    arm.latency.record_micros((1000.0 * millis) as u64);
+                }
+            }
+            arm
+        };
+        rolled_back += u32::from((0..900).any(|now| {
+            let (canary, baseline) = (Some(second(now, true)), Some(second(now, false)));
+            let canary_instances = world.is_told.then_some(1 + (now / EVERY) as u32);
+            let tick = Tick { canary, baseline, canary_instances, ..Tick::default() };
+            judge.observe(&tick).decision == Decision::Rollback
+        }));
+    }
+    rolled_back
+}
+
 /// How many of the runs of fifteen minutes end with a rollback, after a promotion included.
 fn pausing(world: Pausing, runs: u32, seed: u64) -> u32 {
     let mut chance = Chance(seed);

@@ -385,6 +385,7 @@ fn judged(tick: &Tick, fault: Option<Fault>) -> JudgeTick {
         canary: tick.canary.as_ref().map(arm),
         baseline: tick.stable.as_ref().map(arm),
         planned_share: tick.planned_share().map(Share::fraction),
+        canary_instances: healthy.map(|(canary, _)| canary),
         incidents,
         gauges: memory.into_iter().chain(cpu).collect(),
         load: tick.served().map(|(canary, stable)| Load { canary: canary as f64, baseline: stable as f64 }),

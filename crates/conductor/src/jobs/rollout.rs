@@ -359,6 +359,7 @@ fn for_judge(tick: &Tick) -> JudgeTick {
         canary: tick.canary.as_ref().map(arm),
         baseline: tick.stable.as_ref().map(arm),
         planned_share: tick.planned_share().map(Share::fraction),
+        canary_instances: tick.signs.as_ref().map(|signs| signs.canary_instances),
         incidents: incidents(tick),
         gauges: gauges(tick),
         load: tick.served().map(|(canary, stable)| Load { canary: canary as f64, baseline: stable as f64 }),
