@@ -13,6 +13,7 @@ pub mod beside;
 pub mod buckets;
 pub mod clumping;
 pub mod clusters;
+pub mod counts;
 pub mod endgame;
 pub mod errors;
 pub mod evidence;
