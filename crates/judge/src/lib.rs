@@ -23,6 +23,7 @@ pub mod gauge;
 pub mod guards;
 pub mod incidents;
 pub mod judge;
+pub mod ladder;
 pub mod latency;
 pub mod pauses;
 pub mod promotion;
