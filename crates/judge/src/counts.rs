@@ -145,8 +145,8 @@ fn of_buckets(buckets: &[Bucket]) -> Result<Latency, BadCounts> {
 fn of_milliseconds(measured: &[f64]) -> Result<Latency, BadCounts> {
     let mut latency = Latency::default();
     for milliseconds in measured.iter().copied() {
-        // Not a number is not zero or more.
-        if !(milliseconds >= 0.0) {
+        // JSON has no number that is none.
+        if milliseconds < 0.0 {
             return Err(BadCounts::Duration { milliseconds });
         }
         latency.record_micros((milliseconds * 1000.0).ceil() as u64);

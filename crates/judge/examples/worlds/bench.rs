@@ -6,6 +6,9 @@ use crate::protocol::judged;
 use crate::table::{Row, rows};
 use crate::trial::Trial;
 
+/// When a trial was taken back, with the canary requests since the harm began, and when it was promoted.
+type End = (Option<(u32, u64)>, Option<u32>);
+
 /// What a judge made of the trials of a row.
 pub struct Score {
     runs: usize,
@@ -57,7 +60,7 @@ pub fn scores(row: &Row, trials: u32, seed: u64) -> Vec<Score> {
             .collect()
     };
     let part = |from: u32| (from..trials).step_by(THREADS as usize).map(one).collect::<Vec<Vec<_>>>();
-    let drawn: Vec<Vec<(Option<(u32, u64)>, Option<u32>)>> = std::thread::scope(|scope| {
+    let drawn: Vec<Vec<End>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS).map(|from| scope.spawn(move || part(from))).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("a trial does not panic")).collect()
     });
@@ -65,7 +68,7 @@ pub fn scores(row: &Row, trials: u32, seed: u64) -> Vec<Score> {
 }
 
 impl Score {
-    fn of(row: &Row, ends: impl Iterator<Item = (Option<(u32, u64)>, Option<u32>)>) -> Score {
+    fn of(row: &Row, ends: impl Iterator<Item = End>) -> Score {
         let mut score = Score { runs: 0, found: Vec::new(), wrong: 0, promoted: Vec::new() };
         for (end, promoted) in ends {
             score.runs += 1;
