@@ -28,7 +28,7 @@ enum Task {
     Tidy,
     /// Run simulated worlds: `cargo xtask sim --worlds 500 --seed 7`.
     Sim(sim::Options),
-    /// Measure: `cargo xtask bench detect`.
+    /// Measure: `cargo xtask bench detect`, `cargo xtask bench judge`.
     Bench(bench::Options),
     /// Show which real parts (git, bubblewrap, PostgreSQL, …) are here, and how to get the others.
     Parts(parts::Options),

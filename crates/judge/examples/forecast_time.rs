@@ -4,8 +4,9 @@
 
 use std::time::Instant;
 
-use patchline_judge::forecast::{BadOutlook, Outlook, Regression, Step, forecast, largest_share};
+use patchline_judge::forecast::{BadOutlook, Outlook, Regression, Step, forecast};
 use patchline_judge::judge::Settings;
+use patchline_judge::ladder::suggestion;
 
 fn main() -> Result<(), BadOutlook> {
     for latency in [false, true] {
@@ -22,8 +23,8 @@ fn main() -> Result<(), BadOutlook> {
         println!("{:?}", forecast(&outlook, regression)?);
         println!("forecast with latency {latency}: {:.2} s", begun.elapsed().as_secs_f64());
         let begun = Instant::now();
-        println!("{:?}", largest_share(&outlook, regression, 5.0)?);
-        println!("largest share: {:.2} s", begun.elapsed().as_secs_f64());
+        println!("{:?}", suggestion(&outlook, &[regression], 5.0)?);
+        println!("ladder: {:.2} s", begun.elapsed().as_secs_f64());
     }
     Ok(())
 }

@@ -16,7 +16,7 @@ const MOST_LOOKS: u64 = 100_000;
 
 /// Runs at most and at least.
 const MOST_RUNS: u64 = 200;
-const FEWEST_RUNS: u64 = 20;
+pub const FEWEST_RUNS: u64 = 20;
 
 /// What is planned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -88,6 +88,8 @@ pub enum BadOutlook {
     NoSteps,
     #[error("`{name}` is out of range: {value}")]
     OutOfRange { name: &'static str, value: f64 },
+    #[error("a base error rate of {base} and {points} more are more than every request")]
+    MoreThanAll { base: f64, points: f64 },
     #[error("could not judge with these settings")]
     Settings(#[from] BadSettings),
 }
@@ -125,29 +127,52 @@ fn part(ends: &[End], wanted: fn(&End) -> bool) -> f64 {
     ends.iter().filter(|end| wanted(end)).count() as f64 / ends.len().max(1) as f64
 }
 
-/// The largest share for the first step with which all but one in twenty ill canaries fail `budget` requests at most;
-/// none if even the smallest tried fails more. Shares are tried from one half downwards, each smaller by a third.
-pub fn largest_share(
-    outlook: &Outlook,
-    regression: Regression,
-    budget: f64,
-) -> Result<Option<f64>, BadOutlook> {
-    const SMALLEST: f64 = 0.001;
-    let mut share = 0.5;
-    while share >= SMALLEST {
-        let step = Step { share, bake_seconds: outlook.deadline_seconds };
-        let trial = Outlook { steps: vec![step], ..outlook.clone() };
-        // The good canary does not matter here, so half of the work would be for nothing.
-        trial.check(regression)?;
-        let runs = (MOST_LOOKS / 16 / trial.looks().max(1)).clamp(FEWEST_RUNS, MOST_RUNS);
-        let ill = run_all(&trial, regression, runs)?;
-        let failed = Spread::of(ill.iter().map(|end| end.canary_requests * regression.error_points));
-        if failed.p95 <= budget {
-            return Ok(Some(share));
+/// What a regression costs on its way through all steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Exposure {
+    pub regression: Regression,
+    /// Requests that fail because of it until it is found, promoted, or the deadline is there.
+    pub failed_requests: Spread,
+    /// The same on average.
+    pub mean_failed_requests: f64,
+    /// Part of the runs in which it was promoted and not found.
+    pub promoted: f64,
+    /// Step by step.
+    pub steps: Vec<StepExposure>,
+    /// How many runs this rests on.
+    pub runs: u64,
+}
+
+/// What a step adds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepExposure {
+    /// Part of the runs that come to it: the regression was not seen before.
+    pub reached: f64,
+    /// Requests that fail in it because of the regression, on average of the runs that come to it.
+    pub failed_requests: f64,
+}
+
+/// Runs the judge so often on ill canaries and counts what each step adds to what users meet.
+pub fn exposure(outlook: &Outlook, regression: Regression, runs: u64) -> Result<Exposure, BadOutlook> {
+    outlook.check(regression)?;
+    let ill = run_all(outlook, regression, runs)?;
+    let failed = |requests: f64| requests * regression.error_points;
+    let mean = |sum: f64, count: usize| if count == 0 { 0.0 } else { failed(sum) / count as f64 };
+    let step = |step: usize| {
+        let reached: Vec<f64> = ill.iter().filter_map(|end| end.by_step.get(step).copied()).collect();
+        StepExposure {
+            reached: reached.len() as f64 / runs as f64,
+            failed_requests: mean(reached.iter().sum(), reached.len()),
         }
-        share *= 2.0 / 3.0;
-    }
-    Ok(None)
+    };
+    Ok(Exposure {
+        regression,
+        failed_requests: Spread::of(ill.iter().map(|end| failed(end.canary_requests))),
+        mean_failed_requests: mean(ill.iter().map(|end| end.canary_requests).sum(), ill.len()),
+        promoted: part(&ill, |end| end.promoted),
+        steps: (0..outlook.steps.len()).map(step).collect(),
+        runs,
+    })
 }
 
 /// How a run ended.
@@ -156,6 +181,8 @@ struct End {
     canary_requests: f64,
     rolled_back: bool,
     promoted: bool,
+    /// Requests of the canary in each step that it came to.
+    by_step: Vec<f64>,
 }
 
 fn run_all(outlook: &Outlook, regression: Regression, runs: u64) -> Result<Vec<End>, BadOutlook> {
@@ -166,15 +193,18 @@ fn run(outlook: &Outlook, regression: Regression, seed: u64) -> Result<End, BadO
     let mut judge = Judge::new(outlook.settings.clone())?;
     let tick = outlook.settings.tick_seconds;
     let base = outlook.base_error_rate;
-    let rates = [(base + regression.error_points).min(1.0), base];
+    let rates = [base + regression.error_points, base];
     let slower = outlook.settings.latency.then_some(regression.latency_factor);
     let gauges = outlook.settings.gauges.iter().filter(|(_, settings)| settings.needed).map(|(name, _)| name);
     let mut world = World::new(outlook.requests_per_second * tick, rates, slower, seed).with_equal(gauges);
-    let mut end = End { seconds: 0.0, canary_requests: 0.0, rolled_back: false, promoted: false };
+    let mut end =
+        End { seconds: 0.0, canary_requests: 0.0, rolled_back: false, promoted: false, by_step: vec![0.0] };
     let (mut step, mut baked) = (0, 0.0);
     for _ in 0..outlook.looks() {
         let look = world.look(outlook.steps[step].share);
-        end.canary_requests += look.canary.as_ref().map_or(0, |arm| arm.requests) as f64;
+        let requests = look.canary.as_ref().map_or(0, |arm| arm.requests) as f64;
+        end.canary_requests += requests;
+        end.by_step[step] += requests;
         end.seconds += tick;
         baked += tick;
         let decision = judge.observe(&look).decision;
@@ -192,6 +222,7 @@ fn run(outlook: &Outlook, regression: Regression, seed: u64) -> Result<End, BadO
             }
             Decision::Promote | Decision::Continue | Decision::Inconclusive if is_baked && !is_last => {
                 (step, baked) = (step + 1, 0.0);
+                end.by_step.push(0.0);
             }
             Decision::Promote | Decision::Continue | Decision::Inconclusive => {}
         }
@@ -200,7 +231,8 @@ fn run(outlook: &Outlook, regression: Regression, seed: u64) -> Result<End, BadO
 }
 
 impl Outlook {
-    fn runs(&self) -> u64 {
+    /// How many runs a forecast of it rests on.
+    pub fn runs(&self) -> u64 {
         (MOST_LOOKS / self.looks().max(1)).clamp(FEWEST_RUNS, MOST_RUNS)
     }
 
@@ -228,6 +260,10 @@ impl Outlook {
             if !(value >= least && value <= most) {
                 return Err(BadOutlook::OutOfRange { name, value });
             }
+        }
+        let (base, points) = (self.base_error_rate, regression.error_points);
+        if base + points > 1.0 {
+            return Err(BadOutlook::MoreThanAll { base, points });
         }
         Ok(())
     }
@@ -288,11 +324,26 @@ mod tests {
     }
 
     #[test]
-    fn a_larger_budget_allows_a_larger_share() {
-        let share = |budget| largest_share(&outlook(), TWO_POINTS, budget).expect("a plan");
-        let (small, large) = (share(8.0), share(40.0));
-        assert!(large.is_some() && small.unwrap_or(0.0) < large.unwrap_or(0.0), "{small:?} {large:?}");
-        assert_eq!(share(0.0), None);
+    fn what_the_steps_add_is_what_is_met_in_all() {
+        let seen = exposure(&outlook(), TWO_POINTS, outlook().runs()).expect("a plan");
+        assert_eq!(seen.steps.len(), 2);
+        assert_eq!(seen.steps[0].reached, 1.0);
+        assert!(seen.steps[1].reached < 1.0, "some are found in the first step: {seen:?}");
+        let sum: f64 = seen.steps.iter().map(|step| step.reached * step.failed_requests).sum();
+        assert!((sum - seen.mean_failed_requests).abs() < 1e-9, "{seen:?}");
+        let detection = detection(&outlook(), TWO_POINTS).expect("a plan");
+        assert_eq!(detection.failed_requests, seen.failed_requests);
+        assert!(seen.promoted <= 0.05, "{seen:?}");
+    }
+
+    #[test]
+    fn no_version_fails_more_than_every_request() {
+        let all = Outlook { base_error_rate: 0.99, ..outlook() };
+        let refused = BadOutlook::MoreThanAll { base: 0.99, points: 0.02 };
+        assert_eq!(detection(&all, TWO_POINTS), Err(refused.clone()));
+        assert_eq!(exposure(&all, TWO_POINTS, 20), Err(refused));
+        let just = Regression { error_points: 0.01, latency_factor: 1.0 };
+        assert!(detection(&all, just).is_ok());
     }
 
     #[test]

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::arms::{Arm, Instances, Latency, Tick};
+use crate::arms::{Arm, Instances, Tick};
+use crate::counts::{BadCounts, BadPair, Counts, check_pair};
 use crate::gauge::{GaugeSettings, Gauges, Load};
 use crate::incidents::BothIncidents;
 use crate::judge::{BadSettings, Judge, Settings};
@@ -32,8 +33,36 @@ pub enum ProtocolError {
     Settings(#[source] BadSettings),
     #[error("a trial begins with a line of type `start`")]
     NotStarted,
+    #[error("could not take in the counts of the {arm}")]
+    Counts { arm: &'static str, source: BadCounts },
+    #[error("could not compare the arms")]
+    Pair(#[source] BadPair),
+    #[error("`{name}` is out of range: {value}")]
+    OutOfRange { name: &'static str, value: f64 },
     #[error("could not write the verdict")]
     Unwritable(#[source] serde_json::Error),
+}
+
+impl ProtocolError {
+    /// What to do about it, where that does not follow from what is said.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            ProtocolError::Counts { source, .. } => Some(source.hint()),
+            ProtocolError::Pair(_) => {
+                Some("take both arms' buckets from the same metric, with the same edges")
+            }
+            ProtocolError::Unreadable(_) => Some(
+                "one JSON object a line; counts are whole numbers of 0 or more, and what is not known is left out",
+            ),
+            ProtocolError::OutOfRange { .. } => {
+                Some("shares lie between 0 and 1, loads and exposures are 0 or more")
+            }
+            ProtocolError::NotStarted
+            | ProtocolError::Settings(_)
+            | ProtocolError::TooLong
+            | ProtocolError::Unwritable(_) => None,
+        }
+    }
 }
 
 impl Session {
@@ -56,12 +85,13 @@ impl Session {
                 Ok(None)
             }
             Line::History { baseline } => {
-                let arms: Vec<_> = baseline.into_iter().map(|counts| counts.map(Arm::from)).collect();
+                let arms = baseline.into_iter().map(|counts| arm("baseline", counts));
+                let arms = arms.collect::<Result<Vec<_>, _>>()?;
                 self.judge()?.history(&arms);
                 Ok(None)
             }
             Line::Window(window) => {
-                let verdict = self.judge()?.observe(&window.tick());
+                let verdict = self.judge()?.observe(&window.tick()?);
                 serde_json::to_string(&verdict).map(Some).map_err(ProtocolError::Unwritable)
             }
             Line::End {} => {
@@ -152,42 +182,38 @@ struct Window {
 }
 
 impl Window {
-    fn tick(self) -> Tick {
+    fn tick(self) -> Result<Tick, ProtocolError> {
         if self.missing {
-            return Tick::default();
+            return Ok(Tick::default());
         }
-        let (canary, baseline) = (self.canary.map(Arm::from), self.baseline.map(Arm::from));
-        Tick {
-            canary,
-            baseline,
+        self.check()?;
+        Ok(Tick {
+            canary: arm("canary", self.canary)?,
+            baseline: arm("baseline", self.baseline)?,
             planned_share: self.planned_share,
             canary_instances: self.canary_instances,
             incidents: self.incidents,
             gauges: self.gauges,
             load: self.load,
+        })
+    }
+
+    fn check(&self) -> Result<(), ProtocolError> {
+        if let (Some(canary), Some(baseline)) = (&self.canary, &self.baseline) {
+            check_pair(canary, baseline).map_err(ProtocolError::Pair)?;
+        }
+        let share = self.planned_share.map(|share| ("planned_share", share, 1.0));
+        let exposures = self.incidents.iter().flat_map(|both| [both.canary.exposure, both.baseline.exposure]);
+        let loads = self.load.iter().flat_map(|load| [load.canary, load.baseline]);
+        let others = exposures.map(|value| ("exposure", value, f64::MAX));
+        let others = others.chain(loads.map(|value| ("load", value, f64::MAX)));
+        match share.into_iter().chain(others).find(|(_, value, most)| !(0.0..=*most).contains(value)) {
+            Some((name, value, _)) => Err(ProtocolError::OutOfRange { name, value }),
+            None => Ok(()),
         }
     }
 }
 
-#[derive(Deserialize)]
-struct Counts {
-    n: u64,
-    #[serde(default)]
-    errors: u64,
-    /// Single measurements in milliseconds.
-    #[serde(default)]
-    latency_ms: Vec<f64>,
-    /// Or buckets with counts.
-    #[serde(default)]
-    latency: Latency,
-}
-
-impl From<Counts> for Arm {
-    fn from(counts: Counts) -> Self {
-        let mut latency = counts.latency;
-        for milliseconds in counts.latency_ms.into_iter().filter(|value| *value >= 0.0) {
-            latency.record_micros((milliseconds * 1000.0).ceil() as u64);
-        }
-        Arm { requests: counts.n, errors: counts.errors, latency }
-    }
+fn arm(name: &'static str, counts: Option<Counts>) -> Result<Option<Arm>, ProtocolError> {
+    counts.map(Counts::arm).transpose().map_err(|source| ProtocolError::Counts { arm: name, source })
 }

@@ -288,7 +288,7 @@ pub struct PlanArguments {
     /// How often the stable version fails, as a fraction [default: as counted, else 0.001]
     #[arg(long, value_name = "FRACTION")]
     pub base_error_rate: Option<f64>,
-    /// Suggest the largest share with which a regression fails at most so many requests
+    /// Suggest a first share and steps with which a regression fails at most so many requests before it is taken back
     #[arg(long, value_name = "REQUESTS")]
     pub budget: Option<f64>,
     #[arg(long, value_enum, default_value_t = Format::Table)]

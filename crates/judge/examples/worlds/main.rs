@@ -1,16 +1,31 @@
-//! Prints what the judge makes of many worlds: `worlds [runs] [part of a name]`.
+//! Prints what the judge makes of many worlds: `worlds [runs] [part of a name]`; with other judges beside it and limits below it:
+//! `worlds bench TRIALS TICK SEED`, which `cargo xtask bench judge` runs.
 
 #![allow(clippy::print_stdout, reason = "its one task is to print a table")]
 
+mod bench;
 mod beside;
 mod chance;
+mod kayenta;
+mod limits;
 mod list;
+mod peers;
+mod protocol;
+mod table;
+mod trial;
 mod world;
 
 use world::{End, World};
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|first| first == "bench").is_some() {
+        let mut number = |what: &str| -> u32 {
+            let number = arguments.next().and_then(|number| number.parse().ok());
+            number.unwrap_or_else(|| panic!("`worlds bench TRIALS TICK SEED`: {what} is a number"))
+        };
+        return bench::run(number("TRIALS"), number("TICK"), number("SEED"));
+    }
     let runs: u32 = arguments.next().and_then(|runs| runs.parse().ok()).unwrap_or(200);
     let part = arguments.next().unwrap_or_default();
     println!(
@@ -42,7 +57,7 @@ fn row(world: &World, runs: u32) -> String {
     };
     let requests: u64 =
         ends.iter().filter(|end| end.rolled_back.is_some()).map(|end| end.canary_requests).sum();
-    let (low, high) = interval(taken.len() as f64, f64::from(runs));
+    let (low, high) = limits::interval(taken.len() as f64, f64::from(runs));
     let share = |count: usize| 100.0 * count as f64 / f64::from(runs);
     format!(
         "{:.1} % ({:.1} to {:.1}) | {}, {} | {} | {:.1} %, {}",
@@ -59,12 +74,4 @@ fn row(world: &World, runs: u32) -> String {
         share(promoted.len()),
         quantile(&promoted, 0.5),
     )
-}
-
-/// Wilson's interval for a share (Journal of the American Statistical Association 22, 1927).
-fn interval(count: f64, runs: f64) -> (f64, f64) {
-    const Z: f64 = 1.96;
-    let (share, z) = (count / runs, Z * Z / runs);
-    let half = Z * (share * (1.0 - share) / runs + z / (4.0 * runs)).sqrt();
-    (((share + z / 2.0 - half) / (1.0 + z)).max(0.0), (share + z / 2.0 + half) / (1.0 + z))
 }

@@ -97,51 +97,89 @@ struct Instance {
 }
 
 pub fn run(world: &World, seed: u64) -> End {
-    let mut chance = Chance::new(seed);
     let settings = Settings {
         latency: world.latency.is_some(),
         tick_seconds: f64::from(world.tick),
         ..Settings::default()
     };
     let settings = if world.beside.is_some() { watching(settings) } else { settings };
-    let mut standing = world.beside.map(|beside| Standing::new(beside, world.instances, &mut chance));
     let mut judge = Judge::new(settings).expect("good settings");
-    let mut arms = [Side::Canary, Side::Baseline].map(|side| instances(world, side, &mut chance));
-    let history: Vec<Option<Arm>> = (0..world.history / world.tick)
-        .map(|_| {
-            let mut arm = Arm::default();
-            for _ in 0..world.tick {
-                second(world, (Side::Baseline, 0), &mut arms[1], &mut chance, &mut arm);
-            }
-            Some(Arm { latency: Default::default(), ..arm })
-        })
-        .collect();
-    judge.history(&history);
+    let mut drawn = Drawn::new(world, seed);
+    judge.history(&drawn.history);
     let mut end = End::default();
-    for begins in (0..world.seconds).step_by(world.tick as usize) {
-        let (mut canary, mut baseline) = (Arm::default(), Arm::default());
-        for now in begins..begins + world.tick {
-            second(world, (Side::Canary, now), &mut arms[0], &mut chance, &mut canary);
-            second(world, (Side::Baseline, now), &mut arms[1], &mut chance, &mut baseline);
-        }
-        end.canary_requests += canary.requests;
-        let load = Load { canary: canary.requests as f64, baseline: baseline.requests as f64 };
-        let tick = standing.as_mut().map(|standing| standing.tick(begins, world.tick, load, &mut chance));
-        let missing = (world.gap.0..world.gap.1).contains(&begins);
-        let (canary, baseline) = ((!missing).then_some(canary), (!missing).then_some(baseline));
-        let verdict = judge.observe(&Tick { canary, baseline, ..tick.unwrap_or_default() });
-        match verdict.decision {
+    while let Some(Look { tick, ends, canary_requests }) = drawn.look() {
+        end.canary_requests += canary_requests;
+        match judge.observe(&tick).decision {
             Decision::Rollback => {
-                end.rolled_back = Some(begins + world.tick);
+                end.rolled_back = Some(ends);
                 return end;
             }
             Decision::Promote => {
-                end.promoted.get_or_insert(begins + world.tick);
+                end.promoted.get_or_insert(ends);
             }
             Decision::Continue | Decision::Inconclusive => {}
         }
     }
     end
+}
+
+/// A world as it comes about, look by look.
+pub struct Drawn<'a> {
+    world: &'a World,
+    chance: Chance,
+    standing: Option<Standing>,
+    arms: [Vec<Instance>; 2],
+    begins: u32,
+    /// The baseline before the rollout.
+    pub history: Vec<Option<Arm>>,
+}
+
+/// What one tick brings.
+pub struct Look {
+    pub tick: Tick,
+    /// Seconds since the rollout began, at the end of it.
+    pub ends: u32,
+    /// They are served, seen or not.
+    pub canary_requests: u64,
+}
+
+impl<'a> Drawn<'a> {
+    pub fn new(world: &'a World, seed: u64) -> Drawn<'a> {
+        let mut chance = Chance::new(seed);
+        let standing = world.beside.map(|beside| Standing::new(beside, world.instances, &mut chance));
+        let mut arms = [Side::Canary, Side::Baseline].map(|side| instances(world, side, &mut chance));
+        let before = |_| {
+            let mut arm = Arm::default();
+            for _ in 0..world.tick {
+                second(world, (Side::Baseline, 0), &mut arms[1], &mut chance, &mut arm);
+            }
+            Some(Arm { latency: Default::default(), ..arm })
+        };
+        let history = (0..world.history / world.tick).map(before).collect();
+        Drawn { world, chance, standing, arms, begins: 0, history }
+    }
+
+    /// The next tick, until the time is up.
+    pub fn look(&mut self) -> Option<Look> {
+        let Drawn { world, chance, standing, arms, begins, .. } = self;
+        let (from, ends) = (*begins, *begins + world.tick);
+        if from >= world.seconds {
+            return None;
+        }
+        *begins = ends;
+        let (mut canary, mut baseline) = (Arm::default(), Arm::default());
+        for now in from..ends {
+            second(world, (Side::Canary, now), &mut arms[0], chance, &mut canary);
+            second(world, (Side::Baseline, now), &mut arms[1], chance, &mut baseline);
+        }
+        let canary_requests = canary.requests;
+        let load = Load { canary: canary_requests as f64, baseline: baseline.requests as f64 };
+        let beside = standing.as_mut().map(|standing| standing.tick(from, world.tick, load, chance));
+        let missing = (world.gap.0..world.gap.1).contains(&from);
+        let (canary, baseline) = ((!missing).then_some(canary), (!missing).then_some(baseline));
+        let tick = Tick { canary, baseline, ..beside.unwrap_or_default() };
+        Some(Look { tick, ends, canary_requests })
+    }
 }
 
 fn instances(world: &World, side: Side, chance: &mut Chance) -> Vec<Instance> {

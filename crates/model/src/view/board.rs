@@ -11,6 +11,7 @@ use crate::stage::plan::{Plan, Strategy};
 use crate::stage::rollout::{Cause, Gate, SmokeTest};
 use crate::time::Timestamp;
 use crate::triage::action::Action;
+use crate::view::story::paused;
 
 /// One patch on the board.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -114,7 +115,7 @@ fn doing(patch: &Patch) -> String {
 
 fn rolling(patch: &Patch) -> String {
     if let Some(reason) = &patch.rollout.paused {
-        return format!("paused: {reason}");
+        return paused(reason);
     }
     if let Some((hold, _)) = &patch.rollout.held {
         return format!("held at {}: {hold}", patch.allowed_share());

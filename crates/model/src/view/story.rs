@@ -339,7 +339,7 @@ fn rollout_line(fact: &rollout::Event) -> Option<Told> {
             plain(Mood::Plain, format!("a person opens the gate of step {}", step + 1))
         }
         Event::Looked { .. } | Event::Counted { .. } => None,
-        Event::Paused { reason, .. } => plain(Mood::Warn, format!("paused: {reason}")),
+        Event::Paused { reason, .. } => plain(Mood::Warn, paused(reason)),
         Event::Resumed => plain(Mood::Plain, "resumed".to_owned()),
         Event::Held { hold } => plain(Mood::Warn, format!("held where it is: {hold}")),
         Event::Released => plain(Mood::Plain, "nothing holds it any more; it goes on".to_owned()),
@@ -401,6 +401,14 @@ pub fn cause_text(cause: &Cause) -> String {
     cause.text()
 }
 
+/// That a rollout is paused, and why where that was said.
+pub fn paused(reason: &str) -> String {
+    match reason.trim() {
+        "" => "paused".to_owned(),
+        reason => format!("paused: {reason}"),
+    }
+}
+
 fn review_line(fact: &review::Event) -> Told {
     match fact {
         review::Event::Ended(end) => match end {
@@ -428,5 +436,16 @@ fn review_line(fact: &review::Event) -> Told {
                 .extend(review.rollback_seconds.map(|seconds| format!("time to roll back {seconds:.2} s")));
             (Mood::Plain, format!("lead time {:.1} s", review.lead_seconds), details)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::paused;
+
+    #[test]
+    fn a_pause_without_a_reason_ends_without_a_colon() {
+        assert_eq!(paused(" "), "paused");
+        assert_eq!(paused("the database burns"), "paused: the database burns");
     }
 }

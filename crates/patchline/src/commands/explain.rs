@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use patchline_conductor::jobs::rollout::replay;
 use patchline_conductor::projection::Known;
 use patchline_judge::judge::VERSION;
+use patchline_model::patch::Patch;
 use patchline_model::stage::approve::{Answer, Decision};
 use patchline_model::stage::plan::Strategy;
 use patchline_model::stage::rollout::Judgement;
 use patchline_model::stage::verify::Verdict;
 use patchline_model::view::board::{Card, card_under};
 use patchline_model::view::story::cause_text;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::{ExplainArguments, Format};
@@ -25,22 +27,30 @@ pub async fn run(arguments: ExplainArguments, data: Option<PathBuf>) -> Result<E
         known.ok_or_else(|| Trouble::new(Exit::Refused, format!("{} does not exist", arguments.patch)))?;
     let hold = conductor.around(&known.patch).await?.hold;
     let card = card_under(&known.patch, hold);
+    let replayed = Replayed::of(&known.patch)?;
     match arguments.format {
         Format::Json => {
             let patch = &known.patch;
             let value = json!({
                 "card": card, "priorities": patch.triage.priorities, "decision": patch.approve.decision,
-                "approvals": patch.approve.approvals, "verdict": patch.verify.verdict, "judgement": patch.rollout.judgement,
+                "approvals": patch.approve.approvals, "verdict": patch.verify.verdict, "judgement": patch.rollout.judgement, "replay": replayed,
                 "emergency": patch.review.afterwards, "cause": patch.rollout.cause, "totals": patch.rollout.totals, "mirrored": patch.rollout.mirrored,
             });
             say(&value.to_string());
         }
-        Format::Table => explain(&known, &card)?,
+        Format::Table => explain(&known, &card, replayed.as_ref()),
     }
-    Ok(Exit::Done)
+    match replayed.map(|replayed| replayed.result) {
+        Some(Outcome::Differs) => {
+            let text = "the judge's last word does not follow from the looks in the ledger";
+            Err(Trouble::new(Exit::Found, text)
+                .hint("keep the data folder as it is, and compare it with a copy from before"))
+        }
+        Some(Outcome::Same | Outcome::JudgeChanged) | None => Ok(Exit::Done),
+    }
 }
 
-fn explain(known: &Known, card: &Card) -> Result<(), Trouble> {
+fn explain(known: &Known, card: &Card, replayed: Option<&Replayed>) {
     let patch = &known.patch;
     say(&format!("{}  {}", patch.id, patch.title()));
     if let Some(origin) = patch.opening.as_ref().and_then(|opening| opening.terms.origin) {
@@ -75,7 +85,9 @@ fn explain(known: &Known, card: &Card) -> Result<(), Trouble> {
     for approval in &patch.approve.approvals {
         say(&format!("  {} approved as {} at {}", approval.by, approval.role, approval.at));
     }
-    judged(known)
+    if let Some(replayed) = replayed {
+        judged(known, replayed);
+    }
 }
 
 fn decide(decision: &Decision) {
@@ -95,33 +107,49 @@ fn decide(decision: &Decision) {
     }
 }
 
-/// What becomes of a recorded judgement when its looks are judged again.
-#[derive(Debug, PartialEq)]
-enum Replay {
-    Same,
-    /// It was said by another version of the judge, so a difference says nothing of the record.
-    JudgeChanged {
-        word: String,
-    },
-    Different,
+/// What becomes of the recorded last word when its looks are judged again.
+#[derive(Serialize)]
+struct Replayed {
+    result: Outcome,
+    /// The version of the judge that judged again; the record carries its own.
+    judge: u32,
+    /// What it says of the same looks.
+    judgement: Option<Judgement>,
 }
 
-impl Replay {
-    fn of(recorded: &Judgement, again: Option<&Judgement>) -> Replay {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Same,
+    /// It was said by another version of the judge, so a difference says nothing of the record.
+    JudgeChanged,
+    Differs,
+}
+
+impl Replayed {
+    /// None where the judge has not said anything yet.
+    fn of(patch: &Patch) -> Result<Option<Replayed>, Trouble> {
+        let rollout = &patch.rollout;
+        let (Some(plan), Some(recorded)) = (&rollout.plan, &rollout.judgement) else { return Ok(None) };
+        let again = replay(plan, rollout)?;
+        Ok(Some(Replayed { result: Outcome::of(recorded, again.as_ref()), judge: VERSION, judgement: again }))
+    }
+}
+
+impl Outcome {
+    fn of(recorded: &Judgement, again: Option<&Judgement>) -> Outcome {
         match again {
-            Some(again) if again == recorded => Replay::Same,
-            Some(again) if recorded.judge != again.judge => {
-                Replay::JudgeChanged { word: again.reason.clone() }
-            }
-            Some(_) | None => Replay::Different,
+            Some(again) if again == recorded => Outcome::Same,
+            Some(again) if recorded.judge != again.judge => Outcome::JudgeChanged,
+            Some(_) | None => Outcome::Differs,
         }
     }
 }
 
 /// The judge's last word, and the same word computed again from the looks in the ledger.
-fn judged(known: &Known) -> Result<(), Trouble> {
+fn judged(known: &Known, replayed: &Replayed) {
     let rollout = &known.patch.rollout;
-    let (Some(plan), Some(judgement)) = (&rollout.plan, &rollout.judgement) else { return Ok(()) };
+    let (Some(plan), Some(judgement)) = (&rollout.plan, &rollout.judgement) else { return };
     say(&format!("\njudge, after {} looks: {}", rollout.ticks.len(), judgement.reason));
     if judgement.wrong_split {
         say(
@@ -135,21 +163,14 @@ fn judged(known: &Known) -> Result<(), Trouble> {
             reading.guard
         ));
     }
-    let again = replay(plan, rollout)?;
-    match Replay::of(judgement, again.as_ref()) {
-        Replay::Same => say("  replayed from the ledger: the same"),
-        Replay::JudgeChanged { word } => {
-            say(&format!(
-                "  the judge has changed since (version {}, now {VERSION}); of the same looks it would say today: {word}",
-                judgement.judge
-            ));
-        }
-        Replay::Different => {
-            say("  replayed from the ledger: DIFFERENT");
-            let text = "the judge's last word does not follow from the looks in the ledger";
-            return Err(Trouble::new(Exit::Found, text)
-                .hint("keep the data folder as it is, and compare it with a copy from before"));
-        }
+    let word = replayed.judgement.as_ref().map_or("nothing", |again| &again.reason);
+    match replayed.result {
+        Outcome::Same => say("  replayed from the ledger: the same"),
+        Outcome::JudgeChanged => say(&format!(
+            "  the judge has changed since (version {}, now {VERSION}); of the same looks it would say today: {word}",
+            judgement.judge
+        )),
+        Outcome::Differs => say(&format!("  replayed from the ledger: DIFFERENT; it says: {word}")),
     }
     if let Some(cause) = &rollout.cause {
         say(&format!("taken back: {}", cause_text(cause)));
@@ -173,7 +194,6 @@ fn judged(known: &Known) -> Result<(), Trouble> {
         totals.stable_errors,
         totals.unrouted
     ));
-    Ok(())
 }
 
 #[cfg(test)]
@@ -192,10 +212,9 @@ mod tests {
             judge,
         };
         let now = said(VERSION, "so");
-        assert_eq!(Replay::of(&now, Some(&now)), Replay::Same);
-        let changed = Replay::JudgeChanged { word: "so".to_owned() };
-        assert_eq!(Replay::of(&said(0, "otherwise"), Some(&now)), changed);
-        assert_eq!(Replay::of(&said(VERSION, "otherwise"), Some(&now)), Replay::Different);
-        assert_eq!(Replay::of(&now, None), Replay::Different);
+        assert_eq!(Outcome::of(&now, Some(&now)), Outcome::Same);
+        assert_eq!(Outcome::of(&said(0, "otherwise"), Some(&now)), Outcome::JudgeChanged);
+        assert_eq!(Outcome::of(&said(VERSION, "otherwise"), Some(&now)), Outcome::Differs);
+        assert_eq!(Outcome::of(&now, None), Outcome::Differs);
     }
 }

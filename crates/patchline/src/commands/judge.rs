@@ -2,7 +2,8 @@
 
 use std::io::{BufRead as _, Read as _, Write as _};
 
-use patchline_judge::protocol::Session;
+use patchline_judge::protocol::{ProtocolError, Session};
+use patchline_model::failure::in_full;
 
 use crate::exit::{Exit, Trouble};
 
@@ -26,14 +27,20 @@ pub fn run() -> Result<Exit, Trouble> {
         if line.trim().is_empty() {
             continue;
         }
-        let answer = session.line(&line);
-        let answer =
-            answer.map_err(|error| Trouble::input(format!("standard input, line {number}: {error}")))?;
+        let answer = session.line(&line).map_err(|error| refused(number, &error))?;
         if let Some(answer) = answer {
             let written = writeln!(output, "{answer}").and_then(|()| output.flush());
             if written.is_err() {
                 return Ok(Exit::Done);
             }
         }
+    }
+}
+
+fn refused(number: u64, error: &ProtocolError) -> Trouble {
+    let trouble = Trouble::input(format!("standard input, line {number}: {}", in_full(error)));
+    match error.hint() {
+        Some(hint) => trouble.hint(hint),
+        None => trouble,
     }
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use patchline_conductor::establish::{run_and_target, site};
 use patchline_conductor::jobs::rollout::judge_settings;
 use patchline_judge::forecast::{
-    BadOutlook, Detection, Forecast, Outlook, Regression, Spread, Step, detection, forecast, largest_share,
+    BadOutlook, Detection, Forecast, Outlook, Regression, Spread, Step, detection, forecast,
 };
 use patchline_judge::judge::Settings;
+use patchline_judge::ladder::{Ladder, Suggestion, suggestion};
 use patchline_model::cohort::Cohort;
 use patchline_model::service::Service;
 use patchline_model::share::Share;
@@ -66,11 +67,19 @@ struct Seen {
     detection: Detection,
 }
 
-/// The largest share of a first step that keeps each regression within the budget; none is too small to be tried.
+/// What a budget of failed requests allows.
 #[derive(Serialize)]
 struct Budget {
     failed_requests: f64,
-    shares: Vec<(f64, Option<f64>)>,
+    /// The plan as it is written, and whether it keeps the budget.
+    plan: Ladder,
+    is_kept: bool,
+    suggestion: Suggestion,
+    /// The suggested steps as `patchline.toml` has them, and a good version on its way through them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    toml: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    whole: Option<Forecast>,
 }
 
 pub async fn run(arguments: PlanArguments, data: Option<PathBuf>) -> Result<Exit, Trouble> {
@@ -159,22 +168,19 @@ fn told(service: &Service, plan: &Plan, outlook: &Outlook, budget: Option<f64>) 
         Some(share) => outlook.requests_per_second / (2.0 * share.fraction()),
         None => outlook.requests_per_second,
     };
-    let refused = |error: BadOutlook| Trouble::usage(format!("could not foretell this plan: {error}"));
     let at = |step: &Step| at_step(outlook, *step, mirrored, &regressions);
+    // A shadow's users meet none of it, so no share of them could be too large.
+    let budget = budget.filter(|_| mirrored.is_none());
     // A step each on a core of its own, as far as there are cores.
-    let steps: Vec<Result<AtStep, BadOutlook>> = std::thread::scope(|scope| {
+    let (steps, budget) = std::thread::scope(|scope| {
         let asked: Vec<_> = outlook.steps.iter().map(|step| scope.spawn(move || at(step))).collect();
-        asked.into_iter().map(|asked| asked.join().expect("a forecast does not panic")).collect()
+        let within = budget.map(|budget| scope.spawn(move || within(outlook, plan, budget)));
+        let steps = asked.into_iter().map(|asked| asked.join().expect("a forecast does not panic"));
+        let steps: Vec<Result<AtStep, BadOutlook>> = steps.collect();
+        (steps, within.map(|within| within.join().expect("a suggestion does not panic")))
     });
     let steps = steps.into_iter().collect::<Result<Vec<_>, _>>().map_err(refused)?;
-    let share = |points: f64, budget: f64| {
-        let regression = Regression { error_points: points, latency_factor: 1.0 };
-        largest_share(outlook, regression, budget).map(|share| (points, share))
-    };
-    let within = |failed_requests: f64| {
-        let shares = POINTS.map(|points| share(points, failed_requests));
-        Ok(Budget { failed_requests, shares: shares.into_iter().collect::<Result<_, _>>()? })
-    };
+    let budget = budget.transpose().map_err(refused)?;
     let mut whole = forecast(outlook, points[1]).map_err(refused)?;
     if mirrored.is_some() {
         whole.ill.failed_requests = Spread { median: 0.0, p95: 0.0 };
@@ -187,9 +193,46 @@ fn told(service: &Service, plan: &Plan, outlook: &Outlook, budget: Option<f64>) 
         base_error_rate: outlook.base_error_rate,
         steps,
         whole,
-        // A shadow's users meet none of it, so no share of them could be too large.
-        budget: budget.filter(|_| mirrored.is_none()).map(within).transpose().map_err(refused)?,
+        budget,
     })
+}
+
+fn refused(error: BadOutlook) -> Trouble {
+    let trouble = Trouble::usage(format!("could not foretell this plan: {error}"));
+    match error {
+        BadOutlook::MoreThanAll { .. } => trouble.hint(format!(
+            "`--base-error-rate` is how often the stable version fails; plans are foretold for {} points more at most",
+            POINTS[POINTS.len() - 1] * 100.0
+        )),
+        BadOutlook::NoSteps | BadOutlook::OutOfRange { .. } | BadOutlook::Settings(_) => trouble,
+    }
+}
+
+/// What the budget allows, for the regressions by which requests fail; what fails most is asked about first.
+fn within(outlook: &Outlook, plan: &Plan, failed_requests: f64) -> Result<Budget, BadOutlook> {
+    let mut points = POINTS;
+    points.reverse();
+    let regressions = points.map(|error_points| Regression { error_points, latency_factor: 1.0 });
+    let written = Ladder::of(outlook, &regressions)?;
+    let suggestion = suggestion(outlook, &regressions, failed_requests)?;
+    let (toml, whole) = match &suggestion {
+        Suggestion::Kept(ladder) => {
+            let suggested = Outlook { steps: ladder.steps.clone(), ..outlook.clone() };
+            (Some(toml(plan, &ladder.steps)), Some(forecast(&suggested, regressions[0])?))
+        }
+        Suggestion::TooSmall(_) | Suggestion::NoTraffic => (None, None),
+    };
+    let is_kept = written.keeps(failed_requests);
+    Ok(Budget { failed_requests, plan: written, is_kept, suggestion, toml, whole })
+}
+
+/// The steps as they stand in `[rollout]`.
+fn toml(plan: &Plan, steps: &[Step]) -> String {
+    let has_steps = matches!(plan.strategy, Strategy::Canary(_) | Strategy::Flag(_));
+    let strategy = if has_steps { "" } else { "strategy = \"canary\"\n" };
+    let step =
+        |step: &Step| format!("  {{ share = {}, bake_seconds = {:.0} }},\n", step.share, step.bake_seconds);
+    format!("{strategy}steps = [\n{}]\n", steps.iter().map(step).collect::<String>())
 }
 
 /// What is seen of each regression if the rollout stays at this step.
@@ -312,14 +355,80 @@ fn tell(told: &Told, plan: &Plan, is_counted: bool) {
     }
     let Some(budget) = &told.budget else { return };
     say("");
-    for (points, share) in &budget.shares {
-        let share = share.map_or("no share that was tried".to_owned(), |share| {
-            format!("a first step of at most {}", percent(share))
+    within_budget(budget);
+}
+
+fn within_budget(budget: &Budget) {
+    let limit = budget.failed_requests;
+    let does = if budget.is_kept { "keeps" } else { "does not keep" };
+    say(&format!("Of a budget of {limit} failed requests: this plan {does} it."));
+    ladder(&budget.plan);
+    say("");
+    match &budget.suggestion {
+        Suggestion::Kept(suggested) => {
+            let first = percent(suggested.steps[0].share);
+            say(&format!(
+                "The largest first share that keeps it is {first}. In `[rollout]` of patchline.toml:"
+            ));
+            say("");
+            say(budget.toml.as_deref().unwrap_or_default().trim_end());
+            say("");
+            ladder(suggested);
+            if let Some(whole) = &budget.whole {
+                say(&format!(
+                    "By these steps a good version is promoted in {} of {} runs, after {}.",
+                    percent(whole.promoted),
+                    whole.ill.runs,
+                    spread(whole.promotion_seconds, " s")
+                ));
+            }
+        }
+        Suggestion::TooSmall(smallest) => {
+            let Step { share, bake_seconds } = smallest.steps[0];
+            say(&format!(
+                "No plan that was tried keeps it. Even a first share of {}, watched for {bake_seconds:.0} s, costs more:",
+                percent(share)
+            ));
+            ladder(smallest);
+            say(
+                "A smaller share would be asked too seldom to show anything in that time. A later deadline leaves room for smaller shares that are watched longer.",
+            );
+        }
+        Suggestion::NoTraffic => {
+            say(
+                "No plan can be suggested: at this traffic even a quarter of the requests are too few to show anything before the deadline.",
+            );
+        }
+    }
+}
+
+/// What each step of a ladder adds, by regression.
+fn ladder(ladder: &Ladder) {
+    let heading = ["  step", "bake"].map(str::to_owned).into_iter();
+    let heading = heading.chain(ladder.exposures.iter().map(|exposure| name(exposure.regression)));
+    let rows = ladder.steps.iter().enumerate().map(|(number, step)| {
+        let adds = ladder.exposures.iter().map(|exposure| {
+            let met = exposure.steps[number];
+            if met.reached > 0.0 {
+                format!("{:.1} in {} of runs", met.failed_requests, percent(met.reached))
+            } else {
+                "found before".to_owned()
+            }
         });
+        let step = [format!("  {}", percent(step.share)), format!("{:.0} s", step.bake_seconds)];
+        step.into_iter().chain(adds).collect()
+    });
+    let all = ladder.exposures.iter().map(|exposure| spread(exposure.failed_requests, ""));
+    let all = ["  in all".to_owned(), String::new()].into_iter().chain(all).collect();
+    table(&[heading.collect()].into_iter().chain(rows).chain([all]).collect::<Vec<Vec<String>>>());
+    say(
+        "  Failed requests: on average of the runs in which it was not seen before the step; in all, the median and what 95 % stay below.",
+    );
+    for exposure in ladder.exposures.iter().filter(|exposure| exposure.promoted > 0.0) {
         say(&format!(
-            "{share} keeps a version that fails {} more within {} failed requests",
-            percent(*points),
-            budget.failed_requests
+            "  {} is promoted unseen in {} of runs; what it does after that is not counted.",
+            name(exposure.regression),
+            percent(exposure.promoted)
         ));
     }
 }

@@ -146,6 +146,23 @@ fn a_line_that_is_no_window_is_named_by_its_number() {
     assert!(said.contains("standard input, line 2"), "{said}");
 }
 
+#[test]
+fn a_window_with_more_errors_than_requests_is_named_and_says_what_to_do() {
+    let folder = TempDir::new().unwrap();
+    let lines = b"{\"type\":\"start\"}\n{\"type\":\"window\",\"canary\":{\"n\":27,\"errors\":30},\"baseline\":{\"n\":470}}\n";
+    let input = fs::File::open(file(folder.path(), "lines", lines)).unwrap();
+    let output = patchline(&["judge", "--stdin"]).stdin(input).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(INPUT), "{said}");
+    for part in [
+        "standard input, line 2",
+        "canary: 30 errors in 27 requests",
+        "hint: errors are some of the requests",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
 fn file(folder: &Path, name: &str, bytes: &[u8]) -> String {
     let path = folder.join(name);
     fs::write(&path, bytes).unwrap();

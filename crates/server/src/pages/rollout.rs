@@ -27,7 +27,7 @@ pub fn section(patch: &Patch, events: &[Event], now: Timestamp) -> Option<Markup
     let (class, text) = standing(patch);
     Some(html! {
         h2 { "Rollout " (words::chip(class, text)) }
-        @if let Some(reason) = &rollout.paused { p.banner.warn { strong { "Paused: " } (reason) } }
+        @if let Some(reason) = &rollout.paused { p.banner.warn { strong { @if reason.trim().is_empty() { "Paused" } @else { "Paused: " } } (reason) } }
         @if rollout.paged && !is_halted(rollout) { p.banner.bad { strong { "A person is needed. " } "The world could not be made to match; it is tried again." } }
         @if let Some(cause) = &rollout.cause {
             @let what = if is_halted(rollout) { "Halted: " } else { "Taken back: " };
