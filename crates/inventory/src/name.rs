@@ -24,7 +24,8 @@ pub fn normal_in<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
     }
 }
 
-fn lower(name: &str) -> Cow<'_, str> {
+/// In lower case.
+pub fn lower(name: &str) -> Cow<'_, str> {
     match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         true => Cow::Owned(name.to_ascii_lowercase()),
         false => Cow::Borrowed(name),

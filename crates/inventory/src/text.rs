@@ -3,6 +3,7 @@
 pub mod flow;
 pub mod json;
 pub mod lines;
+pub mod pile;
 pub mod toml;
 pub mod value;
 pub mod xml;

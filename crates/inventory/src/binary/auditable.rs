@@ -43,7 +43,7 @@ pub fn inventory(path: &str, section: &[u8]) -> Result<Inventory, String> {
     if count > MOST_PACKAGES {
         return Err(format!("they are more than {MOST_PACKAGES}"));
     }
-    let mut graph = Graph::of("crates.io");
+    let mut graph = Graph::of("crates.io", json.len());
     for package in &list.packages {
         graph.add(Node {
             is_own: package.root,

@@ -63,13 +63,13 @@ impl Build {
 
     /// The modules of the binary at this path. A module that was replaced is what replaces it.
     pub fn inventory(&self, path: &str) -> Inventory {
-        let mut graph = Graph::of("Go");
+        let mut graph = Graph::of("Go", self.modules.len());
         match version_of_go(&self.go) {
             Some(version) => drop(graph.add(registered("stdlib", version))),
             None => {
                 let go: String = self.go.chars().take(40).collect();
                 let what = format!("it was built by {go:?}, which is no release of Go");
-                graph.unresolved.push(Unresolved::package(path, None, "stdlib", what));
+                graph.cannot_judge(Unresolved::package(path, None, "stdlib", what));
             }
         }
         let mut last: Option<Node> = None;
@@ -88,7 +88,7 @@ impl Build {
         take(&mut graph, last);
         if !lists_any {
             let what = "it was built without modules; what is in it beside the standard library is not told";
-            graph.unresolved.push(Unresolved::of(path, what));
+            graph.cannot_judge(Unresolved::of(path, what));
         }
         graph.inventory(path)
     }

@@ -27,55 +27,62 @@ impl Detector for BunLock {
     }
 
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
-        let lock = jsonc(text)?;
-        if lock.get("lockfileVersion").is_none() {
-            return Err(Broken::at(text, lock.offset, "it does not state the version of its format"));
-        }
-        let mut graph = Graph::of("npm");
-        let (mut places, mut lines) = (HashMap::new(), Lines::of(text));
-        for entry in lock.entries_of("packages") {
-            let items = entry.value.items();
-            let resolved = items.first().and_then(|item| item.text()).unwrap_or_default();
-            let (name, version) = name_and_rest(resolved);
-            let line = lines.line_of(entry.offset);
-            let is_address = version.contains([':', '/', '#']);
-            let is_own = version.starts_with("workspace:");
-            let node = graph.add(Node {
-                is_own,
-                version: if is_own { String::new() } else { version.to_owned() },
-                registered: !is_address,
-                // The second item is the registry, and empty for the usual one.
-                source: match is_address {
-                    true => Some(version.to_owned()),
-                    false => items.get(1).and_then(|item| item.text()).map(str::to_owned),
-                },
-                unknown: (is_address && !is_own)
-                    .then(|| format!("it comes from {version:?}, so its version is not known")),
-                checksum: items
-                    .last()
-                    .and_then(|item| item.text())
-                    .filter(|_| items.len() > 2)
-                    .map(str::to_owned),
-                ..Node::registered(name, version, line)
-            });
-            places.insert(entry.key.as_ref(), node);
-        }
-        for (node, entry) in lock.entries_of("packages").iter().enumerate() {
-            let Some(about) = entry.value.items().iter().find(|item| !item.entries().is_empty()) else {
-                continue;
-            };
-            let wanted = wanted_by(about).into_iter().filter(|wanted| wanted.scope != Scope::Dev);
-            graph.join(node, wanted.filter_map(|wanted| find(&places, &entry.key, &wanted.name)));
-        }
-        for workspace in lock.entries_of("workspaces") {
-            let name = workspace.value.text_of("name").unwrap_or_default();
-            for wanted in wanted_by(&workspace.value) {
-                let found = find(&places, name, &wanted.name);
-                graph.direct.extend(found.map(|node| (node, wanted.scope)));
-            }
-        }
-        Ok(graph.inventory(path))
+        Ok(graph(text)?.inventory(path))
     }
+}
+
+fn graph(text: &str) -> Result<Graph, Broken> {
+    let lock = jsonc(text)?;
+    if lock.get("lockfileVersion").is_none() {
+        return Err(Broken::at(text, lock.offset, "it does not state the version of its format"));
+    }
+    let mut graph = Graph::of("npm", text.len());
+    let (mut places, mut lines) = (HashMap::new(), Lines::of(text));
+    for entry in lock.entries_of("packages") {
+        if graph.is_full() {
+            break;
+        }
+        let items = entry.value.items();
+        let resolved = items.first().and_then(|item| item.text()).unwrap_or_default();
+        let (name, version) = name_and_rest(resolved);
+        let line = lines.line_of(entry.offset);
+        let is_address = version.contains([':', '/', '#']);
+        let is_own = version.starts_with("workspace:");
+        let node = graph.add(Node {
+            is_own,
+            version: if is_own { String::new() } else { version.to_owned() },
+            registered: !is_address,
+            // The second item is the registry, and empty for the usual one.
+            source: match is_address {
+                true => Some(version.to_owned()),
+                false => items.get(1).and_then(|item| item.text()).map(str::to_owned),
+            },
+            unknown: (is_address && !is_own)
+                .then(|| format!("it comes from {version:?}, so its version is not known")),
+            checksum: items
+                .last()
+                .and_then(|item| item.text())
+                .filter(|_| items.len() > 2)
+                .map(str::to_owned),
+            ..Node::registered(name, version, line)
+        });
+        places.insert(entry.key.as_ref(), node);
+    }
+    for (node, entry) in lock.entries_of("packages").iter().enumerate() {
+        let Some(about) = entry.value.items().iter().find(|item| !item.entries().is_empty()) else {
+            continue;
+        };
+        let wanted = wanted_by(about).filter(|wanted| wanted.scope != Scope::Dev);
+        graph.join(node, wanted.filter_map(|wanted| find(&places, &entry.key, wanted.name)));
+    }
+    for workspace in lock.entries_of("workspaces") {
+        let name = workspace.value.text_of("name").unwrap_or_default();
+        for wanted in wanted_by(&workspace.value) {
+            let found = find(&places, name, wanted.name);
+            graph.direct.extend(found.map(|node| (node, wanted.scope)));
+        }
+    }
+    Ok(graph)
 }
 
 /// The nearest package of this name: `a/b/name`, then `a/name`, then `name`.

@@ -3,17 +3,16 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use patchline_model::package::Ecosystem;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope};
-use crate::lockfile::assembly::{Graph, Node};
+use crate::lockfile::assembly::{Graph, Node, most_packages};
 use crate::lockfile::cargo_toml::{self, Wants};
 use crate::text::lines::Lines;
-use crate::text::toml::toml;
+use crate::text::pile::push;
+use crate::text::toml::toml_in_parts;
 
-const MOST_PACKAGES: usize = 100_000;
 const MOST_DEPENDENCIES: usize = 1_000_000;
 /// Bytes of a name or a version.
 const LONGEST_WORD: usize = 256;
@@ -38,27 +37,32 @@ impl Detector for CargoLock {
     }
 
     fn parse(&self, path: &str, text: &str, neighbours: &Neighbours) -> Result<Inventory, Broken> {
-        let lock = Lock::parse(text)?;
-        let edges = lock.edges(text)?;
-        let direct = lock.direct(&edges, &cargo_toml::wants(path, neighbours));
-        let mut lines = Lines::of(text);
-        let node = |raw: &Raw| Node {
-            name: raw.name.get_ref().clone(),
-            version: raw.version.get_ref().clone(),
-            line: Some(lines.line_of(raw.name.span().start)),
-            is_own: raw.source.is_none(),
-            checksum: raw.checksum.clone().or_else(|| lock.old_checksum(raw)),
-            source: raw.source.clone(),
-            registered: raw.is_registered(),
-            ..Node::default()
-        };
-        let nodes = lock.packages.iter().map(node).collect();
-        let ecosystem = Ecosystem::crates_io();
-        Ok(Graph { ecosystem, nodes, edges, direct, ..Graph::default() }.inventory(path))
+        Ok(graph(path, text, neighbours)?.inventory(path))
     }
 }
 
-#[derive(Deserialize)]
+fn graph(path: &str, text: &str, neighbours: &Neighbours) -> Result<Graph, Broken> {
+    let lock = Lock::parse(text)?;
+    let edges = lock.edges(text)?;
+    let direct = lock.direct(&edges, &cargo_toml::wants(path, neighbours));
+    let mut lines = Lines::of(text);
+    let node = |raw: &Raw| Node {
+        name: raw.name.get_ref().clone(),
+        version: raw.version.get_ref().clone(),
+        line: Some(lines.line_of(raw.name.span().start)),
+        is_own: raw.source.is_none(),
+        checksum: raw.checksum.clone().or_else(|| lock.old_checksum(raw)),
+        source: raw.source.clone(),
+        registered: raw.is_registered(),
+        ..Node::default()
+    };
+    let mut graph = Graph::of("crates.io", text.len());
+    graph.nodes = lock.packages.iter().map(node).collect();
+    (graph.edges, graph.direct) = (edges, direct);
+    Ok(graph)
+}
+
+#[derive(Default, Deserialize)]
 struct Lock {
     version: Option<Spanned<i64>>,
     #[serde(default, rename = "package")]
@@ -84,19 +88,16 @@ struct Raw {
 
 impl Lock {
     fn parse(text: &str) -> Result<Self, Broken> {
-        let mut lock: Self = toml(text).map_err(|error| {
-            let offset = error.span().map_or(text.len(), |span| span.start).min(text.len());
+        let broken = |offset: usize, message: &str| {
             let line_start =
                 text.as_bytes()[..offset].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
             let is_conflict =
                 CONFLICT_MARKS.iter().any(|mark| text.as_bytes()[line_start..].starts_with(mark));
-            let message = error.message().replace('\n', ", ");
-            Broken::at(
-                text,
-                offset,
-                if is_conflict { "a merge conflict is left in it".to_owned() } else { message },
-            )
-        })?;
+            Broken::at(text, offset, if is_conflict { "a merge conflict is left in it" } else { message })
+        };
+        let most = most_packages(text.len());
+        let mut lock = Self::default();
+        toml_in_parts(text, &["[[package]]"], broken, |start, part: Self| lock.add(start, part, text))?;
         lock.packages.extend(lock.root.take());
         if let Some(version) =
             lock.version.as_ref().filter(|version| !(1..=NEWEST_FORMAT).contains(version.get_ref()))
@@ -110,9 +111,11 @@ impl Lock {
             return Err(Broken::at(text, text.len(), "it ends without any package"));
         }
         let dependencies: usize = lock.packages.iter().map(|package| package.dependencies.len()).sum();
-        if lock.packages.len() > MOST_PACKAGES || dependencies > MOST_DEPENDENCIES {
-            let what =
-                format!("it has more than {MOST_PACKAGES} packages or {MOST_DEPENDENCIES} dependencies");
+        if lock.packages.len() > most || dependencies > MOST_DEPENDENCIES {
+            let what = format!(
+                "it has more than {most} packages in {} bytes, or {MOST_DEPENDENCIES} dependencies; make it anew with Cargo",
+                text.len()
+            );
             return Err(Broken::at(text, text.len(), what));
         }
         for word in lock.packages.iter().flat_map(|package| [&package.name, &package.version]) {
@@ -129,6 +132,24 @@ impl Lock {
             }
         }
         Ok(lock)
+    }
+
+    /// Takes in what one part of the text says.
+    fn add(&mut self, start: usize, part: Self, text: &str) -> Result<(), Broken> {
+        let is_twice =
+            part.version.is_some() && self.version.is_some() || part.root.is_some() && self.root.is_some();
+        if is_twice {
+            return Err(Broken::at(text, start, "what follows here stands in it twice"));
+        }
+        let moved = |span: std::ops::Range<usize>| start + span.start..start + span.end;
+        self.version = self
+            .version
+            .take()
+            .or(part.version.map(|version| Spanned::new(moved(version.span()), version.into_inner())));
+        self.root = self.root.take().or(part.root.map(|raw| raw.moved(start)));
+        part.packages.into_iter().for_each(|raw| push(&mut self.packages, raw.moved(start)));
+        self.metadata.extend(part.metadata);
+        Ok(())
     }
 
     /// For each package the packages that it depends on.
@@ -180,6 +201,20 @@ impl Lock {
 }
 
 impl Raw {
+    /// The same in a text that begins so many bytes earlier.
+    fn moved(mut self, start: usize) -> Self {
+        let all = [&mut self.name, &mut self.version]
+            .into_iter()
+            .chain(&mut self.dependencies)
+            .chain(&mut self.replace);
+        for word in all {
+            let span = word.span();
+            *word = Spanned::new(start + span.start..start + span.end, std::mem::take(word.get_mut()));
+        }
+        self.dependencies.shrink_to_fit();
+        self
+    }
+
     /// A crate from git or a path may share no more than the name with the one that the advisories speak of, and so may
     /// one from a company's own registry. What a mirror gave instead of crates.io is written down as from crates.io.
     fn is_registered(&self) -> bool {

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, Unresolved, beside, ecosystem};
-use crate::lockfile::assembly::{Graph, Node};
+use crate::lockfile::assembly::{Graph, Node, most_packages};
+use crate::text::pile::push;
 use crate::version::Scheme;
 
 /// Reads `go.mod`.
@@ -27,7 +28,9 @@ impl Detector for GoMod {
 
     fn parse(&self, path: &str, text: &str, neighbours: &Neighbours) -> Result<Inventory, Broken> {
         let file = File::of(text)?;
-        let mut graph = Graph::of("Go");
+        let sums = beside(path, "go.sum").and_then(|sums| neighbours.get(&sums));
+        let sums = sums.map(String::as_str).filter(|_| !file.lists_all() && !file.requires.is_empty());
+        let mut graph = Graph::of("Go", text.len() + sums.map_or(0, str::len));
         if let Some((module, line)) = file.module {
             graph.add(Node { is_own: true, ..Node::registered(module, "", line) });
         }
@@ -47,16 +50,16 @@ impl Detector for GoMod {
             let node = Node { unknown, ..Node::registered(name, bare(version.unwrap_or_default()), *line) };
             let node = graph.add(node);
             if !is_indirect {
-                graph.direct.push((node, Scope::Normal));
+                push(&mut graph.direct, (node, Scope::Normal));
                 if file.module.is_some() {
-                    graph.edges[0].push(node);
+                    graph.join(0, [node]);
                 }
             }
         }
         if !file.lists_all() && !file.requires.is_empty() {
-            let sums = beside(path, "go.sum").and_then(|sums| neighbours.get(&sums));
-            file.rest(path, sums.map(String::as_str), &mut graph);
+            file.rest(path, sums, &mut graph);
         }
+        drop(file);
         Ok(graph.inventory(path))
     }
 }
@@ -113,11 +116,13 @@ struct File<'a> {
     requires: Vec<(&'a str, &'a str, u32, bool)>,
     replaces: HashMap<Module<'a>, Module<'a>>,
     excludes: HashSet<(&'a str, &'a str)>,
+    /// More lines of one kind are not read.
+    most: usize,
 }
 
 impl<'a> File<'a> {
     fn of(text: &'a str) -> Result<Self, Broken> {
-        let mut file = Self::default();
+        let mut file = Self { most: most_packages(text.len()), ..Self::default() };
         let mut block: Option<&str> = None;
         let mut offset = 0;
         for (index, raw) in text.split_inclusive('\n').enumerate() {
@@ -140,6 +145,14 @@ impl<'a> File<'a> {
             if words.as_slice() == ["("] {
                 block = Some(verb);
                 continue;
+            }
+            if file.replaces.len() + file.excludes.len() > file.most {
+                let what = format!(
+                    "it has more than {} replaced and excluded modules for {} bytes",
+                    file.most,
+                    text.len()
+                );
+                return Err(Broken::at(text, at, what));
             }
             if !file.take(verb, &words, line, comment.trim_start().starts_with("indirect")) {
                 return Err(Broken::at(
@@ -164,7 +177,9 @@ impl<'a> File<'a> {
             ("module", [name]) => self.module = Some((name, line)),
             ("go", [version]) => self.go = Some((version, line)),
             ("toolchain", [version]) => self.toolchain = Some((version, line)),
-            ("require", [name, version]) => self.requires.push((name, version, line, is_indirect)),
+            // One more than there may be: then it is told that they are too many.
+            ("require", [_, _]) if self.requires.len() > self.most => {}
+            ("require", [name, version]) => push(&mut self.requires, (name, version, line, is_indirect)),
             ("exclude", [name, version]) => {
                 self.excludes.insert((name, version));
             }
@@ -202,7 +217,7 @@ impl<'a> File<'a> {
             (None, Some((version, line))) => {
                 let what =
                     format!("`go {version}` is the least that will do; which Go builds it is not known here");
-                graph.unresolved.push(Unresolved::package(path, Some(line), "stdlib", what));
+                graph.cannot_judge(Unresolved::package(path, Some(line), "stdlib", what));
             }
             (None, None) => {}
         }
@@ -220,13 +235,16 @@ impl<'a> File<'a> {
     fn rest(&self, path: &str, sums: Option<&str>, graph: &mut Graph) {
         let Some(sums) = sums else {
             let what = "before Go 1.17 it doesn't list what is only needed by others; `go mod tidy -go=1.17` makes it";
-            graph.unresolved.push(Unresolved::of(path, what));
+            graph.cannot_judge(Unresolved::of(path, what));
             return;
         };
         let listed: HashSet<&str> = self.requires.iter().map(|(name, ..)| *name).collect();
         let replaced: HashSet<&str> = self.replaces.values().map(|(name, _)| *name).collect();
         let mut count = 0;
         for (name, version) in fetched(sums) {
+            if graph.is_full() {
+                break;
+            }
             if !listed.contains(name) && !replaced.contains(name) {
                 graph.add(Node { line: None, ..Node::registered(name, bare(version), 0) });
                 count += 1;
@@ -237,7 +255,7 @@ impl<'a> File<'a> {
                 "before Go 1.17 it doesn't list what is only needed by others: {count} modules are taken from `go.sum`, each \
                  at its highest version, and some may not be built; `go mod tidy -go=1.17` lists those that are"
             );
-            graph.unresolved.push(Unresolved::of(path, what));
+            graph.cannot_judge(Unresolved::of(path, what));
         }
     }
 }

@@ -18,7 +18,7 @@ impl Detector for GradleLock {
     }
 
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
-        let mut graph = Graph::of("Maven");
+        let mut graph = Graph::of("Maven", text.len());
         let configuration = configuration(path);
         let mut offset = 0;
         for (index, raw) in text.split_inclusive('\n').enumerate() {

@@ -1,51 +1,95 @@
 //! The ways in which a package comes in: shortest first, a bounded number for each, found in one walk over the graph.
 
+use crate::text::pile::push;
+
 /// Ways that are kept for one package.
-const MOST_WAYS: usize = 10;
+const MOST_WAYS: u8 = 10;
 /// Packages on one way.
-const LONGEST_WAY: usize = 128;
-/// Packages on all ways together; a lockfile of 1,500 packages has about 100,000.
-const MOST_PACKAGES_ON_WAYS: usize = 1_000_000;
+const LONGEST_WAY: u32 = 128;
 /// Bytes that all ways together have when they are written out, each package by its label.
 const MOST_BYTES_ON_WAYS: usize = 64 << 20;
+
+/// The ways that were found, of which each is told by itself: all together would take far more memory than the graph.
+pub struct Ways {
+    steps: Vec<Step>,
+    /// The steps at which ways end that are kept, by the node that they lead to, and within that in order.
+    ends: Vec<u32>,
+}
+
+impl Ways {
+    /// How many ways lead to this node, and for each its nodes from the last to the first.
+    pub fn to(&self, node: usize) -> impl ExactSizeIterator<Item = Way<'_>> {
+        let node_of = |end: &u32| self.steps[*end as usize].node as usize;
+        let first = self.ends.partition_point(|end| node_of(end) < node);
+        let count = self.ends[first..].partition_point(|end| node_of(end) == node);
+        self.ends[first..first + count].iter().map(|end| Way { steps: &self.steps, end: *end })
+    }
+}
+
+/// One way.
+pub struct Way<'a> {
+    steps: &'a [Step],
+    end: u32,
+}
+
+impl<'a> Way<'a> {
+    pub fn length(&self) -> usize {
+        self.steps[self.end as usize].length as usize
+    }
+
+    pub fn from_its_end(&self) -> impl Iterator<Item = usize> + use<'a> {
+        back_from(self.steps, self.end)
+    }
+}
 
 /// For each node up to ten of the shortest ways from a root to it, both included, none of which meets a node twice.
 ///
 /// `edges[node]` are the nodes that it depends on. Roots are the nodes on which none depends. What those do not reach
 /// (members that depend on each other, as by dev-dependencies) is reached from `local` nodes, and at last from itself.
 /// Each node is taken up at most ten times, so the work grows with the edges and not with the number of ways. Where all
-/// ways together would be too many, or too long when each node takes as many bytes as `label_bytes` says, the longest
-/// are left out.
-pub fn shortest_ways(edges: &[Vec<usize>], local: &[bool], label_bytes: &[usize]) -> Vec<Vec<Vec<usize>>> {
+/// ways together would be more than `most_packages`, or too long when each node takes as many bytes as `label_bytes` says,
+/// the longest are left out.
+pub fn shortest_ways(
+    edges: &[Vec<usize>],
+    local: &[bool],
+    label_bytes: impl Fn(usize) -> usize,
+    most_packages: usize,
+) -> Ways {
     let mut has_dependents = vec![false; edges.len()];
     for dependency in edges.iter().flatten() {
         has_dependents[*dependency] = true;
     }
     let mut reached = vec![false; edges.len()];
-    let mut roots = Vec::new();
+    let mut walk = Walk { edges, label_bytes, steps: Vec::new(), found: vec![0; edges.len()] };
     let kinds: [&dyn Fn(usize) -> bool; 3] = [&|node| !has_dependents[node], &|node| local[node], &|_| true];
     for is_root in kinds {
-        let more: Vec<usize> = (0..edges.len()).filter(|node| !reached[*node] && is_root(*node)).collect();
-        mark_reached(edges, &more, &mut reached);
-        roots.extend(more);
+        let first = walk.steps.len();
+        let more = (0..edges.len()).filter(|node| !reached[*node] && is_root(*node));
+        more.for_each(|node| walk.take(node, NONE, 1));
+        mark_reached(
+            edges,
+            walk.steps[first..].iter().map(|step| step.node as usize).collect(),
+            &mut reached,
+        );
     }
-    let mut walk = Walk { edges, label_bytes, steps: Vec::new(), found: vec![0; edges.len()] };
-    walk.from(&roots);
-    let mut ways = vec![Vec::new(); edges.len()];
+    walk.on();
     let (mut packages, mut bytes) = (0, 0_usize);
-    for (index, step) in walk.steps.iter().enumerate() {
-        packages += step.length;
-        bytes = bytes.saturating_add(step.bytes);
-        if packages > MOST_PACKAGES_ON_WAYS || bytes > MOST_BYTES_ON_WAYS {
+    let mut kept = 0;
+    for step in &walk.steps {
+        packages += step.length as usize;
+        bytes = bytes.saturating_add(step.bytes as usize);
+        if packages > most_packages || bytes > MOST_BYTES_ON_WAYS {
             break;
         }
-        ways[step.node].push(walk.way_to(index));
+        kept += 1;
     }
-    ways
+    let steps = walk.steps;
+    let mut ends: Vec<u32> = (0..kept).collect();
+    ends.sort_unstable_by_key(|end| (steps[*end as usize].node, *end));
+    Ways { steps, ends }
 }
 
-fn mark_reached(edges: &[Vec<usize>], roots: &[usize], reached: &mut [bool]) {
-    let mut open = roots.to_vec();
+fn mark_reached(edges: &[Vec<usize>], mut open: Vec<usize>, reached: &mut [bool]) {
     while let Some(node) = open.pop() {
         if !std::mem::replace(&mut reached[node], true) {
             open.extend(edges[node].iter().filter(|next| !reached[**next]));
@@ -53,66 +97,78 @@ fn mark_reached(edges: &[Vec<usize>], roots: &[usize], reached: &mut [bool]) {
     }
 }
 
-struct Walk<'a> {
+/// No step.
+const NONE: u32 = u32::MAX;
+
+struct Walk<'a, LabelBytes> {
     edges: &'a [Vec<usize>],
-    label_bytes: &'a [usize],
+    label_bytes: LabelBytes,
     /// In the order in which they were taken, so that shorter ways stand first.
     steps: Vec<Step>,
-    found: Vec<usize>,
+    found: Vec<u8>,
 }
 
+/// Small, for there may be ten for each package.
 struct Step {
-    node: usize,
-    before: Option<usize>,
-    length: usize,
-    bytes: usize,
+    node: u32,
+    before: u32,
+    bytes: u32,
+    length: u32,
 }
 
-impl Walk<'_> {
-    fn from(&mut self, roots: &[usize]) {
-        for node in roots {
-            self.take(*node, None, 1);
-        }
+impl<LabelBytes: Fn(usize) -> usize> Walk<'_, LabelBytes> {
+    /// Goes on from the roots.
+    fn on(&mut self) {
         let mut next = 0;
         while next < self.steps.len() {
-            let (node, length) = (self.steps[next].node, self.steps[next].length);
+            let (node, length) = (self.steps[next].node as usize, self.steps[next].length);
+            let step = number(next);
             for dependency in &self.edges[node] {
                 let wanted = length < LONGEST_WAY && self.found[*dependency] < MOST_WAYS;
-                if wanted && !self.passes(next, *dependency) {
-                    self.take(*dependency, Some(next), length + 1);
+                if wanted && !self.passes(step, *dependency) {
+                    self.take(*dependency, step, length + 1);
                 }
             }
             next += 1;
         }
     }
 
-    fn take(&mut self, node: usize, before: Option<usize>, length: usize) {
+    fn take(&mut self, node: usize, before: u32, length: u32) {
         self.found[node] += 1;
-        let bytes =
-            before.map_or(0, |before| self.steps[before].bytes).saturating_add(self.label_bytes[node]);
-        self.steps.push(Step { node, before, length, bytes });
+        let bytes = self.steps.get(before as usize).map_or(0, |before| before.bytes);
+        let bytes = bytes.saturating_add(number((self.label_bytes)(node)));
+        push(&mut self.steps, Step { node: number(node), before, bytes, length });
     }
 
     /// Whether the way that ends with this step meets the node.
-    fn passes(&self, step: usize, node: usize) -> bool {
-        self.back_from(step).any(|met| met == node)
+    fn passes(&self, step: u32, node: usize) -> bool {
+        back_from(&self.steps, step).any(|met| met == node)
     }
+}
 
-    fn way_to(&self, step: usize) -> Vec<usize> {
-        let mut way: Vec<usize> = self.back_from(step).collect();
-        way.reverse();
-        way
-    }
+fn back_from(steps: &[Step], step: u32) -> impl Iterator<Item = usize> {
+    let steps = std::iter::successors(steps.get(step as usize), |step| steps.get(step.before as usize));
+    steps.map(|step| step.node as usize)
+}
 
-    fn back_from(&self, step: usize) -> impl Iterator<Item = usize> {
-        let steps = std::iter::successors(Some(step), |step| self.steps[*step].before);
-        steps.map(|step| self.steps[step].node)
-    }
+/// A graph has no more nodes than a file has packages, and ten times as many steps.
+fn number(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(NONE)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::shortest_ways;
+    /// All ways to each node, written out.
+    fn shortest_ways(edges: &[Vec<usize>], local: &[bool], label_bytes: &[usize]) -> Vec<Vec<Vec<usize>>> {
+        let ways = super::shortest_ways(edges, local, |node| label_bytes[node], 1_000_000);
+        let way = |way: super::Way<'_>| {
+            let mut nodes: Vec<usize> = way.from_its_end().collect();
+            assert_eq!(nodes.len(), way.length());
+            nodes.reverse();
+            nodes
+        };
+        (0..edges.len()).map(|node| ways.to(node).map(way).collect()).collect()
+    }
 
     fn check(edges: &[&[usize]], local: &[bool], node: usize, then: &[&[usize]]) {
         let edges: Vec<Vec<usize>> = edges.iter().map(|list| list.to_vec()).collect();

@@ -7,6 +7,8 @@ use crate::lockfile::assembly::{Graph, Node};
 use crate::name::normal;
 use crate::text::json::json;
 use crate::text::lines::Lines;
+use crate::text::pile::push;
+use crate::text::value::most_values;
 use crate::text::yaml::yaml;
 
 /// Reads `mix.lock` (Hex), which is a term of Elixir.
@@ -36,7 +38,8 @@ impl Detector for MixLock {
 
     /// A line each: `"name": {:hex, :package, "1.0.0", "checksum", [:mix], [{:need, "~> 1.0", …}], "hexpm", "…"},`.
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
-        let (mut graph, mut names, mut needs) = (Graph::of("Hex"), HashMap::new(), Vec::new());
+        let (mut graph, mut names) = (Graph::of("Hex", text.len()), HashMap::new());
+        let (mut needs, most_needs) = (Vec::new(), most_values(text.len()));
         if !text.trim_start().starts_with("%{") {
             return Err(Broken::at(text, 0, "it does not begin with `%{`"));
         }
@@ -45,6 +48,9 @@ impl Detector for MixLock {
             else {
                 continue;
             };
+            if graph.is_full() {
+                break;
+            }
             let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
             let (kind, rest) = rest.split_once(", ").unwrap_or((rest, ""));
             let mut quoted = rest.split('"').skip(1).step_by(2);
@@ -66,11 +72,22 @@ impl Detector for MixLock {
             };
             let node = graph.add(node);
             names.insert(name, node);
-            needs.extend(rest.split("{:").skip(1).filter_map(|need| Some((node, need.split(',').next()?))));
+            let named = rest
+                .split("{:")
+                .skip(1)
+                .filter_map(|need| need.split(',').next())
+                .filter(|need| !need.is_empty());
+            for need in named {
+                match needs.len() < most_needs {
+                    true => push(&mut needs, (node, need)),
+                    false => graph.cut(),
+                }
+            }
         }
         for (node, need) in needs {
-            graph.edges[node].extend(names.get(need));
+            graph.join(node, names.get(need).copied());
         }
+        drop(names);
         Ok(graph.inventory(path))
     }
 }
@@ -85,8 +102,11 @@ impl Detector for PubLock {
         if lock.get("packages").is_none() {
             return Err(Broken::at(text, 0, "it has no list of packages"));
         }
-        let (mut graph, mut lines) = (Graph::of("Pub"), Lines::of(text));
+        let (mut graph, mut lines) = (Graph::of("Pub", text.len()), Lines::of(text));
         for entry in lock.entries_of("packages") {
+            if graph.is_full() {
+                break;
+            }
             let of = |key: &str| entry.value.text_of(key).unwrap_or_default();
             let line = lines.line_of(entry.offset);
             let address = entry.value.get("description").and_then(|about| about.text_of("url"));
@@ -102,6 +122,7 @@ impl Detector for PubLock {
                 _ => {}
             }
         }
+        drop(lock);
         Ok(graph.inventory(path))
     }
 }
@@ -116,8 +137,11 @@ impl Detector for SwiftResolved {
         let lock = json(text)?;
         let list = lock.get("pins").or_else(|| lock.get("object").and_then(|object| object.get("pins")));
         let Some(list) = list else { return Err(Broken::at(text, lock.offset, "it has no list of pins")) };
-        let (mut graph, mut lines) = (Graph::of("SwiftURL"), Lines::of(text));
+        let (mut graph, mut lines) = (Graph::of("SwiftURL", text.len()), Lines::of(text));
         for pin in list.items() {
+            if graph.is_full() {
+                break;
+            }
             let address =
                 pin.text_of("location").or_else(|| pin.text_of("repositoryURL")).unwrap_or_default();
             let version = pin.get("state").and_then(|state| state.text_of("version"));
@@ -132,6 +156,7 @@ impl Detector for SwiftResolved {
                 ..Node::registered(&name, version.unwrap_or_default(), line)
             });
         }
+        drop(lock);
         Ok(graph.inventory(path))
     }
 }
@@ -146,8 +171,11 @@ impl Detector for RenvLock {
         if lock.get("Packages").is_none() {
             return Err(Broken::at(text, lock.offset, "it has no `Packages`"));
         }
-        let (mut graph, mut lines) = (Graph::of("CRAN"), Lines::of(text));
+        let (mut graph, mut lines) = (Graph::of("CRAN", text.len()), Lines::of(text));
         for entry in lock.entries_of("Packages") {
+            if graph.is_full() {
+                break;
+            }
             let of = |key: &str| entry.value.text_of(key).unwrap_or_default();
             let line = lines.line_of(entry.offset);
             // Packages of Bioconductor are another registry's.
@@ -161,6 +189,7 @@ impl Detector for RenvLock {
                 ..Node::registered(of("Package"), of("Version"), line)
             });
         }
+        drop(lock);
         Ok(graph.inventory(path))
     }
 }
@@ -173,7 +202,7 @@ impl Detector for ConanLock {
     /// Format 0.5 has lists of `name/version#revision`, 0.4 a graph with `ref`.
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
         let lock = json(text)?;
-        let (mut graph, mut lines) = (Graph::of("ConanCenter"), Lines::of(text));
+        let (mut graph, mut lines) = (Graph::of("ConanCenter", text.len()), Lines::of(text));
         let mut references = Vec::new();
         let lists = [
             ("requires", Scope::Normal),
@@ -192,11 +221,15 @@ impl Detector for ConanLock {
             return Err(Broken::at(text, lock.offset, "it has neither `requires` nor `graph_lock`"));
         }
         for (reference, offset, scope) in references {
+            if graph.is_full() {
+                break;
+            }
             let plain = reference.split(['#', '%', '@']).next().unwrap_or(reference);
             let (name, version) = plain.split_once('/').unwrap_or((plain, ""));
             let line = lines.line_of(offset);
             graph.add(Node { scope: Some(scope), ..Node::registered(name, version, line) });
         }
+        drop(lock);
         Ok(graph.inventory(path))
     }
 }
@@ -212,7 +245,7 @@ impl Detector for HaskellLock {
     }
 
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
-        let mut graph = Graph::of("Hackage");
+        let mut graph = Graph::of("Hackage", text.len());
         if path.ends_with(".freeze") {
             for (index, line) in text.lines().enumerate() {
                 // `constraints: any.aeson ==2.1.0.0,`; what follows a name otherwise are flags.
@@ -222,6 +255,9 @@ impl Detector for HaskellLock {
                     .split(',')
                     .filter_map(|part| part.split_once("=="));
                 for (name, version) in pins {
+                    if graph.is_full() {
+                        break;
+                    }
                     let name = name.trim().trim_start_matches("any.");
                     graph.add(Node::registered(name, version.trim(), line_number));
                 }
@@ -231,6 +267,9 @@ impl Detector for HaskellLock {
         let lock = yaml(text)?;
         let mut lines = Lines::of(text);
         for item in lock.items_of("packages") {
+            if graph.is_full() {
+                break;
+            }
             let completed = item.get("completed");
             // `aeson-2.1.0.0@sha256:…,6324`
             let Some(hackage) = completed.and_then(|completed| completed.text_of("hackage")) else {
@@ -242,7 +281,8 @@ impl Detector for HaskellLock {
             graph.add(Node::registered(name, version, line));
         }
         let what = "it lists only what is added to a snapshot of Stackage; what the snapshot holds is not known here";
-        graph.unresolved.push(Unresolved::of(path, what));
+        graph.cannot_judge(Unresolved::of(path, what));
+        drop(lock);
         Ok(graph.inventory(path))
     }
 }

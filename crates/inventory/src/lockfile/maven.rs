@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use roxmltree::{Document, Node as Element};
+use roxmltree::Node as Element;
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, Unresolved, beside};
 use crate::lockfile::assembly::{Graph, Node};
+use crate::text::lines::Lines;
 use crate::text::xml::{child, child_text, line_of, xml};
 
 /// Parents above parents, and properties within properties.
@@ -31,22 +32,30 @@ impl Detector for Pom {
     }
 
     fn parse(&self, path: &str, text: &str, neighbours: &Neighbours) -> Result<Inventory, Broken> {
-        let document = xml(text)?;
-        let project = document.root_element();
-        if project.tag_name().name() != "project" {
-            return Err(Broken { line: 1, column: 1, what: "it is no `project`".to_owned() });
-        }
-        let mut graph = Graph::of("Maven");
-        let model = Model::of(path, &project, neighbours, &mut graph.unresolved);
-        if child(&project, "profiles").is_some() {
-            let what = "it has profiles, which are not applied: what they add or change is not told";
-            graph.unresolved.push(Unresolved::of(path, what));
-        }
-        for dependency in dependencies(&project, &[]) {
-            model.take(&document, &dependency, &mut graph);
-        }
-        Ok(graph.inventory(path))
+        Ok(graph(path, text, neighbours)?.inventory(path))
     }
+}
+
+fn graph(path: &str, text: &str, neighbours: &Neighbours) -> Result<Graph, Broken> {
+    let document = xml(text)?;
+    let project = document.root_element();
+    if project.tag_name().name() != "project" {
+        return Err(Broken { line: 1, column: 1, what: "it is no `project`".to_owned() });
+    }
+    let mut graph = Graph::of("Maven", text.len());
+    let model = Model::of(path, &project, neighbours, &mut graph);
+    if child(&project, "profiles").is_some() {
+        let what = "it has profiles, which are not applied: what they add or change is not told";
+        graph.cannot_judge(Unresolved::of(path, what));
+    }
+    let mut lines = Lines::of(document.input_text());
+    for dependency in dependencies(&project, &[]) {
+        if graph.is_full() {
+            break;
+        }
+        model.take(&mut lines, &dependency, &mut graph);
+    }
+    Ok(graph)
 }
 
 /// What a project has from itself and its parents.
@@ -57,12 +66,7 @@ struct Model {
 }
 
 impl Model {
-    fn of(
-        path: &str,
-        project: &Element<'_, '_>,
-        neighbours: &Neighbours,
-        unresolved: &mut Vec<Unresolved>,
-    ) -> Self {
+    fn of(path: &str, project: &Element<'_, '_>, neighbours: &Neighbours, graph: &mut Graph) -> Self {
         let mut model = Self { properties: BTreeMap::new(), managed: BTreeMap::new() };
         model.add(project);
         let (mut path, mut next, mut depth) = (path.to_owned(), parent_path(path, project), 0);
@@ -72,7 +76,7 @@ impl Model {
             let parsed = parent.and_then(|(path, text)| Some((path, xml(text).ok()?)));
             let Some((parent_path_found, document)) = parsed.filter(|_| depth < DEEPEST) else {
                 let what = "a parent is no file of this tree; versions and dependencies that it states are not known";
-                unresolved.push(Unresolved::of(&path, what));
+                graph.cannot_judge(Unresolved::of(&path, what));
                 break;
             };
             model.add(&document.root_element());
@@ -107,7 +111,7 @@ impl Model {
         }
     }
 
-    fn take(&self, document: &Document<'_>, dependency: &Element<'_, '_>, graph: &mut Graph) {
+    fn take(&self, lines: &mut Lines<'_>, dependency: &Element<'_, '_>, graph: &mut Graph) {
         let of = |field: &str| child_text(dependency, field);
         let raw = format!("{}:{}", of("groupId").unwrap_or_default(), of("artifactId").unwrap_or_default());
         let name = self.resolved(&raw).unwrap_or_else(|_| raw.clone());
@@ -130,7 +134,7 @@ impl Model {
             Some(_) | None if is_optional => Scope::Optional,
             Some(_) | None => Scope::Normal,
         };
-        let line = line_of(document, dependency);
+        let line = line_of(lines, dependency);
         let node = Node {
             registered: of("scope") != Some("system"),
             unknown: version.as_ref().err().cloned(),

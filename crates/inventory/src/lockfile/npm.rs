@@ -1,16 +1,15 @@
 //! `package-lock.json` and `npm-shrinkwrap.json`, formats 1 to 3
 //! (<https://docs.npmjs.com/cli/configuring-npm/package-lock-json>).
 
-use std::borrow::Cow;
-
 use hashbrown::HashMap;
 
 use crate::detector::{self, Broken, Detector, Inventory, Neighbours, Scope, beside};
-use crate::lockfile::assembly::{Graph, MOST_PACKAGES, Node};
+use crate::lockfile::assembly::{Graph, Node};
 use crate::lockfile::npmrc;
-use crate::lockfile::package_json::{Named, Wanted, is_registry, scope_of, wanted};
+use crate::lockfile::package_json::{Named, is_registry, scope_of, wanted_by};
 use crate::text::json::json;
 use crate::text::lines::Lines;
+use crate::text::pile::push;
 use crate::text::value::{Entry, Kind, Value};
 
 /// Reads the lockfiles of npm.
@@ -38,30 +37,55 @@ impl Detector for PackageLock {
     }
 
     fn parse(&self, path: &str, text: &str, neighbours: &Neighbours) -> Result<Inventory, Broken> {
-        let lock = json(text)?;
-        let mut tree = Tree {
-            graph: Graph::of("npm"),
-            places: HashMap::new(),
-            links: HashMap::new(),
-            lines: Lines::of(text),
-            inner: String::new(),
-        };
-        if lock.get("packages").is_some() {
-            tree.read_packages(&lock);
-        } else if lock.get("dependencies").is_some() || lock.get("lockfileVersion").is_some() {
-            let manifest = beside(path, "package.json").and_then(|manifest| neighbours.get(&manifest));
-            tree.read_dependencies(&lock, manifest.map(|text| wanted(text)).unwrap_or_default());
-        } else {
-            return Err(Broken::at(text, lock.offset, "it has neither packages nor a version of its format"));
-        }
-        Ok(tree.graph.inventory(path))
+        let manifest = beside(path, "package.json").and_then(|manifest| neighbours.get(&manifest));
+        Ok(graph(text, manifest.map(String::as_str))?.inventory(path))
     }
 }
 
+/// What the text says. The values that it is read into are gone before the inventory is made.
+fn graph(text: &str, manifest: Option<&str>) -> Result<Graph, Broken> {
+    let lock = json(text)?;
+    let (graph, lines) = (Graph::of("npm", text.len()), Lines::of(text));
+    if lock.get("packages").is_some() {
+        let (places, links) = (HashMap::new(), HashMap::new());
+        let mut tree = Tree { graph, places, links, lines, inner: String::new() };
+        tree.read_packages(&lock);
+        Ok(tree.graph)
+    } else if lock.get("dependencies").is_some() || lock.get("lockfileVersion").is_some() {
+        let mut tree = OldTree { graph, places: HashMap::new(), folders: Vec::new(), lines };
+        tree.read_dependencies(&lock);
+        if let Some(manifest) = manifest.and_then(|manifest| json(manifest).ok()) {
+            tree.read_manifest(&manifest);
+        }
+        Ok(tree.graph)
+    } else {
+        Err(Broken::at(text, lock.offset, "it has neither packages nor a version of its format"))
+    }
+}
+
+/// The package of an entry.
+fn node(name: &str, entry: &Entry<'_>, said: &Said<'_>, lines: &mut Lines<'_>) -> Node {
+    let scope = match () {
+        () if said.is_dev => Scope::Dev,
+        () if said.is_optional || said.is_dev_optional => Scope::Optional,
+        () if said.is_peer => Scope::Peer,
+        () => Scope::Normal,
+    };
+    let source = said.resolved.map(str::to_owned);
+    Node {
+        registered: source.as_deref().is_none_or(is_registry),
+        scope: Some(scope),
+        checksum: said.integrity.map(str::to_owned),
+        source,
+        ..Node::registered(name, said.version.unwrap_or_default(), lines.line_of(entry.offset))
+    }
+}
+
+/// Formats 2 and 3.
 struct Tree<'a> {
     graph: Graph,
     /// The packages by the folder that they are installed in, which is empty for the root.
-    places: HashMap<Cow<'a, str>, usize>,
+    places: HashMap<&'a str, usize>,
     /// From a folder in `node_modules` to the one in the repository that it stands for.
     links: HashMap<&'a str, &'a str>,
     lines: Lines<'a>,
@@ -123,18 +147,24 @@ impl<'a> Said<'a> {
 
     fn needs(&self) -> impl Iterator<Item = Named<'a>> {
         let all = self.needs.iter().flat_map(|(scope, list)| list.iter().map(move |entry| (*scope, entry)));
-        all.map(|(scope, entry)| Named { name: &entry.key, scope })
+        all.map(|(scope, entry)| Named {
+            name: &entry.key,
+            range: entry.value.text().unwrap_or_default(),
+            scope,
+        })
     }
 }
 
 impl<'a> Tree<'a> {
-    /// Formats 2 and 3: a flat map by folder.
+    /// A flat map by folder.
     fn read_packages(&mut self, lock: &'a Value<'a>) {
         let entries = lock.entries_of("packages");
         self.graph.expect(entries.len());
-        self.places.reserve(entries.len().min(MOST_PACKAGES));
-        let mut packages = Vec::with_capacity(entries.len());
+        self.places.reserve(self.graph.nodes.capacity());
         for entry in entries {
+            if self.graph.is_full() {
+                break;
+            }
             let (place, said) = (entry.key.as_ref(), Said::of(&entry.value));
             if said.is_link {
                 self.links.insert(place, said.resolved.unwrap_or_default());
@@ -148,80 +178,15 @@ impl<'a> Tree<'a> {
             } else {
                 name
             };
-            let node = Node { is_own, ..self.node(name, entry, &said) };
+            let node = Node { is_own, ..node(name, entry, &said, &mut self.lines) };
             let node = self.graph.add(node);
-            self.places.insert(Cow::Borrowed(place), node);
-            packages.push((place, said));
+            self.places.insert(place, node);
         }
-        for (place, said) in packages {
-            let Some(node) = self.places.get(place).copied() else { continue };
+        for entry in entries {
+            let (place, said) = (entry.key.as_ref(), Said::of(&entry.value));
+            let Some(node) = self.places.get(place).copied().filter(|_| !said.is_link) else { continue };
             self.join(node, place, &said, !place.contains(FOLDER));
         }
-    }
-
-    fn node(&mut self, name: &str, entry: &Entry<'_>, said: &Said<'_>) -> Node {
-        let scope = match () {
-            () if said.is_dev => Scope::Dev,
-            () if said.is_optional || said.is_dev_optional => Scope::Optional,
-            () if said.is_peer => Scope::Peer,
-            () => Scope::Normal,
-        };
-        let source = said.resolved.map(str::to_owned);
-        Node {
-            registered: source.as_deref().is_none_or(is_registry),
-            scope: Some(scope),
-            checksum: said.integrity.map(str::to_owned),
-            source,
-            ..Node::registered(name, said.version.unwrap_or_default(), self.lines.line_of(entry.offset))
-        }
-    }
-
-    /// Format 1: packages lie in each other as they do in `node_modules`.
-    fn read_dependencies(&mut self, lock: &'a Value<'a>, mut direct: Vec<Wanted>) {
-        let mut wants: Vec<(usize, String, &[Entry<'_>])> = Vec::new();
-        let mut open: Vec<(String, &Entry<'_>)> =
-            lock.entries_of("dependencies").iter().rev().map(|entry| (String::new(), entry)).collect();
-        while let Some((above, entry)) = open.pop() {
-            let place = match above.is_empty() {
-                true => format!("{FOLDER}{}", entry.key),
-                false => format!("{above}/{FOLDER}{}", entry.key),
-            };
-            if place.len() > LONGEST_PLACE {
-                continue;
-            }
-            let node = self.old_node(entry);
-            let node = self.graph.add(node);
-            self.places.insert(Cow::Owned(place.clone()), node);
-            wants.push((node, place.clone(), entry.value.entries_of("requires")));
-            let inner = entry.value.entries_of("dependencies").iter().rev();
-            open.extend(inner.map(|inner| (place.clone(), inner)));
-        }
-        for (node, place, needs) in wants {
-            for needed in needs {
-                let found = self.find(&place, &needed.key);
-                self.graph.join(node, found);
-            }
-        }
-        direct.retain(|wanted| wanted.scope != Scope::Peer);
-        for wanted in direct {
-            let found = self.find("", &wanted.name);
-            self.graph.direct.extend(found.map(|node| (node, wanted.scope)));
-        }
-    }
-
-    /// The version may be an address, or another package's name and version.
-    fn old_node(&mut self, entry: &'a Entry<'a>) -> Node {
-        let said = Said::of(&entry.value);
-        let version = said.version.unwrap_or_default().to_owned();
-        if let Some((name, version)) = version.strip_prefix("npm:").and_then(|alias| alias.rsplit_once('@')) {
-            return Node { version: version.to_owned(), ..self.node(name, entry, &said) };
-        }
-        let node = self.node(&entry.key, entry, &said);
-        if version.contains(['/', ':']) {
-            let unknown = Some(format!("it comes from {version:?}, so its version is not known"));
-            return Node { registered: false, source: Some(version), unknown, ..node };
-        }
-        node
     }
 
     fn join(&mut self, node: usize, place: &str, said: &Said<'_>, is_own: bool) {
@@ -257,4 +222,100 @@ impl<'a> Tree<'a> {
         }
         None
     }
+}
+
+/// Format 1.
+struct OldTree<'a> {
+    graph: Graph,
+    /// The packages by the folder whose `node_modules` they lie in, by its number, and by name.
+    places: HashMap<(usize, &'a str), usize>,
+    folders: Vec<Folder<'a>>,
+    lines: Lines<'a>,
+}
+
+/// The number of the repository's own folder.
+const TOP: usize = usize::MAX;
+
+/// Where a package is installed. The whole path would be longer than all that the file says of the package.
+struct Folder<'a> {
+    node: usize,
+    above: usize,
+    /// Of its whole path.
+    length: usize,
+    needs: &'a [Entry<'a>],
+}
+
+impl<'a> OldTree<'a> {
+    /// Packages lie in each other as they do in `node_modules`.
+    fn read_dependencies(&mut self, lock: &'a Value<'a>) {
+        let list = lock.entries_of("dependencies");
+        let mut open: Vec<(usize, &'a Entry<'a>)> = Vec::with_capacity(list.len());
+        open.extend(list.iter().rev().map(|entry| (TOP, entry)));
+        while let Some((above, entry)) = open.pop() {
+            let length = match self.folders.get(above) {
+                Some(above) => above.length + 1 + FOLDER.len() + entry.key.len(),
+                None => FOLDER.len() + entry.key.len(),
+            };
+            if length > LONGEST_PLACE {
+                continue;
+            }
+            if self.graph.is_full() {
+                break;
+            }
+            let node = old_node(entry, &mut self.lines);
+            let node = self.graph.add(node);
+            self.places.insert((above, &entry.key), node);
+            let folder = self.folders.len();
+            push(
+                &mut self.folders,
+                Folder { node, above, length, needs: entry.value.entries_of("requires") },
+            );
+            open.extend(entry.value.entries_of("dependencies").iter().rev().map(|inner| (folder, inner)));
+        }
+        for number in 0..self.folders.len() {
+            let Folder { node, needs, .. } = self.folders[number];
+            for needed in needs {
+                let found = self.find(number, &needed.key);
+                self.graph.join(node, found);
+            }
+        }
+    }
+
+    /// What the repository's own code needs.
+    fn read_manifest(&mut self, manifest: &Value<'_>) {
+        for wanted in wanted_by(manifest).filter(|wanted| wanted.scope != Scope::Peer) {
+            let found = self.places.get(&(TOP, wanted.name)).copied();
+            self.graph.direct.extend(found.map(|node| (node, wanted.scope)));
+        }
+    }
+
+    /// As Node looks for it: in the package's own folder, then in each above.
+    fn find(&self, folder: usize, name: &str) -> Option<usize> {
+        if self.folders[folder].length + name.len() > LONGEST_PLACE {
+            return None;
+        }
+        let mut at = folder;
+        loop {
+            match (self.places.get(&(at, name)), self.folders.get(at)) {
+                (Some(node), _) => return Some(*node),
+                (None, Some(folder)) => at = folder.above,
+                (None, None) => return None,
+            }
+        }
+    }
+}
+
+/// The version may be an address, or another package's name and version.
+fn old_node<'a>(entry: &'a Entry<'a>, lines: &mut Lines<'_>) -> Node {
+    let said = Said::of(&entry.value);
+    let version = said.version.unwrap_or_default();
+    if let Some((name, version)) = version.strip_prefix("npm:").and_then(|alias| alias.rsplit_once('@')) {
+        return Node { version: version.to_owned(), ..node(name, entry, &said, lines) };
+    }
+    let node = node(&entry.key, entry, &said, lines);
+    if version.contains(['/', ':']) {
+        let unknown = Some(format!("it comes from {version:?}, so its version is not known"));
+        return Node { registered: false, source: Some(version.to_owned()), unknown, ..node };
+    }
+    node
 }

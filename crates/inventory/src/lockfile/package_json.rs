@@ -11,9 +11,10 @@ pub struct Wanted {
     pub scope: Scope,
 }
 
-/// A name and what it is asked for.
+/// The same, where it stands in a text.
 pub struct Named<'a> {
     pub name: &'a str,
+    pub range: &'a str,
     pub scope: Scope,
 }
 
@@ -26,19 +27,21 @@ const LISTS: [(&str, Scope); 4] = [
 
 /// What the manifest wants; nothing when it can't be read.
 pub fn wanted(text: &str) -> Vec<Wanted> {
-    json(text).map(|manifest| wanted_by(&manifest)).unwrap_or_default()
+    let Ok(manifest) = json(text) else { return Vec::new() };
+    let own = |named: Named<'_>| Wanted {
+        name: named.name.to_owned(),
+        range: named.range.to_owned(),
+        scope: named.scope,
+    };
+    wanted_by(&manifest).map(own).collect()
 }
 
 /// What an entry with such lists wants. `bun.lock` and `package-lock.json` have them too.
-pub fn wanted_by(entry: &Value<'_>) -> Vec<Wanted> {
-    let mut wanted = Vec::new();
-    for (list, scope) in LISTS {
-        for entry in entry.entries_of(list) {
-            let range = entry.value.text().unwrap_or_default().to_owned();
-            wanted.push(Wanted { name: entry.key.clone().into_owned(), range, scope });
-        }
-    }
-    wanted
+pub fn wanted_by<'a>(entry: &'a Value<'_>) -> impl Iterator<Item = Named<'a>> {
+    let entries =
+        |(list, scope): (&str, Scope)| entry.entries_of(list).iter().map(move |entry| (entry, scope));
+    let all = LISTS.into_iter().flat_map(entries);
+    all.map(|(entry, scope)| Named { name: &entry.key, range: entry.value.text().unwrap_or_default(), scope })
 }
 
 /// The scope of what stands in a list of this name; none where it is no such list.

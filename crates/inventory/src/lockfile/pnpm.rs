@@ -33,47 +33,54 @@ impl Detector for PnpmLock {
     }
 
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
-        let lock = yaml(text)?;
-        let Some(format) = lock.text_of("lockfileVersion") else {
-            return Err(Broken::at(text, 0, "it does not state the version of its format"));
-        };
-        let major = format.split('.').next().and_then(|major| major.parse::<u32>().ok());
-        let Some(major @ 5..=9) = major else {
-            return Err(Broken::at(text, 0, format!("its format, version {format:?}, is not one of 5 to 9")));
-        };
-        let mut reader =
-            Reader { major, graph: Graph::of("npm"), keys: HashMap::new(), lines: Lines::of(text) };
-        reader.read(&lock);
-        Ok(reader.graph.inventory(path))
+        Ok(graph(text)?.inventory(path))
     }
+}
+
+fn graph(text: &str) -> Result<Graph, Broken> {
+    let lock = yaml(text)?;
+    let Some(format) = lock.text_of("lockfileVersion") else {
+        return Err(Broken::at(text, 0, "it does not state the version of its format"));
+    };
+    let major = format.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    let Some(major @ 5..=9) = major else {
+        return Err(Broken::at(text, 0, format!("its format, version {format:?}, is not one of 5 to 9")));
+    };
+    let mut reader =
+        Reader { major, graph: Graph::of("npm", text.len()), keys: HashMap::new(), lines: Lines::of(text) };
+    reader.read(&lock);
+    Ok(reader.graph)
 }
 
 struct Reader<'a> {
     major: u32,
     graph: Graph,
     /// The packages by their keys, without what they say of peers.
-    keys: HashMap<String, usize>,
+    keys: HashMap<&'a str, usize>,
     lines: Lines<'a>,
 }
 
-impl Reader<'_> {
-    fn read(&mut self, lock: &Value<'_>) {
+impl<'a> Reader<'a> {
+    fn read(&mut self, lock: &'a Value<'a>) {
         let packages = lock.entries_of("packages");
         for entry in packages {
+            if self.graph.is_full() {
+                break;
+            }
             let key = bare(self.major, &entry.key);
-            if !self.keys.contains_key(&key) {
-                let node = self.node(&key, entry);
+            if !self.keys.contains_key(key) {
+                let node = self.node(key, entry);
                 let node = self.graph.add(node);
                 self.keys.insert(key, node);
             }
         }
         // From format 9 on, who needs whom stands apart.
         for entry in packages.iter().chain(lock.entries_of("snapshots")) {
-            let Some(node) = self.keys.get(&bare(self.major, &entry.key)).copied() else { continue };
+            let Some(node) = self.keys.get(bare(self.major, &entry.key)).copied() else { continue };
             for (list, _) in &LISTS[..2] {
                 let found = entry.value.entries_of(list).iter().filter_map(|wanted| self.find(wanted));
                 let found: Vec<usize> = found.collect();
-                self.graph.edges[node].extend(found);
+                self.graph.join(node, found);
             }
         }
         let importers = lock.entries_of("importers").iter().map(|entry| &entry.value);
@@ -113,12 +120,12 @@ impl Reader<'_> {
     /// The package that a name and a reference mean.
     fn find(&self, wanted: &Entry<'_>) -> Option<usize> {
         let reference = wanted.value.text().or_else(|| wanted.value.text_of("version"))?;
-        meant(self.major, &wanted.key, reference).iter().find_map(|key| self.keys.get(key)).copied()
+        meant(self.major, &wanted.key, reference).iter().find_map(|key| self.keys.get(key.as_str())).copied()
     }
 }
 
 /// The key of a package without the peers that it was put together with: `_` and what follows in format 5, brackets later.
-pub fn bare(major: u32, key: &str) -> String {
+pub fn bare(major: u32, key: &str) -> &str {
     let key = match major {
         5 => {
             let name_end = key.rfind('/').unwrap_or(0);
@@ -129,7 +136,7 @@ pub fn bare(major: u32, key: &str) -> String {
         }
         _ => key.split('(').next().unwrap_or(key),
     };
-    if major < 9 { key.trim_start_matches('/').to_owned() } else { key.to_owned() }
+    if major < 9 { key.trim_start_matches('/') } else { key }
 }
 
 /// Name and version in such a key; the version is empty where it has none.
@@ -146,7 +153,8 @@ pub fn meant(major: u32, called: &str, reference: &str) -> Vec<String> {
     if reference.starts_with("link:") {
         return Vec::new();
     }
-    vec![bare(major, &format!("{called}{}{reference}", sign(major))), bare(major, reference)]
+    let named = format!("{called}{}{reference}", sign(major));
+    vec![bare(major, &named).to_owned(), bare(major, reference).to_owned()]
 }
 
 fn sign(major: u32) -> char {

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use toml::{Spanned, Value};
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, beside, ecosystem};
@@ -12,7 +13,8 @@ use crate::lockfile::assembly::{Graph, Node};
 use crate::lockfile::requirements::Wanted;
 use crate::name::normal;
 use crate::text::lines::Lines;
-use crate::text::toml::toml;
+use crate::text::pile::push;
+use crate::text::toml::{toml, toml_in_parts};
 
 /// Reads the lockfiles of Poetry, uv, PDM and PEP 751.
 pub struct PythonLock;
@@ -34,39 +36,47 @@ impl Detector for PythonLock {
     }
 
     fn parse(&self, path: &str, text: &str, neighbours: &Neighbours) -> Result<Inventory, Broken> {
-        let lock: Lock = toml(text).map_err(|error| {
-            let offset = error.span().map_or(text.len(), |span| span.start);
-            Broken::at(text, offset, error.message().replace('\n', ", "))
-        })?;
-        let mut graph = Graph::of("PyPI");
-        let (mut lines, mut known) = (Lines::of(text), Known::default());
-        let packages = lock.package.iter().chain(&lock.packages);
-        for raw in packages.clone() {
-            let node = graph.add(raw.node(lines.line_of(raw.name.span().start)));
-            known.add(spelled(raw.name.get_ref()), raw.version.as_deref(), node);
-        }
-        for (node, raw) in packages.enumerate() {
-            for list in [&raw.dependencies, &raw.optional_dependencies, &raw.dev_dependencies] {
-                let needs = needs(list.as_ref());
-                let found: Vec<usize> =
-                    needs.iter().flat_map(|(name, version)| known.find(name, version)).collect();
-                if raw.is_own() {
-                    let scope = match () {
-                        () if std::ptr::eq(list, &raw.dependencies) => Scope::Normal,
-                        () if std::ptr::eq(list, &raw.optional_dependencies) => Scope::Optional,
-                        () => Scope::Dev,
-                    };
-                    graph.direct.extend(found.iter().map(|node| (*node, scope)));
-                }
-                graph.join(node, found);
-            }
-        }
         let project = beside(path, "pyproject.toml").and_then(|project| neighbours.get(&project));
-        for (name, scope) in project.map(|text| project_wants(text)).unwrap_or_default() {
-            graph.direct.extend(known.find(&name, &None).into_iter().map(|node| (node, scope)));
-        }
-        Ok(graph.inventory(path))
+        Ok(graph(text, project.map(String::as_str))?.inventory(path))
     }
+}
+
+fn graph(text: &str, project: Option<&str>) -> Result<Graph, Broken> {
+    let mut graph = Graph::of("PyPI", text.len());
+    let (mut lines, mut known) = (Lines::of(text), Known::default());
+    let mut needs: Vec<Need> = Vec::new();
+    let broken = |offset: usize, message: &str| Broken::at(text, offset, message);
+    toml_in_parts(text, &["[[package]]", "[[packages]]"], broken, |start, part: Lock| {
+        for raw in part.package.iter().chain(&part.packages) {
+            if graph.is_full() {
+                break;
+            }
+            let node = graph.add(raw.node(lines.line_of(start + raw.name.span().start)));
+            known.add(spelled(raw.name.get_ref()), raw.version.as_deref(), node);
+            raw.needs()
+                .for_each(|(scope, name, version)| push(&mut needs, Need { node, scope, name, version }));
+        }
+        Ok(())
+    })?;
+    for need in needs {
+        let found = known.find(&need.name, need.version.as_deref());
+        if graph.nodes.get(need.node).is_some_and(|node| node.is_own) {
+            graph.direct.extend(found.iter().map(|node| (*node, need.scope)));
+        }
+        graph.join(need.node, found.iter().copied());
+    }
+    for (name, scope) in project.map(project_wants).unwrap_or_default() {
+        graph.direct.extend(known.find(&name, None).iter().map(|node| (*node, scope)));
+    }
+    Ok(graph)
+}
+
+/// What a package needs, by normal name.
+struct Need {
+    node: usize,
+    scope: Scope,
+    name: String,
+    version: Option<String>,
 }
 
 /// Versions of one name that are told apart; a resolution for several platforms has two or three.
@@ -89,10 +99,11 @@ impl Known {
     }
 
     /// All of this name where no version is stated.
-    fn find(&self, name: &str, version: &Option<String>) -> Vec<usize> {
+    fn find(&self, name: &str, version: Option<&str>) -> Vec<usize> {
         match version {
             Some(version) => {
-                self.versioned.get(&(name.to_owned(), version.clone())).copied().into_iter().collect()
+                let found = self.versioned.get(&(name.to_owned(), version.to_owned()));
+                found.copied().into_iter().collect()
             }
             None => self.named.get(name).cloned().unwrap_or_default(),
         }
@@ -122,12 +133,12 @@ struct Raw {
     optional_dependencies: Option<Value>,
     dev_dependencies: Option<Value>,
     /// Where it comes from, when that is no registry: PDM and PEP 751 have a field for each kind.
-    git: Option<Value>,
-    path: Option<Value>,
-    url: Option<Value>,
-    vcs: Option<Value>,
-    directory: Option<Value>,
-    archive: Option<Value>,
+    git: Option<IgnoredAny>,
+    path: Option<IgnoredAny>,
+    url: Option<IgnoredAny>,
+    vcs: Option<IgnoredAny>,
+    directory: Option<IgnoredAny>,
+    archive: Option<IgnoredAny>,
 }
 
 impl Raw {
@@ -151,6 +162,18 @@ impl Raw {
             unknown,
             ..Node::registered(self.name.get_ref(), self.version.as_deref().unwrap_or_default(), line)
         }
+    }
+
+    /// By name and version, with what for.
+    fn needs(&self) -> impl Iterator<Item = (Scope, String, Option<String>)> {
+        let lists = [
+            (Scope::Normal, &self.dependencies),
+            (Scope::Optional, &self.optional_dependencies),
+            (Scope::Dev, &self.dev_dependencies),
+        ];
+        lists.into_iter().flat_map(|(scope, list)| {
+            needs(list.as_ref()).into_iter().map(move |(name, version)| (scope, name, version))
+        })
     }
 
     /// uv: the project and the members of its workspace.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, Unresolved, beside, ecosystem};
-use crate::lockfile::assembly::{Graph, Node};
+use crate::lockfile::assembly::{Graph, Node, most_packages};
 use crate::name::normal;
 
 /// Reads `requirements.txt` and its like.
@@ -25,8 +25,11 @@ impl Detector for Requirements {
     }
 
     fn parse(&self, path: &str, text: &str, neighbours: &Neighbours) -> Result<Inventory, Broken> {
+        let bytes = text.len() + neighbours.values().map(String::len).sum::<usize>();
         let mut reader = Reader {
             neighbours,
+            bytes,
+            left: most_packages(bytes),
             seen: BTreeSet::new(),
             pins: BTreeMap::new(),
             inventory: Inventory::default(),
@@ -73,6 +76,10 @@ fn included(line: &str) -> Option<(bool, &str)> {
 
 struct Reader<'a> {
     neighbours: &'a Neighbours,
+    /// Of the file and its neighbours.
+    bytes: usize,
+    /// So many packages may still come in, out of all files.
+    left: usize,
     seen: BTreeSet<String>,
     /// The versions that constraints pin, by normal name.
     pins: BTreeMap<String, String>,
@@ -98,6 +105,15 @@ impl Reader<'_> {
                     if let Some((wanted, version)) =
                         wanted.and_then(|wanted| wanted.pin().map(|pin| (wanted, pin)))
                     {
+                        if self.pins.len() >= self.left {
+                            let what = format!(
+                                "there are more than {} packages in constraints, and only so many are looked at in {} bytes; \
+                                 make them anew with their tool, or split them",
+                                self.left, self.bytes
+                            );
+                            self.inventory.unresolved.push(Unresolved::of(&path, what));
+                            return;
+                        }
                         self.pins.insert(wanted.normal_name(), version.to_owned());
                     }
                 }
@@ -111,12 +127,16 @@ impl Reader<'_> {
             if !self.seen.insert(path.clone()) {
                 continue;
             }
-            let mut graph = Graph::of("PyPI");
+            let named = self.inventory.unresolved.len();
+            let mut graph = Graph::of("PyPI", self.bytes).at_most(self.left, named);
             for (line, words) in lines(text) {
+                if graph.is_full() {
+                    break;
+                }
                 if words.starts_with("--extra-index-url") {
                     let what = "it names a further index, and any package may come from there; all are matched as the \
                                 public ones of their names";
-                    graph.unresolved.push(Unresolved { line: Some(line), ..Unresolved::of(&path, what) });
+                    graph.cannot_judge(Unresolved { line: Some(line), ..Unresolved::of(&path, what) });
                 }
                 match included(&words) {
                     Some((true, _)) => {}
@@ -130,16 +150,19 @@ impl Reader<'_> {
                             None => {
                                 let what =
                                     format!("it includes `{file}`, which is no readable file of this tree");
-                                graph
-                                    .unresolved
-                                    .push(Unresolved { line: Some(line), ..Unresolved::of(&path, what) });
+                                graph.cannot_judge(Unresolved {
+                                    line: Some(line),
+                                    ..Unresolved::of(&path, what)
+                                });
                             }
                         }
                     }
                     None => self.take(&mut graph, &path, line, &words),
                 }
             }
+            self.left = self.left.saturating_sub(graph.nodes.len());
             let inventory = graph.inventory(&path);
+            self.inventory.installed.reserve_exact(inventory.installed.len());
             self.inventory.installed.extend(inventory.installed);
             self.inventory.unresolved.extend(inventory.unresolved);
         }
@@ -154,12 +177,12 @@ impl Reader<'_> {
         }
         if local.iter().any(|start| words.starts_with(start)) {
             let what = format!("`{}` comes from no registry, so its version is not known", short(words));
-            graph.unresolved.push(Unresolved { line: Some(line), ..Unresolved::of(path, what) });
+            graph.cannot_judge(Unresolved { line: Some(line), ..Unresolved::of(path, what) });
             return;
         }
         let Some(wanted) = Wanted::of(words) else {
             let what = format!("`{}` is no requirement", short(words));
-            graph.unresolved.push(Unresolved { line: Some(line), ..Unresolved::of(path, what) });
+            graph.cannot_judge(Unresolved { line: Some(line), ..Unresolved::of(path, what) });
             return;
         };
         let name = wanted.normal_name();

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope};
 use crate::lockfile::assembly::{Graph, Node};
+use crate::text::pile::push;
 
 /// Reads `Gemfile.lock`.
 pub struct GemfileLock;
@@ -20,10 +21,12 @@ impl Detector for GemfileLock {
     }
 
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
-        let (mut graph, mut names) = (Graph::of("RubyGems"), HashMap::<String, usize>::new());
+        let (mut graph, mut names) = (Graph::of("RubyGems", text.len()), HashMap::<&str, usize>::new());
         let (mut needs, mut direct): (Vec<(usize, &str)>, Vec<&str>) = (Vec::new(), Vec::new());
         let (mut section, mut remote, mut current) = ("", "", None);
         let mut offset = 0;
+        // A gem stands here once for each of its platforms.
+        let mut known: HashMap<(&str, &str), usize> = HashMap::new();
         for (index, raw) in text.split_inclusive('\n').enumerate() {
             let (at, line) = (offset, raw.trim_end());
             offset += raw.len();
@@ -34,8 +37,9 @@ impl Detector for GemfileLock {
             match (line.len() - content.len(), section) {
                 (_, _) if content.is_empty() => {}
                 (0, _) => (section, remote, current) = (content, "", None),
-                (2, "DEPENDENCIES") => direct.push(first_word(content).trim_end_matches('!')),
+                (2, "DEPENDENCIES") => push(&mut direct, first_word(content).trim_end_matches('!')),
                 (2, _) => remote = content.strip_prefix("remote: ").unwrap_or(remote),
+                (4, _) if graph.is_full() => current = None,
                 (4, "GEM" | "GIT" | "PATH" | "PLUGIN SOURCE") => {
                     let (name, version) = (first_word(content), in_brackets(content));
                     let Some(version) = version else {
@@ -44,7 +48,7 @@ impl Detector for GemfileLock {
                     // What follows a hyphen is the platform.
                     let version = version.split('-').next().unwrap_or(version);
                     let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
-                    let node = *names.entry(format!("{name} {version}")).or_insert_with(|| {
+                    let node = *known.entry((name, version)).or_insert_with(|| {
                         graph.add(Node {
                             is_own: section == "PATH",
                             registered: section == "GEM",
@@ -52,10 +56,14 @@ impl Detector for GemfileLock {
                             ..Node::registered(name, version, line)
                         })
                     });
-                    names.insert(name.to_owned(), node);
+                    names.insert(name, node);
                     current = Some(node);
                 }
-                (6, _) => needs.extend(current.map(|node| (node, first_word(content)))),
+                (6, _) => {
+                    if let Some(node) = current {
+                        push(&mut needs, (node, first_word(content)));
+                    }
+                }
                 (_, _) => {}
             }
         }
@@ -63,10 +71,11 @@ impl Detector for GemfileLock {
             return Err(Broken::at(text, text.len(), "it ends without any gem"));
         }
         for (node, name) in needs {
-            graph.edges[node].extend(names.get(name));
+            graph.join(node, names.get(name).copied());
         }
         graph.direct =
             direct.iter().filter_map(|name| names.get(*name)).map(|node| (*node, Scope::Normal)).collect();
+        drop((names, known, direct));
         Ok(graph.inventory(path))
     }
 }

@@ -28,37 +28,41 @@ impl Detector for Sbom {
     }
 
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
-        let bill = json(text)?;
-        let mut reader =
-            Reader { path, graph: Graph::default(), references: HashMap::new(), lines: Lines::of(text) };
-        match (bill.text_of("bomFormat"), bill.text_of("spdxVersion")) {
-            (Some("CycloneDX"), _) => reader.read_cyclonedx(&bill),
-            (_, Some(version)) if version.starts_with("SPDX-2.") => reader.read_spdx(&bill),
-            (_, _) => {
-                return Err(Broken::at(text, bill.offset, "it is neither CycloneDX nor SPDX 2"));
-            }
-        }
-        reader.graph.nodes_that_nobody_needs().for_each(|node| {
-            node.relation.get_or_insert(Relation::Unknown);
-        });
-        Ok(reader.graph.inventory(path))
+        Ok(graph(path, text)?.inventory(path))
     }
+}
+
+fn graph(path: &str, text: &str) -> Result<Graph, Broken> {
+    let bill = json(text)?;
+    let graph = Graph::of("", text.len());
+    let mut reader = Reader { path, graph, references: HashMap::new(), lines: Lines::of(text) };
+    match (bill.text_of("bomFormat"), bill.text_of("spdxVersion")) {
+        (Some("CycloneDX"), _) => reader.read_cyclonedx(&bill),
+        (_, Some(version)) if version.starts_with("SPDX-2.") => reader.read_spdx(&bill),
+        (_, _) => {
+            return Err(Broken::at(text, bill.offset, "it is neither CycloneDX nor SPDX 2"));
+        }
+    }
+    reader.graph.nodes_that_nobody_needs().for_each(|node| {
+        node.relation.get_or_insert(Relation::Unknown);
+    });
+    Ok(reader.graph)
 }
 
 struct Reader<'a> {
     path: &'a str,
     graph: Graph,
-    references: HashMap<String, usize>,
+    references: HashMap<&'a str, usize>,
     lines: Lines<'a>,
 }
 
-impl Reader<'_> {
-    fn read_cyclonedx(&mut self, bill: &Value<'_>) {
+impl<'a> Reader<'a> {
+    fn read_cyclonedx(&mut self, bill: &'a Value<'a>) {
         if let Some(root) = bill.get("metadata").and_then(|metadata| metadata.get("component")) {
             self.component(root, true);
         }
         let mut open: Vec<&Value<'_>> = bill.items_of("components").iter().rev().collect();
-        while let Some(component) = open.pop() {
+        while let Some(component) = open.pop().filter(|_| !self.graph.is_full()) {
             open.extend(component.items_of("components").iter().rev());
             if component.text_of("type") != Some("file") {
                 self.component(component, false);
@@ -73,12 +77,12 @@ impl Reader<'_> {
             let needs = dependency.items_of("dependsOn").iter().filter_map(Value::text);
             let needs: Vec<usize> = needs.filter_map(|need| self.references.get(need)).copied().collect();
             if let Some(from) = from {
-                self.graph.edges[from].extend(needs);
+                self.graph.join(from, needs);
             }
         }
     }
 
-    fn component(&mut self, component: &Value<'_>, is_own: bool) {
+    fn component(&mut self, component: &'a Value<'a>, is_own: bool) {
         let scope = match (stated(component, "patchline:scope"), component.text_of("scope")) {
             (Some("build"), _) => Scope::Build,
             (Some("test"), _) => Scope::Test,
@@ -105,24 +109,27 @@ impl Reader<'_> {
         let node = self.node(component, &name, version, component.text_of("purl"));
         let node = self.graph.add(Node { scope: Some(scope), relation, ..own_or(node, is_own) });
         let reference = component.text_of("bom-ref").or_else(|| component.text_of("purl"));
-        self.references.extend(reference.map(|reference| (reference.to_owned(), node)));
+        self.references.extend(reference.map(|reference| (reference, node)));
     }
 
-    fn read_spdx(&mut self, bill: &Value<'_>) {
+    fn read_spdx(&mut self, bill: &'a Value<'a>) {
         let described = bill.items_of("documentDescribes").iter().filter_map(Value::text);
         let mut own: Vec<&str> = described.collect();
         let relations = bill.items_of("relationships");
-        let of = |relation: &'_ Value<'_>, key: &str| relation.text_of(key).unwrap_or_default().to_owned();
+        let of = |relation: &'a Value<'a>, key: &str| relation.text_of(key).unwrap_or_default();
         let describes = relations.iter().filter(|one| one.text_of("relationshipType") == Some("DESCRIBES"));
         own.extend(describes.filter_map(|one| one.text_of("relatedSpdxElement")));
         for package in bill.items_of("packages") {
+            if self.graph.is_full() {
+                break;
+            }
             let purls = package.items_of("externalRefs").iter();
             let purl = purls.filter(|one| one.text_of("referenceType") == Some("purl"));
             let purl = purl.filter_map(|one| one.text_of("referenceLocator")).next();
             let (name, id) = (of(package, "name"), of(package, "SPDXID"));
-            let node = self.node(package, &name, package.text_of("versionInfo").unwrap_or_default(), purl);
+            let node = self.node(package, name, package.text_of("versionInfo").unwrap_or_default(), purl);
             // A bill that describes each of its packages has no root among them.
-            let is_root = own.len() < 2 && own.contains(&id.as_str());
+            let is_root = own.len() < 2 && own.contains(&id);
             // A program of no registry is none that anybody needs, but one that was made here.
             let is_program = package.text_of("primaryPackagePurpose") == Some("APPLICATION");
             let is_own = is_root || is_program && !node.registered && node.unknown.is_none();
@@ -135,7 +142,7 @@ impl Reader<'_> {
         }
         for relation in relations {
             let (from, to) = (of(relation, "spdxElementId"), of(relation, "relatedSpdxElement"));
-            let (from, to, scope) = match of(relation, "relationshipType").as_str() {
+            let (from, to, scope) = match of(relation, "relationshipType") {
                 "DEPENDS_ON" => (from, to, Scope::Normal),
                 "DEPENDENCY_OF" | "RUNTIME_DEPENDENCY_OF" => (to, from, Scope::Normal),
                 "OPTIONAL_DEPENDENCY_OF" => (to, from, Scope::Optional),
@@ -145,8 +152,8 @@ impl Reader<'_> {
                 "DEV_DEPENDENCY_OF" => (to, from, Scope::Dev),
                 _ => continue,
             };
-            if let (Some(from), Some(to)) = (self.references.get(&from), self.references.get(&to)) {
-                self.graph.edges[*from].push(*to);
+            if let (Some(from), Some(to)) = (self.references.get(from), self.references.get(to)) {
+                self.graph.join(*from, [*to]);
                 if self.graph.nodes[*from].is_own {
                     self.graph.direct.push((*to, scope));
                 }
@@ -155,7 +162,7 @@ impl Reader<'_> {
     }
 
     fn is_incomplete(&mut self) {
-        self.graph.unresolved.push(Unresolved::of(self.path, "it says of itself that it is incomplete"));
+        self.graph.cannot_judge(Unresolved::of(self.path, "it says of itself that it is incomplete"));
     }
 
     fn node(&mut self, value: &Value<'_>, name: &str, version: &str, purl: Option<&str>) -> Node {

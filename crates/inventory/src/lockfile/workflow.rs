@@ -2,10 +2,12 @@
 //! (<https://docs.github.com/en/actions/reference/workflow-syntax-for-github-actions>), and base images of Dockerfiles
 //! (<https://docs.docker.com/reference/dockerfile/#from>), which no advisory is matched with.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope};
 use crate::lockfile::assembly::{Graph, Node};
+use crate::name::lower;
 
 /// Reads `uses:` of workflows and actions.
 pub struct Workflow;
@@ -24,8 +26,11 @@ impl Detector for Workflow {
     }
 
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
-        let mut graph = Graph::of("GitHub Actions");
-        for used in uses(text) {
+        let mut graph = Graph::of("GitHub Actions", text.len());
+        each_use(text, |used| {
+            if graph.is_full() {
+                return;
+            }
             let node = graph.add(Node {
                 scope: Some(Scope::Build),
                 unknown: moving(&used),
@@ -33,7 +38,7 @@ impl Detector for Workflow {
                 ..Node::registered(&used.name, used.version(), used.line)
             });
             graph.direct.push((node, Scope::Build));
-        }
+        });
         Ok(graph.inventory(path))
     }
 }
@@ -73,6 +78,11 @@ impl Use<'_> {
 /// with all that YAML can do, so only lines with a key `uses` are looked at, and no line of a text block is.
 pub fn uses(text: &str) -> Vec<Use<'_>> {
     let mut found = Vec::new();
+    each_use(text, |used| found.push(used));
+    found
+}
+
+fn each_use<'a>(text: &'a str, mut found: impl FnMut(Use<'a>)) {
     let (mut block, mut offset): (Option<usize>, usize) = (None, 0);
     for (index, raw) in text.split_inclusive('\n').enumerate() {
         let (start, line) = (offset, raw.trim_end_matches(['\n', '\r']));
@@ -90,16 +100,16 @@ pub fn uses(text: &str) -> Vec<Use<'_>> {
         }
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
         let at = start + (line.len() - item.len());
+        let mut comment = None;
         if let Some(rest) = after_key(item) {
             let used = item.len() - rest.len() + value_at(rest, false);
-            found.extend(used_by(&item[used..], false, at + used, number));
+            used_by(item, used, false, at, number, &mut comment).into_iter().for_each(&mut found);
         } else if item.starts_with(['{', '[']) || value.starts_with(['{', '[']) {
             for used in used_in_flow(item) {
-                found.extend(used_by(&item[used..], true, at + used, number));
+                used_by(item, used, true, at, number, &mut comment).into_iter().for_each(&mut found);
             }
         }
     }
-    found
 }
 
 /// What follows the key `uses`, in quotes or not, and its colon, if that is what a text begins with.
@@ -144,9 +154,32 @@ fn used_in_flow(item: &str) -> Vec<usize> {
     found
 }
 
-/// What a value names, if that lies in another repository: from its first letter, which is at that byte, to the end of its line.
-fn used_by(text: &str, in_flow: bool, at: usize, line: u32) -> Option<Use<'_>> {
-    let (before, comment) = text.find(" #").map_or((text, ""), |at| text.split_at(at));
+/// Where the comment of a line begins, and the version that it names.
+type Comment<'a> = (usize, Option<(usize, &'a str)>);
+
+/// The comment behind this byte of a line. A line may have many uses, so it is looked for once, and kept.
+fn comment_behind<'a>(item: &'a str, from: usize, kept: &mut Option<Comment<'a>>) -> Comment<'a> {
+    match *kept {
+        Some(comment) if comment.0 >= from => comment,
+        Some(_) | None => {
+            let at = item[from..].find(" #").map_or(item.len(), |at| from + at);
+            *kept.insert((at, version_in(&item[at..]).map(|(said_at, said)| (at + said_at, said))))
+        }
+    }
+}
+
+/// What a value names, if that lies in another repository: from its first letter, which is at that byte of a line that begins at
+/// `start`, to the end of the line.
+fn used_by<'a>(
+    item: &'a str,
+    used_at: usize,
+    in_flow: bool,
+    start: usize,
+    line: u32,
+    kept: &mut Option<Comment<'a>>,
+) -> Option<Use<'a>> {
+    let (end, said) = comment_behind(item, used_at, kept);
+    let before = &item[used_at..end];
     let ends = |sign: char| matches!(sign, '"' | '\'' | ' ') || (in_flow && matches!(sign, ',' | '}' | ']'));
     // A flow mapping over several lines ends, or goes on, behind the value.
     let used = before.split(ends).next().unwrap_or_default().trim_end_matches([',', '}', ']']);
@@ -158,9 +191,9 @@ fn used_by(text: &str, in_flow: bool, at: usize, line: u32) -> Option<Use<'_>> {
     Some(Use {
         name: name.join("/"),
         reference,
-        at: at + used.len() - reference.len(),
+        at: start + used_at + used.len() - reference.len(),
         line,
-        comment: version_in(comment).map(|(said_at, said)| (at + before.len() + said_at, said)),
+        comment: said.map(|(said_at, said)| (start + said_at, said)),
     })
 }
 
@@ -208,18 +241,21 @@ impl Detector for Dockerfile {
     }
 
     fn parse(&self, path: &str, text: &str, _: &Neighbours) -> Result<Inventory, Broken> {
-        let mut graph = Graph::of("Docker");
-        let mut stages: HashSet<String> = HashSet::new();
+        let mut graph = Graph::of("Docker", text.len());
+        let mut stages: HashSet<Cow<'_, str>> = HashSet::new();
         for (index, line) in text.lines().enumerate() {
+            if graph.is_full() {
+                break;
+            }
             let mut words = line.split_whitespace();
             if !words.next().is_some_and(|word| word.eq_ignore_ascii_case("FROM")) {
                 continue;
             }
             let mut words = words.skip_while(|word| word.starts_with("--"));
             let Some(image) = words.next() else { continue };
-            let is_stage = stages.contains(&image.to_ascii_lowercase());
+            let is_stage = stages.contains(&lower(image));
             if words.next().is_some_and(|word| word.eq_ignore_ascii_case("AS")) {
-                stages.extend(words.next().map(str::to_ascii_lowercase));
+                stages.extend(words.next().map(lower));
             }
             if is_stage || image == "scratch" {
                 continue;
@@ -246,6 +282,7 @@ impl Detector for Dockerfile {
             });
             graph.direct.push((node, Scope::Normal));
         }
+        drop(stages);
         Ok(graph.inventory(path))
     }
 }

@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use crate::detector::{Broken, Detector, Inventory, Kind, Neighbours, Scope, beside};
 use crate::lockfile::assembly::{Graph, Node};
 use crate::lockfile::npmrc;
-use crate::lockfile::package_json::{is_registry, name_and_rest, wanted};
+use crate::lockfile::package_json::{is_registry, name_and_rest, wanted_by};
+use crate::text::json::json;
 use crate::text::lines::Lines;
+use crate::text::pile::push;
 use crate::text::yaml::yaml;
 
 /// Reads `yarn.lock`.
@@ -41,13 +43,28 @@ impl Detector for YarnLock {
 /// Ranges that one entry answers; a monorepo has some dozens.
 const MOST_HEADS: usize = 10_000;
 
+/// Ranges that all entries answer together, and one more for each so many bytes; mostly an entry answers one.
+const HEADS_OF_ANY_FILE: usize = 50_000;
+const BYTES_OF_A_HEAD: usize = 20;
+
 /// The nodes by what asks for them, as in `left-pad@^1.0.0`.
-type Asked = HashMap<String, usize>;
+type Asked<'a> = HashMap<&'a str, usize>;
+
+fn too_many(asked: &Asked<'_>, text: &str, offset: usize) -> Result<(), Broken> {
+    let most = HEADS_OF_ANY_FILE + text.len() / BYTES_OF_A_HEAD;
+    let what = || {
+        format!(
+            "its entries have more than {most} names, which no tool writes into {} bytes; make it anew",
+            text.len()
+        )
+    };
+    if asked.len() > most { Err(Broken::at(text, offset, what())) } else { Ok(()) }
+}
 
 fn classic(text: &str, manifest: Option<&str>) -> Result<Graph, Broken> {
-    let mut graph = Graph::of("npm");
+    let mut graph = Graph::of("npm", text.len());
     let mut asked = Asked::new();
-    let mut needs: Vec<(usize, String)> = Vec::new();
+    let mut needs: Vec<(usize, &str)> = Vec::new();
     let mut node = None;
     let (mut offset, mut in_dependencies) = (0, false);
     for (index, raw) in text.split_inclusive('\n').enumerate() {
@@ -66,6 +83,9 @@ fn classic(text: &str, manifest: Option<&str>) -> Result<Graph, Broken> {
                 let Some(heads) = content.strip_suffix(':') else {
                     return broken("a colon is missing at the end");
                 };
+                if graph.is_full() {
+                    break;
+                }
                 let heads: Vec<&str> =
                     heads.split(',').take(MOST_HEADS).map(|head| head.trim().trim_matches('"')).collect();
                 let (name, range) = name_and_rest(heads[0]);
@@ -74,9 +94,8 @@ fn classic(text: &str, manifest: Option<&str>) -> Result<Graph, Broken> {
                     .filter(|real| real.starts_with(|sign: char| sign.is_ascii_alphabetic() || sign == '@'));
                 let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
                 let new = graph.add(Node::registered(real.unwrap_or(name), "", line));
-                heads.iter().for_each(|head| {
-                    asked.insert((*head).to_owned(), new);
-                });
+                asked.extend(heads.iter().map(|head| (*head, new)));
+                too_many(&asked, text, at)?;
                 (node, in_dependencies) = (Some(new), false);
             }
             (2, Some(node)) => {
@@ -94,19 +113,26 @@ fn classic(text: &str, manifest: Option<&str>) -> Result<Graph, Broken> {
                 }
             }
             (4, Some(node)) if in_dependencies => {
-                let (name, range) = pair(content);
-                needs.push((node, format!("{name}@{range}")));
+                push(&mut needs, (node, content));
             }
             (4.., Some(_)) => {}
             (_, _) => return broken("this is indented like nothing above it"),
         }
     }
-    for (node, wanted) in needs {
-        graph.edges[node].extend(asked.get(&wanted));
+    let mut spelled = String::new();
+    let mut find = |name: &str, range: &str| {
+        spelled.clear();
+        spelled.extend([name, "@", range]);
+        asked.get(spelled.as_str()).copied()
+    };
+    for (node, content) in needs {
+        let (name, range) = pair(content);
+        graph.join(node, find(name, range));
     }
-    for wanted in manifest.map(wanted).unwrap_or_default() {
-        let found = asked.get(&format!("{}@{}", wanted.name, wanted.range));
-        graph.direct.extend(found.map(|node| (*node, wanted.scope)));
+    if let Some(manifest) = manifest.and_then(|manifest| json(manifest).ok()) {
+        let found =
+            wanted_by(&manifest).filter_map(|wanted| Some((find(wanted.name, wanted.range)?, wanted.scope)));
+        graph.direct.extend(found);
     }
     Ok(graph)
 }
@@ -122,10 +148,13 @@ fn pair(content: &str) -> (&str, &str) {
 
 fn berry(text: &str) -> Result<Graph, Broken> {
     let lock = yaml(text)?;
-    let mut graph = Graph::of("npm");
+    let mut graph = Graph::of("npm", text.len());
     let (mut asked, mut lines) = (Asked::new(), Lines::of(text));
     let entries = || lock.entries().iter().filter(|entry| entry.key != "__metadata");
     for entry in entries() {
+        if graph.is_full() {
+            break;
+        }
         let resolution = entry.value.text_of("resolution").unwrap_or(&entry.key);
         let (name, source) = name_and_rest(resolution);
         let version = entry.value.text_of("version").unwrap_or_default();
@@ -139,9 +168,8 @@ fn berry(text: &str) -> Result<Graph, Broken> {
             source: (!is_own).then(|| source.to_owned()),
             ..Node::registered(name, version, line)
         });
-        entry.key.split(", ").for_each(|key| {
-            asked.insert(key.to_owned(), node);
-        });
+        asked.extend(entry.key.split(", ").map(|key| (key, node)));
+        too_many(&asked, text, entry.offset)?;
     }
     let lists = [("dependencies", Scope::Normal), ("optionalDependencies", Scope::Optional)];
     for (node, entry) in entries().enumerate() {
@@ -149,7 +177,9 @@ fn berry(text: &str) -> Result<Graph, Broken> {
             for wanted in entry.value.entries_of(list) {
                 let range = wanted.value.text().unwrap_or_default();
                 let spelled = [format!("{}@{range}", wanted.key), format!("{}@npm:{range}", wanted.key)];
-                let Some(found) = spelled.iter().find_map(|key| asked.get(key)).copied() else { continue };
+                let Some(found) = spelled.iter().find_map(|key| asked.get(key.as_str())).copied() else {
+                    continue;
+                };
                 graph.join(node, [found]);
                 if graph.nodes.get(node).is_some_and(|node| node.is_own) {
                     graph.direct.push((found, scope));

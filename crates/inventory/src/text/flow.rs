@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::text::pile::Pile;
 use crate::text::value::{DEEPEST, Entry, Kind, Value};
 
 /// The byte after the closing quote.
@@ -70,11 +71,13 @@ pub struct Flow<'a> {
     pub at: usize,
     /// What was wrong first.
     pub broken: Option<&'static str>,
+    items: Pile<Value<'a>>,
+    entries: Pile<Entry<'a>>,
 }
 
 impl<'a> Flow<'a> {
     pub fn of(text: &'a str) -> Self {
-        Self { text, at: 0, broken: None }
+        Self { text, at: 0, broken: None, items: Pile::default(), entries: Pile::default() }
     }
 
     fn fail<T>(&mut self, what: &'static str) -> Option<T> {
@@ -153,12 +156,15 @@ impl<'a> Flow<'a> {
 
     fn list(&mut self, depth: usize) -> Option<Kind<'a>> {
         self.at += 1;
-        let mut items = Vec::new();
+        let start = self.items.start();
         loop {
             match self.peek() {
                 Some(b']') => break,
                 Some(b',') => return self.fail("a value is missing here"),
-                Some(_) => items.push(self.value(depth + 1)?),
+                Some(_) => {
+                    let item = self.value(depth + 1)?;
+                    self.items.push(item);
+                }
                 None => return self.fail("this list has no end"),
             }
             if !self.comma(b']')? {
@@ -166,12 +172,12 @@ impl<'a> Flow<'a> {
             }
         }
         self.at += 1;
-        Some(Kind::List(items))
+        Some(Kind::List(self.items.list_from(start)))
     }
 
     fn map(&mut self, depth: usize) -> Option<Kind<'a>> {
         self.at += 1;
-        let mut entries = Vec::new();
+        let start = self.entries.start();
         loop {
             let first = self.peek();
             let offset = self.at;
@@ -191,13 +197,13 @@ impl<'a> Flow<'a> {
                 }
                 Some(_) | None => Value { offset, kind: Kind::Null },
             };
-            entries.push(Entry { key, offset, value });
+            self.entries.push(Entry { key, offset, value });
             if !self.comma(b'}')? {
                 break;
             }
         }
         self.at += 1;
-        Some(Kind::Map(entries))
+        Some(Kind::Map(self.entries.list_from(start)))
     }
 
     /// Whether a comma stands here, which is taken, and not the end.

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use crate::detector::Broken;
+use crate::text::pile::Pile;
 use crate::text::value::{DEEPEST, Entry, Kind, Value, most_values};
 
 /// Reads JSON.
@@ -18,7 +19,15 @@ pub fn jsonc(text: &str) -> Result<Value<'_>, Broken> {
 
 fn read(text: &str, lenient: bool) -> Result<Value<'_>, Broken> {
     let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
-    let mut reader = Reader { text, bytes: text.as_bytes(), at: start, lenient, values: 0 };
+    let mut reader = Reader {
+        text,
+        bytes: text.as_bytes(),
+        at: start,
+        lenient,
+        values: 0,
+        items: Pile::default(),
+        entries: Pile::default(),
+    };
     let value = reader.value(0)?;
     reader.space()?;
     match reader.peek() {
@@ -33,6 +42,8 @@ struct Reader<'a> {
     at: usize,
     lenient: bool,
     values: usize,
+    items: Pile<Value<'a>>,
+    entries: Pile<Entry<'a>>,
 }
 
 impl<'a> Reader<'a> {
@@ -124,28 +135,30 @@ impl<'a> Reader<'a> {
 
     fn list(&mut self, depth: usize) -> Result<Kind<'a>, Broken> {
         self.at += 1;
-        let mut items = Vec::new();
+        let start = self.items.start();
         loop {
             self.space()?;
-            if self.peek() == Some(b']') && (items.is_empty() || self.lenient) {
+            if self.peek() == Some(b']') && (self.items.start() == start || self.lenient) {
                 self.at += 1;
-                return Ok(Kind::List(items));
+                break;
             }
-            items.push(self.value(depth + 1)?);
+            let item = self.value(depth + 1)?;
+            self.items.push(item);
             if self.ends_after_item(b']')? {
-                return Ok(Kind::List(items));
+                break;
             }
         }
+        Ok(Kind::List(self.items.list_from(start)))
     }
 
     fn map(&mut self, depth: usize) -> Result<Kind<'a>, Broken> {
         self.at += 1;
-        let mut entries = Vec::new();
+        let start = self.entries.start();
         loop {
             self.space()?;
-            if self.peek() == Some(b'}') && (entries.is_empty() || self.lenient) {
+            if self.peek() == Some(b'}') && (self.entries.start() == start || self.lenient) {
                 self.at += 1;
-                return Ok(Kind::Map(entries));
+                break;
             }
             let offset = self.at;
             if self.peek() != Some(b'"') {
@@ -158,11 +171,12 @@ impl<'a> Reader<'a> {
             }
             self.at += 1;
             let value = self.value(depth + 1)?;
-            entries.push(Entry { key, offset, value });
+            self.entries.push(Entry { key, offset, value });
             if self.ends_after_item(b'}')? {
-                return Ok(Kind::Map(entries));
+                break;
             }
         }
+        Ok(Kind::Map(self.entries.list_from(start)))
     }
 
     /// Takes the comma or the end, and says which.

@@ -6,39 +6,46 @@ use std::borrow::Cow;
 
 use crate::detector::Broken;
 use crate::text::flow::{Flow, is_whole, owned, plain_kind, quoted_end, shifted};
+use crate::text::pile::Pile;
 use crate::text::value::{DEEPEST, Entry, Kind, Value, most_values};
 
 /// Reads such YAML. Of several documents the last counts that is not empty.
 pub fn yaml(text: &str) -> Result<Value<'_>, Broken> {
-    let mut lines = Vec::new();
-    let mut offset = 0;
-    for raw in text.split_inclusive('\n') {
-        let line = raw.trim_end_matches(['\n', '\r']);
-        let content = line.trim_start_matches(' ');
-        let indent = line.len() - content.len();
-        if content.starts_with("<<<<<<<") || content.starts_with(">>>>>>>") {
-            return Err(Broken::at(text, offset, "a merge conflict is left in it"));
-        }
-        if line.starts_with("---") && !lines.is_empty() {
-            lines.clear();
-        }
-        let is_mark = line.starts_with("---") || line == "..." || line.starts_with('%');
-        if !is_mark {
-            lines.push(Line { offset: offset + indent, indent, content });
-        }
-        offset += raw.len();
-    }
-    let mut reader = Reader { text, lines, next: 0, values: 0 };
+    let mut reader = Reader {
+        text,
+        at: last_document(text)?,
+        line: None,
+        values: 0,
+        items: Pile::default(),
+        entries: Pile::default(),
+    };
+    reader.step();
     reader.skip_empty();
-    let value = match reader.lines.get(reader.next).map(|line| line.indent) {
+    let value = match reader.line.map(|line| line.indent) {
         Some(indent) => reader.block(indent, 0)?,
         None => Value { offset: 0, kind: Kind::Null },
     };
     reader.skip_empty();
-    match reader.lines.get(reader.next) {
+    match reader.line {
         Some(line) => Err(reader.broken(line.offset, "this is indented like nothing above it")),
         None => Ok(value),
     }
+}
+
+/// Where the last document begins.
+fn last_document(text: &str) -> Result<usize, Broken> {
+    let (mut start, mut offset) = (0, 0);
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_start_matches(' ');
+        if content.starts_with("<<<<<<<") || content.starts_with(">>>>>>>") {
+            return Err(Broken::at(text, offset, "a merge conflict is left in it"));
+        }
+        offset += line.len();
+        if line.starts_with("---") {
+            start = offset;
+        }
+    }
+    Ok(start)
 }
 
 #[derive(Clone, Copy)]
@@ -51,9 +58,13 @@ struct Line<'a> {
 
 struct Reader<'a> {
     text: &'a str,
-    lines: Vec<Line<'a>>,
-    next: usize,
+    /// Where the line after the next begins.
+    at: usize,
+    /// The next line; none at the end.
+    line: Option<Line<'a>>,
     values: usize,
+    items: Pile<Value<'a>>,
+    entries: Pile<Entry<'a>>,
 }
 
 impl<'a> Reader<'a> {
@@ -61,18 +72,30 @@ impl<'a> Reader<'a> {
         Broken::at(self.text, offset, what)
     }
 
-    fn skip_empty(&mut self) {
-        while self
-            .lines
-            .get(self.next)
-            .is_some_and(|line| line.content.is_empty() || line.content.starts_with('#'))
-        {
-            self.next += 1;
+    /// Goes on by a line; marks of documents and directives are none.
+    fn step(&mut self) {
+        self.line = None;
+        while self.line.is_none() && self.at < self.text.len() {
+            let rest = &self.text[self.at..];
+            let raw = rest.find('\n').map_or(rest, |end| &rest[..=end]);
+            let line = raw.trim_end_matches(['\n', '\r']);
+            let content = line.trim_start_matches(' ');
+            let indent = line.len() - content.len();
+            if line != "..." && !line.starts_with('%') {
+                self.line = Some(Line { offset: self.at + indent, indent, content });
+            }
+            self.at += raw.len();
         }
     }
 
-    fn count(&mut self, offset: usize, depth: usize) -> Result<(), Broken> {
-        self.values += 1;
+    fn skip_empty(&mut self) {
+        while self.line.is_some_and(|line| line.content.is_empty() || line.content.starts_with('#')) {
+            self.step();
+        }
+    }
+
+    fn count(&mut self, offset: usize, depth: usize, values: usize) -> Result<(), Broken> {
+        self.values += values;
         if depth > DEEPEST || self.values > most_values(self.text.len()) {
             let what = format!(
                 "it is nested more than {DEEPEST} deep, or has more than {} values",
@@ -85,48 +108,52 @@ impl<'a> Reader<'a> {
 
     /// The map, list or scalar whose lines have this indentation.
     fn block(&mut self, indent: usize, depth: usize) -> Result<Value<'a>, Broken> {
-        let line = self.lines[self.next];
-        self.count(line.offset, depth)?;
+        let Some(line) = self.line else {
+            return Ok(Value { offset: self.text.len(), kind: Kind::Null });
+        };
+        self.count(line.offset, depth, 1)?;
         if is_item(line.content) {
             return self.list(indent, depth);
         }
         if split_key(line.content).is_some() {
             return self.map(indent, depth);
         }
-        self.next += 1;
+        self.step();
         self.scalar(line.content, line.offset, indent, depth)
     }
 
     fn list(&mut self, indent: usize, depth: usize) -> Result<Value<'a>, Broken> {
-        let offset = self.lines[self.next].offset;
-        let mut items = Vec::new();
+        let offset = self.line.map_or(self.text.len(), |line| line.offset);
+        let start = self.items.start();
         loop {
             self.skip_empty();
-            let Some(line) = self.lines.get(self.next).copied() else { break };
+            let Some(line) = self.line else { break };
             if line.indent != indent || !is_item(line.content) {
                 break;
             }
             let rest = line.content[1..].trim_start_matches(' ');
             if rest.is_empty() || rest.starts_with('#') {
-                self.next += 1;
-                items.push(self.below(line, indent, depth)?);
+                self.step();
+                let item = self.below(line, indent, depth)?;
+                self.items.push(item);
                 continue;
             }
             // What follows the hyphen is a block of its own that begins further to the right.
             let shift = line.content.len() - rest.len();
             let inner = indent + shift;
-            self.lines[self.next] = Line { offset: line.offset + shift, indent: inner, content: rest };
-            items.push(self.block(inner, depth + 1)?);
+            self.line = Some(Line { offset: line.offset + shift, indent: inner, content: rest });
+            let item = self.block(inner, depth + 1)?;
+            self.items.push(item);
         }
-        Ok(Value { offset, kind: Kind::List(items) })
+        Ok(Value { offset, kind: Kind::List(self.items.list_from(start)) })
     }
 
     fn map(&mut self, indent: usize, depth: usize) -> Result<Value<'a>, Broken> {
-        let offset = self.lines[self.next].offset;
-        let mut entries = Vec::new();
+        let offset = self.line.map_or(self.text.len(), |line| line.offset);
+        let start = self.entries.start();
         loop {
             self.skip_empty();
-            let Some(line) = self.lines.get(self.next).copied() else { break };
+            let Some(line) = self.line else { break };
             if line.indent != indent || is_item(line.content) {
                 break;
             }
@@ -140,30 +167,33 @@ impl<'a> Reader<'a> {
                 Kind::Null => Cow::Borrowed("null"),
                 Kind::List(_) | Kind::Map(_) => return Err(self.broken(line.offset, "this is no key")),
             };
-            self.next += 1;
+            self.step();
             let value = if rest.is_empty() || rest.starts_with('#') {
                 self.below(line, indent, depth)?
             } else {
                 let at = line.offset + (line.content.len() - rest.len());
-                self.count(at, depth)?;
+                self.count(at, depth, 1)?;
                 self.scalar(rest, at, indent, depth)?
             };
-            entries.push(Entry { key, offset: line.offset, value });
+            self.entries.push(Entry { key, offset: line.offset, value });
         }
-        Ok(Value { offset, kind: Kind::Map(entries) })
+        Ok(Value { offset, kind: Kind::Map(self.entries.list_from(start)) })
     }
 
     /// The block that belongs to a key or hyphen at whose line nothing else stands.
     fn below(&mut self, line: Line<'a>, indent: usize, depth: usize) -> Result<Value<'a>, Broken> {
         self.skip_empty();
-        match self.lines.get(self.next).copied() {
+        match self.line {
             Some(next) if next.indent > indent => self.block(next.indent, depth + 1),
             // A list may stand as far left as its key.
             Some(next) if next.indent == indent && is_item(next.content) && !is_item(line.content) => {
-                self.count(next.offset, depth + 1)?;
+                self.count(next.offset, depth + 1, 1)?;
                 self.list(indent, depth + 1)
             }
-            Some(_) | None => Ok(Value { offset: line.offset, kind: Kind::Null }),
+            Some(_) | None => {
+                self.count(line.offset, depth, 1)?;
+                Ok(Value { offset: line.offset, kind: Kind::Null })
+            }
         }
     }
 
@@ -177,13 +207,13 @@ impl<'a> Reader<'a> {
     ) -> Result<Value<'a>, Broken> {
         if content.starts_with(['|', '>']) {
             let mut text = String::new();
-            while let Some(line) = self.lines.get(self.next).copied() {
+            while let Some(line) = self.line {
                 if line.indent <= indent && !line.content.is_empty() {
                     break;
                 }
                 text.push_str(line.content);
                 text.push('\n');
-                self.next += 1;
+                self.step();
             }
             return Ok(Value { offset, kind: Kind::Text(Cow::Owned(text)) });
         }
@@ -192,18 +222,19 @@ impl<'a> Reader<'a> {
         }
         // A quoted or plain text, or brackets, that go on below.
         let mut joined = content.to_owned();
-        let first = self.next;
+        let mut lines = 0;
         while !is_whole(&joined) {
-            let Some(line) = self.lines.get(self.next).copied().filter(|line| {
+            let Some(line) = self.line.filter(|line| {
                 line.indent > indent || line.content.is_empty() || line.content.starts_with([']', '}'])
             }) else {
                 return Err(self.broken(offset, "this has no end"));
             };
             joined.push(' ');
             joined.push_str(line.content);
-            self.next += 1;
+            self.step();
+            lines += 1;
             // Each line is looked through once more for each that follows.
-            if joined.len() > 16 << 10 || self.next - first > 64 {
+            if joined.len() > 16 << 10 || lines > 64 {
                 return Err(self.broken(offset, "this goes on for more than 64 lines or 16 KiB"));
             }
         }
@@ -218,14 +249,13 @@ impl<'a> Reader<'a> {
     /// A value that stands on one line.
     fn inline(&mut self, content: &'a str, offset: usize, depth: usize) -> Result<Value<'a>, Broken> {
         if content.starts_with(['{', '[', '"', '\'']) {
+            let values = content.bytes().filter(|byte| matches!(byte, b',' | b'{' | b'[')).count();
+            self.count(offset, depth, values)?;
             let mut flow = Flow::of(content);
             let value = flow.value(depth);
             let rest = content[flow.at..].trim_start();
             return match (value, flow.broken) {
-                (Some(value), None) if rest.is_empty() || rest.starts_with('#') => {
-                    self.values += content.bytes().filter(|byte| matches!(byte, b',' | b'{' | b'[')).count();
-                    Ok(shifted(value, offset))
-                }
+                (Some(value), None) if rest.is_empty() || rest.starts_with('#') => Ok(shifted(value, offset)),
                 (_, what) => Err(self.broken(offset + flow.at, what.unwrap_or("this is no value"))),
             };
         }

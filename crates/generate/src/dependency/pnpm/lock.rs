@@ -89,16 +89,16 @@ impl Reader<'_> {
         let lock = self.lock;
         for entry in lock.entries_of("packages") {
             let key = bare(self.major, &entry.key);
-            let (name, version) = name_and_version(self.major, &key);
+            let (name, version) = name_and_version(self.major, key);
             let resolution = entry.value.get("resolution");
             let integrity = resolution.and_then(|found| found.text_of("integrity")).map(str::to_owned);
             let is_address = version.contains(['/', ':']) || entry.value.get("name").is_some();
             let name = entry.value.text_of("name").unwrap_or(name).to_owned();
             let version = entry.value.text_of("version").unwrap_or(version).to_owned();
             if is_address || integrity.is_none() || parsed(&version).is_none() {
-                self.foreign.insert(key.clone());
+                self.foreign.insert(key.to_owned());
             }
-            self.copies.insert(key, Copy { name, version, integrity, bundled: false });
+            self.copies.insert(key.to_owned(), Copy { name, version, integrity, bundled: false });
         }
         // From format 9 on, who needs whom stands apart.
         for entry in lock.entries_of("packages").iter().chain(lock.entries_of("snapshots")) {
@@ -109,7 +109,7 @@ impl Reader<'_> {
                     Some((wanted.key.clone().into_owned(), self.find(&wanted.key, wanted.value.text()?)?))
                 })
                 .collect();
-            self.asks.entry(key).or_default().extend(found);
+            self.asks.entry(key.to_owned()).or_default().extend(found);
         }
     }
 
