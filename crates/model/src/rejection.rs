@@ -30,8 +30,6 @@ pub enum Rejection {
     NotAPerson,
     #[error("{patch} is moving this service already; one rollout at a time")]
     Locked { patch: PatchId },
-    #[error("{patch} is not paused")]
-    NotPaused { patch: PatchId },
     #[error("{patch} can't be tried again: {why}")]
     NoRetry { patch: PatchId, why: String },
     #[error("{patch} can't be taken back any more: {why}")]

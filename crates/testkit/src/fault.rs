@@ -100,10 +100,11 @@ pub enum Fault {
     HotfixWaitsItsTurn,
     WrongSplitSilencesTheJudge,
     ErrorsAstrayAreLeftOut,
+    ResumeDoesOneThing,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 97] = [
+    pub const ALL: [Fault; 98] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -201,5 +202,6 @@ impl Fault {
         Fault::HotfixWaitsItsTurn,
         Fault::WrongSplitSilencesTheJudge,
         Fault::ErrorsAstrayAreLeftOut,
+        Fault::ResumeDoesOneThing,
     ];
 }

@@ -519,6 +519,13 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
             }
             _ => Ok(events),
         },
+        (Fault::ResumeDoesOneThing, Ok(mut events)) => {
+            let ends = |event: &Event| matches!(event.fact, Fact::Rollout(rollout::Event::Resumed));
+            if events.iter().any(ends) {
+                events.truncate(1);
+            }
+            Ok(events)
+        }
         (Fault::NobodyIsPaged, Ok(mut events)) => {
             events.retain(|event| !matches!(event.fact, Fact::Rollout(rollout::Event::Paged { .. })));
             Ok(events)
