@@ -304,7 +304,7 @@ fn missing_data_never_promotes_and_pauses_at_last() {
 }
 
 #[test]
-fn a_pause_of_our_own_does_not_outlast_the_deadline_but_a_persons_does() {
+fn a_pause_of_our_own_eats_the_deadline_and_a_persons_does_not() {
     let mut paused = Given::baked();
     for _ in 0..3 {
         let outcome = blind(&paused);
@@ -315,6 +315,8 @@ fn a_pause_of_our_own_does_not_outlast_the_deadline_but_a_persons_does() {
     let asked = Given::baked().asked("ann", steer(rollout::Command::Pause { reason: reason() }));
     let late = asked.later(600);
     check(&late, late.answer(blind(&late)), Ok(&["rollout looked"]));
+    let resumed = late.asked("ann", steer(rollout::Command::Resume));
+    check(&resumed, resumed.answer(blind(&resumed)), Ok(&["rollout looked"]));
 }
 
 #[test]

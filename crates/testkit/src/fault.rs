@@ -101,10 +101,13 @@ pub enum Fault {
     WrongSplitSilencesTheJudge,
     ErrorsAstrayAreLeftOut,
     ResumeDoesOneThing,
+    PausedTimeCounts,
+    PausedTimeBakes,
+    PauseHasNoEnd,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 98] = [
+    pub const ALL: [Fault; 101] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -203,5 +206,8 @@ impl Fault {
         Fault::WrongSplitSilencesTheJudge,
         Fault::ErrorsAstrayAreLeftOut,
         Fault::ResumeDoesOneThing,
+        Fault::PausedTimeCounts,
+        Fault::PausedTimeBakes,
+        Fault::PauseHasNoEnd,
     ];
 }

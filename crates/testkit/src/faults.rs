@@ -343,9 +343,15 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
         }
         (Fault::StoppedTimeCounts, Ask::Report { .. }) => {
             rollout.stood_still_millis = 0;
-            if let Some((_, since)) = &mut rollout.held {
-                *since = cx.now;
-            }
+            rollout.still_since = rollout.still_since.map(|_| cx.now);
+        }
+        (Fault::PausedTimeCounts, Ask::Report { .. }) => {
+            let paused = rollout.unbaked_millis;
+            rollout.stood_still_millis = rollout.stood_still_millis.saturating_sub(paused);
+        }
+        (Fault::PausedTimeBakes, Ask::Report { .. }) => rollout.unbaked_millis = 0,
+        (Fault::PauseHasNoEnd, Ask::Report { .. }) => {
+            rollout.paused_since = rollout.paused_since.map(|_| cx.now);
         }
         (Fault::BakeIsSkipped, Ask::Report { .. }) => rollout.since = Timestamp(i64::MIN / 2),
         _ => {}
@@ -521,7 +527,8 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
         },
         (Fault::ResumeDoesOneThing, Ok(mut events)) => {
             let ends = |event: &Event| matches!(event.fact, Fact::Rollout(rollout::Event::Resumed));
-            if events.iter().any(ends) {
+            let asked = matches!(&command.ask, Ask::Rollout(rollout::Command::Resume));
+            if asked && events.iter().any(ends) {
                 events.truncate(1);
             }
             Ok(events)

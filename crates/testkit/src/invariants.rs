@@ -7,6 +7,7 @@ pub mod exposed;
 pub mod named;
 pub mod order;
 pub mod paper;
+pub mod pauses;
 pub mod picture;
 pub mod place;
 pub mod queue;
@@ -127,6 +128,7 @@ impl Watch {
                 stands_still: account.is_some_and(|account| account.still_since.is_some()),
                 still_millis,
                 watched: account.map(|account| &account.watched),
+                pauses: account.map(|account| &account.pauses),
                 scene: entry.scene,
                 held: &self.held,
                 planned,
@@ -150,7 +152,7 @@ impl Watch {
                 }
                 self.ordered(&entry, &after, fact)?;
                 self.replaces(&after, fact)?;
-                self.account(&entry, &after, event.at, fact);
+                self.account(&entry, &after, event, fact);
             }
             if let Fact::Review(review::Event::Retried { .. }) = &event.fact {
                 self.accounts.remove(&id);
@@ -225,12 +227,12 @@ impl Watch {
         hold(ours, "only the version that runs is taken back", after.id, || format!("{rest} runs"))
     }
 
-    fn account(&mut self, entry: &Appended<'_>, after: &Patch, at: Timestamp, fact: &rollout::Event) {
+    fn account(&mut self, entry: &Appended<'_>, after: &Patch, event: &Event, fact: &rollout::Event) {
         if let rollout::Event::Started { stable, new, .. } = fact {
             self.accounts.insert(after.id, Account::open(entry.target, stable, new));
         }
         if let Some(account) = self.accounts.get_mut(&after.id) {
-            account.takes(entry.target, after, at, entry.elapsed, fact);
+            account.takes(entry.target, after, event, entry.elapsed, fact);
         }
         let rests = match fact {
             rollout::Event::Promoted => &after.rollout.new,

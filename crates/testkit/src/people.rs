@@ -9,6 +9,7 @@ use patchline_model::patch::Patch;
 use patchline_model::service::Service;
 use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::halt::is_halted;
+use patchline_model::stage::pause::{PauseExit, Pauser};
 use patchline_model::stage::{review, rollout};
 use patchline_model::time::{Seconds, Timestamp};
 use patchline_model::view::board::waits_at_gate;
@@ -142,6 +143,13 @@ fn is_forced_in_vain(patch: &Patch) -> bool {
     patch.rollout.forced && patch.rollout.paged && patch.rollout.phase.can_go_back()
 }
 
+/// No exit ends the pause: the plan holds there, or what a person paused stays by the plan's word.
+fn is_paused_for_good(patch: &Patch) -> bool {
+    let run = patch.opening.as_ref().and_then(|opening| opening.service.run.as_ref());
+    let ends = run.is_some_and(|run| run.plan.pause.exit != PauseExit::Hold);
+    patch.rollout.paused.is_some() && !(ends && patch.rollout.pauser == Pauser::Person)
+}
+
 /// Whether the patch may rightly stand still until a person acts.
 pub fn waits_for_person(patch: &Patch) -> bool {
     let asks =
@@ -150,7 +158,7 @@ pub fn waits_for_person(patch: &Patch) -> bool {
     let approval = patch.stage() == Stage::Approve && asks && considered;
     !patch.has_ended()
         && (approval
-            || patch.rollout.paused.is_some()
+            || is_paused_for_good(patch)
             || waits_at_gate(patch)
             || is_halted(&patch.rollout)
             || is_forced_in_vain(patch))

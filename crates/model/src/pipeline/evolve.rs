@@ -46,7 +46,7 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
             approve::evolve(Arc::make_mut(&mut patch.approve), fact);
         }
         Fact::Rollout(fact) => {
-            folding::evolve(Arc::make_mut(&mut patch.rollout), event.at, fact);
+            folding::evolve(Arc::make_mut(&mut patch.rollout), event.at, &event.by, fact);
             patch.returns = patch.returns.saturating_add(u32::from(takes_back(fact)));
             if reopens(fact) {
                 review::reopen(Arc::make_mut(&mut patch.review));

@@ -12,6 +12,7 @@ use crate::service::Name;
 use crate::share::Share;
 use crate::stage::budget::History;
 use crate::stage::footing::{Footing, none};
+use crate::stage::pause::Pauser;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Process, Smoke, Usage, Version};
 use crate::stage::safety::{ForwardOnly, NoReturn};
@@ -192,10 +193,14 @@ pub struct State {
     /// When the present phase, or step, began.
     pub since: Timestamp,
     pub paused: Option<String>,
-    /// Patchline paused by itself: the deadline goes on, for nobody has said that it may wait.
-    pub paused_by_machine: bool,
-    /// What holds the rollout where it is, since when, and how long the deadline has stood still before that.
+    pub pauser: Pauser,
+    /// When a person paused it, and how long one has paused the present phase before that: no bake goes on meanwhile.
+    pub paused_since: Option<Timestamp>,
+    pub unbaked_millis: u64,
+    /// What holds the rollout where it is, and since when.
     pub held: Option<(Hold, Timestamp)>,
+    /// Since when people hold or pause it, and how long they have before that: the deadline stands still meanwhile.
+    pub still_since: Option<Timestamp>,
     pub stood_still_millis: u64,
     /// Why the error budget has not let it begin, until when, and how often in a row.
     pub deferred: Option<(String, Timestamp, u32)>,

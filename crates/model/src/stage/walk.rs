@@ -36,7 +36,9 @@ pub fn decide(
     let not_now = |asked: &str| Rejection::NotNow { patch, stage: Stage::Rollout, asked: asked.to_owned() };
     let (phase, can_be_hurried) = (&state.phase, state.phase.can_be_hurried());
     match command {
-        Command::Promote { .. } | Command::RollbackWithLoss { .. } if *by == Actor::Machine => {
+        Command::Pause { .. } | Command::Promote { .. } | Command::RollbackWithLoss { .. }
+            if *by == Actor::Machine =>
+        {
             Err(Rejection::NotAPerson)
         }
         Command::Pause { .. } if !phase.can_be_paused() => Err(not_now("pause")),

@@ -5,6 +5,7 @@ use patchline_model::command::Ask;
 use patchline_model::event::Fact;
 use patchline_model::job::Outcome;
 use patchline_model::share::Share;
+use patchline_model::stage::pause::Pauser;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Plan, Strategy};
 use patchline_model::stage::rollout::Outcome as Reported;
@@ -14,7 +15,7 @@ use patchline_model::time::Seconds;
 
 use crate::breach::{Breach, hold};
 use crate::invariants::bound::standing;
-use crate::invariants::control::had_its_time;
+use crate::invariants::control::{had_its_time, pause_exit_is_taken};
 use crate::invariants::exposed;
 use crate::invariants::named;
 use crate::invariants::paper::is_shown;
@@ -90,7 +91,8 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             let answered = judgement.answer != JudgeAnswer::Rollback || followed;
             says(answered, "the judge's rollback is followed at once")?;
             says(is_its_word(seen, judgement), "a look keeps the judge's word")?;
-            says(exit_is_taken(seen), "past the deadline the plan's exit is taken, at a gate too")
+            says(exit_is_taken(seen), "past the deadline the plan's exit is taken, at a gate too")?;
+            says(pause_exit_is_taken(seen), "a person's pause ends as the plan says")
         }
         Event::Counted { tick, .. } => looked(seen, tick).map(drop),
         // What is held is looked at in `control.rs`.
@@ -131,7 +133,7 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
         }
         Event::Switched => {
             let end = before.plan.as_deref().and_then(last_bake);
-            let baked = end.is_none_or(|bake| seen.event.at >= before.since.after(bake));
+            let baked = end.is_none_or(|bake| has_baked(seen, bake));
             let from = match before.phase {
                 Phase::Growing => end.is_none() && met(),
                 Phase::Baking => is_complete(seen) && (baked || before.hurried),
@@ -263,7 +265,12 @@ fn promised(seen: Seen<'_>, step: usize) -> Option<Promised> {
 
 fn is_baked(seen: Seen<'_>, step: usize) -> bool {
     let bake = promised(seen, step).map(|promised| promised.bake).unwrap_or_default();
-    seen.event.at >= seen.before.rollout.since.after(bake)
+    has_baked(seen, bake)
+}
+
+/// The phase has lasted so long, without what a person has paused of it.
+fn has_baked(seen: Seen<'_>, bake: Seconds) -> bool {
+    seen.pauses.is_some_and(|pauses| pauses.has_baked(bake, seen.event.at))
 }
 
 /// Whether this step's bake is over, with data; its gate, if it has one, must have been opened.
@@ -335,7 +342,8 @@ fn exit_is_taken(seen: Seen<'_>) -> bool {
     let lifts = |event: &patchline_model::event::Event| matches!(event.fact, Fact::Rollout(Event::Released));
     let stands = || seen.is_held() || (seen.stands_still && !seen.rest.iter().any(lifts));
     let past = is_undecided(&state.phase) && had_its_time(seen) && !stands();
-    let with_person = (state.paused.is_some() && !state.paused_by_machine) || state.hurried || state.forced;
+    let with_person =
+        (state.paused.is_some() && state.pauser != Pauser::Machine) || state.hurried || state.forced;
     let exit = |event: &patchline_model::event::Event| {
         takes_back(event) || matches!(event.fact, Fact::Rollout(Event::Paused { .. }))
     };
