@@ -20,6 +20,8 @@ pub enum Rejection {
     WrongStage { job: JobId },
     #[error("{patch} is in stage `{stage}`; `{asked}` does not apply there")]
     NotNow { patch: PatchId, stage: Stage, asked: String },
+    #[error("{patch} is not approved yet; `promote` applies once it is")]
+    NotApproved { patch: PatchId },
     #[error("{patch} has ended; `{asked}` does not apply any more")]
     Ended { patch: PatchId, asked: String },
     #[error("what {patch} asks approval for has changed since it was shown; look at it again")]

@@ -398,9 +398,9 @@ fn people_hold_go_on_hurry_and_take_back() {
         check(&paused, by("bob", resume()), Ok(&["rollout resumed"]));
     }
     check(&Given::finishing(), by("ann", promote()), Ok(&[]));
-    check(&Given::finishing(), by("ann", pause()), Err("does not apply"));
-    check(&Given::finishing(), by("ann", rollback()), Err("does not apply"));
-    check(&Given::needs_owner(), by("ann", rollback()), Err("stage `approve`"));
+    check(&Given::finishing(), by("ann", pause()), Ok(&["rollout paused"]));
+    check(&Given::finishing(), by("ann", rollback()), Ok(&["rollout rollback_decided"]));
+    check(&Given::needs_owner(), by("ann", rollback()), Ok(&["review ended abandoned"]));
     check(&Given::promoted(), by("ann", rollback()), Err("does not run any more"));
 }
 

@@ -93,6 +93,7 @@ fn hint(rejection: &Rejection) -> Option<&'static str> {
         Rejection::OwnPatch { .. } => Some("ask a colleague in that role"),
         Rejection::NotAPerson => Some("give your own name in `by`"),
         Rejection::NotNow { .. } => Some("look at the patch: it has moved on"),
+        Rejection::NotApproved { .. } => Some("approve it first"),
         Rejection::NoRetry { .. } | Rejection::NoRecall { .. } => Some("look at how the patch ended"),
         Rejection::ForwardOnly { .. } => {
             Some("`patchline rollback P-7 --accept-data-loss REASON` takes it back all the same")

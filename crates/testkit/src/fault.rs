@@ -104,10 +104,15 @@ pub enum Fault {
     PausedTimeCounts,
     PausedTimeBakes,
     PauseHasNoEnd,
+    PauseBeginsAllTheSame,
+    PauseLetsTheOldGo,
+    DrainingIsPastAll,
+    OldIsTakenForWhole,
+    EndedIsAskedInVain,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 101] = [
+    pub const ALL: [Fault; 106] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -209,5 +214,10 @@ impl Fault {
         Fault::PausedTimeCounts,
         Fault::PausedTimeBakes,
         Fault::PauseHasNoEnd,
+        Fault::PauseBeginsAllTheSame,
+        Fault::PauseLetsTheOldGo,
+        Fault::DrainingIsPastAll,
+        Fault::OldIsTakenForWhole,
+        Fault::EndedIsAskedInVain,
     ];
 }

@@ -289,9 +289,10 @@ impl Watch {
                 let kept = |arm: &Arm| keeps(plan, arm.instances, arm.share);
                 let kept = asked(&stable.artifact).is_some_and(kept);
                 if is_newest {
+                    let is_kept = state.phase == Phase::Finishing && state.paused.is_some();
+                    says(!is_kept, "what a person pauses keeps the old version that is left")?;
                     // Once promoted, it was everybody's.
-                    let led = state.recalled.is_some()
-                        || road::is_led(plan, standing(&state.phase), &desired.traffic);
+                    let led = state.had_all() || road::is_led(plan, standing(&state.phase), &desired.traffic);
                     says(
                         led,
                         "who takes no part stays with the stable version, and copies are sent as planned",
@@ -305,7 +306,7 @@ impl Watch {
                     )?;
                 }
                 // What was asked for before a recall was asked for when the old version had gone.
-                let is_overtaken = state.recalled.is_some() && !is_newest;
+                let is_overtaken = state.had_all() && !is_newest;
                 let kept = kept || is_past_switch(patch) || is_overtaken;
                 says(kept, "stable is never without capacity")?;
                 named::asked(patch, plan, desired)?;
@@ -409,7 +410,7 @@ impl Watch {
         let kept = target.arm(&stable.artifact).is_some_and(|arm| keeps(plan, arm.instances, arm.share));
         let carried =
             target.arm(&stable.artifact).is_none_or(|arm| road::carry(plan, arm.instances, arm.share));
-        let returns = state.recalled.is_some() && state.phase == Phase::RollingBack && carried;
+        let returns = state.had_all() && state.phase == Phase::RollingBack && carried;
         says(kept || returns || is_past_switch(patch), "stable is never without capacity")?;
         place::check(patch, plan, target)?;
         named::check(patch, plan, target)?;

@@ -106,7 +106,8 @@ fn take_in(state: &mut State, at: Timestamp, by: &Actor, event: &Event) {
             state.cause = Some(cause.clone());
             state.rollback_decided = Some(at);
             (state.paused, state.held) = (None, None);
-            state.left = state.standing();
+            state.was_draining = *state.phase.standing() == Phase::Finishing;
+            state.left = if state.was_draining { state.alone() } else { state.standing() };
             state.enter(Phase::RollingBack, at);
         }
         Event::Halted { cause } => {

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::hold::{Hold, Kind};
 use crate::share::Share;
 use crate::stage::conversion;
-use crate::stage::pause::{PauseExit, Pauser};
+use crate::stage::pause::Pauser;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Exit, Observed, Plan};
 use crate::stage::rollout::{Cause, Event, Gate, JudgeAnswer, Judgement, SmokeTest, State};
@@ -39,7 +39,7 @@ pub fn follows(
     let told = told(cx, state, hold);
     let unhealthy = |reason: String| Event::RollbackDecided { cause: Cause::Unhealthy { reason } };
     let stranger = conversion::stranger(state, observed);
-    let waits = || unless_back(told.clone(), pause_over(cx, plan, state));
+    let waits = || unless_back(told.clone(), state.pause_over(&plan.pause, cx.now));
     match &state.phase {
         // The first look sets the cursor; from it on every request counts.
         Phase::Preparing if met && state.paused.is_none() && hold.is_none() && course.in_place => {
@@ -90,17 +90,6 @@ pub fn follows(
 fn unless_back(told: Option<Event>, next: Option<Event>) -> Vec<Event> {
     let told = told.filter(|_| !matches!(next, Some(Event::RollbackDecided { .. })));
     told.into_iter().chain(next).collect()
-}
-
-/// What ends a person's pause, or calls a person, when it has lasted too long.
-pub fn pause_over(cx: Context<'_>, plan: &Plan, state: &State) -> Option<Event> {
-    state.pause_ends(&plan.pause).filter(|end| cx.now >= *end)?;
-    let reason = plan.pause.reason();
-    match plan.pause.exit {
-        PauseExit::Rollback => Some(Event::RollbackDecided { cause: Cause::Inconclusive { reason } }),
-        PauseExit::Resume => Some(Event::Resumed),
-        PauseExit::Hold => (!state.paged).then_some(Event::Paged { reason }),
-    }
 }
 
 /// A look where nothing follows: the judge stays armed and its word is kept, as far as there is room.
@@ -217,7 +206,7 @@ impl<'a> Look<'a> {
         if let Some(reason) = &self.stranger {
             return Some(self.unhealthy(reason.clone()));
         }
-        if let Some(event) = pause_over(self.cx, self.plan, self.state) {
+        if let Some(event) = self.state.pause_over(&self.plan.pause, self.cx.now) {
             return Some(event);
         }
         match &self.state.phase {

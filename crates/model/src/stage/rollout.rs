@@ -230,6 +230,8 @@ pub struct State {
     pub loss_accepted: bool,
     /// It was promoted before it was taken back: when somebody asked for that.
     pub recalled: Option<Timestamp>,
+    /// It was taken back while the old version drained: as after a promotion, that one must come back first.
+    pub was_draining: bool,
     /// What stood when that was decided, and how many stable instances have come back since.
     pub left: Option<Left>,
     /// What each process said last that it serves, where instances are converted in place. Those of the stable version
@@ -459,7 +461,7 @@ impl State {
     /// What the world should look like now.
     pub fn desired(&self) -> Option<Desired> {
         let (stable, new, course) = (self.stable.as_ref()?, self.new.as_ref()?, self.course.as_ref()?);
-        let was_promoted = self.recalled.is_some();
+        let was_promoted = self.had_all();
         let progress =
             Progress { phase: &self.phase, reached: self.reached, left: self.left.as_ref(), was_promoted };
         Some(desired(course, stable, new, progress))
@@ -525,6 +527,11 @@ impl State {
     pub fn kept_cursor(&self, tick: &Tick, cursor: Cursor) -> Option<Cursor> {
         let carried = self.cursor.as_ref().and_then(|before| before.after(tick));
         (carried.as_ref() != Some(&cursor)).then_some(cursor)
+    }
+
+    /// Its way back began when the new version had everything, and the old one was going or gone.
+    pub fn had_all(&self) -> bool {
+        self.was_draining || self.recalled.is_some()
     }
 
     /// On its way back, or there.

@@ -1,8 +1,8 @@
 //! How long a rollout has stood still because people held or paused it: that time is not the version's.
 
 use crate::hold::Hold;
-use crate::stage::pause::{PauseLimit, Pauser};
-use crate::stage::rollout::State;
+use crate::stage::pause::{PauseExit, PauseLimit, Pauser};
+use crate::stage::rollout::{Cause, Event, State};
 use crate::time::{Seconds, Timestamp};
 
 impl State {
@@ -23,6 +23,17 @@ impl State {
     /// The end that a person's pause has by itself; nothing, where no person has paused it.
     pub fn pause_ends(&self, limit: &PauseLimit) -> Option<Timestamp> {
         self.paused_since.map(|since| since.after(limit.deadline))
+    }
+
+    /// What ends a person's pause, or calls a person, when it has lasted too long.
+    pub fn pause_over(&self, limit: &PauseLimit, now: Timestamp) -> Option<Event> {
+        self.pause_ends(limit).filter(|end| now >= *end)?;
+        let reason = limit.reason();
+        match limit.exit {
+            PauseExit::Rollback => Some(Event::RollbackDecided { cause: Cause::Inconclusive { reason } }),
+            PauseExit::Resume => Some(Event::Resumed),
+            PauseExit::Hold => (!self.paged).then_some(Event::Paged { reason }),
+        }
     }
 
     /// Takes in that the time is now `at`: starts and stops the clocks as the state says.

@@ -41,6 +41,10 @@ pub fn decide(
         {
             Err(Rejection::NotAPerson)
         }
+        // As after the promotion, only a person takes back what has everything.
+        Command::Rollback { .. } if *by == Actor::Machine && *phase == Phase::Finishing => {
+            Err(Rejection::NotAPerson)
+        }
         Command::Pause { .. } if !phase.can_be_paused() => Err(not_now("pause")),
         Command::Pause { .. } if state.paused.is_some() => Ok(Vec::new()),
         Command::Pause { reason } => Ok(vec![Event::Paused { reason, by_machine: false }]),
@@ -83,10 +87,10 @@ pub fn decide(
         {
             Ok(Vec::new())
         }
-        Command::Rollback { reason } if phase.can_go_back() || halt::is_halted(state) => {
+        Command::Rollback { reason } if phase.can_be_taken_back() => {
             halt::rollback(patch, by, state, reason, false)
         }
-        Command::RollbackWithLoss { reason } if phase.can_go_back() || halt::is_halted(state) => {
+        Command::RollbackWithLoss { reason } if phase.can_be_taken_back() => {
             halt::rollback(patch, by, state, reason, true)
         }
         Command::Rollback { .. } | Command::RollbackWithLoss { .. } => Err(not_now("rollback")),

@@ -102,8 +102,14 @@ impl Account {
             {
                 self.greatest = Share::ALL;
             }
-            rollout::Event::RollbackDecided { .. }
-            | rollout::Event::ReturnBegun
+            rollout::Event::RollbackDecided { .. } => {
+                self.back_since = Some(elapsed);
+                // The old one may have gone already.
+                if after.rollout.had_all() {
+                    self.greatest = Share::ALL;
+                }
+            }
+            rollout::Event::ReturnBegun
             | rollout::Event::StableReturned { .. }
             | rollout::Event::ShareTaken => self.back_since = Some(elapsed),
             // What burns is the rollout's own doing, and its deadline goes on.

@@ -4,6 +4,7 @@ use patchline_model::actor::Actor;
 use patchline_model::command::Ask;
 use patchline_model::event::Fact;
 use patchline_model::job::Outcome;
+use patchline_model::patch::Patch;
 use patchline_model::share::Share;
 use patchline_model::stage::pause::Pauser;
 use patchline_model::stage::phase::Phase;
@@ -48,6 +49,7 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
     match event {
         Event::Started { stable, new, .. } => {
             says(before.plan.is_none(), "a rollout starts once")?;
+            says(before.paused.is_none(), "nothing begins while paused")?;
             says(stable.artifact != new.artifact, "what runs already is not rolled out")?;
             started(seen)
         }
@@ -99,11 +101,16 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
         Event::Deferred { .. } | Event::Held { .. } | Event::Released => Ok(()),
         Event::Paused { .. } | Event::Resumed => {
             let forward = is_undecided(&before.phase);
-            let forward = forward || matches!(before.phase, Phase::Growing | Phase::Switching);
-            says(forward, "only what goes forward, and could go back, can be paused")
+            let ends = matches!(before.phase, Phase::Growing | Phase::Switching | Phase::Finishing);
+            let forward = forward || ends || before.phase == Phase::Idle;
+            says(forward, "only what goes forward, or has not begun, can be paused")
         }
         Event::Hurried { .. } => {
-            says(is_undecided(&before.phase), "only what is still watched can be hurried")?;
+            let is_ahead = before.phase == Phase::Idle && is_allowed(seen.before);
+            says(
+                is_ahead || is_undecided(&before.phase),
+                "only what may begin, or is still watched, can be hurried",
+            )?;
             says(matches!(seen.event.by, Actor::Person(_)), "only a person promotes without evidence")
         }
         Event::SmokeBegun { step, .. } => {
@@ -182,12 +189,16 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             says(!(is_stuck && seen.planned.in_set), "a member of a set that can't go back is not given up")
         }
         Event::Promoted => {
+            says(before.paused.is_none(), "nothing goes forward while paused")?;
             says(before.phase == Phase::Finishing && met(), "promoted means it runs everywhere")
         }
         Event::RollbackDecided { .. } => {
             let phase = standing(&before.phase);
             let forward = is_undecided(phase) || matches!(phase, Phase::Growing | Phase::Switching);
-            says(forward, "a rollback is decided once, while the old version is there")
+            // A person, whoever went on holidays in a pause, or the set that it holds up.
+            let drains = *phase == Phase::Finishing
+                && (matches!(seen.event.by, Actor::Person(_)) || before.paused.is_some());
+            says(forward || drains, "a rollback is decided once, while the old version is there")
         }
         Event::StableReturned { instances } => {
             let stable = before.stable.as_ref();
@@ -233,13 +244,16 @@ fn started(seen: Seen<'_>) -> Result<(), Breach> {
         hold(holds, invariant, seen.patch(), || format!("{:?}", patch.approve))
     };
     says(is_shown(patch), "only what was shown to be a fix is rolled out")?;
-    let decision = patch.approve.decision.as_ref();
-    let allows = decision.is_some_and(|decision| decision.answer == approve::Answer::Allow);
-    let considered = patch.approve.considered == patch.approve.approvals.len();
-    says(allows && considered, "nothing rolls out but by a decision that saw every approval")?;
+    says(is_allowed(patch), "nothing rolls out but by a decision that saw every approval")?;
     let filled = |role: &String| patch.approve.approvals.iter().any(|approval| approval.role == *role);
     let agreed = planned.needs.iter().all(filled) || seen.is_said_to_be_urgent();
     says(agreed && !planned.denied, "every role that was asked for has agreed")
+}
+
+fn is_allowed(patch: &Patch) -> bool {
+    let decision = patch.approve.decision.as_ref();
+    let allows = decision.is_some_and(|decision| decision.answer == approve::Answer::Allow);
+    allows && patch.approve.considered == patch.approve.approvals.len()
 }
 
 /// Missing stays missing: a look counts exactly what the target's answer and the look before say. Answers where the next one

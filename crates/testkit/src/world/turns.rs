@@ -259,6 +259,8 @@ impl World {
                 Ok(_) => return Ok(()),
                 Err(rejection) => {
                     self.story.add(|| format!("{:>7} ms  {id} refuses: {rejection}", self.elapsed));
+                    let may = people::may_refuse(patch, &command, &rejection);
+                    hold(may, "a person can steer what moves, in every state", id, || rejection.to_string())?;
                     let held = matches!(rejection, Rejection::Held { .. }) && people::takes_back(&command);
                     return hold(!held, "nothing that is held delays a rollback", id, || {
                         rejection.to_string()
