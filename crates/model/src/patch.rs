@@ -7,6 +7,7 @@ use crate::id::{PatchId, Stage};
 use crate::share::Share;
 use crate::stage::detect::{Finding, Opening, Until};
 use crate::stage::generate::Candidate;
+use crate::stage::pause::PauseLimit;
 use crate::stage::plan::Version;
 use crate::stage::safety::ForwardOnly;
 use crate::stage::{approve, build, detect, generate, review, rollout, triage, verify};
@@ -128,6 +129,12 @@ impl Patch {
         let shown = self.verify.verdict.as_ref().and_then(verify::Verdict::irreversible);
         let stated = opening.terms.forward_only.as_deref().or(shown);
         irreversible.forward_only(stated, &opening.service.folder, &candidate.files)
+    }
+
+    /// How long a person's pause of its rollout may last; nothing, where it has none.
+    pub fn pause_limit(&self) -> Option<&PauseLimit> {
+        let stated = || self.opening.as_ref()?.service.run.as_ref().map(|run| &run.plan.pause);
+        self.rollout.plan.as_ref().map(|plan| &plan.pause).or_else(stated)
     }
 
     /// What the patch is about, in one line.

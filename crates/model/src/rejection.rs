@@ -20,6 +20,8 @@ pub enum Rejection {
     WrongStage { job: JobId },
     #[error("{patch} is in stage `{stage}`; `{asked}` does not apply there")]
     NotNow { patch: PatchId, stage: Stage, asked: String },
+    #[error("{patch} is not approved yet; `promote` applies once it is")]
+    NotApproved { patch: PatchId },
     #[error("{patch} has ended; `{asked}` does not apply any more")]
     Ended { patch: PatchId, asked: String },
     #[error("what {patch} asks approval for has changed since it was shown; look at it again")]
@@ -30,8 +32,6 @@ pub enum Rejection {
     NotAPerson,
     #[error("{patch} is moving this service already; one rollout at a time")]
     Locked { patch: PatchId },
-    #[error("{patch} is not paused")]
-    NotPaused { patch: PatchId },
     #[error("{patch} can't be tried again: {why}")]
     NoRetry { patch: PatchId, why: String },
     #[error("{patch} can't be taken back any more: {why}")]

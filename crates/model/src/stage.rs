@@ -14,6 +14,7 @@ pub mod footing;
 pub mod forward;
 pub mod generate;
 pub mod halt;
+pub mod pause;
 pub mod phase;
 pub mod plan;
 pub mod review;

@@ -54,7 +54,7 @@ pub enum Command {
     Approve(ApproveArguments),
     /// Hold a rollout where it is; the judge stays armed
     Pause(ControlArguments),
-    /// Let a paused rollout go on, or open the gate at which it waits
+    /// Let a paused rollout go on, and open the gate at which it waits
     Resume(ControlArguments),
     /// Promote the new version without waiting for more evidence
     Promote(ControlArguments),

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use patchline_conductor::jobs::rollout::replay;
+use patchline_model::actor::Actor;
 use patchline_model::context::{Board, Context};
 use patchline_model::digest::Digest;
 use patchline_model::id::{JobId, PatchId, Stage};
@@ -88,7 +89,7 @@ impl Walk {
             note: None,
         };
         let mut state = State::default();
-        folding::evolve(&mut state, now, &started);
+        folding::evolve(&mut state, now, &Actor::Machine, &started);
         let begun = Instant::now();
         let mut walk = Walk { runtime, target, site, state, now, attempt: 1, address: String::new(), begun };
         let arm = Arm {
@@ -130,7 +131,7 @@ impl Walk {
         let cx = Context { now: self.now, policy: &policy, board: &board };
         let outcome = Outcome::Reconciled { observed, judgement: judgement.map(Arc::new) };
         for event in walk::report(cx, &self.state, None, &outcome).expect("it is owed") {
-            folding::evolve(&mut self.state, self.now, &event);
+            folding::evolve(&mut self.state, self.now, &Actor::Machine, &event);
         }
     }
 

@@ -115,6 +115,7 @@ mod tests {
             start_deadline: Seconds(30),
             missing_limit: 3,
             at_deadline: Exit::Rollback,
+            pause: Default::default(),
             irreversible: Default::default(),
         }
     }

@@ -92,7 +92,8 @@ fn hint(rejection: &Rejection) -> Option<&'static str> {
         Rejection::StaleDossier { .. } => Some("reload the patch and look at what it asks for now"),
         Rejection::OwnPatch { .. } => Some("ask a colleague in that role"),
         Rejection::NotAPerson => Some("give your own name in `by`"),
-        Rejection::NotNow { .. } | Rejection::NotPaused { .. } => Some("look at the patch: it has moved on"),
+        Rejection::NotNow { .. } => Some("look at the patch: it has moved on"),
+        Rejection::NotApproved { .. } => Some("approve it first"),
         Rejection::NoRetry { .. } | Rejection::NoRecall { .. } => Some("look at how the patch ended"),
         Rejection::ForwardOnly { .. } => {
             Some("`patchline rollback P-7 --accept-data-loss REASON` takes it back all the same")

@@ -172,7 +172,7 @@ async fn the_domains_refusal_is_a_conflict_with_its_words() {
     let id = served.tell(&mut asking(&served)).await;
     let dossier = format!("sha256:{}", "0".repeat(64));
     let cases = [
-        ("rollback", json!({ "by": "Ann" }), StatusCode::CONFLICT, "does not apply there"),
+        ("promote", json!({ "by": "Ann" }), StatusCode::CONFLICT, "is not approved yet"),
         (
             "approve",
             json!({ "by": "Ann", "role": "owner", "dossier": dossier }),

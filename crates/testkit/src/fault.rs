@@ -100,10 +100,19 @@ pub enum Fault {
     HotfixWaitsItsTurn,
     WrongSplitSilencesTheJudge,
     ErrorsAstrayAreLeftOut,
+    ResumeDoesOneThing,
+    PausedTimeCounts,
+    PausedTimeBakes,
+    PauseHasNoEnd,
+    PauseBeginsAllTheSame,
+    PauseLetsTheOldGo,
+    DrainingIsPastAll,
+    OldIsTakenForWhole,
+    EndedIsAskedInVain,
 }
 
 impl Fault {
-    pub const ALL: [Fault; 97] = [
+    pub const ALL: [Fault; 106] = [
         Fault::LateAnswersCount,
         Fault::CursorIsStale,
         Fault::CursorIsLeftOut,
@@ -201,5 +210,14 @@ impl Fault {
         Fault::HotfixWaitsItsTurn,
         Fault::WrongSplitSilencesTheJudge,
         Fault::ErrorsAstrayAreLeftOut,
+        Fault::ResumeDoesOneThing,
+        Fault::PausedTimeCounts,
+        Fault::PausedTimeBakes,
+        Fault::PauseHasNoEnd,
+        Fault::PauseBeginsAllTheSame,
+        Fault::PauseLetsTheOldGo,
+        Fault::DrainingIsPastAll,
+        Fault::OldIsTakenForWhole,
+        Fault::EndedIsAskedInVain,
     ];
 }

@@ -77,6 +77,9 @@ impl Rules {
         }
         let owed = match fault {
             Fault::ApprovalsAreNotReconsidered => due(cx, &allow_early(patch.clone())),
+            Fault::PauseBeginsAllTheSame | Fault::PauseLetsTheOldGo => {
+                due(cx, &unpaused(fault, patch.clone()))
+            }
             _ => due(cx, patch),
         };
         let Due::Job(mut id, mut job) = owed else { return owed };
@@ -153,6 +156,9 @@ fn redirect(fault: Fault, patch: &Patch, desired: &mut Desired) {
         (Fault::BatchRetiresStableEarly, Phase::Filling { .. }, [stable, new]) => {
             stable.instances = stable.instances.saturating_sub(new.instances);
         }
+        (Fault::OldIsTakenForWhole, Phase::RollingBack, [stable, new]) if patch.rollout.was_draining => {
+            (stable.share, new.share) = (Share::ALL, Share::NONE);
+        }
         (Fault::RollbackRetiresStableFirst, Phase::RollingBack, [stable, _]) => {
             stable.instances = stable.instances.saturating_sub(1);
         }
@@ -193,6 +199,19 @@ fn redirect(fault: Fault, patch: &Patch, desired: &mut Desired) {
         }
         _ => {}
     }
+}
+
+/// Where the fault does not know of the pause.
+fn unpaused(fault: Fault, mut patch: Patch) -> Patch {
+    let forgets = match fault {
+        Fault::PauseBeginsAllTheSame => Phase::Idle,
+        _ => Phase::Finishing,
+    };
+    if patch.rollout.phase == forgets {
+        let rollout = Arc::make_mut(&mut patch.rollout);
+        (rollout.paused, rollout.paused_since) = (None, None);
+    }
+    patch
 }
 
 fn allow_early(mut patch: Patch) -> Patch {
@@ -343,9 +362,21 @@ fn mislead(fault: Fault, cx: Context<'_>, mut patch: Patch, mut command: Command
         }
         (Fault::StoppedTimeCounts, Ask::Report { .. }) => {
             rollout.stood_still_millis = 0;
-            if let Some((_, since)) = &mut rollout.held {
-                *since = cx.now;
-            }
+            rollout.still_since = rollout.still_since.map(|_| cx.now);
+        }
+        (Fault::PausedTimeCounts, Ask::Report { .. }) => {
+            let paused = rollout.unbaked_millis;
+            rollout.stood_still_millis = rollout.stood_still_millis.saturating_sub(paused);
+        }
+        (Fault::PauseBeginsAllTheSame | Fault::PauseLetsTheOldGo, Ask::Report { .. }) => {
+            patch = unpaused(fault, patch);
+        }
+        (Fault::DrainingIsPastAll, Ask::Rollout(_)) if rollout.phase == Phase::Finishing => {
+            rollout.phase = Phase::Promoted;
+        }
+        (Fault::PausedTimeBakes, Ask::Report { .. }) => rollout.unbaked_millis = 0,
+        (Fault::PauseHasNoEnd, Ask::Report { .. }) => {
+            rollout.paused_since = rollout.paused_since.map(|_| cx.now);
         }
         (Fault::BakeIsSkipped, Ask::Report { .. }) => rollout.since = Timestamp(i64::MIN / 2),
         _ => {}
@@ -379,6 +410,10 @@ fn assume(patch: &Patch, observed: &mut Observed) {
         there.healthy = there.instances;
         there.share = wanted.map_or(Share::NONE, |arm| arm.share);
     }
+}
+
+fn asks_back(command: &Command) -> bool {
+    matches!(&command.ask, Ask::Rollout(rollout::Command::Rollback { .. }))
 }
 
 /// A rollback by the judge's word.
@@ -445,6 +480,9 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
                 events.retain(|event| !is_judges(event));
             }
             Ok(events)
+        }
+        (Fault::EndedIsAskedInVain, Ok(_)) if patch.has_ended() && asks_back(command) => {
+            Err(Rejection::Ended { patch: patch.id, asked: "rollback".to_owned() })
         }
         (Fault::StopRefusesRollbacks, Ok(events)) => match hold(cx, patch) {
             Some(hold) if matches!(&command.ask, Ask::Rollout(rollout::Command::Rollback { .. })) => {
@@ -519,6 +557,14 @@ fn distort(fault: Fault, cx: Context<'_>, patch: &Patch, command: &Command, deci
             }
             _ => Ok(events),
         },
+        (Fault::ResumeDoesOneThing, Ok(mut events)) => {
+            let ends = |event: &Event| matches!(event.fact, Fact::Rollout(rollout::Event::Resumed));
+            let asked = matches!(&command.ask, Ask::Rollout(rollout::Command::Resume));
+            if asked && events.iter().any(ends) {
+                events.truncate(1);
+            }
+            Ok(events)
+        }
         (Fault::NobodyIsPaged, Ok(mut events)) => {
             events.retain(|event| !matches!(event.fact, Fact::Rollout(rollout::Event::Paged { .. })));
             Ok(events)

@@ -7,6 +7,7 @@ pub mod exposed;
 pub mod named;
 pub mod order;
 pub mod paper;
+pub mod pauses;
 pub mod picture;
 pub mod place;
 pub mod queue;
@@ -127,6 +128,7 @@ impl Watch {
                 stands_still: account.is_some_and(|account| account.still_since.is_some()),
                 still_millis,
                 watched: account.map(|account| &account.watched),
+                pauses: account.map(|account| &account.pauses),
                 scene: entry.scene,
                 held: &self.held,
                 planned,
@@ -150,7 +152,7 @@ impl Watch {
                 }
                 self.ordered(&entry, &after, fact)?;
                 self.replaces(&after, fact)?;
-                self.account(&entry, &after, event.at, fact);
+                self.account(&entry, &after, event, fact);
             }
             if let Fact::Review(review::Event::Retried { .. }) = &event.fact {
                 self.accounts.remove(&id);
@@ -225,12 +227,12 @@ impl Watch {
         hold(ours, "only the version that runs is taken back", after.id, || format!("{rest} runs"))
     }
 
-    fn account(&mut self, entry: &Appended<'_>, after: &Patch, at: Timestamp, fact: &rollout::Event) {
+    fn account(&mut self, entry: &Appended<'_>, after: &Patch, event: &Event, fact: &rollout::Event) {
         if let rollout::Event::Started { stable, new, .. } = fact {
             self.accounts.insert(after.id, Account::open(entry.target, stable, new));
         }
         if let Some(account) = self.accounts.get_mut(&after.id) {
-            account.takes(entry.target, after, at, entry.elapsed, fact);
+            account.takes(entry.target, after, event, entry.elapsed, fact);
         }
         let rests = match fact {
             rollout::Event::Promoted => &after.rollout.new,
@@ -287,9 +289,10 @@ impl Watch {
                 let kept = |arm: &Arm| keeps(plan, arm.instances, arm.share);
                 let kept = asked(&stable.artifact).is_some_and(kept);
                 if is_newest {
+                    let is_kept = state.phase == Phase::Finishing && state.paused.is_some();
+                    says(!is_kept, "what a person pauses keeps the old version that is left")?;
                     // Once promoted, it was everybody's.
-                    let led = state.recalled.is_some()
-                        || road::is_led(plan, standing(&state.phase), &desired.traffic);
+                    let led = state.had_all() || road::is_led(plan, standing(&state.phase), &desired.traffic);
                     says(
                         led,
                         "who takes no part stays with the stable version, and copies are sent as planned",
@@ -303,7 +306,7 @@ impl Watch {
                     )?;
                 }
                 // What was asked for before a recall was asked for when the old version had gone.
-                let is_overtaken = state.recalled.is_some() && !is_newest;
+                let is_overtaken = state.had_all() && !is_newest;
                 let kept = kept || is_past_switch(patch) || is_overtaken;
                 says(kept, "stable is never without capacity")?;
                 named::asked(patch, plan, desired)?;
@@ -407,7 +410,7 @@ impl Watch {
         let kept = target.arm(&stable.artifact).is_some_and(|arm| keeps(plan, arm.instances, arm.share));
         let carried =
             target.arm(&stable.artifact).is_none_or(|arm| road::carry(plan, arm.instances, arm.share));
-        let returns = state.recalled.is_some() && state.phase == Phase::RollingBack && carried;
+        let returns = state.had_all() && state.phase == Phase::RollingBack && carried;
         says(kept || returns || is_past_switch(patch), "stable is never without capacity")?;
         place::check(patch, plan, target)?;
         named::check(patch, plan, target)?;

@@ -6,9 +6,12 @@ use patchline_model::digest::Digest;
 use patchline_model::id::Stage;
 use patchline_model::line::{self, Line, Scope};
 use patchline_model::patch::Patch;
+use patchline_model::rejection::Rejection;
 use patchline_model::service::Service;
 use patchline_model::stage::approve::{self, Answer};
 use patchline_model::stage::halt::is_halted;
+use patchline_model::stage::pause::{PauseExit, Pauser};
+use patchline_model::stage::phase::Phase;
 use patchline_model::stage::{review, rollout};
 use patchline_model::time::{Seconds, Timestamp};
 use patchline_model::view::board::waits_at_gate;
@@ -25,7 +28,10 @@ pub fn press(chance: &mut Chance, patch: &Patch) -> Command {
         _ => Actor::person(chance.pick::<&str>(&PEOPLE)),
     };
     let reason = "because".to_owned();
+    let is_short = matches!(patch.rollout.phase, Phase::Finishing) && !patch.has_ended();
     let ask = match chance.below(46) {
+        0..=20 if is_short => Ask::Rollout(rollout::Command::Pause { reason }),
+        21..=30 if is_short => Ask::Rollout(rollout::Command::Rollback { reason }),
         0..=15 => {
             let shown = patch.approve.decision.as_ref().map(|decision| decision.dossier.clone());
             let shown = shown.filter(|_| !chance.one_in(5)).unwrap_or_else(|| Digest::of(b"stale"));
@@ -68,6 +74,26 @@ pub fn takes_back(command: &Command) -> bool {
         &command.ask,
         Ask::Rollout(rollout::Command::Rollback { .. }) | Ask::Review(review::Command::Abort { .. })
     )
+}
+
+/// Whether a person who asks for this may be told that it is not the time for it: only where nothing is left to steer, or
+/// where it would hold up a way back.
+pub fn may_refuse(patch: &Patch, command: &Command, rejection: &Rejection) -> bool {
+    use rollout::Command::{Pause, Promote, Resume, Rollback, RollbackWithLoss};
+    let Ask::Rollout(asked) = &command.ask else { return true };
+    let moves = patch.opening.is_some() && patch.goes_to_rollout();
+    let is_back =
+        patch.rollout.is_going_back() || patch.rollout.phase == Phase::Recalling || is_halted(&patch.rollout);
+    match (rejection, asked) {
+        _ if !moves => true,
+        (Rejection::NotNow { .. }, Pause { .. } | Promote { .. }) => is_back,
+        (Rejection::NotNow { .. }, Resume | Rollback { .. } | RollbackWithLoss { .. }) => false,
+        (Rejection::Ended { .. }, Rollback { .. } | RollbackWithLoss { .. }) => {
+            !matches!(patch.review.end, Some(review::End::RolledBack(_) | review::End::Abandoned(_)))
+        }
+        (Rejection::Ended { .. }, Promote { .. }) => patch.review.end != Some(review::End::Promoted),
+        (_, Pause { .. } | Promote { .. } | Resume | Rollback { .. } | RollbackWithLoss { .. }) => true,
+    }
 }
 
 /// What somebody holds, or lets go: everything, or what one of these services is.
@@ -139,7 +165,16 @@ pub fn look_after(patch: &Patch) -> Option<Command> {
 
 /// A person sent it forward, and it goes no further: the page calls for a person's second word.
 fn is_forced_in_vain(patch: &Patch) -> bool {
-    patch.rollout.forced && patch.rollout.paged && patch.rollout.phase.can_go_back()
+    let could_go_back = patch.rollout.phase.can_go_back() || patch.rollout.phase == Phase::Finishing;
+    patch.rollout.forced && patch.rollout.paged && could_go_back
+}
+
+/// No exit ends the pause: the plan holds there, or what a person paused stays by the plan's word.
+fn is_paused_for_good(patch: &Patch) -> bool {
+    let run = patch.opening.as_ref().and_then(|opening| opening.service.run.as_ref());
+    let ends = run.is_some_and(|run| run.plan.pause.exit != PauseExit::Hold);
+    let is_paused = patch.stage() == Stage::Rollout && patch.rollout.paused.is_some();
+    is_paused && !(ends && patch.rollout.pauser == Pauser::Person)
 }
 
 /// Whether the patch may rightly stand still until a person acts.
@@ -150,7 +185,7 @@ pub fn waits_for_person(patch: &Patch) -> bool {
     let approval = patch.stage() == Stage::Approve && asks && considered;
     !patch.has_ended()
         && (approval
-            || patch.rollout.paused.is_some()
+            || is_paused_for_good(patch)
             || waits_at_gate(patch)
             || is_halted(&patch.rollout)
             || is_forced_in_vain(patch))

@@ -10,6 +10,7 @@ use patchline_model::service::{Build, CommandLine, Name, Run, Service, Tier};
 use patchline_model::share::Share;
 use patchline_model::stage::budget::Slo;
 use patchline_model::stage::detect::{Finding, Location, Opening, Source, Subject, Until};
+use patchline_model::stage::pause::{PauseExit, PauseLimit};
 use patchline_model::stage::plan::{
     BlueGreen, Canary, Exit, Flag, Guards, Hot, InstanceGuards, Order, Plan, Rolling, Shadow, Smoke, Step,
     Strategy, Version, WatchedEnd,
@@ -288,6 +289,10 @@ fn plan(chance: &mut Chance) -> Plan {
         start_deadline: Seconds(chance.between(15, 30)),
         missing_limit: chance.between(3, 8) as u32,
         at_deadline: if chance.one_in(2) { Exit::Hold } else { Exit::Rollback },
+        pause: PauseLimit {
+            deadline: Seconds(chance.between(8, 60)),
+            exit: *chance.pick(&[PauseExit::Rollback, PauseExit::Resume, PauseExit::Hold]),
+        },
         irreversible: irreversible(chance),
     }
 }

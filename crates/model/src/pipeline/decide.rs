@@ -16,7 +16,7 @@ use crate::pipeline::ending::ended;
 use crate::pipeline::held::{hold, is_emergency, is_hotfix, objection};
 use crate::pipeline::joint::{self, Owed};
 use crate::pipeline::others;
-use crate::pipeline::{afterwards, recall, retry, shown};
+use crate::pipeline::{afterwards, paused, recall, retry, shown, unbegun};
 use crate::rejection::Rejection;
 use crate::stage::detect::{Opening, Until};
 use crate::stage::phase::Phase;
@@ -122,22 +122,39 @@ fn steer(
     {
         return Ok(events.into_iter().map(Fact::Rollout).collect());
     }
+    if patch.review.end.as_ref().is_some_and(|end| is_so(end, &command)) {
+        return Ok(Vec::new());
+    }
     refuse_ended(patch, asked)?;
     if patch.rollout.plan.is_none() {
-        return Err(Rejection::NotNow { patch: patch.id, stage: patch.stage(), asked: asked.to_owned() });
+        return unbegun::decide(cx, patch, by, asked, command);
     }
     let held = hold(cx, patch);
     Ok(with_end(cx, patch, walk::decide(patch.id, by, &patch.rollout, held.as_ref(), command)?))
 }
 
+/// It has ended as this asks for.
+fn is_so(end: &End, command: &rollout::Command) -> bool {
+    match command {
+        rollout::Command::Promote { .. } => *end == End::Promoted,
+        rollout::Command::Rollback { .. } | rollout::Command::RollbackWithLoss { .. } => {
+            matches!(end, End::RolledBack(_) | End::Abandoned(_))
+        }
+        rollout::Command::Pause { .. } | rollout::Command::Resume => false,
+    }
+}
+
 /// Giving up: before a rollout it ends at once; during one, the version is taken back first.
 fn abort(patch: &Patch, by: &Actor, reason: String) -> Result<Vec<Fact>, Rejection> {
     opening(patch)?;
+    let command = rollout::Command::Rollback { reason: reason.clone() };
+    if patch.review.end.as_ref().is_some_and(|end| is_so(end, &command)) {
+        return Ok(Vec::new());
+    }
     refuse_ended(patch, "abort")?;
     if patch.rollout.plan.is_none() {
-        return Ok(vec![ended(End::Abandoned(format!("aborted by {by}: {reason}")))]);
+        return Ok(vec![unbegun::given_up("aborted", by, &reason)]);
     }
-    let command = rollout::Command::Rollback { reason };
     Ok(walk::decide(patch.id, by, &patch.rollout, None, command)?.into_iter().map(Fact::Rollout).collect())
 }
 
@@ -304,6 +321,11 @@ fn rolled(
     let owed = others::owed(cx.board, patch);
     if let (rollout::Outcome::Followed, Some(Owed::Replaced { by })) = (outcome, &owed) {
         return Ok(vec![ended(End::Abandoned(format!("{by} replaces it")))]);
+    }
+    if let (rollout::Outcome::Followed, Some(Owed::Waits { .. }) | None) = (outcome, &owed)
+        && let Some(facts) = paused::over(cx, patch)
+    {
+        return Ok(facts);
     }
     let Some(new) = patch.new_version() else {
         return Err(Rejection::Nonsense("there is no artifact to roll out".to_owned()));

@@ -7,6 +7,7 @@ use crate::patch::Patch;
 use crate::pipeline::held::{is_emergency, is_held, is_hotfix};
 use crate::pipeline::joint::Owed;
 use crate::pipeline::others;
+use crate::pipeline::paused;
 use crate::stage::{approve, build, detect, generate, review, rollout, verify, walk};
 use crate::time::Seconds;
 
@@ -37,6 +38,11 @@ pub fn due(cx: Context<'_>, patch: &Patch) -> Due {
     // Whose place another takes waits for nothing to end.
     if matches!(of_set, Some(Owed::Replaced { .. })) {
         return Due::Job(job_id(patch, stage), job);
+    }
+    if let Job::Rollout(rollout) = &job
+        && let Some(instead) = paused::instead(cx, patch, rollout, job_id(patch, stage))
+    {
+        return instead;
     }
     if begins(patch, stage) && is_held(cx, patch) {
         return Due::Wake(cx.now.after(HOLD_WAIT));

@@ -44,9 +44,13 @@ pub fn evolve(mut patch: Patch, event: &Event) -> Patch {
                 review::owe(Arc::make_mut(&mut patch.review), approval);
             }
             approve::evolve(Arc::make_mut(&mut patch.approve), fact);
+            // Until it may begin, a pause keeps nothing: its limit counts from here.
+            if patch.rollout.paused_since.is_some() {
+                Arc::make_mut(&mut patch.rollout).paused_since = Some(event.at);
+            }
         }
         Fact::Rollout(fact) => {
-            folding::evolve(Arc::make_mut(&mut patch.rollout), event.at, fact);
+            folding::evolve(Arc::make_mut(&mut patch.rollout), event.at, &event.by, fact);
             patch.returns = patch.returns.saturating_add(u32::from(takes_back(fact)));
             if reopens(fact) {
                 review::reopen(Arc::make_mut(&mut patch.review));

@@ -58,6 +58,10 @@ pub fn owed(board: &Board, patch: &Patch) -> Option<Owed> {
         | Phase::Baking
         | Phase::Switching
         | Phase::Promoted => goes_back(board, set, patch, membership),
+        // Nobody's pause keeps a set from going back.
+        Phase::Finishing if patch.rollout.paused.is_some() && !patch.rollout.forced => {
+            goes_back(board, set, patch, membership)
+        }
         Phase::Finishing
         | Phase::RollingBack
         | Phase::Retiring

@@ -34,7 +34,7 @@ fn replaced<'a>(patches: impl Iterator<Item = &'a Patch>) -> BTreeMap<PatchId, R
     let takes = |patch: &'a Patch| {
         let other = patch.opening.as_ref()?.terms.supersedes?;
         let stands = matches!(patch.review.end, None | Some(End::Promoted));
-        let is_ready = approve::allowed(&patch.approve);
+        let is_ready = approve::allowed(&patch.approve) && patch.rollout.paused.is_none();
         stands.then_some((other, Replacement { by: patch.id, is_ready }))
     };
     patches.filter_map(takes).collect()
@@ -52,6 +52,7 @@ fn hotfixes<'a>(
             && !replaced.contains_key(&patch.id)
             && !patch.has_ended()
             && patch.rollout.phase == Phase::Idle
+            && patch.rollout.paused.is_none()
             && approve::allowed(&patch.approve)
     };
     let ready = patches.filter(waits).filter(|patch| patch.goes_to_rollout() && is_hotfix(patch));

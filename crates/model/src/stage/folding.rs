@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::actor::Actor;
 use crate::share::Share;
+use crate::stage::pause::Pauser;
 use crate::stage::phase::Phase;
 use crate::stage::plan::Version;
 use crate::stage::rollout::{Event, Gate, SmokeTest, State};
@@ -11,7 +13,12 @@ use crate::strategy::station::Left;
 use crate::time::Timestamp;
 
 /// Makes the rollout what it is after this event.
-pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
+pub fn evolve(state: &mut State, at: Timestamp, by: &Actor, event: &Event) {
+    take_in(state, at, by, event);
+    state.keep_time(at);
+}
+
+fn take_in(state: &mut State, at: Timestamp, by: &Actor, event: &Event) {
     match event {
         Event::Deferred { reason, until } => {
             let before = state.deferred.take().map_or(0, |(_, _, times)| times);
@@ -25,6 +32,7 @@ pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
             state.course = Some(Arc::new(course(plan)));
             state.footing = footing.clone();
             state.started = Some(at);
+            state.stood_still_millis = 0;
             state.enter(Phase::Preparing, at);
         }
         Event::StepPrepared { step } => state.enter(Phase::Filling { step: *step }, at),
@@ -52,17 +60,20 @@ pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
         }
         Event::Paused { reason, by_machine } => {
             state.paused = Some(reason.clone());
-            state.paused_by_machine = *by_machine;
+            state.pauser = match (by_machine, by) {
+                (true, _) => Pauser::Machine,
+                (false, Actor::Machine) => Pauser::Plan,
+                (false, Actor::Person(_)) => Pauser::Person,
+            };
+            // Whoever pauses it anew is called anew.
+            state.paged &= state.pauser != Pauser::Person;
         }
         Event::Resumed => {
             state.paused = None;
             state.missing = 0;
         }
-        Event::Held { hold } => {
-            state.let_go(at);
-            state.held = Some((hold.clone(), at));
-        }
-        Event::Released => state.let_go(at),
+        Event::Held { hold } => state.held = Some((hold.clone(), at)),
+        Event::Released => state.held = None,
         Event::Hurried { .. } => {
             state.hurried = true;
             state.paused = None;
@@ -94,9 +105,9 @@ pub fn evolve(state: &mut State, at: Timestamp, event: &Event) {
         Event::RollbackDecided { cause } => {
             state.cause = Some(cause.clone());
             state.rollback_decided = Some(at);
-            state.paused = None;
-            state.let_go(at);
-            state.left = state.standing();
+            (state.paused, state.held) = (None, None);
+            state.was_draining = *state.phase.standing() == Phase::Finishing;
+            state.left = if state.was_draining { state.alone() } else { state.standing() };
             state.enter(Phase::RollingBack, at);
         }
         Event::Halted { cause } => {
@@ -142,6 +153,7 @@ impl State {
     fn enter(&mut self, phase: Phase, at: Timestamp) {
         self.phase = phase;
         self.since = at;
+        self.unbaked_millis = 0;
         self.paged = false;
         self.shared |= self.allowed_share() != Share::NONE;
     }

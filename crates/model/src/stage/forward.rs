@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::hold::{Hold, Kind};
 use crate::share::Share;
 use crate::stage::conversion;
+use crate::stage::pause::Pauser;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Exit, Observed, Plan};
 use crate::stage::rollout::{Cause, Event, Gate, JudgeAnswer, Judgement, SmokeTest, State};
@@ -38,6 +39,7 @@ pub fn follows(
     let told = told(cx, state, hold);
     let unhealthy = |reason: String| Event::RollbackDecided { cause: Cause::Unhealthy { reason } };
     let stranger = conversion::stranger(state, observed);
+    let waits = || unless_back(told.clone(), state.pause_over(&plan.pause, cx.now));
     match &state.phase {
         // The first look sets the cursor; from it on every request counts.
         Phase::Preparing if met && state.paused.is_none() && hold.is_none() && course.in_place => {
@@ -57,7 +59,7 @@ pub fn follows(
         Phase::Preparing if !met && late => {
             vec![unhealthy(format!("the new version was not healthy within {}", plan.start_deadline))]
         }
-        Phase::Preparing => told.into_iter().collect(),
+        Phase::Preparing => waits(),
         Phase::Switching if is_dead(state, observed) => vec![unhealthy(DEAD.to_owned())],
         Phase::Switching if stranger.is_some() => stranger.map(unhealthy).into_iter().collect(),
         // Until the old version goes, there is a way back: what is held or paused keeps it.
@@ -67,12 +69,11 @@ pub fn follows(
         Phase::Switching if !met && late => {
             vec![unhealthy("the new version did not take all of the traffic".to_owned())]
         }
-        Phase::Switching => told.into_iter().collect(),
+        Phase::Switching => waits(),
         Phase::Filling { .. } | Phase::Watching { .. } | Phase::Growing | Phase::Baking => {
             let look = Look::new(cx, plan, state, hold, observed, judgement, met, late);
             let next = look.next(course);
-            let told = told.filter(|_| !matches!(next, Some(Event::RollbackDecided { .. })));
-            [look.looked].into_iter().chain(told).chain(next).collect()
+            [look.looked].into_iter().chain(unless_back(told, next)).collect()
         }
         Phase::Idle
         | Phase::Finishing
@@ -83,6 +84,12 @@ pub fn follows(
         | Phase::RolledBack
         | Phase::Halted { .. } => Vec::new(),
     }
+}
+
+/// What is told of a hold, and what follows; what goes back is held by nothing.
+fn unless_back(told: Option<Event>, next: Option<Event>) -> Vec<Event> {
+    let told = told.filter(|_| !matches!(next, Some(Event::RollbackDecided { .. })));
+    told.into_iter().chain(next).collect()
 }
 
 /// A look where nothing follows: the judge stays armed and its word is kept, as far as there is room.
@@ -199,6 +206,9 @@ impl<'a> Look<'a> {
         if let Some(reason) = &self.stranger {
             return Some(self.unhealthy(reason.clone()));
         }
+        if let Some(event) = self.state.pause_over(&self.plan.pause, self.cx.now) {
+            return Some(event);
+        }
         match &self.state.phase {
             Phase::Filling { .. } if !self.met && self.late => {
                 Some(self.unhealthy(format!("the batch was not healthy within {}", self.plan.start_deadline)))
@@ -249,7 +259,7 @@ impl<'a> Look<'a> {
         let late = active >= self.plan.deadline.0.saturating_mul(1000) && !stands_still;
         let past_deadline = late || state.ticks.len() >= MOST_LOOKS;
         // What a person paused, and what the plan holds at its deadline, waits for a person.
-        let waits_for_person = state.paused.is_some() && !state.paused_by_machine;
+        let waits_for_person = state.paused.is_some() && state.pauser != Pauser::Machine;
         let says_nothing = !self.complete || self.wrong_split;
         let missing = if !says_nothing { 0 } else { state.missing.saturating_add(1) };
         // A person's word holds past the deadline too; else a rollout that waits for one could never be promoted.
@@ -313,7 +323,7 @@ impl<'a> Look<'a> {
     }
 
     fn is_over(&self, bake: Seconds) -> bool {
-        self.cx.now >= self.state.since.after(bake)
+        self.state.has_baked(bake, self.cx.now)
     }
 
     fn at_deadline(&self) -> Event {

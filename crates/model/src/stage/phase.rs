@@ -42,7 +42,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// Forward, and not yet past the point of no return: a judge, a deadline or a person can still take it back.
+    /// Forward, and the old version is still whole: a judge, a deadline or a set can still take it back.
     pub fn can_go_back(&self) -> bool {
         match self {
             Phase::Preparing
@@ -67,9 +67,22 @@ impl Phase {
         self.can_go_back() && !matches!(self, Phase::Halted { .. })
     }
 
-    /// Whether a person can make it stand here: everywhere forward, until the old version goes.
+    /// Whether a person can make it stand here: everywhere forward, until the old version is gone.
     pub fn can_be_paused(&self) -> bool {
-        self.can_be_hurried() || matches!(self, Phase::Growing | Phase::Switching)
+        self.can_be_hurried() || matches!(self, Phase::Growing | Phase::Switching | Phase::Finishing)
+    }
+
+    /// Whether a person can take it back here: also while the old version drains, for then its instances come back first.
+    pub fn can_be_taken_back(&self) -> bool {
+        self.can_go_back() || matches!(self, Phase::Finishing | Phase::Halted { .. })
+    }
+
+    /// The phase in which it stands, or in which it stood when it halted.
+    pub fn standing(&self) -> &Phase {
+        match self {
+            Phase::Halted { from } => from,
+            other => other,
+        }
     }
 
     /// Whether a person can hurry it here, or the machine pause it: its promotion is not decided, or it bakes.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::cohort::{Cohort, Token};
 use crate::digest::Digest;
 use crate::share::Share;
+use crate::stage::pause::PauseLimit;
 use crate::stage::safety::Irreversible;
 use crate::stage::traffic::{FlagValue, Met, Mirror, Mirrored, Traffic};
 use crate::time::Seconds;
@@ -27,6 +28,9 @@ pub struct Plan {
     /// Looks in a row without data, after which the rollout pauses and says so.
     pub missing_limit: u32,
     pub at_deadline: Exit,
+    /// How long a person's pause may last, and what ends it then.
+    #[serde(default, skip_serializing_if = "PauseLimit::is_usual")]
+    pub pause: PauseLimit,
     /// Which changes of this service can't be undone by running the old version.
     #[serde(default, skip_serializing_if = "Irreversible::is_blank")]
     pub irreversible: Irreversible,

@@ -12,6 +12,7 @@ use crate::service::Name;
 use crate::share::Share;
 use crate::stage::budget::History;
 use crate::stage::footing::{Footing, none};
+use crate::stage::pause::Pauser;
 use crate::stage::phase::Phase;
 use crate::stage::plan::{Counts, Desired, Observed, ObservedArm, Plan, Process, Smoke, Usage, Version};
 use crate::stage::safety::{ForwardOnly, NoReturn};
@@ -192,10 +193,14 @@ pub struct State {
     /// When the present phase, or step, began.
     pub since: Timestamp,
     pub paused: Option<String>,
-    /// Patchline paused by itself: the deadline goes on, for nobody has said that it may wait.
-    pub paused_by_machine: bool,
-    /// What holds the rollout where it is, since when, and how long the deadline has stood still before that.
+    pub pauser: Pauser,
+    /// When a person paused it, and how long one has paused the present phase before that: no bake goes on meanwhile.
+    pub paused_since: Option<Timestamp>,
+    pub unbaked_millis: u64,
+    /// What holds the rollout where it is, and since when.
     pub held: Option<(Hold, Timestamp)>,
+    /// Since when people hold or pause it, and how long they have before that: the deadline stands still meanwhile.
+    pub still_since: Option<Timestamp>,
     pub stood_still_millis: u64,
     /// Why the error budget has not let it begin, until when, and how often in a row.
     pub deferred: Option<(String, Timestamp, u32)>,
@@ -225,6 +230,8 @@ pub struct State {
     pub loss_accepted: bool,
     /// It was promoted before it was taken back: when somebody asked for that.
     pub recalled: Option<Timestamp>,
+    /// It was taken back while the old version drained: as after a promotion, that one must come back first.
+    pub was_draining: bool,
     /// What stood when that was decided, and how many stable instances have come back since.
     pub left: Option<Left>,
     /// What each process said last that it serves, where instances are converted in place. Those of the stable version
@@ -454,7 +461,7 @@ impl State {
     /// What the world should look like now.
     pub fn desired(&self) -> Option<Desired> {
         let (stable, new, course) = (self.stable.as_ref()?, self.new.as_ref()?, self.course.as_ref()?);
-        let was_promoted = self.recalled.is_some();
+        let was_promoted = self.had_all();
         let progress =
             Progress { phase: &self.phase, reached: self.reached, left: self.left.as_ref(), was_promoted };
         Some(desired(course, stable, new, progress))
@@ -520,6 +527,11 @@ impl State {
     pub fn kept_cursor(&self, tick: &Tick, cursor: Cursor) -> Option<Cursor> {
         let carried = self.cursor.as_ref().and_then(|before| before.after(tick));
         (carried.as_ref() != Some(&cursor)).then_some(cursor)
+    }
+
+    /// Its way back began when the new version had everything, and the old one was going or gone.
+    pub fn had_all(&self) -> bool {
+        self.was_draining || self.recalled.is_some()
     }
 
     /// On its way back, or there.

@@ -36,18 +36,19 @@ pub fn decide(
     let not_now = |asked: &str| Rejection::NotNow { patch, stage: Stage::Rollout, asked: asked.to_owned() };
     let (phase, can_be_hurried) = (&state.phase, state.phase.can_be_hurried());
     match command {
-        Command::Promote { .. } | Command::RollbackWithLoss { .. } if *by == Actor::Machine => {
+        Command::Pause { .. } | Command::Promote { .. } | Command::RollbackWithLoss { .. }
+            if *by == Actor::Machine =>
+        {
+            Err(Rejection::NotAPerson)
+        }
+        // As after the promotion, only a person takes back what has everything.
+        Command::Rollback { .. } if *by == Actor::Machine && *phase == Phase::Finishing => {
             Err(Rejection::NotAPerson)
         }
         Command::Pause { .. } if !phase.can_be_paused() => Err(not_now("pause")),
         Command::Pause { .. } if state.paused.is_some() => Ok(Vec::new()),
         Command::Pause { reason } => Ok(vec![Event::Paused { reason, by_machine: false }]),
-        Command::Resume if !phase.can_be_paused() => Err(not_now("resume")),
-        Command::Resume if state.paused.is_none() && state.gate == Gate::Waits => {
-            held("open its gate")?;
-            resume(patch, by, state)
-        }
-        Command::Resume => resume(patch, by, state),
+        Command::Resume => resume(by, state, held),
         Command::Promote { .. } if can_be_hurried && state.hurried && state.paused.is_none() => {
             Ok(Vec::new())
         }
@@ -86,24 +87,35 @@ pub fn decide(
         {
             Ok(Vec::new())
         }
-        Command::Rollback { reason } if phase.can_go_back() || halt::is_halted(state) => {
+        Command::Rollback { reason } if phase.can_be_taken_back() => {
             halt::rollback(patch, by, state, reason, false)
         }
-        Command::RollbackWithLoss { reason } if phase.can_go_back() || halt::is_halted(state) => {
+        Command::RollbackWithLoss { reason } if phase.can_be_taken_back() => {
             halt::rollback(patch, by, state, reason, true)
         }
         Command::Rollback { .. } | Command::RollbackWithLoss { .. } => Err(not_now("rollback")),
     }
 }
 
-/// Ends a pause, or opens the gate at which the rollout waits: one thing at a time.
-fn resume(patch: PatchId, by: &Actor, state: &State) -> Result<Vec<Event>, Rejection> {
-    match (&state.paused, state.gate, &state.phase) {
-        (Some(_), Gate::Ahead | Gate::Waits | Gate::Opened, _) => Ok(vec![Event::Resumed]),
-        (None, Gate::Waits, Phase::Watching { .. }) if *by == Actor::Machine => Err(Rejection::NotAPerson),
-        (None, Gate::Waits, Phase::Watching { step }) => Ok(vec![Event::GateOpened { step: *step }]),
-        (None, Gate::Opened, Phase::Watching { .. }) => Ok(Vec::new()),
-        (None, Gate::Ahead | Gate::Waits | Gate::Opened, _) => Err(Rejection::NotPaused { patch }),
+/// Ends a pause and opens the gate at which the rollout waits, as far as it may be opened: so nothing is left to ask for.
+fn resume(
+    by: &Actor,
+    state: &State,
+    held: impl Fn(&str) -> Result<(), Rejection>,
+) -> Result<Vec<Event>, Rejection> {
+    let resumed = state.paused.is_some().then_some(Event::Resumed);
+    let opened = match (&state.phase, state.gate) {
+        (Phase::Watching { step }, Gate::Waits) => Some(Event::GateOpened { step: *step }),
+        _ => None,
+    };
+    let may_open = match by {
+        Actor::Machine => Err(Rejection::NotAPerson),
+        Actor::Person(_) => held("open its gate"),
+    };
+    match (resumed, opened, may_open) {
+        (Some(resumed), Some(_), Err(_)) => Ok(vec![resumed]),
+        (None, Some(_), Err(why)) => Err(why),
+        (resumed, opened, Ok(()) | Err(_)) => Ok(resumed.into_iter().chain(opened).collect()),
     }
 }
 

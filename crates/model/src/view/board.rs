@@ -43,7 +43,7 @@ pub fn card_under(patch: &Patch, hold: Option<Hold>) -> Card {
     let rollout = &patch.rollout;
     let could_move = card.stage == Stage::Rollout && !rollout.is_going_back() && !rollout.has_ended();
     card.hold = hold.filter(|_| could_move);
-    if let Some(hold) = card.hold.as_ref().filter(|_| rollout.plan.is_none()) {
+    if let Some(hold) = card.hold.as_ref().filter(|_| rollout.plan.is_none() && rollout.paused.is_none()) {
         card.doing = format!("may not begin: {hold}");
     }
     card
@@ -74,7 +74,7 @@ fn waits_for_person(patch: &Patch) -> bool {
         matches!(patch.approve.decision.as_ref().map(|decision| &decision.answer), Some(Answer::Needs(_)));
     !patch.has_ended()
         && ((patch.stage() == Stage::Approve && asks)
-            || patch.rollout.paused.is_some()
+            || (patch.stage() == Stage::Rollout && patch.rollout.paused.is_some())
             || waits_at_gate(patch)
             || matches!(patch.rollout.phase, Phase::Halted { .. })
             || patch.rollout.paged)
@@ -99,6 +99,13 @@ fn doing(patch: &Patch) -> String {
             _ => "abandoned".to_owned(),
         };
     }
+    match (patch.stage(), &patch.rollout.paused) {
+        (Stage::Rollout, _) | (_, None) => at_work(patch),
+        (_, Some(reason)) => format!("{}; its rollout is paused: {reason}", at_work(patch)),
+    }
+}
+
+fn at_work(patch: &Patch) -> String {
     match patch.stage() {
         Stage::Detect | Stage::Triage => "scanning".to_owned(),
         Stage::Generate => "making a fix".to_owned(),

@@ -13,6 +13,7 @@ use patchline_judge::ladder::{Ladder, Suggestion, suggestion};
 use patchline_model::cohort::Cohort;
 use patchline_model::service::Service;
 use patchline_model::share::Share;
+use patchline_model::stage::pause::PauseExit;
 use patchline_model::stage::plan::{Observed, Plan, Strategy};
 use patchline_model::stage::safety::{Irreversible, NoReturn};
 use patchline_model::strategy::course::course;
@@ -342,6 +343,12 @@ fn tell(told: &Told, plan: &Plan, is_counted: bool) {
         percent(whole.false_alarms),
         percent(plan.guards.alpha)
     ));
+    let exit = match plan.pause.exit {
+        PauseExit::Rollback => "the new version is taken back",
+        PauseExit::Resume => "the rollout goes on",
+        PauseExit::Hold => "a person is called, and it stays",
+    };
+    say(&format!("A pause that nobody ends lasts {}: then {exit}.", plan.pause.deadline));
     let Irreversible { paths, from } = &plan.irreversible;
     if !paths.is_empty() {
         let from = match from {

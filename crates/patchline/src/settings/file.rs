@@ -155,6 +155,7 @@ mod tests {
     use patchline_model::cohort::{Cohort, Condition, Field};
     use patchline_model::service::ReloadSignal;
     use patchline_model::share::Share;
+    use patchline_model::stage::pause::{PauseExit, PauseLimit};
     use patchline_model::stage::plan::{
         BlueGreen, Hot, InstanceGuards, Rolling, Smoke, Strategy, WatchedEnd,
     };
@@ -221,6 +222,25 @@ mod tests {
         let source = Source { path: "patchline.toml".to_owned(), text: &text };
         let read = service(&source, Path::new("/srv"), "").unwrap_or_else(|problem| panic!("{problem:?}"));
         read.run.unwrap().plan.strategy
+    }
+
+    #[test]
+    fn a_pause_has_a_limit_and_an_exit() {
+        let plan = |keys: &str| {
+            let section = format!("{CANARY}steps = [{{ share = 0.25, bake_seconds = 60 }}]\n{keys}");
+            let text = with_rollout(&section);
+            let source = Source { path: "patchline.toml".to_owned(), text: &text };
+            let read = service(&source, Path::new("/srv"), "").map_err(|problem| format!("{problem:?}"));
+            read.map(|service| service.run.expect("it runs").plan.pause)
+        };
+        assert_eq!(plan(""), Ok(PauseLimit::default()));
+        let told = plan("pause_deadline_seconds = 3600\nat_pause_deadline = \"hold\"");
+        assert_eq!(told, Ok(PauseLimit { deadline: Seconds(3600), exit: PauseExit::Hold }));
+        let told = plan("at_pause_deadline = \"resume\"").expect("it is right");
+        assert_eq!(told.exit, PauseExit::Resume);
+        for wrong in ["at_pause_deadline = \"never\"", "pause_deadline_seconds = 0"] {
+            assert!(plan(wrong).is_err(), "{wrong}");
+        }
     }
 
     const SHADOW: &str = "strategy = \"shadow\"\nshadow_seconds = 9\nbake_seconds = 9\n";

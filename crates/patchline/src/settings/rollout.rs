@@ -5,6 +5,7 @@ use std::ops::Range;
 use patchline_model::cohort::Token;
 use patchline_model::service::{Name, ReloadSignal, Run};
 use patchline_model::share::Share;
+use patchline_model::stage::pause::{PauseExit, PauseLimit};
 use patchline_model::stage::plan::{
     BlueGreen, Canary, Exit, Flag, Guards, Hot, InstanceGuards, Plan, Rolling, Shadow, Smoke, Step, Strategy,
     WatchedEnd,
@@ -70,6 +71,8 @@ pub struct RolloutSection {
     start_seconds: Option<Spanned<u64>>,
     missing_limit: Option<Spanned<u32>>,
     at_deadline: Option<Spanned<String>>,
+    pause_deadline_seconds: Option<Spanned<u64>>,
+    at_pause_deadline: Option<Spanned<String>>,
     forward_only: Option<Spanned<Vec<String>>>,
     no_return: Option<Spanned<String>>,
     #[serde(default)]
@@ -123,6 +126,7 @@ pub fn run_of(
         start_deadline: rollout.start_seconds.as_ref().map_or(Ok(Seconds(30)), span_of_time)?,
         missing_limit: rollout.missing_limit.as_ref().map_or(Ok(10), looks)?,
         at_deadline: rollout.at_deadline.as_ref().map_or(Ok(Exit::Rollback), exit)?,
+        pause: pause(&rollout)?,
         irreversible: irreversible(&rollout)?,
     };
     ends_in_time(&plan, rollout.deadline_seconds.span())?;
@@ -472,6 +476,26 @@ fn gauge_margin(
         (false, Some(margin)) => {
             let message = format!("`{name}_margin` has no effect with `{name} = false`");
             Err(Problem::at(margin.span(), message).hint("leave one of the two out"))
+        }
+    }
+}
+
+/// How a person's pause ends if nobody ends it.
+fn pause(rollout: &RolloutSection) -> Result<PauseLimit, Problem> {
+    let usual = PauseLimit::default();
+    let deadline = rollout.pause_deadline_seconds.as_ref().map_or(Ok(usual.deadline), span_of_time)?;
+    let exit = rollout.at_pause_deadline.as_ref().map_or(Ok(usual.exit), pause_exit)?;
+    Ok(PauseLimit { deadline, exit })
+}
+
+fn pause_exit(value: &Spanned<String>) -> Result<PauseExit, Problem> {
+    match value.get_ref().as_str() {
+        "rollback" => Ok(PauseExit::Rollback),
+        "resume" => Ok(PauseExit::Resume),
+        "hold" => Ok(PauseExit::Hold),
+        _ => {
+            let message = "`at_pause_deadline` is \"rollback\", \"resume\" or \"hold\"";
+            Err(Problem::at(value.span(), message))
         }
     }
 }

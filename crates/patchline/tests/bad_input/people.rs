@@ -4,8 +4,10 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use patchline_model::event::{Event, Fact};
 use patchline_model::patch::Patch;
 use patchline_model::stage::approve::Answer;
+use patchline_model::stage::review;
 
 use crate::processes::{Guard, wait_until_gone};
 use crate::run::{check, patchline, text};
@@ -63,18 +65,24 @@ fn people_are_refused_with_the_reason() {
     ask(&["approve", "P-1", "--emergency", "it is exploited"], DEVELOPER, REFUSED, &["wrote this patch"]);
     ask(&["approve", "P-1", "--emergency", " "], REVIEWER, REFUSED, &["needs a reason"]);
     ask(&["review", "P-1", "--note", "all well"], REVIEWER, REFUSED, &["owes no review"]);
-    for command in ["pause", "promote", "rollback", "resume"] {
-        let says = format!("P-1 is in stage `approve`; `{command}` does not apply there");
-        ask(&[command, "P-1"], REVIEWER, REFUSED, &[&says, "hint: "]);
-    }
+    ask(&["promote", "P-1"], REVIEWER, REFUSED, &["P-1 is not approved yet", "hint: "]);
+    ask(&["resume", "P-1"], REVIEWER, 0, &[]);
     let unnamed = &mut patchline(&["--data", text(&site.data()), "approve", "P-1"]);
     check(unnamed, USAGE, &["who are you?", "hint: ", "--by"]);
     assert_eq!(site.events(id).unwrap(), before, "what was refused has left no trace");
 
-    ask(&["approve", "P-1"], REVIEWER, 0, &[]);
-    ask(&["approve", "P-1"], REVIEWER, 0, &[]);
-    assert_eq!(site.events(id).unwrap().len(), before.len() + 1, "asking twice is asking once");
-    ask(&["abort", "P-1", "--reason", "not today"], REVIEWER, 0, &[]);
+    for command in ["approve", "pause", "resume"] {
+        let before = site.events(id).unwrap().len();
+        ask(&[command, "P-1"], REVIEWER, 0, &[]);
+        ask(&[command, "P-1"], REVIEWER, 0, &[]);
+        assert_eq!(site.events(id).unwrap().len(), before + 1, "asking twice is asking once: {command}");
+    }
+    for command in ["abort", "rollback"] {
+        ask(&[command, "P-1", "--reason", "not today"], REVIEWER, 0, &[]);
+        ask(&[command, "P-1", "--reason", "not today"], REVIEWER, 0, &[]);
+    }
+    let ended = |event: &&Event| matches!(event.fact, Fact::Review(review::Event::Ended(_)));
+    assert_eq!(site.events(id).unwrap().iter().filter(ended).count(), 1);
     ask(&["approve", "P-1"], "Kim <kim@example.com>", REFUSED, &["P-1 has ended"]);
     ask(&["pause", "P-1"], REVIEWER, REFUSED, &["P-1 has ended"]);
     site.stop();

@@ -170,6 +170,7 @@ impl Project {
                 start_deadline: Seconds(120),
                 missing_limit: 10,
                 at_deadline: Exit::Rollback,
+                pause: Default::default(),
                 irreversible: Default::default(),
             },
             windows: Vec::new(),

@@ -174,6 +174,7 @@ fn plan() -> Plan {
         start_deadline: Seconds(10),
         missing_limit: 5,
         at_deadline: Exit::Rollback,
+        pause: Default::default(),
         irreversible: Default::default(),
     }
 }

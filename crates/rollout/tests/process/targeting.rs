@@ -34,6 +34,7 @@ fn site(versions: &[&Version]) -> Site {
         start_deadline: Seconds(30),
         missing_limit: 5,
         at_deadline: Exit::Rollback,
+        pause: Default::default(),
         irreversible: Default::default(),
     };
     let run = Run {

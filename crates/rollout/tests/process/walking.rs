@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use patchline_model::actor::Actor;
 use patchline_model::cohort::{Cohort, Field};
 use patchline_model::context::{Board, Context};
 use patchline_model::digest::Digest;
@@ -63,6 +64,7 @@ impl Walk {
             start_deadline: Seconds(20_000),
             missing_limit: 1000,
             at_deadline: Exit::Rollback,
+            pause: Default::default(),
             irreversible: Default::default(),
         };
         let service = service(plan.clone());
@@ -80,7 +82,7 @@ impl Walk {
             note: None,
         };
         let mut state = State::default();
-        folding::evolve(&mut state, now, &started);
+        folding::evolve(&mut state, now, &Actor::Machine, &started);
         let mut walk = Walk {
             _hosts: hosts,
             target,
@@ -138,7 +140,7 @@ impl Walk {
         let cx = Context { now: self.now, policy: &policy, board: &board };
         let events = walk::report(cx, &self.state, None, &outcome);
         for event in events.expect("it is owed") {
-            folding::evolve(&mut self.state, self.now, &event);
+            folding::evolve(&mut self.state, self.now, &Actor::Machine, &event);
         }
     }
 

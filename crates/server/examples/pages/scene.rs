@@ -456,6 +456,7 @@ pub fn service_of(name: &str, tier: u8) -> Service {
         start_deadline: Seconds(60),
         missing_limit: 10,
         at_deadline: Exit::Rollback,
+        pause: Default::default(),
         irreversible: Default::default(),
     };
     Service {

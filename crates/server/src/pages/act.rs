@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use patchline_conductor::conductor::Around;
 use patchline_model::patch::Patch;
 use patchline_model::pipeline::retry;
+use patchline_model::stage::approve::allowed;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::review::End;
 use patchline_model::view::board::waits_at_gate;
@@ -139,7 +140,9 @@ fn buttons(patch: &Patch) -> Vec<Button> {
     }
     let rollback = if is_bound { with_loss } else { rollback };
     match &patch.rollout.phase {
-        Phase::Idle => vec![abort],
+        Phase::Idle if !patch.goes_to_rollout() => vec![abort],
+        Phase::Idle if !allowed(&patch.approve) || patch.rollout.hurried => vec![steady, abort],
+        Phase::Idle => vec![steady, promote, abort],
         Phase::Halted { .. } => vec![promote, rollback],
         Phase::Preparing | Phase::Filling { .. } | Phase::Watching { .. } | Phase::Baking
             if patch.rollout.hurried =>
@@ -149,10 +152,8 @@ fn buttons(patch: &Patch) -> Vec<Button> {
         Phase::Preparing | Phase::Filling { .. } | Phase::Watching { .. } | Phase::Baking => {
             vec![rollback, steady, promote]
         }
-        Phase::Growing | Phase::Switching => vec![rollback],
+        Phase::Growing | Phase::Switching | Phase::Finishing => vec![rollback, steady],
         Phase::Recalling => vec![promote],
-        Phase::Finishing | Phase::Promoted | Phase::RollingBack | Phase::Retiring | Phase::RolledBack => {
-            Vec::new()
-        }
+        Phase::Promoted | Phase::RollingBack | Phase::Retiring | Phase::RolledBack => Vec::new(),
     }
 }

@@ -28,7 +28,8 @@ pub fn section(patch: &Patch, events: &[Event], now: Timestamp) -> Option<Markup
     Some(html! {
         h2 { "Rollout " (words::chip(class, text)) }
         @if let Some(reason) = &rollout.paused { p.banner.warn { strong { @if reason.trim().is_empty() { "Paused" } @else { "Paused: " } } (reason) } }
-        @if rollout.paged && !is_halted(rollout) { p.banner.bad { strong { "A person is needed. " } "The world could not be made to match; it is tried again." } }
+        @if rollout.paged && rollout.paused.is_some() { p.banner.bad { strong { "A person is needed. " } "The newest events below say why." } }
+        @else if rollout.paged && !is_halted(rollout) { p.banner.bad { strong { "A person is needed. " } "The world could not be made to match; it is tried again." } }
         @if let Some(cause) = &rollout.cause {
             @let what = if is_halted(rollout) { "Halted: " } else { "Taken back: " };
             p.banner.bad { strong { (what) } (cause_text(cause)) }

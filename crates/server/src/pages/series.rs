@@ -71,17 +71,17 @@ impl Series {
     /// From all events of a patch. `None` until the rollout has begun; a running one reaches up to `now`.
     pub fn of(events: &[Event], now: Timestamp) -> Option<Self> {
         let facts = events.iter().filter_map(|event| match &event.fact {
-            Fact::Rollout(fact) => Some((event.at, fact)),
+            Fact::Rollout(fact) => Some((event, fact)),
             _ => None,
         });
         let mut gathering: Option<Gathering> = None;
-        for (at, fact) in facts {
+        for (event, fact) in facts {
             if let rollout::Event::Started { .. } = fact {
                 // Of several tries the newest one is shown.
-                gathering = Some(Gathering::begin(at));
+                gathering = Some(Gathering::begin(event.at));
             }
             if let Some(gathering) = &mut gathering {
-                gathering.take(at, fact);
+                gathering.take(event, fact);
             }
         }
         gathering.map(|gathering| gathering.finish(now))
@@ -160,17 +160,17 @@ impl Gathering {
         Self { start, state: rollout::State::default(), has_ended: false, series: Series::default() }
     }
 
-    fn take(&mut self, at: Timestamp, fact: &rollout::Event) {
+    fn take(&mut self, event: &patchline_model::event::Event, fact: &rollout::Event) {
         use rollout::Event;
         if self.has_ended {
             return;
         }
         // A clock that went backwards moves nothing to the left.
-        let second = at.seconds_since(self.start).max(self.series.seconds);
+        let second = event.at.seconds_since(self.start).max(self.series.seconds);
         self.series.seconds = second;
         let is_look = matches!(fact, Event::Looked { .. } | Event::Counted { .. });
         if !is_look {
-            folding::evolve(&mut self.state, at, fact);
+            folding::evolve(&mut self.state, event.at, &event.by, fact);
             self.share(second, self.state.allowed_share().fraction());
         }
         match fact {
@@ -329,6 +329,7 @@ mod tests {
             start_deadline: Seconds(60),
             missing_limit: 5,
             at_deadline: Exit::Rollback,
+            pause: Default::default(),
             irreversible: Default::default(),
         };
         rollout::Event::Started {

@@ -1,7 +1,7 @@
 //! What users met in one rollout, and what they could, counted without the loop and held against its totals.
 
 use patchline_model::event::Event;
-use patchline_model::hold::{Hold, Kind};
+use patchline_model::hold::Kind;
 use patchline_model::patch::Patch;
 use patchline_model::share::Share;
 use patchline_model::stage::phase::Phase;
@@ -11,6 +11,7 @@ use patchline_model::time::Timestamp;
 
 use crate::breach::{Breach, hold};
 use crate::invariants::bound::is_past_switch;
+use crate::invariants::pauses::Pauses;
 use crate::invariants::watched::Watched;
 use crate::invariants::{paper, road};
 use crate::target::{Served, Target};
@@ -32,9 +33,11 @@ pub struct Account {
     pub shared: bool,
     pub accepted: bool,
     pub back_since: Option<u64>,
-    /// Milliseconds that it was held, and since when it is.
+    /// Milliseconds that it was held or paused by people, and since when it is.
     still: u64,
     pub still_since: Option<Timestamp>,
+    is_held: bool,
+    pub pauses: Pauses,
     /// What its looks say of instances.
     pub watched: Watched,
 }
@@ -56,6 +59,8 @@ impl Account {
             back_since: None,
             still: 0,
             still_since: None,
+            is_held: false,
+            pauses: Pauses::default(),
             watched: Watched::default(),
         }
     }
@@ -65,7 +70,7 @@ impl Account {
         &mut self,
         target: &Target,
         after: &Patch,
-        at: Timestamp,
+        event: &Event,
         elapsed: u64,
         fact: &rollout::Event,
     ) {
@@ -97,18 +102,29 @@ impl Account {
             {
                 self.greatest = Share::ALL;
             }
-            rollout::Event::RollbackDecided { .. }
-            | rollout::Event::ReturnBegun
+            rollout::Event::RollbackDecided { .. } => {
+                self.back_since = Some(elapsed);
+                // The old one may have gone already.
+                if after.rollout.had_all() {
+                    self.greatest = Share::ALL;
+                }
+            }
+            rollout::Event::ReturnBegun
             | rollout::Event::StableReturned { .. }
             | rollout::Event::ShareTaken => self.back_since = Some(elapsed),
-            rollout::Event::Held { .. } | rollout::Event::Released => {
-                self.still = self.still_millis(at);
-                // What burns is the rollout's own doing, and its deadline goes on.
-                let by_people = |hold: &Hold| hold.kind != Kind::Burn;
-                let held = matches!(fact, rollout::Event::Held { hold } if by_people(hold));
-                self.still_since = held.then_some(at);
-            }
+            // What burns is the rollout's own doing, and its deadline goes on.
+            rollout::Event::Held { hold } => self.is_held = hold.kind != Kind::Burn,
+            rollout::Event::Released => self.is_held = false,
             _ => {}
+        }
+        self.pauses.takes(event, after.rollout.since, fact);
+        match (self.still_since, self.is_held || self.pauses.since.is_some()) {
+            (None, true) => self.still_since = Some(event.at),
+            (Some(since), false) => {
+                self.still += event.at.millis_since(since);
+                self.still_since = None;
+            }
+            (Some(_), true) | (None, false) => {}
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use patchline_model::command::Ask;
 use patchline_model::event::Fact;
 use patchline_model::job::Outcome;
+use patchline_model::stage::pause::PauseExit;
 use patchline_model::stage::rollout::{Cause, Event, Outcome as Reported, Tick};
 
 use crate::breach::{Breach, hold};
@@ -66,7 +67,8 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
     says(!(grows && canary_burns(seen)), "nothing grows while the canary's own requests burn the budget")?;
     match event {
         Event::RollbackDecided { cause: Cause::Inconclusive { .. } } => {
-            says(had_its_time(seen), "what people hold does not take a version back: it has all of its time")
+            let is_over = had_its_time(seen) || pause_is_over(seen);
+            says(is_over, "what people hold does not take a version back: it has all of its time")
         }
         Event::Held { .. } => says(seen.is_held() || canary_burns(seen), "what is held is held by somebody"),
         Event::Released => says(!seen.is_held() && !canary_burns(seen), "what is held stays held"),
@@ -74,11 +76,36 @@ pub fn check(seen: Seen<'_>) -> Result<(), Breach> {
     }
 }
 
-/// Whether the rollout has lasted as long as its plan says, without the time that it was held.
+/// Whether the rollout has lasted as long as its plan says, without the time that people held or paused it.
 pub fn had_its_time(seen: Seen<'_>) -> bool {
     let state = &seen.before.rollout;
     let (Some(plan), Some(started)) = (&state.plan, state.started) else { return false };
     seen.event.at.millis_since(started).saturating_sub(seen.still_millis) >= plan.deadline.0 * 1000
+}
+
+/// A person has paused it for as long as its plan allows.
+fn pause_is_over(seen: Seen<'_>) -> bool {
+    let limit = seen.before.rollout.plan.as_ref().map(|plan| plan.pause.deadline);
+    let since = seen.pauses.and_then(|pauses| pauses.since);
+    since.zip(limit).is_some_and(|(since, limit)| seen.event.at >= since.after(limit))
+}
+
+/// Whether a look that finds a pause too long is followed by what the plan says of it.
+pub fn pause_exit_is_taken(seen: Seen<'_>) -> bool {
+    let state = &seen.before.rollout;
+    let Some(plan) = state.plan.as_ref().filter(|_| pause_is_over(seen)) else { return true };
+    seen.rest.iter().any(|event| {
+        let Fact::Rollout(fact) = &event.fact else { return false };
+        let goes_back = matches!(fact, Event::RollbackDecided { .. } | Event::Halted { .. });
+        let calls = matches!(fact, Event::Paged { .. });
+        goes_back
+            || match plan.pause.exit {
+                // What was forced and can't be undone calls a person, once.
+                PauseExit::Rollback => calls && state.forced,
+                PauseExit::Resume => matches!(fact, Event::Resumed),
+                PauseExit::Hold => calls,
+            }
+    }) || (state.paged && (plan.pause.exit == PauseExit::Hold || state.forced))
 }
 
 /// More users will meet the new version, or less of a way back is left.

@@ -54,7 +54,7 @@ impl Queue {
     }
 }
 
-/// A hotfix that waits for nothing but its turn. Who waits for others, in a set or for the patch whose place it takes, goes
+/// A hotfix that waits for nothing but its turn, and for no person. Who waits for others, in a set or for the patch whose place it takes, goes
 /// before nobody.
 fn is_ready(patch: &Patch) -> bool {
     let Some(opening) = &patch.opening else { return false };
@@ -63,5 +63,5 @@ fn is_ready(patch: &Patch) -> bool {
     let decision = patch.approve.decision.as_ref();
     let is_allowed = decision.is_some_and(|decision| decision.answer == Answer::Allow)
         && patch.approve.considered == patch.approve.approvals.len();
-    is_free && goes && is_allowed && is_urgent(patch)
+    is_free && goes && is_allowed && is_urgent(patch) && patch.rollout.paused.is_none()
 }

@@ -11,6 +11,7 @@ use patchline_model::stage::rollout;
 use patchline_model::time::Seconds;
 use patchline_model::triage::action::Action;
 
+use crate::invariants::pauses::Pauses;
 use crate::invariants::picture::Picture;
 use crate::invariants::watched::Watched;
 use crate::scene::{Planned, Scene};
@@ -32,12 +33,14 @@ pub struct Seen<'a> {
     pub held: &'a Picture,
     /// A look was stored before it in the same append.
     pub follows_a_look: bool,
-    /// The ledger says that it stands under a hold.
+    /// The ledger says that people hold or pause it.
     pub stands_still: bool,
-    /// How long it has been held since its rollout began.
+    /// How long people have held or paused it since its rollout began.
     pub still_millis: u64,
     /// What the looks until now say of instances.
     pub watched: Option<&'a Watched>,
+    /// A person's pauses of this rollout.
+    pub pauses: Option<&'a Pauses>,
 }
 
 impl Seen<'_> {

@@ -4,7 +4,9 @@ use patchline_model::actor::Actor;
 use patchline_model::command::Ask;
 use patchline_model::event::Fact;
 use patchline_model::job::Outcome;
+use patchline_model::patch::Patch;
 use patchline_model::share::Share;
+use patchline_model::stage::pause::Pauser;
 use patchline_model::stage::phase::Phase;
 use patchline_model::stage::plan::{Plan, Strategy};
 use patchline_model::stage::rollout::Outcome as Reported;
@@ -14,7 +16,7 @@ use patchline_model::time::Seconds;
 
 use crate::breach::{Breach, hold};
 use crate::invariants::bound::standing;
-use crate::invariants::control::had_its_time;
+use crate::invariants::control::{had_its_time, pause_exit_is_taken};
 use crate::invariants::exposed;
 use crate::invariants::named;
 use crate::invariants::paper::is_shown;
@@ -47,6 +49,7 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
     match event {
         Event::Started { stable, new, .. } => {
             says(before.plan.is_none(), "a rollout starts once")?;
+            says(before.paused.is_none(), "nothing begins while paused")?;
             says(stable.artifact != new.artifact, "what runs already is not rolled out")?;
             started(seen)
         }
@@ -90,18 +93,24 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             let answered = judgement.answer != JudgeAnswer::Rollback || followed;
             says(answered, "the judge's rollback is followed at once")?;
             says(is_its_word(seen, judgement), "a look keeps the judge's word")?;
-            says(exit_is_taken(seen), "past the deadline the plan's exit is taken, at a gate too")
+            says(exit_is_taken(seen), "past the deadline the plan's exit is taken, at a gate too")?;
+            says(pause_exit_is_taken(seen), "a person's pause ends as the plan says")
         }
         Event::Counted { tick, .. } => looked(seen, tick).map(drop),
         // What is held is looked at in `control.rs`.
         Event::Deferred { .. } | Event::Held { .. } | Event::Released => Ok(()),
         Event::Paused { .. } | Event::Resumed => {
             let forward = is_undecided(&before.phase);
-            let forward = forward || matches!(before.phase, Phase::Growing | Phase::Switching);
-            says(forward, "only what goes forward, and could go back, can be paused")
+            let ends = matches!(before.phase, Phase::Growing | Phase::Switching | Phase::Finishing);
+            let forward = forward || ends || before.phase == Phase::Idle;
+            says(forward, "only what goes forward, or has not begun, can be paused")
         }
         Event::Hurried { .. } => {
-            says(is_undecided(&before.phase), "only what is still watched can be hurried")?;
+            let is_ahead = before.phase == Phase::Idle && is_allowed(seen.before);
+            says(
+                is_ahead || is_undecided(&before.phase),
+                "only what may begin, or is still watched, can be hurried",
+            )?;
             says(matches!(seen.event.by, Actor::Person(_)), "only a person promotes without evidence")
         }
         Event::SmokeBegun { step, .. } => {
@@ -131,7 +140,7 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
         }
         Event::Switched => {
             let end = before.plan.as_deref().and_then(last_bake);
-            let baked = end.is_none_or(|bake| seen.event.at >= before.since.after(bake));
+            let baked = end.is_none_or(|bake| has_baked(seen, bake));
             let from = match before.phase {
                 Phase::Growing => end.is_none() && met(),
                 Phase::Baking => is_complete(seen) && (baked || before.hurried),
@@ -180,12 +189,16 @@ pub fn check(seen: Seen<'_>, event: &Event) -> Result<(), Breach> {
             says(!(is_stuck && seen.planned.in_set), "a member of a set that can't go back is not given up")
         }
         Event::Promoted => {
+            says(before.paused.is_none(), "nothing goes forward while paused")?;
             says(before.phase == Phase::Finishing && met(), "promoted means it runs everywhere")
         }
         Event::RollbackDecided { .. } => {
             let phase = standing(&before.phase);
             let forward = is_undecided(phase) || matches!(phase, Phase::Growing | Phase::Switching);
-            says(forward, "a rollback is decided once, while the old version is there")
+            // A person, whoever went on holidays in a pause, or the set that it holds up.
+            let drains = *phase == Phase::Finishing
+                && (matches!(seen.event.by, Actor::Person(_)) || before.paused.is_some());
+            says(forward || drains, "a rollback is decided once, while the old version is there")
         }
         Event::StableReturned { instances } => {
             let stable = before.stable.as_ref();
@@ -231,13 +244,16 @@ fn started(seen: Seen<'_>) -> Result<(), Breach> {
         hold(holds, invariant, seen.patch(), || format!("{:?}", patch.approve))
     };
     says(is_shown(patch), "only what was shown to be a fix is rolled out")?;
-    let decision = patch.approve.decision.as_ref();
-    let allows = decision.is_some_and(|decision| decision.answer == approve::Answer::Allow);
-    let considered = patch.approve.considered == patch.approve.approvals.len();
-    says(allows && considered, "nothing rolls out but by a decision that saw every approval")?;
+    says(is_allowed(patch), "nothing rolls out but by a decision that saw every approval")?;
     let filled = |role: &String| patch.approve.approvals.iter().any(|approval| approval.role == *role);
     let agreed = planned.needs.iter().all(filled) || seen.is_said_to_be_urgent();
     says(agreed && !planned.denied, "every role that was asked for has agreed")
+}
+
+fn is_allowed(patch: &Patch) -> bool {
+    let decision = patch.approve.decision.as_ref();
+    let allows = decision.is_some_and(|decision| decision.answer == approve::Answer::Allow);
+    allows && patch.approve.considered == patch.approve.approvals.len()
 }
 
 /// Missing stays missing: a look counts exactly what the target's answer and the look before say. Answers where the next one
@@ -263,7 +279,12 @@ fn promised(seen: Seen<'_>, step: usize) -> Option<Promised> {
 
 fn is_baked(seen: Seen<'_>, step: usize) -> bool {
     let bake = promised(seen, step).map(|promised| promised.bake).unwrap_or_default();
-    seen.event.at >= seen.before.rollout.since.after(bake)
+    has_baked(seen, bake)
+}
+
+/// The phase has lasted so long, without what a person has paused of it.
+fn has_baked(seen: Seen<'_>, bake: Seconds) -> bool {
+    seen.pauses.is_some_and(|pauses| pauses.has_baked(bake, seen.event.at))
 }
 
 /// Whether this step's bake is over, with data; its gate, if it has one, must have been opened.
@@ -335,7 +356,8 @@ fn exit_is_taken(seen: Seen<'_>) -> bool {
     let lifts = |event: &patchline_model::event::Event| matches!(event.fact, Fact::Rollout(Event::Released));
     let stands = || seen.is_held() || (seen.stands_still && !seen.rest.iter().any(lifts));
     let past = is_undecided(&state.phase) && had_its_time(seen) && !stands();
-    let with_person = (state.paused.is_some() && !state.paused_by_machine) || state.hurried || state.forced;
+    let with_person =
+        (state.paused.is_some() && state.pauser != Pauser::Machine) || state.hurried || state.forced;
     let exit = |event: &patchline_model::event::Event| {
         takes_back(event) || matches!(event.fact, Fact::Rollout(Event::Paused { .. }))
     };

@@ -253,11 +253,14 @@ impl World {
             }
             let Some(patch) = self.drivers[driver].known.get(&id) else { return Ok(()) };
             let cx = Context { now: self.now(), policy: &self.scene.policy, board: &self.watch.board };
+            let line = cx.board.line.version;
             let events = match self.rules.decide(cx, patch, &command) {
                 Ok(events) if !events.is_empty() => events,
                 Ok(_) => return Ok(()),
                 Err(rejection) => {
                     self.story.add(|| format!("{:>7} ms  {id} refuses: {rejection}", self.elapsed));
+                    let may = people::may_refuse(patch, &command, &rejection);
+                    hold(may, "a person can steer what moves, in every state", id, || rejection.to_string())?;
                     let held = matches!(rejection, Rejection::Held { .. }) && people::takes_back(&command);
                     return hold(!held, "nothing that is held delays a rollback", id, || {
                         rejection.to_string()
@@ -290,11 +293,24 @@ impl World {
                 return self.crash(driver);
             }
             self.take_in(driver, id, &events);
+            if decided_on.is_none() && line == self.watch.board.line.version {
+                self.ask_again(driver, id, &command)?;
+            }
             let patch = &self.drivers[driver].known[&id];
             let differs = patch.version.is_multiple_of(8) && patch != self.watch.patch(id);
             return hold(!differs, "a patch in memory is the patch that is stored", id, || self.state_of(id));
         }
         Ok(())
+    }
+
+    /// What a person asked for is asked for once more: nothing may follow.
+    fn ask_again(&self, driver: usize, id: PatchId, command: &Command) -> Result<(), Breach> {
+        if matches!(command.ask, Ask::Report { .. }) {
+            return Ok(());
+        }
+        let cx = Context { now: self.now(), policy: &self.scene.policy, board: &self.watch.board };
+        let again = self.rules.decide(cx, &self.drivers[driver].known[&id], command).unwrap_or_default();
+        hold(again.is_empty(), "asking twice is asking once", id, || format!("{command:?}: {again:?}"))
     }
 
     /// Between a decision and its append, others write: the line is held, another driver has a whole turn, somebody presses

@@ -196,6 +196,7 @@ pub fn run(program: &str, env: &str) -> Run {
         start_deadline: Seconds(10),
         missing_limit: 10,
         at_deadline: Exit::Rollback,
+        pause: Default::default(),
         irreversible: Default::default(),
     };
     Run {
