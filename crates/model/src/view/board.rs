@@ -101,7 +101,7 @@ fn doing(patch: &Patch) -> String {
     }
     match (patch.stage(), &patch.rollout.paused) {
         (Stage::Rollout, _) | (_, None) => at_work(patch),
-        (_, Some(reason)) => format!("{}; its rollout is paused: {reason}", at_work(patch)),
+        (_, Some(reason)) => format!("{}; its rollout is {}", at_work(patch), paused(reason)),
     }
 }
 
