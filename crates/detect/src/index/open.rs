@@ -169,8 +169,8 @@ impl Advisories {
 
     /// The first of the files that can't be used.
     pub fn check(&self) -> Result<(), DetectError> {
-        let used = self.ecosystems().filter_map(|name| self.shelf(name));
-        used.map(|shelf| shelf.as_ref().map(|_| ()).map_err(DetectError::from)).collect()
+        let mut shelves = self.ecosystems().filter_map(|name| self.shelf(name));
+        shelves.try_for_each(|shelf| shelf.as_ref().map(|_| ()).map_err(DetectError::from))
     }
 
     /// Opens it the first time.
