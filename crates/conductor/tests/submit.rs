@@ -13,8 +13,8 @@ use patchline_model::policy::Policy;
 use patchline_model::rejection::Rejection;
 use patchline_model::service::{Build, CommandLine, Service, Tier};
 use patchline_model::stage::detect::{Opening, Subject, Until};
-use patchline_model::stage::review;
 use patchline_model::stage::terms::Terms;
+use patchline_model::stage::{review, rollout};
 use tempfile::TempDir;
 
 fn conductor(folder: &TempDir) -> Arc<Conductor> {
@@ -75,7 +75,8 @@ async fn what_another_process_wrote_is_decided_upon() {
     assert_eq!(one.patch(id).await.unwrap().unwrap().patch.version, 1);
     assert_eq!(other.submit(id, abort(), None).await.unwrap().len(), 1);
     // What `one` has in memory is behind; the command is refused on what is there now.
-    let refused = one.submit(id, abort(), None).await.unwrap_err();
+    let pause = Ask::Rollout(rollout::Command::Pause { reason: "wait".to_owned() });
+    let refused = one.submit(id, Command { by: Actor::person("ann"), ask: pause }, None).await.unwrap_err();
     assert!(matches!(refused, SubmitError::Rejected(Rejection::Ended { .. })), "{refused}");
     assert_eq!(one.patch(id).await.unwrap().unwrap().patch.version, 2);
 }
