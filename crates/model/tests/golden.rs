@@ -171,9 +171,20 @@ fn samples() -> Vec<Event> {
     facts.into_iter().map(|fact| Event { at, by: by(&fact), fact }).collect()
 }
 
+fn opening(until: Until) -> Opening {
+    with_one_canary(given::opening(until))
+}
+
+/// As the files have it.
+fn with_one_canary(mut opening: Opening) -> Opening {
+    let run = opening.service.run.as_mut().expect("it runs");
+    run.plan = given::small(run.plan.clone());
+    opening
+}
+
 /// A report for a service that lets two agents try.
 fn reported() -> Opening {
-    let mut opening = given::opening(Until::Verify);
+    let mut opening = opening(Until::Verify);
     let budget = |name: &str, way: Way| Agent {
         name: name.to_owned(),
         way,
@@ -228,22 +239,22 @@ fn paperwork() -> Vec<Fact> {
     };
     let urgent = Approval { comment: String::new(), emergency: Some(emergency), ..approval.clone() };
     vec![
-        Fact::Detect(detect::Event::Opened(Box::new(given::opening(Until::Rollout)))),
+        Fact::Detect(detect::Event::Opened(Box::new(opening(Until::Rollout)))),
         Fact::Detect(detect::Event::Opened(Box::new(reported()))),
         Fact::Detect(detect::Event::Opened(Box::new(Opening {
             terms: given::terms(),
-            ..given::opening(Until::Rollout)
+            ..opening(Until::Rollout)
         }))),
         Fact::Detect(detect::Event::Opened(Box::new(Opening {
             terms: Terms { supersedes: Some(PatchId(3)), ..Terms::default() },
-            ..given::opening(Until::Rollout)
+            ..opening(Until::Rollout)
         }))),
         Fact::Detect(detect::Event::Found {
             findings: vec![given::finding()],
             packages: 41,
             evidence: evidence.clone(),
         }),
-        Fact::Detect(detect::Event::Opened(Box::new(analyzed::analyzed_opening()))),
+        Fact::Detect(detect::Event::Opened(Box::new(with_one_canary(analyzed::analyzed_opening())))),
         Fact::Detect(detect::Event::Found {
             findings: vec![analyzed::analyzed_finding()],
             packages: 0,
@@ -329,7 +340,7 @@ fn moves() -> Vec<Fact> {
     let started = |plan: Plan| rollout::Event::Started {
         stable: given::stable(),
         new: new.clone(),
-        plan: Box::new(plan),
+        plan: Box::new(given::small(plan)),
         footing: Footing::default(),
         before: None,
         note: None,
@@ -339,7 +350,7 @@ fn moves() -> Vec<Fact> {
         rollout::Event::Started {
             stable: given::stable(),
             new: new.clone(),
-            plan: Box::new(given::plan()),
+            plan: Box::new(given::small(given::plan())),
             before: Some(Box::new(History {
                 minutes: 61,
                 windows: vec![Window { seconds: 3_600, requests: 3_000, errors: 2 }],
@@ -366,7 +377,7 @@ fn moves() -> Vec<Fact> {
         rollout::Event::Started {
             stable: given::stable(),
             new: new.clone(),
-            plan: Box::new(given::plan()),
+            plan: Box::new(given::small(given::plan())),
             footing: Footing { over: Some(PatchId(5)), ..Footing::default() },
             before: None,
             note: None,
@@ -374,7 +385,7 @@ fn moves() -> Vec<Fact> {
         rollout::Event::Started {
             stable: given::stable(),
             new: new.clone(),
-            plan: Box::new(Plan { irreversible: given::irreversible(), ..given::plan() }),
+            plan: Box::new(Plan { irreversible: given::irreversible(), ..given::small(given::plan()) }),
             footing: Footing {
                 over: None,
                 seen: 0,

@@ -260,6 +260,12 @@ fn a_single_instance_is_not_converted_with_nothing_to_compare_it_with() {
 }
 
 #[test]
+fn a_canary_gets_the_instances_that_a_share_takes_before_the_share() {
+    let walked = [(3, 1, 0), (3, 1, 5), (3, 2, 5), (3, 2, 50), (3, 3, 50), (3, 3, 100), (0, 3, 100)];
+    assert_eq!(walk(given::small(given::plan())), walked);
+}
+
+#[test]
 fn blue_green_stands_whole_before_it_takes_everything_but_the_hold_back() {
     let walked = [(3, 3, 0), (3, 3, 95), (3, 3, 100), (0, 3, 100)];
     assert_eq!(walk(given::blue_green_plan()), walked);

@@ -84,11 +84,13 @@ fn arms(desired: &Desired) -> Arms {
 #[test]
 fn a_canary_desires_in_each_phase_what_the_plan_says() {
     let watching = |step| Phase::Watching { step };
-    let rows: [(Phase, Arms); 11] = [
+    let rows: [(Phase, Arms); 12] = [
         (Phase::Idle, [Some((3, 100)), None]),
         (Phase::Preparing, [Some((3, 100)), Some((1, 0))]),
         (watching(0), [Some((3, 95)), Some((1, 5))]),
-        (watching(1), [Some((3, 50)), Some((1, 50))]),
+        // One of three can't carry a half: it gets help first.
+        (Phase::Filling { step: 1 }, [Some((3, 95)), Some((2, 5))]),
+        (watching(1), [Some((3, 50)), Some((2, 50))]),
         (Phase::Growing, [Some((3, 95)), Some((3, 5))]),
         (Phase::Switching, [Some((3, 0)), Some((3, 100))]),
         (Phase::Finishing, [None, Some((3, 100))]),
@@ -98,6 +100,7 @@ fn a_canary_desires_in_each_phase_what_the_plan_says() {
         (Phase::RolledBack, [Some((3, 100)), None]),
     ];
     let mut state = Arc::unwrap_or_clone(Given::watching().patch.rollout);
+    state.course = Some(Arc::new(course(&given::small(given::plan()))));
     for (phase, expected) in rows {
         state.phase = phase;
         let desired = state.desired().expect("the rollout has begun");

@@ -17,12 +17,20 @@ pub struct Options {
     tick: String,
     #[arg(long, default_value_t = 1)]
     seed: u32,
+    /// Only the rows with this in their names; their figures are those of the whole table.
+    #[arg(long, default_value = "")]
+    row: String,
 }
 
 pub fn run(root: &Path, options: &Options) -> Result<ExitCode> {
     let mut command = cargo::command(root);
     command.args(["run", "--profile", "sim", "-p", "patchline-judge", "--example", "worlds", "--", "bench"]);
-    command.args([options.trials.to_string(), options.tick.clone(), options.seed.to_string()]);
+    command.args([
+        options.trials.to_string(),
+        options.tick.clone(),
+        options.seed.to_string(),
+        options.row.clone(),
+    ]);
     let status = command.status().context("could not start cargo")?;
     Ok(cargo::exit_code(status))
 }

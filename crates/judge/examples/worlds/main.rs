@@ -1,5 +1,5 @@
 //! Prints what the judge makes of many worlds: `worlds [runs] [part of a name]`; with other judges beside it and limits below it:
-//! `worlds bench TRIALS TICK SEED`, which `cargo xtask bench judge` runs.
+//! `worlds bench TRIALS TICK SEED [part of a name]`, which `cargo xtask bench judge` runs.
 
 #![allow(clippy::print_stdout, reason = "its one task is to print a table")]
 
@@ -24,7 +24,8 @@ fn main() {
             let number = arguments.next().and_then(|number| number.parse().ok());
             number.unwrap_or_else(|| panic!("`worlds bench TRIALS TICK SEED`: {what} is a number"))
         };
-        return bench::run(number("TRIALS"), number("TICK"), number("SEED"));
+        let (trials, tick, seed) = (number("TRIALS"), number("TICK"), number("SEED"));
+        return bench::run(trials, tick, seed, &arguments.next().unwrap_or_default());
     }
     let runs: u32 = arguments.next().and_then(|runs| runs.parse().ok()).unwrap_or(200);
     let part = arguments.next().unwrap_or_default();

@@ -73,6 +73,13 @@ pub fn part(of: u32, whole: u32) -> Share {
     Share::try_from(u32::try_from(ppm).unwrap_or(0)).unwrap_or(Share::NONE)
 }
 
+/// The healthy instances that it takes to carry a share, where `whole` of them carry everything.
+pub fn carriers(share: Share, whole: u32) -> u32 {
+    // Shares are rounded by less than one part per million for each instance.
+    let load = (u64::from(share.ppm()) * u64::from(whole)).saturating_sub(u64::from(whole));
+    u32::try_from(load.div_ceil(u64::from(Share::ALL.ppm()))).unwrap_or(u32::MAX)
+}
+
 impl Course {
     /// The share that so many healthy instances can carry.
     pub fn carried_by(&self, instances: u32) -> Share {
@@ -81,9 +88,7 @@ impl Course {
 
     /// The healthy instances that it takes to carry a share.
     pub fn carriers(&self, share: Share) -> u32 {
-        // Shares are rounded by less than one part per million for each instance.
-        let load = (u64::from(share.ppm()) * u64::from(self.whole)).saturating_sub(u64::from(self.whole));
-        u32::try_from(load.div_ceil(u64::from(Share::ALL.ppm()))).unwrap_or(u32::MAX)
+        carriers(share, self.whole)
     }
 
     /// The first names, which the new version has, or the last ones, which the old one has.

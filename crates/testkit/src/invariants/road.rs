@@ -34,9 +34,17 @@ pub fn steps(plan: &Plan) -> usize {
 pub fn promised(plan: &Plan, step: usize) -> Option<Promised> {
     let none = Share::NONE;
     match &plan.strategy {
-        Strategy::Canary(Canary { steps, .. }) | Strategy::Flag(Flag { steps, .. }) => steps
-            .get(step)
-            .map(|step| Promised { filling: none, share: step.share, bake: step.bake, gate: step.gate }),
+        // The share of the step before stays while a canary grows for the next.
+        Strategy::Canary(Canary { steps, .. }) => steps.get(step).map(|it| {
+            let filling = step.checked_sub(1).map_or(none, |before| steps[before].share);
+            Promised { filling, share: it.share, bake: it.bake, gate: it.gate }
+        }),
+        Strategy::Flag(Flag { steps, .. }) => steps.get(step).map(|step| Promised {
+            filling: none,
+            share: step.share,
+            bake: step.bake,
+            gate: step.gate,
+        }),
         Strategy::Shadow(shadow) => {
             let bake = shadow.bake;
             (step == 0).then_some(Promised { filling: none, share: none, bake, gate: false })
@@ -108,12 +116,12 @@ pub fn carry(plan: &Plan, instances: u32, share: Share) -> bool {
     u64::from(share.ppm()) * whole <= u64::from(instances) * 1_000_000 + 2 * whole
 }
 
-/// Whether the plan sizes the new version by its share from the first step on. A canary is as large as the plan says.
+/// Whether the plan sizes the new version by its share from the first step on.
 pub fn sizes_the_new(plan: &Plan) -> bool {
     match &plan.strategy {
         // Where instances are converted, the target sees to it, and the watch at what it does.
-        Strategy::Canary(_) | Strategy::Shadow(_) | Strategy::Hot(_) => false,
-        Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => true,
+        Strategy::Shadow(_) | Strategy::Hot(_) => false,
+        Strategy::Canary(_) | Strategy::Rolling(_) | Strategy::BlueGreen(_) | Strategy::Flag(_) => true,
     }
 }
 
