@@ -21,6 +21,7 @@ pub(crate) mod place;
 pub mod pnpm;
 pub mod python;
 mod registered;
+mod search;
 mod sketch;
 mod standing;
 mod upgrade;

@@ -10,6 +10,7 @@ use patchline_model::stage::generate::Rung;
 
 use crate::dependency::graph::{Edge, Graph, Layout};
 use crate::dependency::market::{Market, Release};
+use crate::dependency::search::Search;
 use crate::dependency::sketch::{Plan, Relaxed, Sketch, Step};
 use crate::dependency::standing::{PROBLEM, Standing};
 
@@ -24,6 +25,9 @@ const MOST_ALONG: usize = 200;
 
 /// How often what others' steps have changed since is looked at again.
 const MOST_SWEEPS: usize = 4;
+
+/// Sketches that are looked at where the ladder does not help, for all copies together.
+const MOST_SEARCHED: usize = 1_000;
 
 /// One rung of the ladder.
 #[derive(Clone, Copy)]
@@ -71,8 +75,7 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
     for (parent, called) in vulnerable.iter().filter_map(|node| graph.bundler(*node)) {
         bundled.entry(parent).or_default().insert(called);
     }
-    let mut chooser = Chooser { graph, market, now, bundled, near: false, tried: 0 };
-    let mut unsolved = BTreeMap::new();
+    let mut chooser = Chooser { graph, market, now, bundled, near: false, is_last: false, tried: 0 };
     // What needs more than a step of its own comes first: it may take others along.
     let (easy, hard): (Vec<usize>, Vec<usize>) =
         vulnerable.iter().partition(|node| chooser.now.in_range(**node).is_some());
@@ -80,26 +83,23 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
     let (within, hard): (Vec<usize>, Vec<usize>) =
         hard.into_iter().partition(|node| graph.bundler(*node).is_some());
     let order: Vec<usize> = within.into_iter().chain(hard).chain(easy).collect();
-    for node in &order {
-        if let Err(why) = chooser.clear(*node) {
-            unsolved.insert(*node, why);
+    let mut unsolved = chooser.clear_all(&order, &order);
+    let mut left = MOST_SEARCHED;
+    let is_open = |node: &usize, unsolved: &BTreeMap<usize, Vec<String>>| unsolved.contains_key(node);
+    let open: Vec<usize> = order.iter().copied().filter(|node| is_open(node, &unsolved)).collect();
+    for (at, node) in open.iter().enumerate().filter(|(_, node)| graph.bundler(**node).is_none()) {
+        // Each has its share, and what others did not need.
+        let most = left / (open.len() - at);
+        let (is_clear, looked_at) = Search::clear(&mut chooser.now, *node, vulnerable, most);
+        left -= looked_at;
+        if is_clear {
+            unsolved.remove(node);
         }
     }
-    for _ in 0..MOST_SWEEPS {
-        let mut is_steady = true;
-        for node in &order {
-            let is_stale = chooser.drop_stale_override(*node);
-            // What others did since may have made way.
-            let was_left = unsolved.remove(node).is_some();
-            if is_stale || was_left {
-                let answer = chooser.clear(*node);
-                is_steady &= was_left && answer.is_err();
-                unsolved.extend(answer.err().map(|why| (*node, why)));
-            }
-        }
-        if is_steady {
-            break;
-        }
+    if graph.layout != Layout::Lines && !unsolved.is_empty() {
+        let open: Vec<usize> = open.into_iter().filter(|node| is_open(node, &unsolved)).collect();
+        chooser.is_last = true;
+        unsolved = chooser.clear_all(&open, &order);
     }
     let unsolved = unsolved.into_iter().collect();
     let mut now = chooser.now;
@@ -121,10 +121,39 @@ struct Chooser<'a> {
     bundled: BTreeMap<usize, BTreeSet<&'a str>>,
     /// Whether nothing may go to another line of versions.
     near: bool,
+    /// Whether the rungs are climbed that bring a known problem along.
+    is_last: bool,
     tried: usize,
 }
 
 impl<'a> Chooser<'a> {
+    /// Those of the first that can't be cleared, with why; the others are looked at again when the steps for these have changed.
+    fn clear_all(&mut self, nodes: &[usize], order: &[usize]) -> BTreeMap<usize, Vec<String>> {
+        let mut unsolved = BTreeMap::new();
+        for node in nodes {
+            if let Err(why) = self.clear(*node) {
+                unsolved.insert(*node, why);
+            }
+        }
+        for _ in 0..MOST_SWEEPS {
+            let mut is_steady = true;
+            for node in order {
+                let is_stale = self.drop_stale_override(*node);
+                // What others did since may have made way.
+                let was_left = unsolved.remove(node).is_some();
+                if is_stale || was_left {
+                    let answer = self.clear(*node);
+                    is_steady &= was_left && answer.is_err();
+                    unsolved.extend(answer.err().map(|why| (*node, why)));
+                }
+            }
+            if is_steady {
+                break;
+            }
+        }
+        unsolved
+    }
+
     fn clear(&mut self, node: usize) -> Result<(), Vec<String>> {
         if self.now.is_clear(node) {
             return Ok(());
@@ -137,7 +166,9 @@ impl<'a> Chooser<'a> {
         let mut why = Vec::new();
         // Where copies share one place nothing is known of what would come, and there are no overrides to be had.
         let is_shared = self.graph.layout == Layout::Lines;
-        for Pass { way, near, strict } in LADDER.into_iter().filter(|pass| !(is_shared && pass.strict)) {
+        let is_due = |pass: &Pass| if is_shared { !pass.strict } else { pass.strict || self.is_last };
+        let passes: Vec<Pass> = LADDER.into_iter().filter(is_due).collect();
+        for Pass { way, near, strict } in passes {
             (self.near, self.now.strict, self.tried) = (near, strict, 0);
             // What is said of a rung that holds for some versions only is not the reason.
             let mut beside = Vec::new();
@@ -478,7 +509,7 @@ impl<'a> Chooser<'a> {
             return true;
         }
         for _ in 0..MOST_ALONG {
-            let Some(edge) = self.now.unmet() else { return true };
+            let Some(edge) = self.now.unmet(&BTreeSet::new()) else { return true };
             let Edge { from, to, .. } = self.now.sketch.edges[edge];
             let requirement = self.now.requirement(edge);
             let market = self.market;
@@ -510,3 +541,7 @@ fn fixed_in(candidates: &[&Release]) -> String {
 #[cfg(test)]
 #[path = "choose_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "choose_minimum_tests.rs"]
+mod minimum_tests;

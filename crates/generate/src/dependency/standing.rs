@@ -48,6 +48,13 @@ impl<'a> Standing<'a> {
 
     /// The releases that could replace a copy, the lowest first.
     pub(crate) fn candidates(&mut self, node: usize) -> Vec<&'a Release> {
+        let mut good = self.good(node);
+        good.retain(|release| self.refused(node, release).is_none());
+        good
+    }
+
+    /// The same, whatever peers they want.
+    pub(crate) fn good(&mut self, node: usize) -> Vec<&'a Release> {
         let market = self.market;
         let Some(found) = self.graph.nodes.get(node).filter(|node| node.movable) else { return Vec::new() };
         let installed = self.version(node).to_owned();
@@ -55,9 +62,7 @@ impl<'a> Standing<'a> {
         let good = self.releases(&found.name).iter().filter(|release| release.usable).filter(above);
         let good = good.filter(|release| !market.is_barred(&found.name, &release.version));
         let good = good.filter(|release| !market.is_vulnerable(&found.name, &release.version));
-        let mut good: Vec<&Release> = good.collect();
-        good.retain(|release| self.refused(node, release).is_none());
-        good
+        good.collect()
     }
 
     /// The peer for which no tool would take it: what the repository asks for itself must get along with those that are there.
@@ -171,6 +176,13 @@ impl<'a> Standing<'a> {
         })
     }
 
+    /// Whether the version that a tool takes for this range has a known problem.
+    pub(crate) fn newest_is_bad(&mut self, name: &str, range: &str) -> bool {
+        let market = self.market;
+        let fitting = self.releases(name).iter().filter(|one| market.admits(range, &one.version));
+        fitting.rev().find(|one| one.usable).is_none_or(|newest| market.is_vulnerable(name, &newest.version))
+    }
+
     /// Whether what would come with it is of no matter, or has no known problem.
     pub(crate) fn may_bring(&mut self, node: usize, release: &Release) -> bool {
         !(self.strict && self.brings_problem(node, release))
@@ -180,7 +192,16 @@ impl<'a> Standing<'a> {
         self.market.relaxed(range, "1.0.0").is_some()
     }
 
-    fn comes_with_problem(&mut self, required: &Requirement, depth: usize) -> bool {
+    /// Whether something would have to come of which no copy is there, and that has a known problem, or brings one.
+    pub(crate) fn comes_anew_with_problem(&mut self, node: usize, release: &Release) -> bool {
+        release.requirements.iter().any(|required| {
+            required.kind == Kind::Normal
+                && self.serving(node, &required.called, &required.range).is_none()
+                && self.comes_with_problem(required, 0)
+        })
+    }
+
+    pub(crate) fn comes_with_problem(&mut self, required: &Requirement, depth: usize) -> bool {
         let (market, name) = (self.market, &required.called);
         let there = self.graph.called(name).iter();
         if there.clone().any(|copy| market.admits(&required.range, self.version(*copy))) {
@@ -308,7 +329,7 @@ impl<'a> Standing<'a> {
         if self.brings_problem(node, release) { cost + PROBLEM } else { cost }
     }
 
-    fn has_edge(&self, node: usize, called: &str) -> bool {
+    pub(crate) fn has_edge(&self, node: usize, called: &str) -> bool {
         let live =
             self.sketch.out.get(&node).into_iter().flatten().filter(|edge| !self.sketch.gone.contains(*edge));
         live.into_iter().any(|edge| self.graph.nodes[self.sketch.edges[*edge].to].called == called)
@@ -426,8 +447,19 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// A requirement of what moved, or on what moved, that is not met.
-    pub(crate) fn unmet(&mut self) -> Option<usize> {
+    /// Lets who asks have another copy than the one that served: one that is there, or else one that comes.
+    pub(crate) fn part(&mut self, edge: usize) {
+        let range = self.requirement(edge);
+        match self.served_elsewhere(edge, &range) {
+            Some(other) => self.lead(edge, other),
+            None => {
+                self.sketch.gone.insert(edge);
+            }
+        }
+    }
+
+    /// A requirement of what moved, or on what moved, that is not met; other than those that need not be.
+    pub(crate) fn unmet(&mut self, but: &BTreeSet<usize>) -> Option<usize> {
         let market = self.market;
         (0..self.sketch.edges.len()).find(|at| {
             let Edge { from, to, .. } = self.sketch.edges[*at];
@@ -436,10 +468,13 @@ impl<'a> Standing<'a> {
                 || steps.contains_key(&from)
                 || steps.contains_key(&to)
                 || self.sketch.relaxed.contains_key(&(from, self.graph.nodes[to].called.clone()));
-            is_new
-                && !self.sketch.gone.contains(at)
-                && !market.admits(&self.requirement(*at), self.version(to))
-                && self.sketch.is_needed(from)
+            is_new && !but.contains(at) && !self.sketch.gone.contains(at) && {
+                let requirement = self.requirement(*at);
+                let ranges = self.sketch.overridden.get(&to);
+                !market.admits(&requirement, self.version(to))
+                    && !ranges.is_some_and(|ranges| ranges.contains(&requirement))
+                    && self.sketch.is_needed(from)
+            }
         })
     }
 }
