@@ -10,6 +10,7 @@ pub mod go;
 pub mod gradle;
 mod graph;
 pub(crate) mod handover;
+mod ladder;
 mod market;
 pub mod maven;
 mod moved;

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_model::stage::generate::Rung;
 
-use crate::dependency::graph::{Edge, Graph, Layout};
+use crate::dependency::graph::{Graph, Layout};
+use crate::dependency::ladder::{LADDER, Pass, Way};
 use crate::dependency::market::{Market, Release};
-use crate::dependency::search::Search;
+use crate::dependency::search::{Bounds, Search};
 use crate::dependency::sketch::{Plan, Relaxed, Sketch, Step};
 use crate::dependency::standing::{PROBLEM, Standing};
 
@@ -28,54 +29,28 @@ const MOST_SWEEPS: usize = 4;
 
 /// Sketches that are looked at where the ladder does not help, for all copies together.
 const MOST_SEARCHED: usize = 1_000;
-
-/// One rung of the ladder.
-#[derive(Clone, Copy)]
-enum Way {
-    InRange,
-    /// With `relax`, by the repository's own manifests too.
-    Lift {
-        relax: bool,
-    },
-    Override,
-}
-
-/// One way to look for a step.
-#[derive(Clone, Copy)]
-struct Pass {
-    way: Way,
-    /// Whether nothing may go to another line of versions, which may break what uses it.
-    near: bool,
-    /// Whether nothing may bring a known problem along.
-    strict: bool,
-}
-
-const fn pass(way: Way, near: bool, strict: bool) -> Pass {
-    Pass { way, near, strict }
-}
-
-const LADDER: [Pass; 11] = [
-    pass(Way::InRange, false, true),
-    pass(Way::Lift { relax: false }, true, true),
-    pass(Way::Lift { relax: true }, true, true),
-    pass(Way::Override, true, true),
-    pass(Way::Lift { relax: false }, false, true),
-    pass(Way::Lift { relax: true }, false, true),
-    pass(Way::Override, false, true),
-    pass(Way::InRange, false, false),
-    pass(Way::Lift { relax: false }, false, false),
-    pass(Way::Lift { relax: true }, false, false),
-    pass(Way::Override, false, false),
-];
+/// Packages that are asked about for these at once.
+const MOST_HELP: usize = 64;
 
 /// A plan that clears these copies.
-pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -> Plan {
+pub(crate) fn choose<'a>(graph: &'a Graph, market: &'a dyn Market, vulnerable: &'a [usize]) -> Plan {
     let now = Standing::of(graph, market);
     let mut bundled: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     for (parent, called) in vulnerable.iter().filter_map(|node| graph.bundler(*node)) {
         bundled.entry(parent).or_default().insert(called);
     }
-    let mut chooser = Chooser { graph, market, now, bundled, near: false, is_last: false, tried: 0 };
+    let mut chooser = Chooser {
+        graph,
+        market,
+        vulnerable,
+        now,
+        bundled,
+        near: false,
+        is_last: false,
+        tried: 0,
+        may_look_at: MOST_SEARCHED,
+        might_help: BTreeSet::new(),
+    };
     // What needs more than a step of its own comes first: it may take others along.
     let (easy, hard): (Vec<usize>, Vec<usize>) =
         vulnerable.iter().partition(|node| chooser.now.in_range(**node).is_some());
@@ -84,15 +59,12 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
         hard.into_iter().partition(|node| graph.bundler(*node).is_some());
     let order: Vec<usize> = within.into_iter().chain(hard).chain(easy).collect();
     let mut unsolved = chooser.clear_all(&order, &order);
-    let mut left = MOST_SEARCHED;
     let is_open = |node: &usize, unsolved: &BTreeMap<usize, Vec<String>>| unsolved.contains_key(node);
     let open: Vec<usize> = order.iter().copied().filter(|node| is_open(node, &unsolved)).collect();
     for (at, node) in open.iter().enumerate().filter(|(_, node)| graph.bundler(**node).is_none()) {
         // Each has its share, and what others did not need.
-        let most = left / (open.len() - at);
-        let (is_clear, looked_at) = Search::clear(&mut chooser.now, *node, vulnerable, most);
-        left -= looked_at;
-        if is_clear {
+        let most = chooser.may_look_at / (open.len() - at);
+        if chooser.search(*node, Bounds { may_override: market.has_overrides(), most }) {
             unsolved.remove(node);
         }
     }
@@ -102,7 +74,7 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
         unsolved = chooser.clear_all(&open, &order);
     }
     let unsolved = unsolved.into_iter().collect();
-    let mut now = chooser.now;
+    let (mut now, might_help) = (chooser.now, chooser.might_help);
     // What nothing needs any more need not move.
     let moving = now.sketch.steps.iter().filter(|(node, _)| now.sketch.is_needed(**node));
     let steps: Vec<Step> =
@@ -110,12 +82,13 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
     let asked = steps.iter().map(|step| (step.node, now.asked(step.node))).collect();
     let Standing { sketch: Sketch { relaxed, merged, hopes, .. }, unknown, .. } = now;
     let (relaxed, merged) = (relaxed.into_values().collect(), merged.into_iter().collect());
-    Plan { steps, relaxed, merged, unsolved, unknown, hopes, asked, guards: Vec::new() }
+    Plan { steps, relaxed, merged, unsolved, unknown, might_help, hopes, asked, guards: Vec::new() }
 }
 
 struct Chooser<'a> {
     graph: &'a Graph,
     market: &'a dyn Market,
+    vulnerable: &'a [usize],
     now: Standing<'a>,
     /// The names of what is to be cleared within a copy.
     bundled: BTreeMap<usize, BTreeSet<&'a str>>,
@@ -124,26 +97,40 @@ struct Chooser<'a> {
     /// Whether the rungs are climbed that bring a known problem along.
     is_last: bool,
     tried: usize,
+    /// Sketches that searches may still look at.
+    may_look_at: usize,
+    /// Packages that searches came upon, and that the market does not know.
+    might_help: BTreeSet<String>,
 }
 
 impl<'a> Chooser<'a> {
     /// Those of the first that can't be cleared, with why; the others are looked at again when the steps for these have changed.
     fn clear_all(&mut self, nodes: &[usize], order: &[usize]) -> BTreeMap<usize, Vec<String>> {
         let mut unsolved = BTreeMap::new();
+        // How much had been done when a copy was found not to be clearable: until more is, it need not be looked at again.
+        let (mut done, mut looked_at) = (0, BTreeMap::new());
         for node in nodes {
-            if let Err(why) = self.clear(*node) {
-                unsolved.insert(*node, why);
+            match self.clear(*node) {
+                Ok(()) => done += 1,
+                Err(why) => {
+                    unsolved.insert(*node, why);
+                    looked_at.insert(*node, done);
+                }
             }
         }
         for _ in 0..MOST_SWEEPS {
             let mut is_steady = true;
             for node in order {
                 let is_stale = self.drop_stale_override(*node);
+                done += usize::from(is_stale);
                 // What others did since may have made way.
-                let was_left = unsolved.remove(node).is_some();
+                let was_left =
+                    looked_at.get(node).is_some_and(|at| *at < done) && unsolved.remove(node).is_some();
                 if is_stale || was_left {
                     let answer = self.clear(*node);
                     is_steady &= was_left && answer.is_err();
+                    done += usize::from(answer.is_ok());
+                    looked_at.insert(*node, done);
                     unsolved.extend(answer.err().map(|why| (*node, why)));
                 }
             }
@@ -212,6 +199,20 @@ impl<'a> Chooser<'a> {
             self.now.sketch = before.clone();
         }
         false
+    }
+
+    /// Looks further than the ladder does. What the market does not know it need not know for this.
+    fn search(&mut self, node: usize, bounds: Bounds) -> bool {
+        // The plan is made anew once that is known.
+        if !self.now.unknown.is_empty() {
+            return false;
+        }
+        let (is_clear, looked_at) = Search::clear(&mut self.now, node, self.vulnerable, bounds);
+        self.may_look_at -= looked_at;
+        let unknown = std::mem::take(&mut self.now.unknown);
+        let room = MOST_HELP.saturating_sub(self.might_help.len());
+        self.might_help.extend(unknown.into_iter().take(room));
+        is_clear
     }
 
     /// By an override of what others ask for.
@@ -318,7 +319,7 @@ impl<'a> Chooser<'a> {
             if self.now.sketch.gone.contains(&edge) {
                 continue;
             }
-            let (from, requirement) = (self.now.sketch.edges[edge].from, self.now.requirement(edge));
+            let (from, requirement) = (self.now.sketch.ends(edge).0, self.now.requirement(edge));
             if accepts(self, &requirement) {
                 continue;
             }
@@ -416,7 +417,7 @@ impl<'a> Chooser<'a> {
             if self.now.sketch.gone.contains(&edge) {
                 continue;
             }
-            let (from, requirement) = (self.now.sketch.edges[edge].from, self.now.requirement(edge));
+            let (from, requirement) = (self.now.sketch.ends(edge).0, self.now.requirement(edge));
             if wanted.iter().any(|release| self.market.admits(&requirement, &release.version)) {
                 continue;
             }
@@ -450,7 +451,7 @@ impl<'a> Chooser<'a> {
     /// An override is for what others ask for: what the repository asks for itself it can say there.
     fn relax_own(&mut self, node: usize, release: &'a Release) -> bool {
         for edge in self.now.sketch.edges_into(node) {
-            let from = self.now.sketch.edges[edge].from;
+            let from = self.now.sketch.ends(edge).0;
             let requirement = self.now.requirement(edge);
             let is_blocking = self.graph.nodes[from].own
                 && !self.now.sketch.gone.contains(&edge)
@@ -464,13 +465,13 @@ impl<'a> Chooser<'a> {
 
     /// Writes another range into a manifest of the repository: the lowest version that its other users take.
     fn relax(&mut self, edge: usize, wanted: &[&Release]) -> bool {
-        let Edge { from, to, .. } = self.now.sketch.edges[edge];
+        let (from, to) = self.now.sketch.ends(edge);
         if !self.market.may_relax(&self.graph.nodes[to].called) {
             return false;
         }
         let requirement = self.now.requirement(edge);
         let others = self.now.sketch.edges_into(to).into_iter();
-        let others = others.filter(|other| !self.graph.nodes[self.now.sketch.edges[*other].from].own);
+        let others = others.filter(|other| !self.graph.nodes[self.now.sketch.ends(*other).0].own);
         let others: Vec<usize> = others.collect();
         let others: Vec<String> = others.into_iter().map(|other| self.now.requirement(other)).collect();
         let market = self.market;
@@ -510,7 +511,7 @@ impl<'a> Chooser<'a> {
         }
         for _ in 0..MOST_ALONG {
             let Some(edge) = self.now.unmet(&BTreeSet::new()) else { return true };
-            let Edge { from, to, .. } = self.now.sketch.edges[edge];
+            let (from, to) = self.now.sketch.ends(edge);
             let requirement = self.now.requirement(edge);
             let market = self.market;
             let version = self.now.version(to).to_owned();
@@ -541,6 +542,10 @@ fn fixed_in(candidates: &[&Release]) -> String {
 #[cfg(test)]
 #[path = "choose_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "choose_search_tests.rs"]
+mod search_tests;
 
 #[cfg(test)]
 #[path = "choose_minimum_tests.rs"]

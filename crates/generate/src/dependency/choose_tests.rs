@@ -124,14 +124,14 @@ pub(super) fn installed(shop: &Shop, root: &[(&str, &str)], installed: &[(&str, 
 
 /// Steps as `name version rung`, then ranges as `name range`, then what is left as `! why`.
 #[track_caller]
-fn check(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
+pub(super) fn check(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
     let shop = Shop::of(shop);
     let graph = installed(&shop, root, there);
     check_graph(&shop, &graph, then);
 }
 
 #[track_caller]
-fn check_graph(shop: &Shop, graph: &Graph, then: &[&str]) {
+pub(super) fn check_graph(shop: &Shop, graph: &Graph, then: &[&str]) {
     let bad = |node: &Node| shop.is_vulnerable(&node.name, &node.version);
     let vulnerable: Vec<usize> = (0..graph.nodes.len()).filter(|at| bad(&graph.nodes[*at])).collect();
     let plan = choose(graph, shop, &vulnerable);
@@ -231,7 +231,7 @@ fn an_override_is_dropped_when_what_it_was_for_asks_for_something_else() {
 
 /// The same where there is one copy for each line of versions, and each asks for the one that fits.
 #[track_caller]
-fn check_lines(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
+pub(super) fn check_lines(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
     let shop = Shop { has_overrides: false, ..Shop::of(shop) };
     let mut graph = Graph::default();
     graph.layout = Layout::Lines;

@@ -38,28 +38,41 @@ enum Act<'a> {
     Part(usize),
 }
 
+/// How far a search may go.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) may_override: bool,
+    /// Sketches that may be looked at.
+    pub(crate) most: usize,
+}
+
 pub(crate) struct Search<'s, 'a> {
     now: &'s mut Standing<'a>,
     node: usize,
-    /// What must stay clear.
-    clear: Vec<usize>,
+    bounds: Bounds,
+    vulnerable: &'s [usize],
+    /// What is clear because nothing needs it, and must stay so; none as long as nobody has asked.
+    unneeded: Option<Vec<usize>>,
     /// What did not hold before, and need not hold now.
     before: BTreeSet<usize>,
 }
 
 impl<'a> Search<'_, 'a> {
-    /// Clears one more copy, if a plan is found that keeps those clear that are; else nothing changes. Looks at `most`
-    /// sketches, and says at how many it did.
+    /// Clears one more copy, if a plan is found that keeps those clear that are; else nothing changes. Says at how many
+    /// sketches it has looked.
     pub(crate) fn clear(
         now: &mut Standing<'a>,
         node: usize,
         vulnerable: &[usize],
-        most: usize,
+        bounds: Bounds,
     ) -> (bool, usize) {
+        if bounds.most == 0 {
+            return (false, 0);
+        }
         let start = now.sketch.clone();
-        let clear = vulnerable.iter().copied().filter(|other| now.is_clear(*other)).collect();
-        let mut search = Search { now: &mut *now, node, clear, before: BTreeSet::new() };
-        let (is_found, looked_at) = search.found(most);
+        let before = BTreeSet::new();
+        let mut search = Search { now: &mut *now, node, bounds, vulnerable, unneeded: None, before };
+        let (is_found, looked_at) = search.found();
         if !is_found {
             now.sketch = start;
             return (false, looked_at);
@@ -72,7 +85,7 @@ impl<'a> Search<'_, 'a> {
         (true, looked_at)
     }
 
-    fn found(&mut self, most: usize) -> (bool, usize) {
+    fn found(&mut self) -> (bool, usize) {
         self.part_what_comes();
         while let Some(edge) = self.now.unmet(&self.before) {
             self.before.insert(edge);
@@ -81,7 +94,7 @@ impl<'a> Search<'_, 'a> {
         let mut paths: Vec<Vec<Act<'a>>> = vec![Vec::new()];
         let mut open = BinaryHeap::from([Reverse((0, 0))]);
         let mut seen = BTreeSet::new();
-        let most = most.min(MOST_LOOKED_AT);
+        let most = self.bounds.most.min(MOST_LOOKED_AT);
         for looked_at in 0..most {
             let Some(Reverse((cost, at))) = open.pop() else { return (false, looked_at) };
             let path = paths[at].clone();
@@ -92,8 +105,10 @@ impl<'a> Search<'_, 'a> {
             }
             let acts = match self.now.unmet(&self.before) {
                 Some(edge) => self.mending(edge),
-                None if self.holds() => return (true, looked_at + 1),
-                None => self.clearing(),
+                None => match self.open(&base) {
+                    Some(open) => self.clearing(open),
+                    None => return (true, looked_at + 1),
+                },
             };
             if path.len() < MOST_ACTS {
                 for act in acts {
@@ -117,8 +132,16 @@ impl<'a> Search<'_, 'a> {
         }
     }
 
-    fn holds(&mut self) -> bool {
-        self.now.is_clear(self.node) && self.clear.iter().all(|node| self.now.is_clear(*node))
+    /// The copy that is to be cleared, or else one that was clear in `base` and is no more.
+    fn open(&mut self, base: &Sketch<'a>) -> Option<usize> {
+        if !self.now.is_clear(self.node) {
+            return Some(self.node);
+        }
+        // What has a good version keeps one, for nothing goes down.
+        let is_unneeded = |node: &usize| !base.is_needed(*node);
+        let all = self.vulnerable;
+        let unneeded = self.unneeded.get_or_insert_with(|| all.iter().copied().filter(is_unneeded).collect());
+        unneeded.iter().copied().find(|node| !self.now.is_clear(*node))
     }
 
     fn cost(&self, act: Act<'a>) -> usize {
@@ -138,8 +161,7 @@ impl<'a> Search<'_, 'a> {
         match act {
             Act::Take(node, release) => self.take(node, release),
             Act::Relax(edge) => {
-                let (Edge { from, to, .. }, requirement) =
-                    (self.now.sketch.edges[edge].clone(), self.now.requirement(edge));
+                let ((from, to), requirement) = (self.now.sketch.ends(edge), self.now.requirement(edge));
                 let Some(range) = self.now.market.relaxed(&requirement, self.now.version(to)) else { return };
                 let called = self.now.graph.nodes[to].called.clone();
                 self.now.widen(edge, &range);
@@ -177,7 +199,7 @@ impl<'a> Search<'_, 'a> {
 
     /// What would make a range hold.
     fn mending(&mut self, edge: usize) -> Vec<Act<'a>> {
-        let Edge { from, to, .. } = self.now.sketch.edges[edge];
+        let (from, to) = self.now.sketch.ends(edge);
         let (requirement, market) = (self.now.requirement(edge), self.now.market);
         let is_own = self.now.graph.nodes[from].own;
         let higher = self.releases(to).into_iter().filter(|one| market.admits(&requirement, &one.version));
@@ -195,7 +217,7 @@ impl<'a> Search<'_, 'a> {
                 required.is_none_or(|required| market.admits(&required.range, &there))
             });
             acts.extend(newer.into_iter().take(MOST_RELEASES).map(|release| Act::Take(from, release)));
-            let may_override = market.has_overrides() && self.now.sketch.steps.contains_key(&to);
+            let may_override = self.bounds.may_override && self.now.sketch.steps.contains_key(&to);
             acts.extend(may_override.then_some(Act::Override(to)));
             acts.extend(self.may_part(edge).then_some(Act::Part(edge)));
         }
@@ -203,20 +225,14 @@ impl<'a> Search<'_, 'a> {
     }
 
     /// What would move the copy, or let it go.
-    fn clearing(&mut self) -> Vec<Act<'a>> {
-        let node = if self.now.is_clear(self.node) {
-            let lost = self.clear.iter().copied().find(|node| !self.now.is_clear(*node));
-            lost.unwrap_or(self.node)
-        } else {
-            self.node
-        };
+    fn clearing(&mut self, node: usize) -> Vec<Act<'a>> {
         let mut acts: Vec<Act<'a>> =
             self.releases(node).into_iter().map(|release| Act::Take(node, release)).collect();
         let (mut above, mut at) = (vec![node], 0);
         while let Some(below) = above.get(at).copied().filter(|_| at < MOST_ABOVE) {
             at += 1;
             for edge in self.now.sketch.edges_into(below) {
-                let from = self.now.sketch.edges[edge].from;
+                let from = self.now.sketch.ends(edge).0;
                 if self.now.graph.nodes[from].own {
                     continue;
                 }
@@ -242,7 +258,7 @@ impl<'a> Search<'_, 'a> {
 
     /// Whether who asks can get a copy of its own, beside the one that there is.
     fn may_part(&mut self, edge: usize) -> bool {
-        let Edge { from, to, .. } = self.now.sketch.edges[edge];
+        let (from, to) = self.now.sketch.ends(edge);
         let (graph, market) = (self.now.graph, self.now.market);
         let requirement = self.now.requirement(edge);
         if graph.layout == Layout::Lines {
@@ -268,7 +284,7 @@ impl<'a> Search<'_, 'a> {
 }
 
 /// What tells two sketches apart that lead to different plans.
-fn signature(sketch: &Sketch) -> impl Ord + use<> {
+fn signature(sketch: &Sketch<'_>) -> impl Ord + use<> {
     let steps: Vec<(usize, String)> =
         sketch.steps.iter().map(|(node, (to, _))| (*node, to.clone())).collect();
     let relaxed: Vec<(usize, String)> =

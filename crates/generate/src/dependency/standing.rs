@@ -17,7 +17,7 @@ const DEEPEST_COMER: usize = 3;
 pub(crate) struct Standing<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) market: &'a dyn Market,
-    pub(crate) sketch: Sketch,
+    pub(crate) sketch: Sketch<'a>,
     /// Whether nothing is taken that would bring a problem along.
     pub(crate) strict: bool,
     /// Packages of which the market must know more.
@@ -72,7 +72,7 @@ impl<'a> Standing<'a> {
         if peers.peek().is_none() || self.graph.layout != Layout::Folders {
             return None;
         }
-        let own = |edge: usize| self.graph.nodes[self.sketch.edges[edge].from].own;
+        let own = |edge: usize| self.graph.nodes[self.sketch.ends(edge).0].own;
         let is_own = self.sketch.edges_into(node).into_iter().any(own);
         peers.find(|required| is_own && self.is_in_the_way(node, required))
     }
@@ -290,16 +290,16 @@ impl<'a> Standing<'a> {
 
     pub(crate) fn asked(&mut self, node: usize) -> Vec<(usize, String)> {
         let edges = self.sketch.edges_into(node);
-        edges.into_iter().map(|edge| (self.sketch.edges[edge].from, self.requirement(edge))).collect()
+        edges.into_iter().map(|edge| (self.sketch.ends(edge).0, self.requirement(edge))).collect()
     }
 
     /// What is required, by the lockfile or else by what is published of the version that requires it.
     pub(crate) fn requirement(&mut self, edge: usize) -> String {
-        let Edge { from, to, requirement } = &self.sketch.edges[edge];
-        if let Some(requirement) = requirement {
-            return requirement.clone();
+        if let Some(requirement) = self.sketch.requirement(edge) {
+            return requirement.to_owned();
         }
-        let (from, called) = (&self.graph.nodes[*from], &self.graph.nodes[*to].called);
+        let (from, to) = self.sketch.ends(edge);
+        let (from, called) = (&self.graph.nodes[from], &self.graph.nodes[to].called);
         let releases = self.releases(&from.name);
         let release = releases.iter().find(|release| release.version == from.version);
         let required =
@@ -330,9 +330,8 @@ impl<'a> Standing<'a> {
     }
 
     pub(crate) fn has_edge(&self, node: usize, called: &str) -> bool {
-        let live =
-            self.sketch.out.get(&node).into_iter().flatten().filter(|edge| !self.sketch.gone.contains(*edge));
-        live.into_iter().any(|edge| self.graph.nodes[self.sketch.edges[*edge].to].called == called)
+        let mut edges = self.sketch.edges_out(node).into_iter();
+        edges.any(|edge| self.graph.nodes[self.sketch.ends(edge).1].called == called)
     }
 
     /// What a release asks for where it is served by this copy.
@@ -364,11 +363,8 @@ impl<'a> Standing<'a> {
             self.sketch.merged.insert(node);
             return;
         }
-        for edge in self.sketch.out.get(&node).cloned().unwrap_or_default() {
-            if self.sketch.gone.contains(&edge) {
-                continue;
-            }
-            match self.required(release, self.sketch.edges[edge].to) {
+        for edge in self.sketch.edges_out(node) {
+            match self.required(release, self.sketch.ends(edge).1) {
                 Some(required) => self.ask(edge, &required.range),
                 None => {
                     self.sketch.gone.insert(edge);
@@ -388,7 +384,7 @@ impl<'a> Standing<'a> {
 
     /// Asks for another range, of the copy that serves it then.
     fn ask(&mut self, edge: usize, range: &str) {
-        self.sketch.edges[edge].requirement = Some(range.to_owned());
+        self.sketch.ask(edge, range);
         if let Some(other) = self.served_elsewhere(edge, range) {
             self.lead(edge, other);
         }
@@ -396,7 +392,7 @@ impl<'a> Standing<'a> {
 
     /// Another copy that serves, where the one that did is not within the range.
     fn served_elsewhere(&mut self, edge: usize, range: &str) -> Option<usize> {
-        let Edge { from, to, .. } = self.sketch.edges[edge];
+        let (from, to) = self.sketch.ends(edge);
         if self.graph.layout == Layout::Folders || self.market.admits(range, self.version(to)) {
             return None;
         }
@@ -417,14 +413,15 @@ impl<'a> Standing<'a> {
         match self.graph.layout {
             Layout::Lines => self.ask(edge, range),
             // The copy that was chosen for this range moves with it.
-            Layout::Folders | Layout::Store => self.sketch.edges[edge].requirement = Some(range.to_owned()),
+            Layout::Folders | Layout::Store => self.sketch.ask(edge, range),
         }
     }
 
     fn lead(&mut self, edge: usize, to: usize) {
-        let moved = Edge { to, ..self.sketch.edges[edge].clone() };
+        let (from, requirement) =
+            (self.sketch.ends(edge).0, self.sketch.requirement(edge).map(str::to_owned));
         self.sketch.gone.insert(edge);
-        self.sketch.connect(moved);
+        self.sketch.connect(Edge { from, to, requirement });
     }
 
     /// Lets go who gets a copy of its own: where no version serves all, each line has one, and who asks for another line
@@ -461,20 +458,14 @@ impl<'a> Standing<'a> {
     /// A requirement of what moved, or on what moved, that is not met; other than those that need not be.
     pub(crate) fn unmet(&mut self, but: &BTreeSet<usize>) -> Option<usize> {
         let market = self.market;
-        (0..self.sketch.edges.len()).find(|at| {
-            let Edge { from, to, .. } = self.sketch.edges[*at];
-            let steps = &self.sketch.steps;
-            let is_new = *at >= self.graph.edges.len()
-                || steps.contains_key(&from)
-                || steps.contains_key(&to)
-                || self.sketch.relaxed.contains_key(&(from, self.graph.nodes[to].called.clone()));
-            is_new && !but.contains(at) && !self.sketch.gone.contains(at) && {
-                let requirement = self.requirement(*at);
-                let ranges = self.sketch.overridden.get(&to);
-                !market.admits(&requirement, self.version(to))
-                    && !ranges.is_some_and(|ranges| ranges.contains(&requirement))
-                    && self.sketch.is_needed(from)
-            }
+        let changed = self.sketch.changed();
+        changed.difference(but).copied().find(|at| {
+            let (from, to) = self.sketch.ends(*at);
+            let requirement = self.requirement(*at);
+            let ranges = self.sketch.overridden.get(&to);
+            !market.admits(&requirement, self.version(to))
+                && !ranges.is_some_and(|ranges| ranges.contains(&requirement))
+                && self.sketch.is_needed(from)
         })
     }
 }
