@@ -1,7 +1,8 @@
 //! Chooses versions: over the whole graph and all findings at once, the fewest and smallest steps that leave no
 //! vulnerable copy. A ladder, each rung only where the one before does not hold: another version within what is
 //! required of it; a newer version of what requires too little; another range in the repository's own manifest; an override.
-//! It is climbed for steps within a line of versions first, and then for those that may break what uses them.
+//! It is climbed for steps within a line of versions first, and then for those that may break what uses them. What it leaves is
+//! searched for before anything is taken that brings a known problem along.
 //! Where copies share one place, what a step requires moves along, and a step into the line of another copy ends in that one.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,8 @@ const MOST_SWEEPS: usize = 4;
 const MOST_SEARCHED: usize = 1_000;
 /// Packages that are asked about for these at once.
 const MOST_HELP: usize = 64;
+/// A copy in whose way a peer is has this part of them.
+const MOST_PEERS: usize = 10;
 
 /// A plan that clears these copies.
 pub(crate) fn choose<'a>(graph: &'a Graph, market: &'a dyn Market, vulnerable: &'a [usize]) -> Plan {
@@ -64,7 +67,7 @@ pub(crate) fn choose<'a>(graph: &'a Graph, market: &'a dyn Market, vulnerable: &
     for (at, node) in open.iter().enumerate().filter(|(_, node)| graph.bundler(**node).is_none()) {
         // Each has its share, and what others did not need.
         let most = chooser.may_look_at / (open.len() - at);
-        if chooser.search(*node, Bounds { may_override: market.has_overrides(), most }) {
+        if chooser.search(*node, Bounds { near: false, may_override: market.has_overrides(), most }) {
             unsolved.remove(node);
         }
     }
@@ -150,6 +153,7 @@ impl<'a> Chooser<'a> {
             return self.clear_bundled(node, parent);
         }
         let before = self.now.sketch.clone();
+        self.now.has_refused = false;
         let mut why = Vec::new();
         // Where copies share one place nothing is known of what would come, and there are no overrides to be had.
         let is_shared = self.graph.layout == Layout::Lines;
@@ -163,6 +167,7 @@ impl<'a> Chooser<'a> {
             let is_done = match way {
                 Way::InRange => self.move_in_range(node, said),
                 Way::Lift { relax } => self.make_way(node, relax, 0, said) && self.settle(relax, said),
+                Way::Along => self.move_along(node, near),
                 Way::Override => self.override_with(node),
             };
             (self.near, self.now.strict) = (false, false);
@@ -199,6 +204,12 @@ impl<'a> Chooser<'a> {
             self.now.sketch = before.clone();
         }
         false
+    }
+
+    /// Together with the peers that keep it, or what it is lifted by, from moving alone.
+    fn move_along(&mut self, node: usize, near: bool) -> bool {
+        let most = self.may_look_at / MOST_PEERS;
+        self.now.has_refused && self.search(node, Bounds { near, may_override: false, most })
     }
 
     /// Looks further than the ladder does. What the market does not know it need not know for this.

@@ -9,6 +9,8 @@ pub(crate) enum Way {
     Lift {
         relax: bool,
     },
+    /// With the peers that are in the way.
+    Along,
     Override,
 }
 
@@ -26,13 +28,15 @@ const fn pass(way: Way, near: bool, strict: bool) -> Pass {
     Pass { way, near, strict }
 }
 
-pub(crate) const LADDER: [Pass; 11] = [
+pub(crate) const LADDER: [Pass; 13] = [
     pass(Way::InRange, false, true),
     pass(Way::Lift { relax: false }, true, true),
     pass(Way::Lift { relax: true }, true, true),
+    pass(Way::Along, true, true),
     pass(Way::Override, true, true),
     pass(Way::Lift { relax: false }, false, true),
     pass(Way::Lift { relax: true }, false, true),
+    pass(Way::Along, false, true),
     pass(Way::Override, false, true),
     pass(Way::InRange, false, false),
     pass(Way::Lift { relax: false }, false, false),

@@ -41,6 +41,8 @@ enum Act<'a> {
 /// How far a search may go.
 #[derive(Clone, Copy)]
 pub(crate) struct Bounds {
+    /// Whether nothing may go to another line of versions.
+    pub(crate) near: bool,
     pub(crate) may_override: bool,
     /// Sketches that may be looked at.
     pub(crate) most: usize,
@@ -249,7 +251,9 @@ impl<'a> Search<'_, 'a> {
 
     /// The releases that a copy may move to, the lowest first. What peers they want is seen once they are taken.
     fn releases(&mut self, node: usize) -> Vec<&'a Release> {
-        let mut releases = self.now.good(node);
+        let (mut releases, market) = (self.now.good(node), self.now.market);
+        let there = self.now.version(node);
+        releases.retain(|release| !(self.bounds.near && market.is_major(there, &release.version)));
         if self.now.graph.layout != Layout::Lines {
             releases.retain(|release| !self.now.comes_anew_with_problem(node, release));
         }

@@ -20,6 +20,8 @@ pub(crate) struct Standing<'a> {
     pub(crate) sketch: Sketch<'a>,
     /// Whether nothing is taken that would bring a problem along.
     pub(crate) strict: bool,
+    /// Whether a peer was in the way of a release.
+    pub(crate) has_refused: bool,
     /// Packages of which the market must know more.
     pub(crate) unknown: BTreeSet<String>,
     /// Whether what would come has a known problem, or brings one.
@@ -29,7 +31,7 @@ pub(crate) struct Standing<'a> {
 impl<'a> Standing<'a> {
     pub(crate) fn of(graph: &'a Graph, market: &'a dyn Market) -> Self {
         let (sketch, unknown, comers) = (Sketch::of(graph), BTreeSet::new(), BTreeMap::new());
-        Self { graph, market, sketch, strict: false, unknown, comers }
+        Self { graph, market, sketch, strict: false, has_refused: false, unknown, comers }
     }
 
     pub(crate) fn version(&self, node: usize) -> &str {
@@ -49,7 +51,9 @@ impl<'a> Standing<'a> {
     /// The releases that could replace a copy, the lowest first.
     pub(crate) fn candidates(&mut self, node: usize) -> Vec<&'a Release> {
         let mut good = self.good(node);
+        let all = good.len();
         good.retain(|release| self.refused(node, release).is_none());
+        self.has_refused |= good.len() < all;
         good
     }
 
