@@ -521,7 +521,7 @@ impl<'a> Chooser<'a> {
             return true;
         }
         for _ in 0..MOST_ALONG {
-            let Some(edge) = self.now.unmet(&BTreeSet::new()) else { return true };
+            let Some(edge) = self.now.unmet() else { return true };
             let (from, to) = self.now.sketch.ends(edge);
             let requirement = self.now.requirement(edge);
             let market = self.market;

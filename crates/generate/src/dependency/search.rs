@@ -89,9 +89,7 @@ impl<'a> Search<'_, 'a> {
 
     fn found(&mut self) -> (bool, usize) {
         self.part_what_comes();
-        while let Some(edge) = self.now.unmet(&self.before) {
-            self.before.insert(edge);
-        }
+        self.before = self.all_unmet();
         let base = self.now.sketch.clone();
         let mut paths: Vec<Vec<Act<'a>>> = vec![Vec::new()];
         let mut open = BinaryHeap::from([Reverse((0, 0))]);
@@ -105,11 +103,13 @@ impl<'a> Search<'_, 'a> {
             if !seen.insert(signature(&self.now.sketch)) {
                 continue;
             }
-            let acts = match self.now.unmet(&self.before) {
+            let acts = match self.unmet(Some(&base)) {
                 Some(edge) => self.mending(edge),
-                None => match self.open(&base) {
-                    Some(open) => self.clearing(open),
-                    None => return (true, looked_at + 1),
+                None => match (self.open(&base), self.unmet(None)) {
+                    (Some(open), _) => self.clearing(open),
+                    // What was not needed may be again.
+                    (None, Some(edge)) => self.mending(edge),
+                    (None, None) => return (true, looked_at + 1),
                 },
             };
             if path.len() < MOST_ACTS {
@@ -124,14 +124,24 @@ impl<'a> Search<'_, 'a> {
 
     /// What a step requires and nobody serves comes beside the copy that there is, so that this one is asked for no more.
     fn part_what_comes(&mut self) {
-        let mut passed = BTreeSet::new();
-        while let Some(edge) = self.now.unmet(&passed) {
-            if self.now.graph.layout == Layout::Lines || !self.may_part(edge) {
-                passed.insert(edge);
-            } else {
+        if self.now.graph.layout == Layout::Lines {
+            return;
+        }
+        for edge in self.all_unmet() {
+            if self.may_part(edge) {
                 self.now.sketch.gone.insert(edge);
             }
         }
+    }
+
+    fn all_unmet(&mut self) -> BTreeSet<usize> {
+        self.now.sketch.changed(None).into_iter().filter(|edge| self.now.is_unmet(*edge)).collect()
+    }
+
+    /// What does not hold, and did before.
+    fn unmet(&mut self, base: Option<&Sketch<'a>>) -> Option<usize> {
+        let changed = self.now.sketch.changed(base);
+        changed.difference(&self.before).copied().find(|edge| self.now.is_unmet(*edge))
     }
 
     /// The copy that is to be cleared, or else one that was clear in `base` and is no more.

@@ -141,15 +141,21 @@ impl<'a> Sketch<'a> {
         self.live(&self.ways.out, &self.added_ways.out, node).collect()
     }
 
-    /// The edges that are not in the graph, and those at what moves or asks for another range.
-    pub(crate) fn changed(&self) -> BTreeSet<usize> {
+    /// The edges that were not there in `base`, or else in the graph, and those at what moves or asks for another range since.
+    pub(crate) fn changed(&self, base: Option<&Self>) -> BTreeSet<usize> {
         let known = self.graph.edges.len();
-        let mut changed: BTreeSet<usize> = (known..known + self.added.len()).collect();
-        for node in self.steps.keys() {
+        let added = base.map_or(0, |base| base.added.len());
+        let mut changed: BTreeSet<usize> = (known + added..known + self.added.len()).collect();
+        let was_there = |node: &usize, to: &String| {
+            base.and_then(|base| base.steps.get(node)).is_some_and(|(was, _)| was == to)
+        };
+        for (node, _) in self.steps.iter().filter(|(node, (to, _))| !was_there(node, to)) {
             changed.extend(self.edges_into(*node));
             changed.extend(self.edges_out(*node));
         }
-        for (from, called) in self.relaxed.keys() {
+        let was_asked =
+            |asks: &Relaxed| base.is_some_and(|base| base.relaxed.values().any(|was| was == asks));
+        for Relaxed { from, called, .. } in self.relaxed.values().filter(|asks| !was_asked(asks)) {
             let is_relaxed = |at: &usize| self.graph.nodes[self.ends(*at).1].called == *called;
             changed.extend(self.edges_out(*from).into_iter().filter(is_relaxed));
         }

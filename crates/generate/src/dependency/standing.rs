@@ -459,18 +459,18 @@ impl<'a> Standing<'a> {
         }
     }
 
-    /// A requirement of what moved, or on what moved, that is not met; other than those that need not be.
-    pub(crate) fn unmet(&mut self, but: &BTreeSet<usize>) -> Option<usize> {
-        let market = self.market;
-        let changed = self.sketch.changed();
-        changed.difference(but).copied().find(|at| {
-            let (from, to) = self.sketch.ends(*at);
-            let requirement = self.requirement(*at);
-            let ranges = self.sketch.overridden.get(&to);
-            !market.admits(&requirement, self.version(to))
-                && !ranges.is_some_and(|ranges| ranges.contains(&requirement))
-                && self.sketch.is_needed(from)
-        })
+    /// A requirement of what moved, or on what moved, that is not met.
+    pub(crate) fn unmet(&mut self) -> Option<usize> {
+        self.sketch.changed(None).into_iter().find(|at| self.is_unmet(*at))
+    }
+
+    pub(crate) fn is_unmet(&mut self, edge: usize) -> bool {
+        let (from, to) = self.sketch.ends(edge);
+        let requirement = self.requirement(edge);
+        let ranges = self.sketch.overridden.get(&to);
+        !self.market.admits(&requirement, self.version(to))
+            && !ranges.is_some_and(|ranges| ranges.contains(&requirement))
+            && self.sketch.is_needed(from)
     }
 }
 
