@@ -72,46 +72,52 @@ struct Broken {
     by: Option<usize>,
 }
 
+/// What is published, as the shop reads it.
+fn published(drawn: &[Vec<Drawn>], layout: Layout, roll: &mut impl FnMut(usize) -> usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (package, releases) in drawn.iter().enumerate() {
+        for (at, (is_bad, required)) in releases.iter().take(VERSIONS.len()).enumerate() {
+            let is_bad = *is_bad && (at == 0 || roll(2) == 0);
+            let mut others = BTreeSet::from([package]);
+            let mut asked = Vec::new();
+            for (other, kind) in required {
+                let other = usize::from(*other) % drawn.len();
+                if !others.insert(other) {
+                    continue;
+                }
+                // What is newer mostly asks for what is newer.
+                let base = match (at, roll(6)) {
+                    (0, 0) => 1,
+                    (0, 1) => 2,
+                    (0, _) | (_, 0) => 0,
+                    (_, 1) => at - 1,
+                    (_, _) => at,
+                };
+                let published = drawn[other].len().min(VERSIONS.len());
+                let base = VERSIONS[base.min(published - 1)];
+                let range = match kind {
+                    0 | 1 => format!("^{base}"),
+                    2 => format!("~{base}"),
+                    3 => format!("={base}"),
+                    _ => format!(">={base}"),
+                };
+                let is_peer = layout == Layout::Folders && roll(6) == 0;
+                asked.push(format!("{}{} {range}", if is_peer { "peer:" } else { "" }, NAMES[other]));
+            }
+            let mark = if is_bad { "!" } else { "" };
+            lines.push(format!("{mark}{} {}: {}", NAMES[package], VERSIONS[at], asked.join(", ")));
+        }
+    }
+    lines
+}
+
 impl World {
     /// None where the drawn packages can't be installed at all, or at too many places.
     fn of(drawn: &[Vec<Drawn>], dice: &[u8], layout: Layout, has_overrides: bool) -> Option<Self> {
         let mut dice = dice.iter().copied().cycle().map(usize::from);
         let mut roll = move |sides: usize| dice.next().expect("it goes round") % sides;
         let drawn = &drawn[..drawn.len().min(NAMES.len())];
-        let mut lines = Vec::new();
-        for (package, releases) in drawn.iter().enumerate() {
-            for (at, (is_bad, required)) in releases.iter().take(VERSIONS.len()).enumerate() {
-                let is_bad = *is_bad && (at == 0 || roll(2) == 0);
-                let mut others = BTreeSet::from([package]);
-                let mut asked = Vec::new();
-                for (other, kind) in required {
-                    let other = usize::from(*other) % drawn.len();
-                    if !others.insert(other) {
-                        continue;
-                    }
-                    // What is newer mostly asks for what is newer.
-                    let base = match (at, roll(6)) {
-                        (0, 0) => 1,
-                        (0, 1) => 2,
-                        (0, _) | (_, 0) => 0,
-                        (_, 1) => at - 1,
-                        (_, _) => at,
-                    };
-                    let published = drawn[other].len().min(VERSIONS.len());
-                    let base = VERSIONS[base.min(published - 1)];
-                    let range = match kind {
-                        0 | 1 => format!("^{base}"),
-                        2 => format!("~{base}"),
-                        3 => format!("={base}"),
-                        _ => format!(">={base}"),
-                    };
-                    let is_peer = layout == Layout::Folders && roll(6) == 0;
-                    asked.push(format!("{}{} {range}", if is_peer { "peer:" } else { "" }, NAMES[other]));
-                }
-                let mark = if is_bad { "!" } else { "" };
-                lines.push(format!("{mark}{} {}: {}", NAMES[package], VERSIONS[at], asked.join(", ")));
-            }
-        }
+        let lines = published(drawn, layout, &mut roll);
         let shop = Shop::of(&lines.iter().map(String::as_str).collect::<Vec<_>>());
         let asks = |package: usize, version: usize| -> Vec<Asked> {
             let required = shop.requirements(NAMES[package], VERSIONS[version]);
@@ -120,9 +126,9 @@ impl World {
                 .map(|one| Self::asked(&shop, &one.called, &one.range, one.kind == Kind::Peer));
             asked.collect()
         };
-        let published = |package: usize| drawn[package].len().min(VERSIONS.len());
+        let how_many = |package: usize| drawn[package].len().min(VERSIONS.len());
         let bad = (0..drawn.len()).map(|package| {
-            let bad = (0..published(package)).filter(|at| shop.is_vulnerable(NAMES[package], VERSIONS[*at]));
+            let bad = (0..how_many(package)).filter(|at| shop.is_vulnerable(NAMES[package], VERSIONS[*at]));
             bad.map(|at| 1 << at).sum()
         });
         let mut world = Self {
@@ -130,7 +136,7 @@ impl World {
             has_overrides,
             bad: bad.collect(),
             asks: (0..drawn.len())
-                .map(|package| (0..published(package)).map(|at| asks(package, at)).collect())
+                .map(|package| (0..how_many(package)).map(|at| asks(package, at)).collect())
                 .collect(),
             own: Vec::new(),
             copies: Vec::new(),
