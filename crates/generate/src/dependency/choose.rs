@@ -1,15 +1,18 @@
 //! Chooses versions: over the whole graph and all findings at once, the fewest and smallest steps that leave no
 //! vulnerable copy. A ladder, each rung only where the one before does not hold: another version within what is
 //! required of it; a newer version of what requires too little; another range in the repository's own manifest; an override.
-//! It is climbed for steps within a line of versions first, and then for those that may break what uses them.
+//! It is climbed for steps within a line of versions first, and then for those that may break what uses them. What it leaves is
+//! searched for before anything is taken that brings a known problem along.
 //! Where copies share one place, what a step requires moves along, and a step into the line of another copy ends in that one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_model::stage::generate::Rung;
 
-use crate::dependency::graph::{Edge, Graph, Layout};
+use crate::dependency::graph::{Graph, Layout};
+use crate::dependency::ladder::{LADDER, Pass, Way};
 use crate::dependency::market::{Market, Release};
+use crate::dependency::search::{Bounds, Search};
 use crate::dependency::sketch::{Plan, Relaxed, Sketch, Step};
 use crate::dependency::standing::{PROBLEM, Standing};
 
@@ -25,54 +28,32 @@ const MOST_ALONG: usize = 200;
 /// How often what others' steps have changed since is looked at again.
 const MOST_SWEEPS: usize = 4;
 
-/// One rung of the ladder.
-#[derive(Clone, Copy)]
-enum Way {
-    InRange,
-    /// With `relax`, by the repository's own manifests too.
-    Lift {
-        relax: bool,
-    },
-    Override,
-}
-
-/// One way to look for a step.
-#[derive(Clone, Copy)]
-struct Pass {
-    way: Way,
-    /// Whether nothing may go to another line of versions, which may break what uses it.
-    near: bool,
-    /// Whether nothing may bring a known problem along.
-    strict: bool,
-}
-
-const fn pass(way: Way, near: bool, strict: bool) -> Pass {
-    Pass { way, near, strict }
-}
-
-const LADDER: [Pass; 11] = [
-    pass(Way::InRange, false, true),
-    pass(Way::Lift { relax: false }, true, true),
-    pass(Way::Lift { relax: true }, true, true),
-    pass(Way::Override, true, true),
-    pass(Way::Lift { relax: false }, false, true),
-    pass(Way::Lift { relax: true }, false, true),
-    pass(Way::Override, false, true),
-    pass(Way::InRange, false, false),
-    pass(Way::Lift { relax: false }, false, false),
-    pass(Way::Lift { relax: true }, false, false),
-    pass(Way::Override, false, false),
-];
+/// Sketches that are looked at where the ladder does not help, for all copies together.
+const MOST_SEARCHED: usize = 1_000;
+/// Packages that are asked about for these at once.
+const MOST_HELP: usize = 64;
+/// A copy in whose way a peer is has this part of them.
+const MOST_PEERS: usize = 10;
 
 /// A plan that clears these copies.
-pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -> Plan {
+pub(crate) fn choose<'a>(graph: &'a Graph, market: &'a dyn Market, vulnerable: &'a [usize]) -> Plan {
     let now = Standing::of(graph, market);
     let mut bundled: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
     for (parent, called) in vulnerable.iter().filter_map(|node| graph.bundler(*node)) {
         bundled.entry(parent).or_default().insert(called);
     }
-    let mut chooser = Chooser { graph, market, now, bundled, near: false, tried: 0 };
-    let mut unsolved = BTreeMap::new();
+    let mut chooser = Chooser {
+        graph,
+        market,
+        vulnerable,
+        now,
+        bundled,
+        near: false,
+        is_last: false,
+        tried: 0,
+        may_look_at: MOST_SEARCHED,
+        might_help: BTreeSet::new(),
+    };
     // What needs more than a step of its own comes first: it may take others along.
     let (easy, hard): (Vec<usize>, Vec<usize>) =
         vulnerable.iter().partition(|node| chooser.now.in_range(**node).is_some());
@@ -80,29 +61,23 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
     let (within, hard): (Vec<usize>, Vec<usize>) =
         hard.into_iter().partition(|node| graph.bundler(*node).is_some());
     let order: Vec<usize> = within.into_iter().chain(hard).chain(easy).collect();
-    for node in &order {
-        if let Err(why) = chooser.clear(*node) {
-            unsolved.insert(*node, why);
+    let mut unsolved = chooser.clear_all(&order, &order);
+    let is_open = |node: &usize, unsolved: &BTreeMap<usize, Vec<String>>| unsolved.contains_key(node);
+    let open: Vec<usize> = order.iter().copied().filter(|node| is_open(node, &unsolved)).collect();
+    for (at, node) in open.iter().enumerate().filter(|(_, node)| graph.bundler(**node).is_none()) {
+        // Each has its share, and what others did not need.
+        let most = chooser.may_look_at / (open.len() - at);
+        if chooser.search(*node, Bounds { near: false, may_override: market.has_overrides(), most }) {
+            unsolved.remove(node);
         }
     }
-    for _ in 0..MOST_SWEEPS {
-        let mut is_steady = true;
-        for node in &order {
-            let is_stale = chooser.drop_stale_override(*node);
-            // What others did since may have made way.
-            let was_left = unsolved.remove(node).is_some();
-            if is_stale || was_left {
-                let answer = chooser.clear(*node);
-                is_steady &= was_left && answer.is_err();
-                unsolved.extend(answer.err().map(|why| (*node, why)));
-            }
-        }
-        if is_steady {
-            break;
-        }
+    if graph.layout != Layout::Lines && !unsolved.is_empty() {
+        let open: Vec<usize> = open.into_iter().filter(|node| is_open(node, &unsolved)).collect();
+        chooser.is_last = true;
+        unsolved = chooser.clear_all(&open, &order);
     }
     let unsolved = unsolved.into_iter().collect();
-    let mut now = chooser.now;
+    let (mut now, might_help) = (chooser.now, chooser.might_help);
     // What nothing needs any more need not move.
     let moving = now.sketch.steps.iter().filter(|(node, _)| now.sketch.is_needed(**node));
     let steps: Vec<Step> =
@@ -110,21 +85,65 @@ pub(crate) fn choose(graph: &Graph, market: &dyn Market, vulnerable: &[usize]) -
     let asked = steps.iter().map(|step| (step.node, now.asked(step.node))).collect();
     let Standing { sketch: Sketch { relaxed, merged, hopes, .. }, unknown, .. } = now;
     let (relaxed, merged) = (relaxed.into_values().collect(), merged.into_iter().collect());
-    Plan { steps, relaxed, merged, unsolved, unknown, hopes, asked, guards: Vec::new() }
+    Plan { steps, relaxed, merged, unsolved, unknown, might_help, hopes, asked, guards: Vec::new() }
 }
 
 struct Chooser<'a> {
     graph: &'a Graph,
     market: &'a dyn Market,
+    vulnerable: &'a [usize],
     now: Standing<'a>,
     /// The names of what is to be cleared within a copy.
     bundled: BTreeMap<usize, BTreeSet<&'a str>>,
     /// Whether nothing may go to another line of versions.
     near: bool,
+    /// Whether the rungs are climbed that bring a known problem along.
+    is_last: bool,
     tried: usize,
+    /// Sketches that searches may still look at.
+    may_look_at: usize,
+    /// Packages that searches came upon, and that the market does not know.
+    might_help: BTreeSet<String>,
 }
 
 impl<'a> Chooser<'a> {
+    /// Those of the first that can't be cleared, with why; the others are looked at again when the steps for these have changed.
+    fn clear_all(&mut self, nodes: &[usize], order: &[usize]) -> BTreeMap<usize, Vec<String>> {
+        let mut unsolved = BTreeMap::new();
+        // How much had been done when a copy was found not to be clearable: until more is, it need not be looked at again.
+        let (mut done, mut looked_at) = (0, BTreeMap::new());
+        for node in nodes {
+            match self.clear(*node) {
+                Ok(()) => done += 1,
+                Err(why) => {
+                    unsolved.insert(*node, why);
+                    looked_at.insert(*node, done);
+                }
+            }
+        }
+        for _ in 0..MOST_SWEEPS {
+            let mut is_steady = true;
+            for node in order {
+                let is_stale = self.drop_stale_override(*node);
+                done += usize::from(is_stale);
+                // What others did since may have made way.
+                let was_left =
+                    looked_at.get(node).is_some_and(|at| *at < done) && unsolved.remove(node).is_some();
+                if is_stale || was_left {
+                    let answer = self.clear(*node);
+                    is_steady &= was_left && answer.is_err();
+                    done += usize::from(answer.is_ok());
+                    looked_at.insert(*node, done);
+                    unsolved.extend(answer.err().map(|why| (*node, why)));
+                }
+            }
+            if is_steady {
+                break;
+            }
+        }
+        unsolved
+    }
+
     fn clear(&mut self, node: usize) -> Result<(), Vec<String>> {
         if self.now.is_clear(node) {
             return Ok(());
@@ -134,10 +153,13 @@ impl<'a> Chooser<'a> {
             return self.clear_bundled(node, parent);
         }
         let before = self.now.sketch.clone();
+        self.now.has_refused = false;
         let mut why = Vec::new();
         // Where copies share one place nothing is known of what would come, and there are no overrides to be had.
         let is_shared = self.graph.layout == Layout::Lines;
-        for Pass { way, near, strict } in LADDER.into_iter().filter(|pass| !(is_shared && pass.strict)) {
+        let is_due = |pass: &Pass| if is_shared { !pass.strict } else { pass.strict || self.is_last };
+        let passes: Vec<Pass> = LADDER.into_iter().filter(is_due).collect();
+        for Pass { way, near, strict } in passes {
             (self.near, self.now.strict, self.tried) = (near, strict, 0);
             // What is said of a rung that holds for some versions only is not the reason.
             let mut beside = Vec::new();
@@ -145,6 +167,7 @@ impl<'a> Chooser<'a> {
             let is_done = match way {
                 Way::InRange => self.move_in_range(node, said),
                 Way::Lift { relax } => self.make_way(node, relax, 0, said) && self.settle(relax, said),
+                Way::Along => self.move_along(node, near),
                 Way::Override => self.override_with(node),
             };
             (self.near, self.now.strict) = (false, false);
@@ -181,6 +204,26 @@ impl<'a> Chooser<'a> {
             self.now.sketch = before.clone();
         }
         false
+    }
+
+    /// Together with the peers that keep it, or what it is lifted by, from moving alone.
+    fn move_along(&mut self, node: usize, near: bool) -> bool {
+        let most = self.may_look_at / MOST_PEERS;
+        self.now.has_refused && self.search(node, Bounds { near, may_override: false, most })
+    }
+
+    /// Looks further than the ladder does. What the market does not know it need not know for this.
+    fn search(&mut self, node: usize, bounds: Bounds) -> bool {
+        // The plan is made anew once that is known.
+        if !self.now.unknown.is_empty() {
+            return false;
+        }
+        let (is_clear, looked_at) = Search::clear(&mut self.now, node, self.vulnerable, bounds);
+        self.may_look_at -= looked_at;
+        let unknown = std::mem::take(&mut self.now.unknown);
+        let room = MOST_HELP.saturating_sub(self.might_help.len());
+        self.might_help.extend(unknown.into_iter().take(room));
+        is_clear
     }
 
     /// By an override of what others ask for.
@@ -287,7 +330,7 @@ impl<'a> Chooser<'a> {
             if self.now.sketch.gone.contains(&edge) {
                 continue;
             }
-            let (from, requirement) = (self.now.sketch.edges[edge].from, self.now.requirement(edge));
+            let (from, requirement) = (self.now.sketch.ends(edge).0, self.now.requirement(edge));
             if accepts(self, &requirement) {
                 continue;
             }
@@ -385,7 +428,7 @@ impl<'a> Chooser<'a> {
             if self.now.sketch.gone.contains(&edge) {
                 continue;
             }
-            let (from, requirement) = (self.now.sketch.edges[edge].from, self.now.requirement(edge));
+            let (from, requirement) = (self.now.sketch.ends(edge).0, self.now.requirement(edge));
             if wanted.iter().any(|release| self.market.admits(&requirement, &release.version)) {
                 continue;
             }
@@ -419,7 +462,7 @@ impl<'a> Chooser<'a> {
     /// An override is for what others ask for: what the repository asks for itself it can say there.
     fn relax_own(&mut self, node: usize, release: &'a Release) -> bool {
         for edge in self.now.sketch.edges_into(node) {
-            let from = self.now.sketch.edges[edge].from;
+            let from = self.now.sketch.ends(edge).0;
             let requirement = self.now.requirement(edge);
             let is_blocking = self.graph.nodes[from].own
                 && !self.now.sketch.gone.contains(&edge)
@@ -433,13 +476,13 @@ impl<'a> Chooser<'a> {
 
     /// Writes another range into a manifest of the repository: the lowest version that its other users take.
     fn relax(&mut self, edge: usize, wanted: &[&Release]) -> bool {
-        let Edge { from, to, .. } = self.now.sketch.edges[edge];
+        let (from, to) = self.now.sketch.ends(edge);
         if !self.market.may_relax(&self.graph.nodes[to].called) {
             return false;
         }
         let requirement = self.now.requirement(edge);
         let others = self.now.sketch.edges_into(to).into_iter();
-        let others = others.filter(|other| !self.graph.nodes[self.now.sketch.edges[*other].from].own);
+        let others = others.filter(|other| !self.graph.nodes[self.now.sketch.ends(*other).0].own);
         let others: Vec<usize> = others.collect();
         let others: Vec<String> = others.into_iter().map(|other| self.now.requirement(other)).collect();
         let market = self.market;
@@ -479,7 +522,7 @@ impl<'a> Chooser<'a> {
         }
         for _ in 0..MOST_ALONG {
             let Some(edge) = self.now.unmet() else { return true };
-            let Edge { from, to, .. } = self.now.sketch.edges[edge];
+            let (from, to) = self.now.sketch.ends(edge);
             let requirement = self.now.requirement(edge);
             let market = self.market;
             let version = self.now.version(to).to_owned();
@@ -510,3 +553,11 @@ fn fixed_in(candidates: &[&Release]) -> String {
 #[cfg(test)]
 #[path = "choose_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "choose_search_tests.rs"]
+mod search_tests;
+
+#[cfg(test)]
+#[path = "choose_minimum_tests.rs"]
+mod minimum_tests;

@@ -11,17 +11,17 @@ use crate::dependency::node::range;
 
 /// A registry that is known as a whole.
 #[derive(Debug)]
-struct Shop {
-    has_overrides: bool,
+pub(super) struct Shop {
+    pub(super) has_overrides: bool,
     releases: BTreeMap<String, Vec<Release>>,
     bad: BTreeSet<(String, String)>,
-    barred: BTreeSet<(String, String)>,
+    pub(super) barred: BTreeSet<(String, String)>,
 }
 
 impl Shop {
     /// Lines as in `a 1.2.0: b ^1, c ~2.0`, the lowest version of each first; a leading `!` says that it is vulnerable,
     /// and `peer:b` that whoever uses it must bring that.
-    fn of(lines: &[&str]) -> Self {
+    pub(super) fn of(lines: &[&str]) -> Self {
         let mut shop = Self {
             has_overrides: true,
             releases: BTreeMap::new(),
@@ -53,7 +53,7 @@ impl Shop {
         shop
     }
 
-    fn requirements(&self, name: &str, version: &str) -> Vec<Requirement> {
+    pub(super) fn requirements(&self, name: &str, version: &str) -> Vec<Requirement> {
         let releases = self.releases.get(name).into_iter().flatten();
         releases.filter(|one| one.version == version).flat_map(|one| one.requirements.clone()).collect()
     }
@@ -94,7 +94,7 @@ impl Market for Shop {
 }
 
 /// Everything installed once and at the top; `root` is what the project itself asks for.
-fn installed(shop: &Shop, root: &[(&str, &str)], installed: &[(&str, &str)]) -> Graph {
+pub(super) fn installed(shop: &Shop, root: &[(&str, &str)], installed: &[(&str, &str)]) -> Graph {
     let mut graph = Graph::default();
     let top = graph.add(Node { called: String::new(), own: true, ..Node::default() });
     for (name, version) in installed {
@@ -124,14 +124,14 @@ fn installed(shop: &Shop, root: &[(&str, &str)], installed: &[(&str, &str)]) -> 
 
 /// Steps as `name version rung`, then ranges as `name range`, then what is left as `! why`.
 #[track_caller]
-fn check(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
+pub(super) fn check(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
     let shop = Shop::of(shop);
     let graph = installed(&shop, root, there);
     check_graph(&shop, &graph, then);
 }
 
 #[track_caller]
-fn check_graph(shop: &Shop, graph: &Graph, then: &[&str]) {
+pub(super) fn check_graph(shop: &Shop, graph: &Graph, then: &[&str]) {
     let bad = |node: &Node| shop.is_vulnerable(&node.name, &node.version);
     let vulnerable: Vec<usize> = (0..graph.nodes.len()).filter(|at| bad(&graph.nodes[*at])).collect();
     let plan = choose(graph, shop, &vulnerable);
@@ -231,7 +231,7 @@ fn an_override_is_dropped_when_what_it_was_for_asks_for_something_else() {
 
 /// The same where there is one copy for each line of versions, and each asks for the one that fits.
 #[track_caller]
-fn check_lines(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
+pub(super) fn check_lines(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
     let shop = Shop { has_overrides: false, ..Shop::of(shop) };
     let mut graph = Graph::default();
     graph.layout = Layout::Lines;
@@ -487,10 +487,10 @@ fn a_market_that_does_not_know_is_asked_before_anything_counts() {
 }
 
 /// Whether a release is vulnerable, and what it requires by number.
-type Drawn = (bool, Vec<(u8, u8)>);
+pub(super) type Drawn = (bool, Vec<(u8, u8)>);
 
 /// Any small world: up to six packages of up to four versions, each requiring some of the others.
-fn worlds() -> impl Strategy<Value = Vec<Vec<Drawn>>> {
+pub(super) fn worlds() -> impl Strategy<Value = Vec<Vec<Drawn>>> {
     let release = (any::<bool>(), prop::collection::vec((0_u8..6, 0_u8..5), 0..3));
     prop::collection::vec(prop::collection::vec(release, 1..5), 1..7)
 }

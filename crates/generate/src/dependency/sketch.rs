@@ -1,6 +1,7 @@
 //! What choosing versions leads to: the plan, and the graph as it would be on the way to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use patchline_model::stage::generate::Rung;
 
@@ -32,6 +33,8 @@ pub(crate) struct Plan {
     pub(crate) unsolved: Vec<(usize, Vec<String>)>,
     /// Packages of which the market must know more before the plan counts.
     pub(crate) unknown: BTreeSet<String>,
+    /// Packages of which the market could know more, so that more might be cleared.
+    pub(crate) might_help: BTreeSet<String>,
     /// Copies that moved so that another one comes within them, if the newer archive has one: by the copy that it is about.
     pub(crate) hopes: BTreeMap<usize, usize>,
     /// Who asks for a copy that moves, with the range that holds then.
@@ -57,16 +60,18 @@ impl Plan {
     }
 }
 
-/// The graph as it would be.
+/// The graph as it would be. Only what differs from the graph is kept, so that a copy costs little.
 #[derive(Clone)]
-pub(crate) struct Sketch {
-    pub(crate) edges: Vec<Edge>,
-    /// Places in `edges`, by where they lead.
-    pub(crate) into: BTreeMap<usize, Vec<usize>>,
-    pub(crate) out: BTreeMap<usize, Vec<usize>>,
+pub(crate) struct Sketch<'a> {
+    graph: &'a Graph,
+    /// The graph's own edges, by where they lead and whence.
+    ways: Rc<Ways>,
+    /// Edges beyond those of the graph, which are numbered on.
+    added: Vec<Edge>,
+    added_ways: Ways,
+    /// What an edge of the graph asks for instead.
+    asked: BTreeMap<usize, String>,
     pub(crate) gone: BTreeSet<usize>,
-    /// What stays without anything that leads to it.
-    pub(crate) own: BTreeSet<usize>,
     pub(crate) merged: BTreeSet<usize>,
     pub(crate) steps: BTreeMap<usize, (String, Rung)>,
     pub(crate) relaxed: BTreeMap<(usize, String), Relaxed>,
@@ -75,47 +80,115 @@ pub(crate) struct Sketch {
     pub(crate) overridden: BTreeMap<usize, Vec<String>>,
 }
 
-impl Sketch {
-    pub(crate) fn of(graph: &Graph) -> Self {
-        let mut sketch = Self {
-            edges: Vec::new(),
-            into: BTreeMap::new(),
-            out: BTreeMap::new(),
+/// The numbers of edges, by the nodes at their ends.
+#[derive(Clone, Default)]
+struct Ways {
+    into: BTreeMap<usize, Vec<usize>>,
+    out: BTreeMap<usize, Vec<usize>>,
+}
+
+impl Ways {
+    fn connect(&mut self, at: usize, edge: &Edge) {
+        self.into.entry(edge.to).or_default().push(at);
+        self.out.entry(edge.from).or_default().push(at);
+    }
+}
+
+impl<'a> Sketch<'a> {
+    pub(crate) fn of(graph: &'a Graph) -> Self {
+        let mut ways = Ways::default();
+        graph.edges.iter().enumerate().for_each(|(at, edge)| ways.connect(at, edge));
+        Self {
+            graph,
+            ways: Rc::new(ways),
+            added: Vec::new(),
+            added_ways: Ways::default(),
+            asked: BTreeMap::new(),
             gone: BTreeSet::new(),
-            own: (0..graph.nodes.len())
-                .filter(|node| graph.nodes[*node].own || graph.kept.contains(node))
-                .collect(),
             merged: BTreeSet::new(),
             steps: BTreeMap::new(),
             relaxed: BTreeMap::new(),
             hopes: BTreeMap::new(),
             overridden: BTreeMap::new(),
-        };
-        graph.edges.iter().for_each(|edge| sketch.connect(edge.clone()));
-        sketch
+        }
     }
 
     pub(crate) fn connect(&mut self, edge: Edge) {
-        let at = self.edges.len();
-        self.into.entry(edge.to).or_default().push(at);
-        self.out.entry(edge.from).or_default().push(at);
-        self.edges.push(edge);
+        self.added_ways.connect(self.graph.edges.len() + self.added.len(), &edge);
+        self.added.push(edge);
+    }
+
+    /// Who asks, and which copy serves.
+    pub(crate) fn ends(&self, at: usize) -> (usize, usize) {
+        let Edge { from, to, .. } = *self.edge(at);
+        (from, to)
+    }
+
+    /// What is asked for, where that is written down.
+    pub(crate) fn requirement(&self, at: usize) -> Option<&str> {
+        self.asked.get(&at).map(String::as_str).or_else(|| self.edge(at).requirement.as_deref())
+    }
+
+    pub(crate) fn ask(&mut self, at: usize, range: &str) {
+        self.asked.insert(at, range.to_owned());
     }
 
     pub(crate) fn edges_into(&self, node: usize) -> Vec<usize> {
-        let live = |at: &&usize| !self.gone.contains(*at);
-        self.into.get(&node).into_iter().flatten().filter(live).copied().collect()
+        self.live(&self.ways.into, &self.added_ways.into, node).collect()
+    }
+
+    pub(crate) fn edges_out(&self, node: usize) -> Vec<usize> {
+        self.live(&self.ways.out, &self.added_ways.out, node).collect()
+    }
+
+    /// The edges that were not there in `base`, or else in the graph, and those at what moves or asks for another range since.
+    pub(crate) fn changed(&self, base: Option<&Self>) -> BTreeSet<usize> {
+        let known = self.graph.edges.len();
+        let added = base.map_or(0, |base| base.added.len());
+        let mut changed: BTreeSet<usize> = (known + added..known + self.added.len()).collect();
+        let was_there = |node: &usize, to: &String| {
+            base.and_then(|base| base.steps.get(node)).is_some_and(|(was, _)| was == to)
+        };
+        for (node, _) in self.steps.iter().filter(|(node, (to, _))| !was_there(node, to)) {
+            changed.extend(self.edges_into(*node));
+            changed.extend(self.edges_out(*node));
+        }
+        let was_asked =
+            |asks: &Relaxed| base.is_some_and(|base| base.relaxed.values().any(|was| was == asks));
+        for Relaxed { from, called, .. } in self.relaxed.values().filter(|asks| !was_asked(asks)) {
+            let is_relaxed = |at: &usize| self.graph.nodes[self.ends(*at).1].called == *called;
+            changed.extend(self.edges_out(*from).into_iter().filter(is_relaxed));
+        }
+        changed.retain(|at| !self.gone.contains(at));
+        changed
+    }
+
+    fn edge(&self, at: usize) -> &Edge {
+        let known = self.graph.edges.len();
+        if at < known { &self.graph.edges[at] } else { &self.added[at - known] }
+    }
+
+    fn live<'s>(
+        &'s self,
+        known: &'s BTreeMap<usize, Vec<usize>>,
+        added: &'s BTreeMap<usize, Vec<usize>>,
+        node: usize,
+    ) -> impl Iterator<Item = usize> + 's {
+        let all = known.get(&node).into_iter().chain(added.get(&node)).flatten().copied();
+        all.filter(|at| !self.gone.contains(at))
     }
 
     /// Whether a way leads to it from the repository's own packages.
     pub(crate) fn is_needed(&self, node: usize) -> bool {
-        let (mut open, mut seen) = (vec![node], BTreeSet::from([node]));
+        let mut seen = vec![false; self.graph.nodes.len()];
+        let mut open = vec![node];
         while let Some(at) = open.pop() {
-            if self.own.contains(&at) {
+            // What was seen to stay does so without anything that leads to it.
+            if self.graph.nodes[at].own || self.graph.kept.contains(&at) {
                 return true;
             }
-            let above = self.edges_into(at).into_iter().map(|edge| self.edges[edge].from);
-            open.extend(above.filter(|above| seen.insert(*above)));
+            let above = self.live(&self.ways.into, &self.added_ways.into, at).map(|edge| self.ends(edge).0);
+            open.extend(above.filter(|above| !std::mem::replace(&mut seen[*above], true)));
         }
         false
     }

@@ -17,9 +17,11 @@ const DEEPEST_COMER: usize = 3;
 pub(crate) struct Standing<'a> {
     pub(crate) graph: &'a Graph,
     pub(crate) market: &'a dyn Market,
-    pub(crate) sketch: Sketch,
+    pub(crate) sketch: Sketch<'a>,
     /// Whether nothing is taken that would bring a problem along.
     pub(crate) strict: bool,
+    /// Whether a peer was in the way of a release.
+    pub(crate) has_refused: bool,
     /// Packages of which the market must know more.
     pub(crate) unknown: BTreeSet<String>,
     /// Whether what would come has a known problem, or brings one.
@@ -29,7 +31,7 @@ pub(crate) struct Standing<'a> {
 impl<'a> Standing<'a> {
     pub(crate) fn of(graph: &'a Graph, market: &'a dyn Market) -> Self {
         let (sketch, unknown, comers) = (Sketch::of(graph), BTreeSet::new(), BTreeMap::new());
-        Self { graph, market, sketch, strict: false, unknown, comers }
+        Self { graph, market, sketch, strict: false, has_refused: false, unknown, comers }
     }
 
     pub(crate) fn version(&self, node: usize) -> &str {
@@ -48,6 +50,15 @@ impl<'a> Standing<'a> {
 
     /// The releases that could replace a copy, the lowest first.
     pub(crate) fn candidates(&mut self, node: usize) -> Vec<&'a Release> {
+        let mut good = self.good(node);
+        let all = good.len();
+        good.retain(|release| self.refused(node, release).is_none());
+        self.has_refused |= good.len() < all;
+        good
+    }
+
+    /// The same, whatever peers they want.
+    pub(crate) fn good(&mut self, node: usize) -> Vec<&'a Release> {
         let market = self.market;
         let Some(found) = self.graph.nodes.get(node).filter(|node| node.movable) else { return Vec::new() };
         let installed = self.version(node).to_owned();
@@ -55,9 +66,7 @@ impl<'a> Standing<'a> {
         let good = self.releases(&found.name).iter().filter(|release| release.usable).filter(above);
         let good = good.filter(|release| !market.is_barred(&found.name, &release.version));
         let good = good.filter(|release| !market.is_vulnerable(&found.name, &release.version));
-        let mut good: Vec<&Release> = good.collect();
-        good.retain(|release| self.refused(node, release).is_none());
-        good
+        good.collect()
     }
 
     /// The peer for which no tool would take it: what the repository asks for itself must get along with those that are there.
@@ -67,7 +76,7 @@ impl<'a> Standing<'a> {
         if peers.peek().is_none() || self.graph.layout != Layout::Folders {
             return None;
         }
-        let own = |edge: usize| self.graph.nodes[self.sketch.edges[edge].from].own;
+        let own = |edge: usize| self.graph.nodes[self.sketch.ends(edge).0].own;
         let is_own = self.sketch.edges_into(node).into_iter().any(own);
         peers.find(|required| is_own && self.is_in_the_way(node, required))
     }
@@ -171,6 +180,13 @@ impl<'a> Standing<'a> {
         })
     }
 
+    /// Whether the version that a tool takes for this range has a known problem.
+    pub(crate) fn newest_is_bad(&mut self, name: &str, range: &str) -> bool {
+        let market = self.market;
+        let fitting = self.releases(name).iter().filter(|one| market.admits(range, &one.version));
+        fitting.rev().find(|one| one.usable).is_none_or(|newest| market.is_vulnerable(name, &newest.version))
+    }
+
     /// Whether what would come with it is of no matter, or has no known problem.
     pub(crate) fn may_bring(&mut self, node: usize, release: &Release) -> bool {
         !(self.strict && self.brings_problem(node, release))
@@ -180,7 +196,16 @@ impl<'a> Standing<'a> {
         self.market.relaxed(range, "1.0.0").is_some()
     }
 
-    fn comes_with_problem(&mut self, required: &Requirement, depth: usize) -> bool {
+    /// Whether something would have to come of which no copy is there, and that has a known problem, or brings one.
+    pub(crate) fn comes_anew_with_problem(&mut self, node: usize, release: &Release) -> bool {
+        release.requirements.iter().any(|required| {
+            required.kind == Kind::Normal
+                && self.serving(node, &required.called, &required.range).is_none()
+                && self.comes_with_problem(required, 0)
+        })
+    }
+
+    pub(crate) fn comes_with_problem(&mut self, required: &Requirement, depth: usize) -> bool {
         let (market, name) = (self.market, &required.called);
         let there = self.graph.called(name).iter();
         if there.clone().any(|copy| market.admits(&required.range, self.version(*copy))) {
@@ -269,16 +294,16 @@ impl<'a> Standing<'a> {
 
     pub(crate) fn asked(&mut self, node: usize) -> Vec<(usize, String)> {
         let edges = self.sketch.edges_into(node);
-        edges.into_iter().map(|edge| (self.sketch.edges[edge].from, self.requirement(edge))).collect()
+        edges.into_iter().map(|edge| (self.sketch.ends(edge).0, self.requirement(edge))).collect()
     }
 
     /// What is required, by the lockfile or else by what is published of the version that requires it.
     pub(crate) fn requirement(&mut self, edge: usize) -> String {
-        let Edge { from, to, requirement } = &self.sketch.edges[edge];
-        if let Some(requirement) = requirement {
-            return requirement.clone();
+        if let Some(requirement) = self.sketch.requirement(edge) {
+            return requirement.to_owned();
         }
-        let (from, called) = (&self.graph.nodes[*from], &self.graph.nodes[*to].called);
+        let (from, to) = self.sketch.ends(edge);
+        let (from, called) = (&self.graph.nodes[from], &self.graph.nodes[to].called);
         let releases = self.releases(&from.name);
         let release = releases.iter().find(|release| release.version == from.version);
         let required =
@@ -308,10 +333,9 @@ impl<'a> Standing<'a> {
         if self.brings_problem(node, release) { cost + PROBLEM } else { cost }
     }
 
-    fn has_edge(&self, node: usize, called: &str) -> bool {
-        let live =
-            self.sketch.out.get(&node).into_iter().flatten().filter(|edge| !self.sketch.gone.contains(*edge));
-        live.into_iter().any(|edge| self.graph.nodes[self.sketch.edges[*edge].to].called == called)
+    pub(crate) fn has_edge(&self, node: usize, called: &str) -> bool {
+        let mut edges = self.sketch.edges_out(node).into_iter();
+        edges.any(|edge| self.graph.nodes[self.sketch.ends(edge).1].called == called)
     }
 
     /// What a release asks for where it is served by this copy.
@@ -343,11 +367,8 @@ impl<'a> Standing<'a> {
             self.sketch.merged.insert(node);
             return;
         }
-        for edge in self.sketch.out.get(&node).cloned().unwrap_or_default() {
-            if self.sketch.gone.contains(&edge) {
-                continue;
-            }
-            match self.required(release, self.sketch.edges[edge].to) {
+        for edge in self.sketch.edges_out(node) {
+            match self.required(release, self.sketch.ends(edge).1) {
                 Some(required) => self.ask(edge, &required.range),
                 None => {
                     self.sketch.gone.insert(edge);
@@ -367,7 +388,7 @@ impl<'a> Standing<'a> {
 
     /// Asks for another range, of the copy that serves it then.
     fn ask(&mut self, edge: usize, range: &str) {
-        self.sketch.edges[edge].requirement = Some(range.to_owned());
+        self.sketch.ask(edge, range);
         if let Some(other) = self.served_elsewhere(edge, range) {
             self.lead(edge, other);
         }
@@ -375,7 +396,7 @@ impl<'a> Standing<'a> {
 
     /// Another copy that serves, where the one that did is not within the range.
     fn served_elsewhere(&mut self, edge: usize, range: &str) -> Option<usize> {
-        let Edge { from, to, .. } = self.sketch.edges[edge];
+        let (from, to) = self.sketch.ends(edge);
         if self.graph.layout == Layout::Folders || self.market.admits(range, self.version(to)) {
             return None;
         }
@@ -396,14 +417,15 @@ impl<'a> Standing<'a> {
         match self.graph.layout {
             Layout::Lines => self.ask(edge, range),
             // The copy that was chosen for this range moves with it.
-            Layout::Folders | Layout::Store => self.sketch.edges[edge].requirement = Some(range.to_owned()),
+            Layout::Folders | Layout::Store => self.sketch.ask(edge, range),
         }
     }
 
     fn lead(&mut self, edge: usize, to: usize) {
-        let moved = Edge { to, ..self.sketch.edges[edge].clone() };
+        let (from, requirement) =
+            (self.sketch.ends(edge).0, self.sketch.requirement(edge).map(str::to_owned));
         self.sketch.gone.insert(edge);
-        self.sketch.connect(moved);
+        self.sketch.connect(Edge { from, to, requirement });
     }
 
     /// Lets go who gets a copy of its own: where no version serves all, each line has one, and who asks for another line
@@ -426,21 +448,29 @@ impl<'a> Standing<'a> {
         }
     }
 
+    /// Lets who asks have another copy than the one that served: one that is there, or else one that comes.
+    pub(crate) fn part(&mut self, edge: usize) {
+        let range = self.requirement(edge);
+        match self.served_elsewhere(edge, &range) {
+            Some(other) => self.lead(edge, other),
+            None => {
+                self.sketch.gone.insert(edge);
+            }
+        }
+    }
+
     /// A requirement of what moved, or on what moved, that is not met.
     pub(crate) fn unmet(&mut self) -> Option<usize> {
-        let market = self.market;
-        (0..self.sketch.edges.len()).find(|at| {
-            let Edge { from, to, .. } = self.sketch.edges[*at];
-            let steps = &self.sketch.steps;
-            let is_new = *at >= self.graph.edges.len()
-                || steps.contains_key(&from)
-                || steps.contains_key(&to)
-                || self.sketch.relaxed.contains_key(&(from, self.graph.nodes[to].called.clone()));
-            is_new
-                && !self.sketch.gone.contains(at)
-                && !market.admits(&self.requirement(*at), self.version(to))
-                && self.sketch.is_needed(from)
-        })
+        self.sketch.changed(None).into_iter().find(|at| self.is_unmet(*at))
+    }
+
+    pub(crate) fn is_unmet(&mut self, edge: usize) -> bool {
+        let (from, to) = self.sketch.ends(edge);
+        let requirement = self.requirement(edge);
+        let ranges = self.sketch.overridden.get(&to);
+        !self.market.admits(&requirement, self.version(to))
+            && !ranges.is_some_and(|ranges| ranges.contains(&requirement))
+            && self.sketch.is_needed(from)
     }
 }
 

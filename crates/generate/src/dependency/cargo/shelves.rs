@@ -22,6 +22,8 @@ use crate::fixer::Known;
 
 /// How often the registry is asked for what a plan did not know.
 const MOST_ROUNDS: usize = 64;
+/// How often it is asked for what might only help.
+const MOST_HELPED: usize = 8;
 
 /// What the registry and the advisories said so far.
 pub(crate) struct Shelves<'a> {
@@ -60,16 +62,25 @@ impl<'a> Shelves<'a> {
 
     /// A plan that clears these nodes, made with all that the registry has to say of it.
     pub(crate) async fn plan(&mut self, graph: &Graph, vulnerable: &[usize]) -> Result<Plan, Failure> {
+        let mut helped = 0;
         for _ in 0..MOST_ROUNDS {
             let plan = choose(graph, self, vulnerable);
             if let Some(failure) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 return Err(failure);
             }
-            if plan.unknown.is_empty() {
+            let names = |keys: &BTreeSet<String>| keys.iter().map(|key| Name::of_key(key)).collect();
+            if !plan.unknown.is_empty() {
+                self.ask(&names(&plan.unknown)).await?;
+                continue;
+            }
+            if plan.might_help.is_empty() || helped == MOST_HELPED {
                 return Ok(plan);
             }
-            let names: BTreeSet<Name> = plan.unknown.iter().map(|key| Name::of_key(key)).collect();
-            self.ask(&names).await?;
+            helped += 1;
+            // The plan is good without, too.
+            if self.ask(&names(&plan.might_help)).await.is_err() {
+                return Ok(plan);
+            }
         }
         Err(Failure::permanent("could not choose versions: each answer of the registry asks for more"))
     }

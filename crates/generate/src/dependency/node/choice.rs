@@ -22,6 +22,8 @@ const MOST_BARRED: usize = 2;
 const AT_ONCE: usize = 16;
 /// How often the registry is asked for what a plan did not know.
 const MOST_ROUNDS: usize = 64;
+/// How often it is asked for what might only help.
+const MOST_HELPED: usize = 8;
 
 /// Versions of a package that were tried in vain.
 #[derive(Debug, Default)]
@@ -59,6 +61,7 @@ impl<'a> Shelves<'a> {
 
     /// A plan that clears these nodes, made with all that the registry has to say of it.
     pub(crate) async fn plan(&mut self, graph: &Graph, vulnerable: &[usize]) -> Result<Plan, Failure> {
+        let mut helped = 0;
         for _ in 0..MOST_ROUNDS {
             let mut plan = choose(graph, self, vulnerable);
             let is_planned = |guard: &&Guard| {
@@ -70,10 +73,17 @@ impl<'a> Shelves<'a> {
             if let Some(failure) = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
                 return Err(failure);
             }
-            if plan.unknown.is_empty() {
+            if !plan.unknown.is_empty() {
+                self.releases.extend(self.registry.releases(&plan.unknown).await?);
+                continue;
+            }
+            if plan.might_help.is_empty() || helped == MOST_HELPED {
                 return Ok(plan);
             }
-            self.releases.extend(self.registry.releases(&plan.unknown).await?);
+            helped += 1;
+            // The plan is good without, too.
+            let Ok(releases) = self.registry.releases(&plan.might_help).await else { return Ok(plan) };
+            self.releases.extend(releases);
         }
         Err(Failure::permanent("could not choose versions: each answer of the registry asks for more"))
     }
