@@ -72,6 +72,7 @@ pub const HARMLESS: &[World] = &[
     World { name: "no history", history: 0, ..CLEAN },
     World { name: "base rate 1 %", error_rate: |_| 0.01, ..CLEAN },
     World { name: "base rate 5 %, share 50 %", error_rate: |_| 0.05, share: |_| 0.5, ..CLEAN },
+    World { name: "errors in clusters of 1.2", cluster: 1.2, ..CLEAN },
     World { name: "errors in clusters of 3", cluster: 3.0, ..CLEAN },
     World { name: "errors in clusters of 10", cluster: 10.0, ..CLEAN },
     World { name: "clusters of 3, no history", cluster: 3.0, history: 0, ..CLEAN },
