@@ -106,3 +106,33 @@ fn no_peer_goes_to_another_line_where_an_override_within_the_line_will_do() {
     let then = ["orm 1.1.0 Lift", "x 1.0.1 Lift", "db 2.0.0 Relax", "db ^2.0.0"];
     check_without_overrides(&shop, &root, &THERE, &then);
 }
+
+#[test]
+fn where_many_versions_would_do_a_plan_of_many_steps_is_found_all_the_same() {
+    let mut shop: Vec<String> =
+        ["!orm 1.0.0: meta ^1, tool ^1", "meta 1.0.0", "tool 1.0.0", "db 3.0.0: bits ^1"]
+            .map(str::to_owned)
+            .to_vec();
+    shop.extend(["bits 1.0.0", "other 1.0.0: bits ^1, meta ^1, tool ^1"].map(str::to_owned));
+    for minor in 0..9 {
+        shop.push(format!("orm 2.{minor}.0: meta ^2, tool ^2, peer:db ^5"));
+        shop.push(format!("db 5.{minor}.0: bits ^5"));
+        shop.extend([format!("meta 2.{minor}.0"), format!("tool 2.{minor}.0"), format!("bits 5.{minor}.0")]);
+    }
+    let shop: Vec<&str> = shop.iter().map(String::as_str).collect();
+    let there = [
+        ("orm", "1.0.0"),
+        ("db", "3.0.0"),
+        ("meta", "1.0.0"),
+        ("tool", "1.0.0"),
+        ("bits", "1.0.0"),
+        ("other", "1.0.0"),
+    ];
+    let root = [("orm", "^1.0.0"), ("db", "^3.0.0"), ("other", "^1.0.0")];
+    check_without_overrides(
+        &shop,
+        &root,
+        &there,
+        &["orm 2.0.0 Relax", "db 5.0.0 Relax", "db ^5.0.0", "orm ^2.0.0"],
+    );
+}
