@@ -7,6 +7,8 @@
 mod analyzed;
 #[path = "fixtures/given.rs"]
 mod given;
+#[path = "fixtures/small.rs"]
+mod small;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -178,7 +180,7 @@ fn opening(until: Until) -> Opening {
 /// As the files have it.
 fn with_one_canary(mut opening: Opening) -> Opening {
     let run = opening.service.run.as_mut().expect("it runs");
-    run.plan = given::small(run.plan.clone());
+    run.plan = small::small(run.plan.clone());
     opening
 }
 
@@ -340,7 +342,7 @@ fn moves() -> Vec<Fact> {
     let started = |plan: Plan| rollout::Event::Started {
         stable: given::stable(),
         new: new.clone(),
-        plan: Box::new(given::small(plan)),
+        plan: Box::new(small::small(plan)),
         footing: Footing::default(),
         before: None,
         note: None,
@@ -350,7 +352,7 @@ fn moves() -> Vec<Fact> {
         rollout::Event::Started {
             stable: given::stable(),
             new: new.clone(),
-            plan: Box::new(given::small(given::plan())),
+            plan: Box::new(small::small(given::plan())),
             before: Some(Box::new(History {
                 minutes: 61,
                 windows: vec![Window { seconds: 3_600, requests: 3_000, errors: 2 }],
@@ -377,7 +379,7 @@ fn moves() -> Vec<Fact> {
         rollout::Event::Started {
             stable: given::stable(),
             new: new.clone(),
-            plan: Box::new(given::small(given::plan())),
+            plan: Box::new(small::small(given::plan())),
             footing: Footing { over: Some(PatchId(5)), ..Footing::default() },
             before: None,
             note: None,
@@ -385,7 +387,7 @@ fn moves() -> Vec<Fact> {
         rollout::Event::Started {
             stable: given::stable(),
             new: new.clone(),
-            plan: Box::new(Plan { irreversible: given::irreversible(), ..given::small(given::plan()) }),
+            plan: Box::new(Plan { irreversible: given::irreversible(), ..small::small(given::plan()) }),
             footing: Footing {
                 over: None,
                 seen: 0,

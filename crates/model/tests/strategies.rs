@@ -2,6 +2,8 @@
 
 #[path = "fixtures/given.rs"]
 mod given;
+#[path = "fixtures/small.rs"]
+mod small;
 
 use std::sync::Arc;
 
@@ -262,7 +264,7 @@ fn a_single_instance_is_not_converted_with_nothing_to_compare_it_with() {
 #[test]
 fn a_canary_gets_the_instances_that_a_share_takes_before_the_share() {
     let walked = [(3, 1, 0), (3, 1, 5), (3, 2, 5), (3, 2, 50), (3, 3, 50), (3, 3, 100), (0, 3, 100)];
-    assert_eq!(walk(given::small(given::plan())), walked);
+    assert_eq!(walk(small::small(given::plan())), walked);
 }
 
 #[test]

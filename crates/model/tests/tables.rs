@@ -2,6 +2,8 @@
 
 #[path = "fixtures/given.rs"]
 mod given;
+#[path = "fixtures/small.rs"]
+mod small;
 
 use std::sync::Arc;
 
@@ -100,7 +102,7 @@ fn a_canary_desires_in_each_phase_what_the_plan_says() {
         (Phase::RolledBack, [Some((3, 100)), None]),
     ];
     let mut state = Arc::unwrap_or_clone(Given::watching().patch.rollout);
-    state.course = Some(Arc::new(course(&given::small(given::plan()))));
+    state.course = Some(Arc::new(course(&small::small(given::plan()))));
     for (phase, expected) in rows {
         state.phase = phase;
         let desired = state.desired().expect("the rollout has begun");
