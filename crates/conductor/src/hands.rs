@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use patchline_approve::policy::Gate;
 use patchline_build::builder::Builder;
 use patchline_generate::fixer::Fixer;
-use patchline_judge::judge::Judge;
 use patchline_model::id::PatchId;
 use patchline_model::stage::rollout::Tick;
 use patchline_model::time::Timestamp;
@@ -16,6 +15,7 @@ use patchline_verify::check::Check;
 
 use crate::attest::Attestor;
 use crate::home::Home;
+use crate::judging::RolloutJudge;
 
 /// The hands, as the binary wires them.
 pub struct Hands {
@@ -38,9 +38,9 @@ pub struct Seated {
     pub started: Option<Timestamp>,
     /// Looks that it has seen.
     pub seen: usize,
-    pub judge: Judge,
+    pub judge: RolloutJudge,
     /// The look that it was asked about last, and the judge that has seen that one too: nearly always it is stored next.
-    pub asked: Option<(Tick, Judge)>,
+    pub asked: Option<(Tick, RolloutJudge)>,
 }
 
 impl Hands {

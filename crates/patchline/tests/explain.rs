@@ -7,13 +7,11 @@ mod run;
 use std::path::Path;
 use std::sync::Arc;
 
-use patchline_conductor::jobs::rollout::replay;
+use patchline_conductor::replay::replay;
 use patchline_ledger::sqlite::Sqlite;
 use patchline_ledger::store::{Append, Store as _};
 use patchline_model::event::{Event, Fact};
 use patchline_model::id::PatchId;
-use patchline_model::patch::Patch;
-use patchline_model::pipeline::evolve;
 use patchline_model::stage::plan::Counts;
 use patchline_model::stage::rollout::{self, JudgeAnswer, Judgement, Tick};
 use run::{Ran, json, patchline, run, text};
@@ -48,20 +46,22 @@ fn watched() -> Vec<Event> {
             judge: 0,
         };
         let seen: Vec<Event> = events.iter().cloned().chain([with(unsaid)]).collect();
-        let rollout = evolve::replay(Patch::new(PatchId(1)), &seen).rollout;
-        let plan = rollout.plan.as_ref().expect("it has started");
-        let word = replay(plan, &rollout).expect("a good plan").expect("it has looked");
+        let word = replay(PatchId(1), &seen).expect("a good plan").expect("it has looked").judgement;
         events.push(with(word));
     }
     events
 }
 
 /// The last look of all, changed.
-fn changed(mut events: Vec<Event>, change: fn(&mut Tick, &mut Judgement)) -> Vec<Event> {
-    let Some(Fact::Rollout(rollout::Event::Looked { tick, judgement, .. })) =
-        events.last_mut().map(|event| &mut event.fact)
-    else {
-        panic!("the last event is a look")
+fn changed(events: Vec<Event>, change: fn(&mut Tick, &mut Judgement)) -> Vec<Event> {
+    let last = events.len() - 1;
+    changed_at(events, last, change)
+}
+
+/// A look, changed.
+fn changed_at(mut events: Vec<Event>, at: usize, change: fn(&mut Tick, &mut Judgement)) -> Vec<Event> {
+    let Fact::Rollout(rollout::Event::Looked { tick, judgement, .. }) = &mut events[at].fact else {
+        panic!("the event is a look")
     };
     change(Arc::make_mut(tick), Arc::make_mut(judgement));
     events
@@ -128,6 +128,36 @@ fn a_word_that_was_changed_is_found() {
 fn a_look_that_was_changed_under_its_word_is_found() {
     let fewer = changed(watched(), |tick, _| tick.canary.as_mut().expect("counted").errors = 0);
     check(fewer, 1, "differs", "DIFFERENT");
+}
+
+#[test]
+fn an_earlier_word_is_held_to_its_looks_too() {
+    let milder = changed_at(watched(), 5, |_, word| word.reason = "all is well".to_owned());
+    let told = explained(milder.clone(), &["--format", "json"]);
+    assert_eq!(told.code, 1, "{}{}", told.out, told.err);
+    let replay = &json(&told)["replay"];
+    assert_eq!((&replay["result"], &replay["words"]), (&"differs".into(), &12.into()), "{replay}");
+    assert_eq!(
+        (&replay["wrong"]["event"], &replay["wrong"]["recorded"]["reason"]),
+        (&6.into(), &"all is well".into()),
+        "{replay}"
+    );
+    let told = explained(milder, &[]);
+    assert!(told.out.contains("(event 6): recorded is \"all is well\""), "{}", told.out);
+}
+
+/// Who tries again has a new judge, and the words of the first try still follow from its own looks.
+#[test]
+fn the_words_of_each_try_are_held_to_its_own_looks() {
+    let first = watched();
+    let retried = [golden("review_retried")];
+    let again: Vec<Event> = first.iter().chain(&retried).chain(&first[1..]).cloned().collect();
+    let told = explained(again.clone(), &["--format", "json"]);
+    let replay = &json(&told)["replay"];
+    assert_eq!((&replay["result"], &replay["words"]), (&"same".into(), &24.into()), "{replay}");
+    let changed = changed_at(again, 4, |tick, _| tick.canary.as_mut().expect("counted").errors = 40);
+    let told = explained(changed, &["--format", "json"]);
+    assert_eq!((told.code, &json(&told)["replay"]["wrong"]["event"]), (1, &5.into()), "{}", told.err);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use patchline_conductor::jobs::rollout::replay;
+use patchline_conductor::judging::RolloutJudge;
 use patchline_model::actor::Actor;
 use patchline_model::context::{Board, Context};
 use patchline_model::digest::Digest;
@@ -122,14 +122,16 @@ impl Walk {
     fn look(&mut self) {
         let desired = self.state.desired().expect("it has begun");
         let observed = self.reconcile(&desired);
-        let mut with_this_one = self.state.clone();
-        with_this_one.ticks.push(Arc::new(self.state.tick(&observed).0));
-        let plan = self.state.plan.clone().expect("it has a plan");
-        let judgement = replay(&plan, &with_this_one).expect("it can be judged");
+        let plan = self.state.plan.as_ref().expect("it has a plan");
+        let mut judge = RolloutJudge::new(plan).expect("it can be judged");
+        for tick in &self.state.ticks {
+            judge.look(tick);
+        }
+        let judgement = judge.look(&self.state.tick(&observed).0);
         self.now = self.now.after(Seconds(1));
         let (policy, board) = (Policy::default(), Board::default());
         let cx = Context { now: self.now, policy: &policy, board: &board };
-        let outcome = Outcome::Reconciled { observed, judgement: judgement.map(Arc::new) };
+        let outcome = Outcome::Reconciled { observed, judgement: Some(Arc::new(judgement)) };
         for event in walk::report(cx, &self.state, None, &outcome).expect("it is owed") {
             folding::evolve(&mut self.state, self.now, &Actor::Machine, &event);
         }

@@ -1,16 +1,10 @@
 //! Carries out a look at the world: makes the target match, reads back what is there, and asks the judge.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use patchline_judge::answers::{AnswerLimits, Answers};
-use patchline_judge::arms::{Arm, Latency, Tick as JudgeTick};
 use patchline_judge::forecast::{Outlook, Regression, Step, detection};
-use patchline_judge::gauge::{GaugeSettings, Gauges, Load};
-use patchline_judge::incidents::{BothIncidents, Incidents};
-use patchline_judge::judge::{Data, Decision, Judge, Settings, VERSION, Verdict};
 use patchline_model::digest::{Commit, Digest};
 use patchline_model::failure::Failure;
 use patchline_model::id::JobId;
@@ -19,11 +13,10 @@ use patchline_model::service::{Run, Service};
 use patchline_model::share::Share;
 use patchline_model::stage::budget::History;
 use patchline_model::stage::detect::Opening;
-use patchline_model::stage::plan::{Counts, Desired, Guards, Observed, Plan, Strategy, Usage, Version};
-use patchline_model::stage::rollout::{Job, JudgeAnswer, Judgement, Outcome, Reading, State, Tick};
-use patchline_model::stage::traffic::{FlagValue, Mirrored};
+use patchline_model::stage::plan::{Desired, Observed, Plan, Version};
+use patchline_model::stage::rollout::{Job, Judgement, Outcome};
+use patchline_model::stage::traffic::FlagValue;
 use patchline_model::strategy::course::course;
-use patchline_model::time::Seconds;
 use patchline_rollout::capability::{carries, converts};
 use patchline_rollout::target::{Site, Target};
 use patchline_sandbox::Git;
@@ -36,25 +29,10 @@ use crate::failures::git_failure;
 use crate::failures::storage;
 use crate::hands::{Hands, Seated};
 use crate::jobs::smoke;
-
-/// The judge looks this often.
-const LOOK: Seconds = Seconds(1);
-
-/// How much slower an answer must be, as a part of itself, to count as harm for promotion.
-const LATENCY_MARGIN: f64 = 0.2;
-
-/// The gauges, as people are told of them.
-const MEMORY: &str = "memory";
-const CPU: &str = "cpu";
+use crate::judging::{LOOK, RolloutJudge, finite, judge_settings};
 
 /// Regressions, in error points, of which the dearest is what a plan may cost.
 const REGRESSIONS: [f64; 3] = [0.005, 0.02, 0.2];
-
-/// Looks before which nothing is promoted, whatever the steps' bakes say.
-const LEAST_LOOKS: u32 = 3;
-
-/// Canary requests before which nothing is promoted.
-const LEAST_REQUESTS: u64 = 100;
 
 pub async fn carry_out(
     hands: &Hands,
@@ -254,167 +232,21 @@ fn judge(hands: &Hands, patch: &Patch, observed: &Observed) -> Result<Judgement,
     let known = known.filter(|seated| seated.started == started && seated.seen <= ticks.len());
     let mut seated = match known {
         Some(seated) => seated,
-        None => Seated { started, seen: 0, judge: new_judge(plan)?, asked: None },
+        None => Seated { started, seen: 0, judge: RolloutJudge::new(plan)?, asked: None },
     };
     if let Some((tick, judge)) = seated.asked.take()
         && ticks.get(seated.seen).is_some_and(|stored| **stored == tick)
     {
         (seated.judge, seated.seen) = (judge, seated.seen + 1);
     }
-    let limits = answer_limits(plan);
     for tick in &ticks[seated.seen..] {
-        look(&mut seated.judge, limits, tick);
+        seated.judge.look(tick);
     }
     seated.seen = ticks.len();
     let (tick, _) = patch.rollout.tick(observed);
     let mut judge = seated.judge.clone();
-    let verdict = look(&mut judge, limits, &tick);
+    let word = judge.look(&tick);
     seated.asked = Some((tick, judge));
     judges.insert(patch.id, seated);
-    Ok(judgement(verdict))
-}
-
-/// One look of the judge: first what was mirrored, then both arms.
-fn look(judge: &mut Judge, limits: Option<AnswerLimits>, tick: &Tick) -> Verdict {
-    if let (Some(limits), Some(mirrored)) = (limits, tick.mirrored()) {
-        judge.compare(&answers(limits, mirrored));
-    }
-    judge.observe(&for_judge(tick))
-}
-
-/// With a control, the pairs that have one; else all of them, noise included.
-fn answers(limits: AnswerLimits, mirrored: &Mirrored) -> Answers {
-    let example = mirrored.example.clone();
-    if limits.controlled {
-        let Mirrored { controlled, worse, noise, .. } = *mirrored;
-        return Answers { pairs: controlled, worse, noise, example };
-    }
-    Answers { pairs: mirrored.pairs, worse: mirrored.mismatches(), noise: 0, example }
-}
-
-/// What a shadow's answers are held to.
-fn answer_limits(plan: &Plan) -> Option<AnswerLimits> {
-    match &plan.strategy {
-        Strategy::Shadow(shadow) => Some(AnswerLimits {
-            most: shadow.most_mismatches.fraction(),
-            margin: plan.guards.error_margin,
-            controlled: shadow.mirror.control != Share::NONE,
-        }),
-        Strategy::Canary(_)
-        | Strategy::Rolling(_)
-        | Strategy::BlueGreen(_)
-        | Strategy::Hot(_)
-        | Strategy::Flag(_) => None,
-    }
-}
-
-/// Replays a rollout from its looks: the same looks give the same word, to the byte, unless they were judged by another
-/// version of the judge.
-pub fn replay(plan: &Plan, state: &State) -> Result<Option<Judgement>, Failure> {
-    let mut judge = new_judge(plan)?;
-    let limits = answer_limits(plan);
-    Ok(state.ticks.iter().map(|tick| judgement(look(&mut judge, limits, tick))).last())
-}
-
-/// What the judge of a rollout by this plan is told to hold.
-pub fn judge_settings(plan: &Plan) -> Settings {
-    let Guards { alpha, beta, error_margin, latency, instances } = &plan.guards;
-    let (alpha, beta, error_margin, latency) = (*alpha, *beta, *error_margin, *latency);
-    let needed = |settings: GaugeSettings, needed: bool| GaugeSettings { needed, ..settings };
-    let memory = instances
-        .memory_margin
-        .map(|margin| (MEMORY, needed(GaugeSettings::memory(margin), instances.needs_memory)));
-    let cpu =
-        instances.cpu_margin.map(|margin| (CPU, needed(GaugeSettings::cpu(margin), instances.needs_cpu)));
-    Settings {
-        alpha,
-        beta,
-        margin: error_margin,
-        latency,
-        latency_margin: LATENCY_MARGIN,
-        minimum_ticks: LEAST_LOOKS,
-        minimum_requests: LEAST_REQUESTS,
-        // They change from station to station; not to know them errs towards patience with pauses.
-        instances: None,
-        tick_seconds: LOOK.0 as f64,
-        incidents: instances.incidents,
-        gauges: memory.into_iter().chain(cpu).map(|(name, settings)| (name.to_owned(), settings)).collect(),
-        answers: answer_limits(plan),
-        ..Settings::default()
-    }
-}
-
-fn new_judge(plan: &Plan) -> Result<Judge, Failure> {
-    Judge::new(judge_settings(plan))
-        .map_err(|error| Failure::permanent(format!("the guards can't be judged: {error}")))
-}
-
-fn for_judge(tick: &Tick) -> JudgeTick {
-    let arm = |counts: &Counts| Arm {
-        requests: counts.requests,
-        errors: counts.errors,
-        latency: Latency { buckets: counts.latency.clone() },
-    };
-    JudgeTick {
-        canary: tick.canary.as_ref().map(arm),
-        baseline: tick.stable.as_ref().map(arm),
-        planned_share: tick.planned_share().map(Share::fraction),
-        canary_instances: tick.signs.as_ref().map(|signs| signs.canary_instances),
-        incidents: incidents(tick),
-        gauges: gauges(tick),
-        load: tick.served().map(|(canary, stable)| Load { canary: canary as f64, baseline: stable as f64 }),
-    }
-}
-
-/// Both arms were watched for the same time, so how long that was has no say in the comparison.
-fn incidents(tick: &Tick) -> Option<BothIncidents> {
-    let wanted = tick.signs.as_ref()?.wanted?;
-    let of = |counts: &Option<Counts>, wanted: u32| {
-        let exposure = f64::from(wanted) * LOOK.0 as f64;
-        Some(Incidents { count: counts.as_ref()?.restarts, exposure })
-    };
-    Some(BothIncidents {
-        canary: of(&tick.canary, wanted.canary)?,
-        baseline: of(&tick.stable, wanted.stable)?,
-    })
-}
-
-fn gauges(tick: &Tick) -> BTreeMap<String, Gauges> {
-    let Some(signs) = tick.signs.as_ref() else { return BTreeMap::new() };
-    let of = |value: fn(&Usage) -> f64| {
-        let read = |arm: &[Usage]| arm.iter().map(|used| (used.instance.clone(), value(used))).collect();
-        Gauges { canary: read(&signs.canary_usage), baseline: read(&signs.stable_usage) }
-    };
-    let memory = of(|used| used.memory_bytes as f64);
-    let cpu = of(|used| used.cpu_millis as f64 / 1000.0);
-    BTreeMap::from([(MEMORY.to_owned(), memory), (CPU.to_owned(), cpu)])
-}
-
-fn judgement(verdict: Verdict) -> Judgement {
-    let answer = match verdict.decision {
-        Decision::Continue => JudgeAnswer::Continue,
-        Decision::Promote => JudgeAnswer::Promote,
-        Decision::Rollback => JudgeAnswer::Rollback,
-        Decision::Inconclusive => JudgeAnswer::Inconclusive,
-    };
-    let readings = verdict.guards.into_iter().chain([verdict.promotion]);
-    let reading = |reading: patchline_judge::judge::Reading| Reading {
-        guard: reading.name,
-        log_evidence: finite(reading.log_evidence),
-        threshold: finite(reading.threshold),
-    };
-    let wrong_split = verdict.data == Data::WrongSplit;
-    Judgement {
-        answer,
-        reason: verdict.reason,
-        readings: readings.map(reading).collect(),
-        wrong_split,
-        judge: VERSION,
-    }
-}
-
-/// What is kept as JSON must be a number.
-fn finite(number: f64) -> f64 {
-    const GREATEST: f64 = 1e12;
-    if number.is_nan() { 0.0 } else { number.clamp(-GREATEST, GREATEST) }
+    Ok(word)
 }

@@ -2,17 +2,13 @@
 
 use std::path::PathBuf;
 
-use patchline_conductor::jobs::rollout::replay;
 use patchline_conductor::projection::Known;
-use patchline_judge::judge::VERSION;
-use patchline_model::patch::Patch;
+use patchline_conductor::replay::{Likeness, Replay, Wrong, replay};
 use patchline_model::stage::approve::{Answer, Decision};
 use patchline_model::stage::plan::Strategy;
-use patchline_model::stage::rollout::Judgement;
 use patchline_model::stage::verify::Verdict;
 use patchline_model::view::board::{Card, card_under};
 use patchline_model::view::story::cause_text;
-use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::{ExplainArguments, Format};
@@ -27,7 +23,7 @@ pub async fn run(arguments: ExplainArguments, data: Option<PathBuf>) -> Result<E
         known.ok_or_else(|| Trouble::new(Exit::Refused, format!("{} does not exist", arguments.patch)))?;
     let hold = conductor.around(&known.patch).await?.hold;
     let card = card_under(&known.patch, hold);
-    let replayed = Replayed::of(&known.patch)?;
+    let replayed = replay(known.patch.id, &known.events)?;
     match arguments.format {
         Format::Json => {
             let patch = &known.patch;
@@ -40,17 +36,20 @@ pub async fn run(arguments: ExplainArguments, data: Option<PathBuf>) -> Result<E
         }
         Format::Table => explain(&known, &card, replayed.as_ref()),
     }
-    match replayed.map(|replayed| replayed.result) {
-        Some(Outcome::Differs) => {
-            let text = "the judge's last word does not follow from the looks in the ledger";
+    match replayed.and_then(|replayed| replayed.wrong) {
+        Some(wrong) => {
+            let Wrong { event, at, .. } = wrong;
+            let text = format!(
+                "the judge's word at {at} (event {event}) does not follow from the looks in the ledger"
+            );
             Err(Trouble::new(Exit::Found, text)
                 .hint("keep the data folder as it is, and compare it with a copy from before"))
         }
-        Some(Outcome::Same | Outcome::JudgeChanged) | None => Ok(Exit::Done),
+        None => Ok(Exit::Done),
     }
 }
 
-fn explain(known: &Known, card: &Card, replayed: Option<&Replayed>) {
+fn explain(known: &Known, card: &Card, replayed: Option<&Replay>) {
     let patch = &known.patch;
     say(&format!("{}  {}", patch.id, patch.title()));
     if let Some(origin) = patch.opening.as_ref().and_then(|opening| opening.terms.origin) {
@@ -107,47 +106,8 @@ fn decide(decision: &Decision) {
     }
 }
 
-/// What becomes of the recorded last word when its looks are judged again.
-#[derive(Serialize)]
-struct Replayed {
-    result: Outcome,
-    /// The version of the judge that judged again; the record carries its own.
-    judge: u32,
-    /// What it says of the same looks.
-    judgement: Option<Judgement>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Outcome {
-    Same,
-    /// It was said by another version of the judge, so a difference says nothing of the record.
-    JudgeChanged,
-    Differs,
-}
-
-impl Replayed {
-    /// None where the judge has not said anything yet.
-    fn of(patch: &Patch) -> Result<Option<Replayed>, Trouble> {
-        let rollout = &patch.rollout;
-        let (Some(plan), Some(recorded)) = (&rollout.plan, &rollout.judgement) else { return Ok(None) };
-        let again = replay(plan, rollout)?;
-        Ok(Some(Replayed { result: Outcome::of(recorded, again.as_ref()), judge: VERSION, judgement: again }))
-    }
-}
-
-impl Outcome {
-    fn of(recorded: &Judgement, again: Option<&Judgement>) -> Outcome {
-        match again {
-            Some(again) if again == recorded => Outcome::Same,
-            Some(again) if recorded.judge != again.judge => Outcome::JudgeChanged,
-            Some(_) | None => Outcome::Differs,
-        }
-    }
-}
-
-/// The judge's last word, and the same word computed again from the looks in the ledger.
-fn judged(known: &Known, replayed: &Replayed) {
+/// The judge's last word, and what becomes of all its words when the looks in the ledger are judged again.
+fn judged(known: &Known, replayed: &Replay) {
     let rollout = &known.patch.rollout;
     let (Some(plan), Some(judgement)) = (&rollout.plan, &rollout.judgement) else { return };
     say(&format!("\njudge, after {} looks: {}", rollout.ticks.len(), judgement.reason));
@@ -163,15 +123,7 @@ fn judged(known: &Known, replayed: &Replayed) {
             reading.guard
         ));
     }
-    let word = replayed.judgement.as_ref().map_or("nothing", |again| &again.reason);
-    match replayed.result {
-        Outcome::Same => say("  replayed from the ledger: the same"),
-        Outcome::JudgeChanged => say(&format!(
-            "  the judge has changed since (version {}, now {VERSION}); of the same looks it would say today: {word}",
-            judgement.judge
-        )),
-        Outcome::Differs => say(&format!("  replayed from the ledger: DIFFERENT; it says: {word}")),
-    }
+    say(&format!("  {}", replayed_words(replayed)));
     if let Some(cause) = &rollout.cause {
         say(&format!("taken back: {}", cause_text(cause)));
     }
@@ -196,25 +148,19 @@ fn judged(known: &Known, replayed: &Replayed) {
     ));
 }
 
-#[cfg(test)]
-mod tests {
-    use patchline_model::stage::rollout::JudgeAnswer;
-
-    use super::*;
-
-    #[test]
-    fn another_version_of_the_judge_is_no_wrong_record_and_another_word_of_the_same_version_is() {
-        let said = |judge, reason: &str| Judgement {
-            answer: JudgeAnswer::Continue,
-            reason: reason.to_owned(),
-            readings: Vec::new(),
-            wrong_split: false,
-            judge,
-        };
-        let now = said(VERSION, "so");
-        assert_eq!(Outcome::of(&now, Some(&now)), Outcome::Same);
-        assert_eq!(Outcome::of(&said(0, "otherwise"), Some(&now)), Outcome::JudgeChanged);
-        assert_eq!(Outcome::of(&said(VERSION, "otherwise"), Some(&now)), Outcome::Differs);
-        assert_eq!(Outcome::of(&now, None), Outcome::Differs);
+fn replayed_words(replayed: &Replay) -> String {
+    let Replay { result, judge, judgement, words, changed, wrong } = replayed;
+    match (result, wrong) {
+        (Likeness::Differs, Some(Wrong { event, at, recorded, again })) => format!(
+            "replayed from the ledger: DIFFERENT at {at} (event {event}): recorded is \"{}\", and its looks give \"{}\"",
+            recorded.reason, again.reason
+        ),
+        (Likeness::JudgeChanged, _) => format!(
+            "the judge has changed since (it is version {judge} now): of {words} words it would say {changed} otherwise; the last one would be: {}",
+            judgement.reason
+        ),
+        (Likeness::Same | Likeness::Differs, _) => {
+            format!("replayed from the ledger: the same, all {words} words")
+        }
     }
 }

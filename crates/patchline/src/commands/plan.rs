@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use patchline_conductor::establish::{run_and_target, site};
-use patchline_conductor::jobs::rollout::judge_settings;
+use patchline_conductor::judging::judge_settings;
 use patchline_judge::forecast::{
     BadOutlook, Detection, Forecast, Outlook, Regression, Spread, Step, detection, forecast,
 };
