@@ -4,6 +4,7 @@ pub mod bundler;
 pub mod cargo;
 mod choose;
 pub mod composer;
+mod fewer;
 mod fixed;
 mod flat;
 pub mod go;
