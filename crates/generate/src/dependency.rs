@@ -12,6 +12,7 @@ pub mod gradle;
 mod graph;
 pub(crate) mod handover;
 mod ladder;
+mod lessen;
 mod market;
 pub mod maven;
 mod moved;
