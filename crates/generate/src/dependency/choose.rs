@@ -266,7 +266,9 @@ impl<'a> Chooser<'a> {
         let clear = self.vulnerable.iter().filter(|node| self.now.is_clear(**node));
         let clear: Vec<usize> = clear.copied().collect();
         self.now.make_do(nodes, versions);
-        let has_moved = nodes.iter().all(|node| self.clear(*node).is_ok());
+        let most = self.may_look_at / MOST_PEERS;
+        let bounds = Bounds { near: false, may_override: self.market.has_overrides(), most };
+        let has_moved = nodes.iter().all(|node| self.clear(*node).is_ok() || self.search(*node, bounds));
         let is_known = !self.need_not_know();
         let is_good = has_moved
             && is_known

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use async_trait::async_trait;
 use patchline_model::failure::Failure;
 
-use super::{Installed, Lessens, lessen};
+use crate::dependency::lessen::{Installed, Lessens, MOST_TRIES, lessen};
 
 /// Plans hold unless they move one of the bad packages.
 #[derive(Default)]
@@ -57,5 +57,5 @@ async fn nothing_is_tried_where_nothing_would_move_and_not_without_end() {
     };
     tries.bad = tries.left.clone();
     lessen(&mut tries).await.expect("nothing fails here");
-    assert_eq!(tries.tried.len(), super::MOST_TRIES);
+    assert_eq!(tries.tried.len(), MOST_TRIES);
 }
