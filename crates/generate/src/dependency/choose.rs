@@ -2,13 +2,15 @@
 //! vulnerable copy. A ladder, each rung only where the one before does not hold: another version within what is
 //! required of it; a newer version of what requires too little; another range in the repository's own manifest; an override.
 //! It is climbed for steps within a line of versions first, and then for those that may break what uses them. What it leaves is
-//! searched for before anything is taken that brings a known problem along.
+//! searched for before anything is taken that brings a known problem along. What can't be cleared at all goes to a version with
+//! fewer known problems, where nothing of the rest changes by that.
 //! Where copies share one place, what a step requires moves along, and a step into the line of another copy ends in that one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use patchline_model::stage::generate::Rung;
 
+use crate::dependency::fewer::{Account, groups, keeps, sets};
 use crate::dependency::graph::{Graph, Layout};
 use crate::dependency::ladder::{LADDER, Pass, Way};
 use crate::dependency::market::{Market, Release};
@@ -76,6 +78,7 @@ pub(crate) fn choose<'a>(graph: &'a Graph, market: &'a dyn Market, vulnerable: &
         chooser.is_last = true;
         unsolved = chooser.clear_all(&open, &order);
     }
+    let lessened = chooser.lessen(&mut unsolved);
     let unsolved = unsolved.into_iter().collect();
     let (mut now, might_help) = (chooser.now, chooser.might_help);
     // What nothing needs any more need not move.
@@ -85,7 +88,8 @@ pub(crate) fn choose<'a>(graph: &'a Graph, market: &'a dyn Market, vulnerable: &
     let asked = steps.iter().map(|step| (step.node, now.asked(step.node))).collect();
     let Standing { sketch: Sketch { relaxed, merged, hopes, .. }, unknown, .. } = now;
     let (relaxed, merged) = (relaxed.into_values().collect(), merged.into_iter().collect());
-    Plan { steps, relaxed, merged, unsolved, unknown, might_help, hopes, asked, guards: Vec::new() }
+    let guards = Vec::new();
+    Plan { steps, relaxed, merged, unsolved, lessened, unknown, might_help, hopes, asked, guards }
 }
 
 struct Chooser<'a> {
@@ -180,7 +184,7 @@ impl<'a> Chooser<'a> {
         why.retain(|reason| seen.insert(reason.clone()));
         why.truncate(4);
         if why.is_empty() || self.now.candidates(node).is_empty() {
-            why = vec![self.nothing_better(node)];
+            why = vec![self.now.nothing_better(node)];
         }
         Err(why)
     }
@@ -220,10 +224,62 @@ impl<'a> Chooser<'a> {
         }
         let (is_clear, looked_at) = Search::clear(&mut self.now, node, self.vulnerable, bounds);
         self.may_look_at -= looked_at;
-        let unknown = std::mem::take(&mut self.now.unknown);
-        let room = MOST_HELP.saturating_sub(self.might_help.len());
-        self.might_help.extend(unknown.into_iter().take(room));
+        self.need_not_know();
         is_clear
+    }
+
+    /// The plan is good without what is unknown now. Whether anything was.
+    fn need_not_know(&mut self) -> bool {
+        let unknown = std::mem::take(&mut self.now.unknown);
+        let (was_any, room) = (!unknown.is_empty(), MOST_HELP.saturating_sub(self.might_help.len()));
+        self.might_help.extend(unknown.into_iter().take(room));
+        was_any
+    }
+
+    /// Moves copies that can't be cleared to versions with fewer known problems. Those that have some still; what is clear
+    /// after all is unsolved no more.
+    fn lessen(&mut self, unsolved: &mut BTreeMap<usize, Vec<String>>) -> BTreeSet<usize> {
+        if !self.now.unknown.is_empty() {
+            return BTreeSet::new();
+        }
+        self.is_last = false;
+        let mut lessened = BTreeSet::new();
+        for nodes in groups(&self.now, unsolved.keys().copied()) {
+            let mut sets = sets(&mut self.now, &nodes).into_iter();
+            if sets.any(|versions| self.lessen_to(&nodes, &versions)) {
+                lessened.extend(nodes);
+            }
+        }
+        let is_open = |node: &usize| {
+            let name = &self.graph.nodes[*node].name;
+            self.market.is_vulnerable(name, self.now.version(*node)) && self.now.sketch.is_needed(*node)
+        };
+        lessened.iter().filter(|node| !is_open(node)).for_each(|node| drop(unsolved.remove(node)));
+        lessened.retain(is_open);
+        lessened
+    }
+
+    /// All copies of one version to one of these, if nothing else comes off worse.
+    fn lessen_to(&mut self, nodes: &[usize], versions: &BTreeSet<String>) -> bool {
+        let name = &self.graph.nodes[nodes[0]].name;
+        let (before, account) = (self.now.sketch.clone(), Account::of(&self.now, name));
+        let clear = self.vulnerable.iter().filter(|node| self.now.is_clear(**node));
+        let clear: Vec<usize> = clear.copied().collect();
+        self.now.make_do(nodes, versions);
+        let most = self.may_look_at / MOST_PEERS;
+        let bounds = Bounds { near: false, may_override: self.market.has_overrides(), most };
+        let has_moved = nodes.iter().all(|node| self.clear(*node).is_ok() || self.search(*node, bounds));
+        let is_known = !self.need_not_know();
+        let is_good = has_moved
+            && is_known
+            && keeps(&mut self.now, &before)
+            && clear.iter().chain(nodes).all(|node| self.now.is_clear(*node))
+            && Account::of(&self.now, name).is_better_than(&account);
+        if !is_good {
+            self.now.sketch = before;
+            self.now.make_do(nodes, &BTreeSet::new());
+        }
+        is_good
     }
 
     /// By an override of what others ask for.
@@ -273,7 +329,7 @@ impl<'a> Chooser<'a> {
             return Ok(());
         }
         self.now.sketch = before;
-        Err(vec![self.nothing_better(node)])
+        Err(vec![self.now.nothing_better(node)])
     }
 
     /// An override is for the ranges that were there: with others, it may be a step down, or not needed.
@@ -287,32 +343,6 @@ impl<'a> Chooser<'a> {
         is_stale
     }
 
-    fn nothing_better(&mut self, node: usize) -> String {
-        let found = &self.graph.nodes[node];
-        if let Some(why) = self.now.refusal(node) {
-            return why;
-        }
-        match found.movable {
-            true if self.now.was_tried(node) => format!(
-                "each version of `{}` above {} without known problems broke a rule where it was tried",
-                found.name, found.version
-            ),
-            true => {
-                format!("no version of `{}` above {} is free of known problems", found.name, found.version)
-            }
-            false => {
-                match found.within.map(|around| &self.graph.nodes[around]).filter(|around| !around.own) {
-                    Some(around) => format!(
-                        "`{} {}` comes within `{} {}`: only a newer version of that can bring another one, and there is \
-                         none that could take its place",
-                        found.name, found.version, around.name, around.version
-                    ),
-                    None => format!("`{} {}` does not come from the registry", found.name, found.version),
-                }
-            }
-        }
-    }
-
     /// Lets what requires too little ask for more, so that the copy can move: by newer versions of it, and with `relax`
     /// by the repository's own manifests.
     fn make_way(&mut self, node: usize, relax: bool, depth: usize, why: &mut Vec<String>) -> bool {
@@ -320,7 +350,7 @@ impl<'a> Chooser<'a> {
         // Without a good version there may still be something above that does without any.
         let found = &self.graph.nodes[node];
         if !found.movable || depth > DEEPEST || self.market.releases(&found.name).is_none() {
-            why.push(self.nothing_better(node));
+            why.push(self.now.nothing_better(node));
             return false;
         }
         let accepts = |chooser: &Self, range: &str| {
@@ -553,6 +583,10 @@ fn fixed_in(candidates: &[&Release]) -> String {
 #[cfg(test)]
 #[path = "choose_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "choose_fewer_tests.rs"]
+mod fewer_tests;
 
 #[cfg(test)]
 #[path = "choose_search_tests.rs"]

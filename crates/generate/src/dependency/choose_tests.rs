@@ -13,24 +13,29 @@ use crate::dependency::node::range;
 #[derive(Debug)]
 pub(super) struct Shop {
     pub(super) has_overrides: bool,
+    /// Whether what can't be cleared may go to a version with fewer known problems.
+    pub(super) lessens: bool,
     releases: BTreeMap<String, Vec<Release>>,
-    bad: BTreeSet<(String, String)>,
+    problems: BTreeMap<(String, String), BTreeSet<String>>,
     pub(super) barred: BTreeSet<(String, String)>,
 }
 
 impl Shop {
     /// Lines as in `a 1.2.0: b ^1, c ~2.0`, the lowest version of each first; a leading `!` says that it is vulnerable,
-    /// and `peer:b` that whoever uses it must bring that.
+    /// `!12 a 1.2.0` by which advisories, a digit each, and `peer:b` that whoever uses it must bring that.
     pub(super) fn of(lines: &[&str]) -> Self {
         let mut shop = Self {
             has_overrides: true,
+            lessens: true,
             releases: BTreeMap::new(),
-            bad: BTreeSet::new(),
+            problems: BTreeMap::new(),
             barred: BTreeSet::new(),
         };
         for line in lines {
             let (head, required) = line.split_once(':').unwrap_or((line, ""));
-            let (bad, head) = head.strip_prefix('!').map_or((false, head), |head| (true, head));
+            let bad = head.strip_prefix('!');
+            let head =
+                bad.unwrap_or(head).trim_start_matches(|sign: char| sign.is_ascii_digit()).trim_start();
             let (name, version) = head.split_once(' ').expect("a name and a version");
             let requirements = required.split(',').filter(|one| !one.trim().is_empty()).map(|one| {
                 let (called, range) = one.trim().split_once(' ').expect("a name and a range");
@@ -40,8 +45,14 @@ impl Shop {
                 };
                 Requirement { called: called.to_owned(), range: range.to_owned(), kind }
             });
-            if bad {
-                shop.bad.insert((name.to_owned(), version.to_owned()));
+            if let Some(bad) = bad {
+                let digits: BTreeSet<String> =
+                    bad.chars().take_while(char::is_ascii_digit).map(String::from).collect();
+                shop.condemn(
+                    name,
+                    version,
+                    if digits.is_empty() { BTreeSet::from(["1".to_owned()]) } else { digits },
+                );
             }
             shop.releases.entry(name.to_owned()).or_default().push(Release {
                 version: version.to_owned(),
@@ -51,6 +62,10 @@ impl Shop {
             });
         }
         shop
+    }
+
+    fn condemn(&mut self, name: &str, version: &str, problems: BTreeSet<String>) {
+        self.problems.insert((name.to_owned(), version.to_owned()), problems);
     }
 
     pub(super) fn requirements(&self, name: &str, version: &str) -> Vec<Requirement> {
@@ -80,8 +95,12 @@ impl Market for Shop {
         range::is_major(from, to)
     }
 
-    fn is_vulnerable(&self, name: &str, version: &str) -> bool {
-        self.bad.contains(&(name.to_owned(), version.to_owned()))
+    fn problems(&self, name: &str, version: &str) -> BTreeSet<String> {
+        self.problems.get(&(name.to_owned(), version.to_owned())).cloned().unwrap_or_default()
+    }
+
+    fn may_lessen(&self, _: &str, _: &str) -> bool {
+        self.lessens
     }
 
     fn is_barred(&self, name: &str, version: &str) -> bool {
@@ -144,7 +163,7 @@ pub(super) fn check_graph(shop: &Shop, graph: &Graph, then: &[&str]) {
 
 /// As a store has it: each range is a choice of its own, and got the highest copy within it.
 #[track_caller]
-fn check_store(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
+pub(super) fn check_store(shop: &[&str], root: &[(&str, &str)], there: &[(&str, &str)], then: &[&str]) {
     let shop = Shop::of(shop);
     let mut graph = Graph::default();
     graph.layout = Layout::Store;
@@ -506,7 +525,7 @@ proptest! {
             for (at, (bad, required)) in releases.iter().enumerate() {
                 let version = format!("1.{at}.0");
                 if *bad || at == 0 {
-                    shop.bad.insert(((*name).to_owned(), version.clone()));
+                    shop.condemn(name, &version, BTreeSet::from(["1".to_owned()]));
                 }
                 let requirements = required.iter().map(|(other, kind)| Requirement {
                     called: names[usize::from(*other)].to_owned(),

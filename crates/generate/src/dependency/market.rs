@@ -1,5 +1,7 @@
 //! What a registry has: the releases of a package, and what each of them requires.
 
+use std::collections::BTreeSet;
+
 /// One published version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Release {
@@ -48,7 +50,17 @@ pub(crate) trait Market {
     /// Whether a step between them may break what uses the package.
     fn is_major(&self, from: &str, to: &str) -> bool;
 
-    fn is_vulnerable(&self, name: &str, version: &str) -> bool;
+    /// The advisories of this version.
+    fn problems(&self, name: &str, version: &str) -> BTreeSet<String>;
+
+    fn is_vulnerable(&self, name: &str, version: &str) -> bool {
+        !self.problems(name, version).is_empty()
+    }
+
+    /// Whether copies of this version may go to one with fewer advisories, where they can't be cleared.
+    fn may_lessen(&self, _name: &str, _version: &str) -> bool {
+        true
+    }
 
     /// Whether a version was tried, and what came of it broke a rule.
     fn is_barred(&self, _name: &str, _version: &str) -> bool {

@@ -58,8 +58,14 @@ pub(crate) fn apart<'a>(
     Ok((cleared, left))
 }
 
+/// Why a finding stays although its version goes.
+pub(crate) fn stays_with(name: &str, version: &str, why: Option<String>) -> String {
+    let stays = format!("`{name} {version}`, which comes in its place, has it as well");
+    [stays].into_iter().chain(why).collect::<Vec<_>>().join("; ")
+}
+
 /// The installed version that has the same advisory.
-fn has_still(
+pub(crate) fn has_still(
     finding: &Finding,
     name: &str,
     installed: &BTreeSet<(String, String)>,

@@ -31,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) merged: Vec<usize>,
     /// Copies that no version can be found for, with why.
     pub(crate) unsolved: Vec<(usize, Vec<String>)>,
+    /// Those of them that go to a version with fewer known problems all the same.
+    pub(crate) lessened: BTreeSet<usize>,
     /// Packages of which the market must know more before the plan counts.
     pub(crate) unknown: BTreeSet<String>,
     /// Packages of which the market could know more, so that more might be cleared.

@@ -24,14 +24,17 @@ pub(crate) struct Standing<'a> {
     pub(crate) has_refused: bool,
     /// Packages of which the market must know more.
     pub(crate) unknown: BTreeSet<String>,
+    /// For copies that can't be cleared: the versions that will do although they have known problems.
+    enough: BTreeMap<usize, BTreeSet<String>>,
     /// Whether what would come has a known problem, or brings one.
     comers: BTreeMap<(String, String), bool>,
 }
 
 impl<'a> Standing<'a> {
     pub(crate) fn of(graph: &'a Graph, market: &'a dyn Market) -> Self {
-        let (sketch, unknown, comers) = (Sketch::of(graph), BTreeSet::new(), BTreeMap::new());
-        Self { graph, market, sketch, strict: false, has_refused: false, unknown, comers }
+        let (unknown, enough, comers) = (BTreeSet::new(), BTreeMap::new(), BTreeMap::new());
+        let (strict, has_refused) = (false, false);
+        Self { graph, market, sketch: Sketch::of(graph), strict, has_refused, unknown, enough, comers }
     }
 
     pub(crate) fn version(&self, node: usize) -> &str {
@@ -65,8 +68,26 @@ impl<'a> Standing<'a> {
         let above = |release: &&Release| market.is_above(&release.version, &installed);
         let good = self.releases(&found.name).iter().filter(|release| release.usable).filter(above);
         let good = good.filter(|release| !market.is_barred(&found.name, &release.version));
-        let good = good.filter(|release| !market.is_vulnerable(&found.name, &release.version));
-        good.collect()
+        good.filter(|release| self.will_do(node, &release.version)).collect()
+    }
+
+    /// Lets these versions do for these copies, or where there are none only such as have no known problem.
+    pub(crate) fn make_do(&mut self, nodes: &[usize], versions: &BTreeSet<String>) {
+        for node in nodes {
+            match versions.is_empty() {
+                true => self.enough.remove(node),
+                false => self.enough.insert(*node, versions.clone()),
+            };
+        }
+        self.comers.clear();
+    }
+
+    /// Whether a version is what is looked for: one without a known problem, or of those that are enough for this copy.
+    fn will_do(&self, node: usize, version: &str) -> bool {
+        match self.enough.get(&node) {
+            Some(versions) => versions.contains(version),
+            None => !self.market.is_vulnerable(&self.graph.nodes[node].name, version),
+        }
     }
 
     /// The peer for which no tool would take it: what the repository asks for itself must get along with those that are there.
@@ -82,7 +103,7 @@ impl<'a> Standing<'a> {
     }
 
     /// Why the first good version can't be had, where only a peer is in its way.
-    pub(crate) fn refusal(&mut self, node: usize) -> Option<String> {
+    fn refusal(&mut self, node: usize) -> Option<String> {
         let (graph, market) = (self.graph, self.market);
         let found = graph.nodes.get(node).filter(|found| found.movable)?;
         let installed = self.version(node).to_owned();
@@ -101,8 +122,35 @@ impl<'a> Standing<'a> {
         ))
     }
 
+    /// Why a copy stays that there is nothing better for.
+    pub(crate) fn nothing_better(&mut self, node: usize) -> String {
+        let found = &self.graph.nodes[node];
+        if let Some(why) = self.refusal(node) {
+            return why;
+        }
+        match found.movable {
+            true if self.was_tried(node) => format!(
+                "each version of `{}` above {} without known problems broke a rule where it was tried",
+                found.name, found.version
+            ),
+            true => {
+                format!("no version of `{}` above {} is free of known problems", found.name, found.version)
+            }
+            false => {
+                match found.within.map(|around| &self.graph.nodes[around]).filter(|around| !around.own) {
+                    Some(around) => format!(
+                        "`{} {}` comes within `{} {}`: only a newer version of that can bring another one, and there is \
+                         none that could take its place",
+                        found.name, found.version, around.name, around.version
+                    ),
+                    None => format!("`{} {}` does not come from the registry", found.name, found.version),
+                }
+            }
+        }
+    }
+
     /// Whether there are good versions above a copy, which are left because of what came of them.
-    pub(crate) fn was_tried(&mut self, node: usize) -> bool {
+    fn was_tried(&mut self, node: usize) -> bool {
         let (graph, market) = (self.graph, self.market);
         let Some(found) = graph.nodes.get(node) else { return false };
         let installed = self.version(node).to_owned();
@@ -207,8 +255,13 @@ impl<'a> Standing<'a> {
 
     pub(crate) fn comes_with_problem(&mut self, required: &Requirement, depth: usize) -> bool {
         let (market, name) = (self.market, &required.called);
-        let there = self.graph.called(name).iter();
-        if there.clone().any(|copy| market.admits(&required.range, self.version(*copy))) {
+        let admits = |version: &str| market.admits(&required.range, version);
+        // A copy that moves for fewer problems serves then.
+        let will_serve = |copy: &usize| {
+            let enough = self.enough.get(copy).into_iter().flatten();
+            admits(self.version(*copy)) || enough.into_iter().any(|version| admits(version))
+        };
+        if self.graph.called(name).iter().any(will_serve) {
             return false;
         }
         let is_known = market.releases(name).is_some();
@@ -354,8 +407,7 @@ impl<'a> Standing<'a> {
 
     /// Whether there is nothing (more) to do for this copy.
     pub(crate) fn is_clear(&self, node: usize) -> bool {
-        let name = &self.graph.nodes[node].name;
-        !self.market.is_vulnerable(name, self.version(node)) || !self.sketch.is_needed(node)
+        self.will_do(node, self.version(node)) || !self.sketch.is_needed(node)
     }
 
     /// Moves a copy, and what it requires with it. In the line of another copy that one serves from now on.

@@ -8,7 +8,7 @@ use patchline_sandbox::Sandbox;
 use serde_json::json;
 
 /// An index with lines as in `inner 1.2.0: extra ^1`; a star behind the version stands for a yanked one.
-fn index(lines: &[&str]) -> Server {
+pub fn index(lines: &[&str]) -> Server {
     let mut pages: BTreeMap<String, String> = BTreeMap::new();
     for line in lines {
         let (head, required) = line.split_once(':').unwrap_or((line, ""));
@@ -28,7 +28,7 @@ fn index(lines: &[&str]) -> Server {
     Server::of(pages)
 }
 
-fn project(settings: &str, source: &str) -> Scene {
+pub fn project(settings: &str, source: &str) -> Scene {
     let lock = format!(
         "version = 4\n\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\ndependencies = [\n \"inner\",\n]\n\n\
          [[package]]\nname = \"extra\"\nversion = \"1.0.0\"\nsource = \"{source}\"\nchecksum = \"{zeros}\"\n\n\
@@ -45,7 +45,7 @@ fn project(settings: &str, source: &str) -> Scene {
 }
 
 /// As lockfiles name the default registry, whatever answers in its place.
-const DEFAULT: &str = "registry+https://github.com/rust-lang/crates.io-index";
+pub const DEFAULT: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 #[tokio::test]
 async fn a_sparse_index_in_place_of_the_default_registry_is_asked() {

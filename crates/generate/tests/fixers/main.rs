@@ -5,6 +5,7 @@ mod actions;
 mod bundler;
 mod cargo;
 mod composer;
+mod fewer;
 mod go;
 mod gradle;
 mod index;

@@ -13,7 +13,7 @@ use patchline_sandbox::Sandbox;
 use serde_json::{Value, json};
 
 /// A registry with lines as in `a 1.2.0: b ^1, c ~2.0`.
-fn registry(lines: &[&str]) -> Server {
+pub fn registry(lines: &[&str]) -> Server {
     Server::of(pages(lines, "http://packages.example"))
 }
 
@@ -74,7 +74,7 @@ fn lock(root: &Value, lines: &[&str]) -> String {
     serde_json::to_string_pretty(&lock).unwrap() + "\n"
 }
 
-fn project(server: &Server, root: &Value, lines: &[&str]) -> Scene {
+pub fn project(server: &Server, root: &Value, lines: &[&str]) -> Scene {
     let manifest =
         serde_json::to_string_pretty(&json!({ "name": "app", "dependencies": root })).unwrap() + "\n";
     let settings = format!("registry={}\n", server.url());
@@ -85,7 +85,7 @@ fn project(server: &Server, root: &Value, lines: &[&str]) -> Scene {
     ])
 }
 
-fn fixer() -> NpmFixer {
+pub fn fixer() -> NpmFixer {
     NpmFixer::new(Sandbox::probe())
 }
 

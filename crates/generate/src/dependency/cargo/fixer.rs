@@ -6,6 +6,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use patchline_connect::{Client, Settings as Limits};
 use patchline_model::failure::Failure;
+use patchline_model::id::FindingId;
 use patchline_model::package::Ecosystem;
 use patchline_model::stage::detect::{Finding, Source};
 use patchline_model::stage::generate::{Move, Rung};
@@ -26,18 +27,17 @@ use crate::dependency::cargo::tool::Cargo;
 use crate::dependency::cargo::workspace::{Workspace, rust_version};
 use crate::dependency::graph::Graph;
 use crate::dependency::handover::{Handover, Made};
-use crate::dependency::outcome::{Apart, left_open, others};
+use crate::dependency::lessen::{Installed, Lessens, lessen};
+use crate::dependency::market::Market as _;
+use crate::dependency::outcome::{Apart, left_open, others, stays_with};
 use crate::dependency::place::{Worktree, folder_of};
 use crate::dependency::sketch::Plan;
 use crate::failures::{of_fetch, of_git};
-use crate::fixer::{Fixer, Known, Proposal, Request};
+use crate::fixer::{Fixer, Proposal, Request};
 use crate::message::Update;
 
 /// Packages that are tried one by one when all at once does not hold.
 const MOST_APART: usize = 60;
-
-/// A package and its version.
-type Installed = (String, String);
 
 /// Updates `Cargo.lock`, and a `Cargo.toml` where nothing less will do.
 #[derive(Clone, Debug)]
@@ -121,13 +121,18 @@ impl CargoFixer {
             cargo: &mut cargo,
             shelves: &mut shelves,
             leaves: Vec::new(),
+            held: None,
+            removed: None,
+            is_there: true,
         };
-        let done = match work.at_once(&wanted).await? {
-            Some(done) => Some(done),
+        work.held = match work.at_once(&wanted).await? {
+            Some(held) => Some(held),
             None => work.one_by_one(&wanted).await?,
         };
+        lessen(&mut work).await?;
+        let held = work.finish().await?;
         let whys: BTreeMap<Installed, String> = work.leaves.into_iter().collect();
-        let Some((plan, comparison)) = done else {
+        let Some(Held { plan, comparison, .. }) = held else {
             let mut reasons: Vec<String> = whys.into_values().chain(told_before).collect();
             reasons.dedup();
             return Ok(Proposal::NoFix { reasons, log: cargo.log });
@@ -141,7 +146,7 @@ impl CargoFixer {
             return Ok(Proposal::NoFix { reasons: vec![reason], log: cargo.log });
         }
         let after = cargo.parsed()?;
-        let (cleared, leaves) = apart(&request.findings, &before.lock, &after, &whys, &*request.known)?;
+        let (cleared, leaves) = apart(&before.lock, &after, &whys, &shelves)?;
         let updates = updates(&cleared, &comparison.moves);
         let mut sentences = rationale(&plan, &before.graph, &comparison.moves, &updates);
         sentences.extend(reformatted(before.lock.format, after.format));
@@ -184,6 +189,14 @@ async fn before(cargo: &mut Cargo<'_>, index: &Index, worktree: &Path) -> Result
     Ok(Before { lock, text, graph, workspace, worktree: worktree.to_owned() })
 }
 
+/// A plan that holds, and is carried out.
+struct Held {
+    plan: Plan,
+    comparison: Comparison,
+    /// What it was made for.
+    wanted: BTreeSet<Installed>,
+}
+
 /// One lockfile on its way.
 struct Work<'a, 'b, 'c> {
     before: &'a Before,
@@ -192,11 +205,16 @@ struct Work<'a, 'b, 'c> {
     shelves: &'a mut Shelves<'c>,
     /// Packages that can't be cleared, with why.
     leaves: Vec<(Installed, String)>,
+    held: Option<Held>,
+    /// The findings that it removes, once that was looked at.
+    removed: Option<BTreeSet<FindingId>>,
+    /// Whether the files are as that left them.
+    is_there: bool,
 }
 
 impl Work<'_, '_, '_> {
     /// One plan for all. None where there is none, or where it does not hold.
-    async fn at_once(&mut self, wanted: &BTreeSet<Installed>) -> Result<Option<(Plan, Comparison)>, Failure> {
+    async fn at_once(&mut self, wanted: &BTreeSet<Installed>) -> Result<Option<Held>, Failure> {
         let plan = self.plan(wanted).await?;
         for (node, why) in &plan.unsolved {
             let found = &self.before.graph.nodes[*node];
@@ -207,14 +225,12 @@ impl Work<'_, '_, '_> {
             return Ok(None);
         }
         let done = carry_out(&plan, self.before, self.manifests, self.cargo, self.shelves).await?;
-        Ok(done.ok().map(|comparison| (plan, comparison)))
+        let wanted = wanted.clone();
+        Ok(done.ok().map(|comparison| Held { plan, comparison, wanted }))
     }
 
     /// One package after the other, each added to those before it only if that holds.
-    async fn one_by_one(
-        &mut self,
-        wanted: &BTreeSet<Installed>,
-    ) -> Result<Option<(Plan, Comparison)>, Failure> {
+    async fn one_by_one(&mut self, wanted: &BTreeSet<Installed>) -> Result<Option<Held>, Failure> {
         let solved = wanted.iter().filter(|package| !self.leaves.iter().any(|(left, _)| left == *package));
         let solved: Vec<Installed> = solved.cloned().collect();
         let (mut kept, mut best) = (BTreeSet::new(), None);
@@ -250,7 +266,33 @@ impl Work<'_, '_, '_> {
         let Some(plan) = best else { return Ok(None) };
         self.start_again()?;
         let done = carry_out(&plan, self.before, self.manifests, self.cargo, self.shelves).await?;
-        Ok(done.ok().map(|comparison| (plan, comparison)))
+        Ok(done.ok().map(|comparison| Held { plan, comparison, wanted: kept }))
+    }
+
+    /// What holds, carried out again where something else was tried since.
+    async fn finish(&mut self) -> Result<Option<Held>, Failure> {
+        let Some(held) = self.held.take() else { return Ok(None) };
+        if self.is_there {
+            return Ok(Some(held));
+        }
+        self.start_again()?;
+        let done = carry_out(&held.plan, self.before, self.manifests, self.cargo, self.shelves).await?;
+        Ok(done.ok().map(|comparison| Held { comparison, ..held }))
+    }
+
+    /// The plan for what is cleared and for these, which it may lessen.
+    async fn plan_with(&mut self, packages: &BTreeSet<Installed>) -> Result<Held, Failure> {
+        let mut wanted = packages.clone();
+        wanted.extend(self.held.iter().flat_map(|held| held.wanted.iter().cloned()));
+        self.shelves.lessened.clone_from(packages);
+        let plan = self.plan(&wanted).await?;
+        Ok(Held { plan, comparison: Comparison::default(), wanted })
+    }
+
+    /// The findings that are gone.
+    fn cleared(&self) -> Result<BTreeSet<FindingId>, Failure> {
+        let (cleared, _) = apart(&self.before.lock, &self.cargo.parsed()?, &BTreeMap::new(), self.shelves)?;
+        Ok(cleared.into_iter().map(|finding| finding.id.clone()).collect())
     }
 
     async fn plan(&mut self, wanted: &BTreeSet<Installed>) -> Result<Plan, Failure> {
@@ -284,17 +326,49 @@ impl Work<'_, '_, '_> {
     }
 }
 
+#[async_trait]
+impl Lessens for Work<'_, '_, '_> {
+    fn left(&self) -> BTreeSet<Installed> {
+        let leaves = self.leaves.iter().map(|(package, _)| package);
+        leaves.filter(|(name, version)| self.shelves.problems(name, version).len() > 1).cloned().collect()
+    }
+
+    async fn lessened(&mut self, packages: &BTreeSet<Installed>) -> Result<BTreeSet<Installed>, Failure> {
+        let plan = self.plan_with(packages).await?.plan;
+        let nodes = plan.lessened.iter().map(|node| &self.before.graph.nodes[*node]);
+        Ok(nodes.map(|node| (node.name.clone(), node.version.clone())).collect())
+    }
+
+    async fn holds(&mut self, packages: &BTreeSet<Installed>) -> Result<bool, Failure> {
+        let had = match self.removed.take() {
+            Some(had) => had,
+            None if self.held.is_some() => self.cleared()?,
+            None => BTreeSet::new(),
+        };
+        let tried = self.plan_with(packages).await?;
+        self.start_again()?;
+        self.is_there = false;
+        let done = carry_out(&tried.plan, self.before, self.manifests, self.cargo, self.shelves).await?;
+        let cleared = if done.is_ok() { self.cleared()? } else { BTreeSet::new() };
+        self.is_there = cleared.len() > had.len() && cleared.is_superset(&had);
+        self.removed = Some(if self.is_there { cleared } else { had });
+        if let (Ok(comparison), true) = (done, self.is_there) {
+            self.held = Some(Held { comparison, ..tried });
+        }
+        Ok(self.is_there)
+    }
+}
+
 fn named(finding: &Finding) -> Option<Installed> {
     finding.package.as_ref().map(|package| (package.name.clone(), package.version.clone()))
 }
 
 /// The findings apart: cleared where the version is gone and none came that has the same problem.
 fn apart<'a>(
-    findings: &'a [Finding],
     before: &Lockfile,
     after: &Lockfile,
     whys: &BTreeMap<Installed, String>,
-    known: &dyn Known,
+    shelves: &Shelves<'a>,
 ) -> Result<Apart<'a>, Failure> {
     let installed = |lock: &Lockfile| -> BTreeSet<Installed> {
         let registered = lock.packages.iter().filter(|package| package.source.is_some());
@@ -302,18 +376,19 @@ fn apart<'a>(
     };
     let (old, new) = (installed(before), installed(after));
     let (mut cleared, mut left) = (Vec::new(), Vec::new());
-    for finding in findings {
-        let (Some(package), Some(about)) = (named(finding), &finding.package) else { continue };
-        let mut still = new.contains(&package).then(|| "the version is still installed somewhere".to_owned());
+    for finding in shelves.findings {
+        let Some(package) = named(finding) else { continue };
+        let why = whys.get(&package).cloned();
+        let still = || "the version is still installed somewhere".to_owned();
+        let mut stays = new.contains(&package).then(|| why.clone().unwrap_or_else(still));
         for (name, version) in new.difference(&old).filter(|(name, _)| *name == package.0) {
-            let other = patchline_model::package::Package { version: version.clone(), ..about.clone() };
-            if known.problems(&other)?.contains(&finding.advisory) {
-                still = Some(format!("`{name} {version}`, which comes in its place, has it as well"));
+            if shelves.problems_now(name, version)?.contains(&finding.advisory) {
+                stays = Some(stays_with(name, version, why.clone()));
             }
         }
-        match still {
+        match stays {
             None => cleared.push(finding),
-            Some(why) => left.push((finding.id.clone(), whys.get(&package).cloned().unwrap_or(why))),
+            Some(why) => left.push((finding.id.clone(), why)),
         }
     }
     Ok((cleared, left))
@@ -354,7 +429,14 @@ fn rationale(plan: &Plan, graph: &Graph, moves: &[Move], updates: &[Update<'_>])
                 step.package == *package && step.from.as_ref() == Some(from) && step.to.as_ref() == Some(to)
             });
             let major = if to != "none" && is_major(from, to) { ", a major upgrade" } else { "" };
+            let is_lessened = plan.lessened.iter().any(|node| {
+                let node = &graph.nodes[*node];
+                node.name == *package && node.version == *from
+            });
             match step.and_then(|step| step.rung) {
+                Some(_) if is_lessened => {
+                    format!("{package} {to} has fewer known problems than {from}, and no other{major}.")
+                }
                 Some(Rung::InRange) => format!(
                     "{package} {to} is the smallest good version above {from} within what is required of it{major}."
                 ),

@@ -35,7 +35,9 @@ pub(crate) struct Shelves<'a> {
     pub(crate) refused: Refused,
     published: BTreeMap<String, Vec<Published>>,
     releases: BTreeMap<String, Vec<Release>>,
-    vulnerable: Mutex<BTreeMap<(String, String), bool>>,
+    /// Crates that may go to versions with fewer known problems, where they can't be cleared.
+    pub(crate) lessened: BTreeSet<(String, String)>,
+    problems: Mutex<BTreeMap<(String, String), BTreeSet<String>>>,
     failed: Mutex<Option<Failure>>,
 }
 
@@ -55,7 +57,8 @@ impl<'a> Shelves<'a> {
             refused,
             published: BTreeMap::new(),
             releases: BTreeMap::new(),
-            vulnerable: Mutex::default(),
+            lessened: BTreeSet::new(),
+            problems: Mutex::default(),
             failed: Mutex::default(),
         }
     }
@@ -146,11 +149,12 @@ impl<'a> Shelves<'a> {
         Some(format!("`{key} {}` needs Rust {rust}, and the project is for {}", held.version, self.rust))
     }
 
-    fn is_vulnerable_now(&self, key: &str, version: &str) -> Result<bool, Failure> {
-        let name = Name::of_key(key);
+    /// The advisories of a version, with those that are merely worth knowing where a finding speaks of one.
+    pub(crate) fn problems_now(&self, key: &str, version: &str) -> Result<BTreeSet<String>, Failure> {
+        let (name, mut problems) = (Name::of_key(key), BTreeSet::new());
         // The advisories speak of the default registry's crates.
         if !name.registry.is_empty() {
-            return Ok(false);
+            return Ok(problems);
         }
         let about = self
             .findings
@@ -160,12 +164,26 @@ impl<'a> Shelves<'a> {
             let is_installed = finding.package.as_ref().is_some_and(|package| package.version == version);
             // What is merely worth knowing the advisories do not count as a problem.
             if is_installed || (finding.informational.is_some() && !clears(&finding.fixed, version)) {
-                return Ok(true);
+                problems.insert(finding.advisory.clone());
             }
         }
         let ecosystem = Ecosystem::crates_io();
         let package = Package { ecosystem, name: name.name, version: version.to_owned() };
-        Ok(!self.known.problems(&package)?.is_empty())
+        problems.extend(self.known.problems(&package)?);
+        Ok(problems)
+    }
+
+    /// What comes of the advisories of a version.
+    fn judged<T>(&self, key: &str, version: &str, judge: impl FnOnce(&BTreeSet<String>) -> T) -> T {
+        let mut asked = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let problems = asked.entry((key.to_owned(), version.to_owned())).or_insert_with(|| {
+            // What could not be asked is not taken for good; the plan is thrown away.
+            self.problems_now(key, version).unwrap_or_else(|failure| {
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+                BTreeSet::from(["unknown".to_owned()])
+            })
+        });
+        judge(problems)
     }
 }
 
@@ -190,18 +208,16 @@ impl Market for Shelves<'_> {
         range::is_major(from, to)
     }
 
+    fn problems(&self, name: &str, version: &str) -> BTreeSet<String> {
+        self.judged(name, version, BTreeSet::clone)
+    }
+
     fn is_vulnerable(&self, name: &str, version: &str) -> bool {
-        let key = (name.to_owned(), version.to_owned());
-        if let Some(known) = self.vulnerable.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return *known;
-        }
-        // What could not be asked is not taken for good; the plan is thrown away.
-        let answer = self.is_vulnerable_now(name, version).unwrap_or_else(|failure| {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-            true
-        });
-        self.vulnerable.lock().unwrap_or_else(PoisonError::into_inner).insert(key, answer);
-        answer
+        self.judged(name, version, |problems| !problems.is_empty())
+    }
+
+    fn may_lessen(&self, name: &str, version: &str) -> bool {
+        self.lessened.contains(&(name.to_owned(), version.to_owned()))
     }
 
     /// `[patch]` puts a fork in a crate's place, and no version.

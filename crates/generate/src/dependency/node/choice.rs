@@ -36,7 +36,9 @@ pub(crate) struct Shelves<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) known: &'a dyn Known,
     releases: BTreeMap<String, Vec<Release>>,
-    vulnerable: Mutex<BTreeMap<(String, String), bool>>,
+    /// Packages that may go to versions with fewer known problems, where they can't be cleared.
+    pub(crate) lessened: BTreeSet<(String, String)>,
+    problems: Mutex<BTreeMap<(String, String), BTreeSet<String>>>,
     /// Versions that were tried in vain, by package.
     barred: BTreeMap<String, Barred>,
     guards: BTreeSet<Guard>,
@@ -51,7 +53,8 @@ impl<'a> Shelves<'a> {
             registry,
             known,
             releases: BTreeMap::new(),
-            vulnerable: Mutex::default(),
+            lessened: BTreeSet::new(),
+            problems: Mutex::default(),
             barred: BTreeMap::new(),
             guards: BTreeSet::new(),
             manifests: Mutex::default(),
@@ -152,13 +155,27 @@ impl<'a> Shelves<'a> {
         Ok(found.collect())
     }
 
-    fn is_vulnerable_now(&self, name: &str, version: &str) -> Result<bool, Failure> {
+    fn problems_now(&self, name: &str, version: &str) -> Result<BTreeSet<String>, Failure> {
         let package = Package {
             ecosystem: Ecosystem("npm".to_owned()),
             name: name.to_owned(),
             version: version.to_owned(),
         };
-        Ok(!self.known.problems(&package)?.is_empty())
+        Ok(self.known.problems(&package)?.into_iter().collect())
+    }
+
+    /// What comes of the advisories of a version.
+    fn judged<T>(&self, name: &str, version: &str, judge: impl FnOnce(&BTreeSet<String>) -> T) -> T {
+        let key = (name.to_owned(), version.to_owned());
+        let mut asked = self.problems.lock().unwrap_or_else(PoisonError::into_inner);
+        let problems = asked.entry(key).or_insert_with(|| {
+            // What could not be asked is not taken for good; the plan is thrown away.
+            self.problems_now(name, version).unwrap_or_else(|failure| {
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
+                BTreeSet::from(["unknown".to_owned()])
+            })
+        });
+        judge(problems)
     }
 }
 
@@ -188,19 +205,16 @@ impl Market for Shelves<'_> {
         barred.is_some_and(|barred| barred.tries > MOST_BARRED || barred.versions.contains(version))
     }
 
+    fn problems(&self, name: &str, version: &str) -> BTreeSet<String> {
+        self.judged(name, version, BTreeSet::clone)
+    }
+
     fn is_vulnerable(&self, name: &str, version: &str) -> bool {
-        let key = (name.to_owned(), version.to_owned());
-        let mut asked = self.vulnerable.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = asked.get(&key) {
-            return *known;
-        }
-        // What could not be asked is not taken for good; the plan is thrown away.
-        let answer = self.is_vulnerable_now(name, version).unwrap_or_else(|failure| {
-            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
-            true
-        });
-        asked.insert(key, answer);
-        answer
+        self.judged(name, version, |problems| !problems.is_empty())
+    }
+
+    fn may_lessen(&self, name: &str, version: &str) -> bool {
+        self.lessened.contains(&(name.to_owned(), version.to_owned()))
     }
 }
 

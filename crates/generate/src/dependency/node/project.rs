@@ -7,20 +7,21 @@ use std::path::Path;
 use async_trait::async_trait;
 use patchline_connect::{Client, Settings};
 use patchline_model::failure::Failure;
+use patchline_model::id::FindingId;
 use patchline_model::stage::detect::Finding;
 use patchline_sandbox::git::Git;
 
-use crate::dependency::graph::Graph;
 use crate::dependency::handover::{Handover, Made};
+use crate::dependency::lessen::{Installed, Lessens, halves, lessen};
 use crate::dependency::market::Market as _;
 use crate::dependency::node::choice::{Shelves, nodes_of};
 use crate::dependency::node::files::Files;
 use crate::dependency::node::publishers::strangers;
 use crate::dependency::node::range::{is_above, parsed};
 use crate::dependency::node::registry::Registry;
-use crate::dependency::node::rules::{Comparison, State, compare, culprits};
+use crate::dependency::node::rules::{Comparison, State, below, compare, culprits};
 use crate::dependency::node::settings::Addresses;
-use crate::dependency::node::told::{leave, named, rationale, told, updates};
+use crate::dependency::node::told::{apart, named, rationale, told, updates};
 use crate::dependency::sketch::{Guard, Plan};
 use crate::failures::of_fetch;
 use crate::fixer::{Proposal, Request};
@@ -119,19 +120,20 @@ pub(crate) async fn propose(
         said: BTreeMap::new(),
         tries: 0,
     };
-    let (plan, comparison) = match work.learning(&mut shelves, &all).await? {
-        Some(done) => done,
-        None => match work.in_parts(&mut shelves, &wanted).await? {
-            Some(done) => done,
-            None => {
-                let mut reasons: Vec<String> = work.leaves.into_values().collect();
-                reasons.dedup();
-                if reasons.is_empty() {
-                    reasons.push("nothing of what is installed can move".to_owned());
-                }
-                return Ok(Proposal::NoFix { reasons, log: project.log() });
-            }
-        },
+    let held = match work.learning(&mut shelves, &all).await? {
+        Some(held) => Some(held),
+        None => work.in_parts(&mut shelves, &wanted).await?,
+    };
+    let mut lessening =
+        Lessening { work: &mut work, shelves: &mut shelves, request, held, removed: None, is_there: true };
+    lessen(&mut lessening).await?;
+    let Some(Held { plan, comparison, .. }) = lessening.finish().await? else {
+        let mut reasons: Vec<String> = work.leaves.into_values().collect();
+        reasons.dedup();
+        if reasons.is_empty() {
+            reasons.push("nothing of what is installed can move".to_owned());
+        }
+        return Ok(Proposal::NoFix { reasons, log: project.log() });
     };
     let whys = work.leaves;
     let held = versions(&project.now()?);
@@ -153,12 +155,8 @@ pub(crate) async fn propose(
         let reason = format!("{tool} would change its lockfile again when it is run a second time");
         return Ok(Proposal::NoFix { reasons: vec![reason], log: project.log() });
     }
-    let installed = project.now()?.copies;
-    let left: BTreeSet<(String, String)> =
-        installed.into_values().map(|copy| (copy.name, copy.version)).collect();
-    let (leaves, cleared): (Vec<_>, Vec<_>) =
-        request.findings.iter().partition(|finding| named(finding).is_some_and(|one| left.contains(&one)));
-    let leaves = leaves.into_iter().map(|finding| leave(finding, &whys)).collect();
+    let (cleared, leaves) =
+        apart(&request.findings, project.before(), &project.now()?, &whys, &*request.known)?;
     let updates = updates(&cleared, &comparison.moves);
     let mut why = rationale(&plan, &project.before().graph, &updates, &comparison);
     for sentence in strangers(registry, &updates).await?.into_iter().chain(project.remark()) {
@@ -175,6 +173,16 @@ pub(crate) async fn propose(
         log: project.log(),
     };
     Handover { request, git, worktree, may_change, unchanged }.proposal(made).await
+}
+
+/// A plan that holds, and is carried out.
+struct Held {
+    plan: Plan,
+    comparison: Comparison,
+    /// What it was made for.
+    nodes: Vec<usize>,
+    /// Copies that were seen to stay, whatever leads to them.
+    kept: BTreeSet<usize>,
 }
 
 /// One lockfile on its way.
@@ -200,7 +208,7 @@ impl Work<'_> {
         &mut self,
         shelves: &mut Shelves<'_>,
         nodes: &[usize],
-    ) -> Result<Option<(Plan, Comparison)>, Failure> {
+    ) -> Result<Option<Held>, Failure> {
         let mut nodes = nodes.to_vec();
         let mut graph = self.project.before().graph.clone();
         while self.tries < MOST_TRIES {
@@ -217,7 +225,7 @@ impl Work<'_> {
                     let known = graph.kept.len();
                     graph.kept.extend(stayed);
                     if lost.is_empty() && graph.kept.len() == known {
-                        return Ok(Some((plan, comparison)));
+                        return Ok(Some(Held { plan, comparison, nodes, kept: graph.kept }));
                     }
                     // What moved in vain need not move.
                     self.project.files().restore()?;
@@ -302,7 +310,7 @@ impl Work<'_> {
         &mut self,
         shelves: &mut Shelves<'_>,
         packages: &BTreeSet<(String, String)>,
-    ) -> Result<Option<(Plan, Comparison)>, Failure> {
+    ) -> Result<Option<Held>, Failure> {
         let solved: Vec<(String, String)> =
             packages.iter().filter(|package| !self.leaves.contains_key(package)).cloned().collect();
         let (mut kept, mut best) = (BTreeSet::new(), None);
@@ -351,7 +359,9 @@ impl Work<'_> {
         let Some((plan, _)) = best else { return Ok(None) };
         self.project.files().restore()?;
         let done = self.carry_out(&plan, shelves).await?;
-        Ok(done.ok().map(|comparison| (plan, comparison)))
+        let graph = &self.project.before().graph;
+        let (nodes, known) = (nodes_of(graph, &kept), graph.kept.clone());
+        Ok(done.ok().map(|comparison| Held { plan, comparison, nodes, kept: known }))
     }
 
     /// What is to be tried by itself, the last first: what broke no rule the last time and what did, or else two halves.
@@ -484,30 +494,89 @@ impl Work<'_> {
     }
 }
 
-/// The nodes that these packages lead to, themselves included.
-fn below(graph: &Graph, packages: &BTreeSet<String>) -> BTreeSet<usize> {
-    let mut out: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    graph.edges.iter().for_each(|edge| out.entry(edge.from).or_default().push(edge.to));
-    let start = graph.nodes.iter().enumerate().filter(|(_, node)| packages.contains(&node.name));
-    let mut open: Vec<usize> = start.map(|(at, _)| at).collect();
-    let mut seen: BTreeSet<usize> = open.iter().copied().collect();
-    while let Some(at) = open.pop() {
-        open.extend(out.get(&at).into_iter().flatten().copied().filter(|to| seen.insert(*to)));
+/// On top of what holds, what can't be cleared.
+struct Lessening<'l, 'w, 's> {
+    work: &'l mut Work<'w>,
+    shelves: &'l mut Shelves<'s>,
+    request: &'l Request,
+    held: Option<Held>,
+    /// The findings that it removes, once that was looked at.
+    removed: Option<BTreeSet<FindingId>>,
+    /// Whether the files are as that left them.
+    is_there: bool,
+}
+
+impl Lessening<'_, '_, '_> {
+    /// The plan for what is cleared and for these, which it may lessen.
+    async fn plan(&mut self, packages: &BTreeSet<Installed>) -> Result<Held, Failure> {
+        let mut graph = self.work.project.before().graph.clone();
+        let mut nodes: BTreeSet<usize> = nodes_of(&graph, packages).into_iter().collect();
+        if let Some(held) = &self.held {
+            nodes.extend(&held.nodes);
+            graph.kept.extend(&held.kept);
+        }
+        let nodes: Vec<usize> = nodes.into_iter().collect();
+        self.shelves.lessened.clone_from(packages);
+        let plan = self.shelves.plan(&graph, &nodes).await?;
+        Ok(Held { plan, comparison: Comparison::default(), nodes, kept: graph.kept })
     }
-    seen
+
+    fn cleared(&self) -> Result<BTreeSet<FindingId>, Failure> {
+        let (before, after) = (self.work.project.before(), self.work.project.now()?);
+        let (findings, known) = (&self.request.findings, &*self.request.known);
+        let (cleared, _) = apart(findings, before, &after, &BTreeMap::new(), known)?;
+        Ok(cleared.into_iter().map(|finding| finding.id.clone()).collect())
+    }
+
+    /// What holds, carried out again where something else was tried since.
+    async fn finish(self) -> Result<Option<Held>, Failure> {
+        let Some(held) = self.held else { return Ok(None) };
+        if self.is_there {
+            return Ok(Some(held));
+        }
+        self.work.project.files().restore()?;
+        let done = self.work.carry_out(&held.plan, self.shelves).await?;
+        Ok(done.ok().map(|comparison| Held { comparison, ..held }))
+    }
+}
+
+#[async_trait]
+impl Lessens for Lessening<'_, '_, '_> {
+    fn left(&self) -> BTreeSet<Installed> {
+        let leaves = self.work.leaves.keys();
+        leaves.filter(|(name, version)| self.shelves.problems(name, version).len() > 1).cloned().collect()
+    }
+
+    async fn lessened(&mut self, packages: &BTreeSet<Installed>) -> Result<BTreeSet<Installed>, Failure> {
+        let plan = self.plan(packages).await?.plan;
+        let nodes = plan.lessened.iter().map(|node| &self.work.project.before().graph.nodes[*node]);
+        Ok(nodes.map(|node| (node.name.clone(), node.version.clone())).collect())
+    }
+
+    async fn holds(&mut self, packages: &BTreeSet<Installed>) -> Result<bool, Failure> {
+        let had = match self.removed.take() {
+            Some(had) => had,
+            None if self.held.is_some() => self.cleared()?,
+            None => BTreeSet::new(),
+        };
+        let tried = self.plan(packages).await?;
+        self.work.project.files().restore()?;
+        self.is_there = false;
+        let done = self.work.carry_out(&tried.plan, self.shelves).await?;
+        let cleared = if done.is_ok() { self.cleared()? } else { BTreeSet::new() };
+        self.is_there = cleared.len() > had.len() && cleared.is_superset(&had);
+        self.removed = Some(if self.is_there { cleared } else { had });
+        if let (Ok(comparison), true) = (done, self.is_there) {
+            self.held = Some(Held { comparison, ..tried });
+        }
+        Ok(self.is_there)
+    }
 }
 
 /// What is installed from the registry, by name and version; each format writes addresses in its own way.
 fn versions(state: &State) -> BTreeSet<(String, String)> {
     let published = state.copies.values().filter(|copy| parsed(&copy.version).is_some());
     published.map(|copy| (copy.name.clone(), copy.version.clone())).collect()
-}
-
-/// The two halves of what is more than one, the second first.
-fn halves(part: &[(String, String)]) -> Vec<Vec<(String, String)>> {
-    let (first, second) = part.split_at(part.len().div_ceil(2));
-    let both = [second, first].into_iter().filter(|half| !half.is_empty());
-    both.map(<[_]>::to_vec).collect()
 }
 
 /// Whether it is about a package of npm's in a file of this name.

@@ -227,15 +227,21 @@ pub(crate) fn culprits(
 
 /// The packages that the planned ones lead to, themselves included, and what leads to them.
 fn reached(graph: &Graph, planned: &BTreeSet<String>) -> BTreeSet<String> {
+    let below = below(graph, planned).into_iter();
+    below.map(|at| graph.nodes[at].name.clone()).chain(planned.iter().cloned()).collect()
+}
+
+/// The nodes that these packages lead to, themselves included.
+pub(crate) fn below(graph: &Graph, packages: &BTreeSet<String>) -> BTreeSet<usize> {
     let mut out: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     graph.edges.iter().for_each(|edge| out.entry(edge.from).or_default().push(edge.to));
-    let start = graph.nodes.iter().enumerate().filter(|(_, node)| planned.contains(&node.name));
+    let start = graph.nodes.iter().enumerate().filter(|(_, node)| packages.contains(&node.name));
     let mut open: Vec<usize> = start.map(|(at, _)| at).collect();
     let mut seen: BTreeSet<usize> = open.iter().copied().collect();
     while let Some(at) = open.pop() {
         open.extend(out.get(&at).into_iter().flatten().copied().filter(|to| seen.insert(*to)));
     }
-    seen.into_iter().map(|at| graph.nodes[at].name.clone()).chain(planned.iter().cloned()).collect()
+    seen
 }
 
 #[cfg(test)]

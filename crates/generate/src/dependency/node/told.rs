@@ -2,14 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use patchline_model::id::FindingId;
+use patchline_model::failure::Failure;
 use patchline_model::stage::detect::Finding;
 use patchline_model::stage::generate::{Move, Rung};
 
 use crate::dependency::graph::Graph;
 use crate::dependency::node::range::is_major;
 use crate::dependency::node::rules::{Comparison, State};
+use crate::dependency::outcome::{Apart, has_still, stays_with};
 use crate::dependency::sketch::{Plan, Step};
+use crate::fixer::Known;
 use crate::message::Update;
 
 /// Most packages that the rationale names one by one.
@@ -48,9 +50,40 @@ pub(crate) fn named(finding: &Finding) -> Option<(String, String)> {
     finding.package.as_ref().map(|package| (package.name.clone(), package.version.clone()))
 }
 
-pub(crate) fn leave(finding: &Finding, whys: &BTreeMap<(String, String), String>) -> (FindingId, String) {
-    let why = named(finding).and_then(|package| whys.get(&package).cloned());
-    (finding.id.clone(), why.unwrap_or_else(|| "the version is still installed somewhere".to_owned()))
+/// The findings apart: those that are gone, and the others with why. One stays, too, where a version comes that has it.
+pub(crate) fn apart<'a>(
+    findings: &'a [Finding],
+    before: &State,
+    after: &State,
+    whys: &BTreeMap<(String, String), String>,
+    known: &dyn Known,
+) -> Result<Apart<'a>, Failure> {
+    let installed = |state: &State| -> BTreeSet<(String, String)> {
+        state.copies.values().map(|copy| (copy.name.clone(), copy.version.clone())).collect()
+    };
+    let (old, new) = (installed(before), installed(after));
+    let came: BTreeSet<(String, String)> = new.difference(&old).cloned().collect();
+    let (mut cleared, mut left) = (Vec::new(), Vec::new());
+    for finding in findings {
+        let Some(package) = named(finding) else {
+            left.push((finding.id.clone(), "it names no package".to_owned()));
+            continue;
+        };
+        let why = whys.get(&package).cloned();
+        let still = || "the version is still installed somewhere".to_owned();
+        let why = match new.contains(&package) {
+            true => Some(why.unwrap_or_else(still)),
+            false => {
+                let version = has_still(finding, &package.0, &came, known)?;
+                version.map(|version| stays_with(&package.0, &version, why))
+            }
+        };
+        match why {
+            Some(why) => left.push((finding.id.clone(), why)),
+            None => cleared.push(finding),
+        }
+    }
+    Ok((cleared, left))
 }
 
 /// One for each package that is cleared.
@@ -91,7 +124,14 @@ pub(crate) fn rationale(
         let node = &graph.nodes[step.node];
         let (name, from, to) = (&node.name, &node.version, &step.to);
         let major = if is_major(from, to) { ", a major upgrade" } else { "" };
+        let is_lessened = plan.lessened.contains(&step.node);
         sentences.push(match step.rung {
+            Rung::InRange | Rung::Lift | Rung::Relax if is_lessened => {
+                format!("{name} {to} has fewer known problems than {from}, and no other{major}.")
+            }
+            Rung::Override if is_lessened => format!(
+                "{name} {to} comes by an override{major}: it has fewer known problems than {from}, and no other."
+            ),
             Rung::InRange => {
                 format!("{name} {to} is the smallest good version within what is required of it{major}.")
             }
