@@ -325,14 +325,16 @@ impl World {
         if self.is_calm || self.is_between {
             return Ok(None);
         }
-        if self.chance.one_in(60) {
+        let presses = self.chance.one_in(60);
+        let seen = presses.then(|| self.watch.board.clone());
+        if presses {
             self.press_line();
         }
         if !self.chance.one_in(if mates.is_empty() { BETWEEN_ONE_IN } else { BETWEEN_MATES_ONE_IN }) {
             return Ok(None);
         }
         self.is_between = true;
-        let decided_on = self.watch.board.clone();
+        let decided_on = seen.unwrap_or_else(|| self.watch.board.clone());
         let others: Vec<PatchId> = self.ids().into_iter().filter(|other| *other != id).collect();
         let others = if mates.is_empty() { others } else { mates };
         if !others.is_empty() && self.chance.one_in(2) {
