@@ -166,9 +166,9 @@ fn left_to(finding: &Finding) -> String {
 /// What a person needs to fix it by hand.
 fn without_fixer(finding: &Finding) -> String {
     let Some(package) = &finding.package else { return format!("no fixer can handle {}", finding.advisory) };
-    let fixed = match finding.fixed.first() {
-        Some(version) => format!("is fixed in {version}"),
-        None => "has no fixed version yet".to_owned(),
+    let fixed = match finding.fixed.is_empty() {
+        true => "has no fixed version yet".to_owned(),
+        false => format!("is fixed in {}", finding.fixed.join(" or ")),
     };
     let (ecosystem, advisory, path) = (&package.ecosystem, &finding.advisory, &finding.location.path);
     format!(

@@ -46,6 +46,11 @@ pub(crate) async fn lessen(work: &mut dyn Lessens) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What is said of a package for which that could not be tried.
+pub(crate) fn not_tried(failure: &Failure) -> String {
+    format!("; versions with fewer known problems could not be tried: {}", failure.message)
+}
+
 /// The two halves of what is more than one, the second first.
 pub(crate) fn halves(part: &[Installed]) -> Vec<Vec<Installed>> {
     let (first, second) = part.split_at(part.len().div_ceil(2));

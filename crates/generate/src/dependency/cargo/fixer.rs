@@ -27,7 +27,7 @@ use crate::dependency::cargo::tool::Cargo;
 use crate::dependency::cargo::workspace::{Workspace, rust_version};
 use crate::dependency::graph::Graph;
 use crate::dependency::handover::{Handover, Made};
-use crate::dependency::lessen::{Installed, Lessens, lessen};
+use crate::dependency::lessen::{Installed, Lessens, lessen, not_tried};
 use crate::dependency::market::Market as _;
 use crate::dependency::outcome::{Apart, left_open, others, stays_with};
 use crate::dependency::place::{Worktree, folder_of};
@@ -129,7 +129,9 @@ impl CargoFixer {
             Some(held) => Some(held),
             None => work.one_by_one(&wanted).await?,
         };
-        lessen(&mut work).await?;
+        if let Err(failure) = lessen(&mut work).await {
+            work.without_fewer(failure)?;
+        }
         let held = work.finish().await?;
         let whys: BTreeMap<Installed, String> = work.leaves.into_iter().collect();
         let Some(Held { plan, comparison, .. }) = held else {
@@ -267,6 +269,18 @@ impl Work<'_, '_, '_> {
         self.start_again()?;
         let done = carry_out(&plan, self.before, self.manifests, self.cargo, self.shelves).await?;
         Ok(done.ok().map(|comparison| Held { plan, comparison, wanted: kept }))
+    }
+
+    /// What holds is not lost for what might have come on top of it.
+    fn without_fewer(&mut self, failure: Failure) -> Result<(), Failure> {
+        if self.held.is_none() {
+            return Err(failure);
+        }
+        let left = self.left();
+        for (_, why) in self.leaves.iter_mut().filter(|(package, _)| left.contains(package)) {
+            why.push_str(&not_tried(&failure));
+        }
+        Ok(())
     }
 
     /// What holds, carried out again where something else was tried since.

@@ -12,7 +12,7 @@ use patchline_model::stage::detect::Finding;
 use patchline_sandbox::git::Git;
 
 use crate::dependency::handover::{Handover, Made};
-use crate::dependency::lessen::{Installed, Lessens, halves, lessen};
+use crate::dependency::lessen::{Installed, Lessens, halves, lessen, not_tried};
 use crate::dependency::market::Market as _;
 use crate::dependency::node::choice::{Shelves, nodes_of};
 use crate::dependency::node::files::Files;
@@ -126,7 +126,9 @@ pub(crate) async fn propose(
     };
     let mut lessening =
         Lessening { work: &mut work, shelves: &mut shelves, request, held, removed: None, is_there: true };
-    lessen(&mut lessening).await?;
+    if let Err(failure) = lessen(&mut lessening).await {
+        lessening.without_fewer(failure)?;
+    }
     let Some(Held { plan, comparison, .. }) = lessening.finish().await? else {
         let mut reasons: Vec<String> = work.leaves.into_values().collect();
         reasons.dedup();
@@ -526,6 +528,18 @@ impl Lessening<'_, '_, '_> {
         let (findings, known) = (&self.request.findings, &*self.request.known);
         let (cleared, _) = apart(findings, before, &after, &BTreeMap::new(), known)?;
         Ok(cleared.into_iter().map(|finding| finding.id.clone()).collect())
+    }
+
+    /// What holds is not lost for what might have come on top of it.
+    fn without_fewer(&mut self, failure: Failure) -> Result<(), Failure> {
+        if self.held.is_none() {
+            return Err(failure);
+        }
+        let left = self.left();
+        for (_, why) in self.work.leaves.iter_mut().filter(|(package, _)| left.contains(package)) {
+            why.push_str(&not_tried(&failure));
+        }
+        Ok(())
     }
 
     /// What holds, carried out again where something else was tried since.
