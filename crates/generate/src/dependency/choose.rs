@@ -13,10 +13,10 @@ use patchline_model::stage::generate::Rung;
 use crate::dependency::fewer::{Account, groups, keeps, sets};
 use crate::dependency::graph::{Graph, Layout};
 use crate::dependency::ladder::{LADDER, Pass, Way};
-use crate::dependency::market::{Market, Release};
+use crate::dependency::market::{Goal, Market, Release};
 use crate::dependency::search::{Bounds, Search};
 use crate::dependency::sketch::{Plan, Relaxed, Sketch, Step};
-use crate::dependency::standing::{PROBLEM, Standing};
+use crate::dependency::standing::{PROBLEM, Standing, fixed_in};
 
 /// How far up the ways to a package are followed.
 const DEEPEST: usize = 12;
@@ -57,8 +57,12 @@ pub(crate) fn choose<'a>(graph: &'a Graph, market: &'a dyn Market, vulnerable: &
         might_help: BTreeSet::new(),
     };
     // What needs more than a step of its own comes first: it may take others along.
+    let (left, wanted): (Vec<usize>, Vec<usize>) = vulnerable.iter().partition(|node| {
+        let found = &graph.nodes[**node];
+        market.goal(&found.name, &found.version) == Goal::Fewer
+    });
     let (easy, hard): (Vec<usize>, Vec<usize>) =
-        vulnerable.iter().partition(|node| chooser.now.in_range(**node).is_some());
+        wanted.into_iter().partition(|node| chooser.now.in_range(*node).is_some());
     // An archive moves for all that lies in it, before it would for itself.
     let (within, hard): (Vec<usize>, Vec<usize>) =
         hard.into_iter().partition(|node| graph.bundler(*node).is_some());
@@ -78,6 +82,7 @@ pub(crate) fn choose<'a>(graph: &'a Graph, market: &'a dyn Market, vulnerable: &
         chooser.is_last = true;
         unsolved = chooser.clear_all(&open, &order);
     }
+    unsolved.extend(left.into_iter().map(|node| (node, Vec::new())));
     let lessened = chooser.lessen(&mut unsolved);
     let unsolved = unsolved.into_iter().collect();
     let (mut now, might_help) = (chooser.now, chooser.might_help);
@@ -574,10 +579,6 @@ impl<'a> Chooser<'a> {
         }
         false
     }
-}
-
-fn fixed_in(candidates: &[&Release]) -> String {
-    candidates.first().map(|lowest| format!(", fixed in {}", lowest.version)).unwrap_or_default()
 }
 
 #[cfg(test)]

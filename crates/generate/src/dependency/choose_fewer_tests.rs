@@ -11,7 +11,7 @@ use crate::dependency::choose::tests::{
     Drawn, Shop, check, check_graph, check_lines, check_store, installed, worlds,
 };
 use crate::dependency::graph::{Graph, Layout, Node};
-use crate::dependency::market::{Market as _, Requirement};
+use crate::dependency::market::{Goal, Market as _, Requirement};
 use crate::dependency::sketch::Plan;
 
 const NONE: &str = "! no version of `a` above 1.0.0 is free of known problems";
@@ -116,8 +116,20 @@ fn where_it_is_not_allowed_nothing_moves_for_fewer() {
     let graph = installed(&shop, &[("a", "^1.0.0")], &[("a", "1.0.0")]);
     check_graph(&shop, &graph, &["a 1.0.1 InRange", NONE]);
     assert_eq!(choose(&graph, &shop, &[1]).lessened.into_iter().collect::<Vec<_>>(), [1]);
-    shop.lessens = false;
+    shop.goal = Goal::Clear;
     check_graph(&shop, &graph, &[NONE]);
+}
+
+#[test]
+fn where_to_clear_it_does_not_hold_it_goes_to_fewer_all_the_same() {
+    let mut shop = Shop::of(&["!12 a 1.0.0", "!1 a 1.0.1", "a 2.0.0"]);
+    let graph = installed(&shop, &[("a", "^1.0.0")], &[("a", "1.0.0")]);
+    check_graph(&shop, &graph, &["a 2.0.0 Relax", "a ^2.0.0"]);
+    shop.goal = Goal::Fewer;
+    let plan = choose(&graph, &shop, &[1]);
+    let steps: Vec<(usize, &str)> = plan.steps.iter().map(|step| (step.node, step.to.as_str())).collect();
+    assert_eq!((steps, plan.relaxed.len(), plan.unsolved.len()), (vec![(1, "1.0.1")], 0, 1));
+    assert_eq!(plan.lessened.into_iter().collect::<Vec<_>>(), [1]);
 }
 
 /// How many versions of each package have which advisory.
@@ -138,7 +150,7 @@ fn after<'a>(graph: &'a Graph, plan: &'a Plan) -> BTreeSet<(&'a str, &'a str)> {
     nodes.map(|(at, node)| (node.name.as_str(), version(at).unwrap_or(&node.version))).collect()
 }
 
-fn market(world: &[Vec<Drawn>], problems: &[u8], lessens: bool) -> Shop {
+fn market(world: &[Vec<Drawn>], problems: &[u8], goal: Goal) -> Shop {
     let names = ["a", "b", "c", "d", "e", "f"];
     let mut marks = problems.iter().cycle();
     let mut lines = Vec::new();
@@ -154,7 +166,7 @@ fn market(world: &[Vec<Drawn>], problems: &[u8], lessens: bool) -> Shop {
         }
     }
     let mut shop = Shop::of(&lines.iter().map(String::as_str).collect::<Vec<_>>());
-    shop.lessens = lessens;
+    shop.goal = goal;
     shop
 }
 
@@ -164,7 +176,7 @@ proptest! {
     fn for_fewer_problems_nothing_else_changes_and_none_comes(
         world in worlds(), problems in prop::collection::vec(0_u8..5, 24), wanted in prop::collection::vec(any::<bool>(), 6),
     ) {
-        let (whole, shop) = (market(&world, &problems, false), market(&world, &problems, true));
+        let (whole, shop) = (market(&world, &problems, Goal::Clear), market(&world, &problems, Goal::ClearOrFewer));
         let there: Vec<(&str, &str)> = ["a", "b", "c", "d", "e", "f"].into_iter().take(world.len()).map(|name| (name, "1.0.0")).collect();
         let root: Vec<(&str, &str)> = there.iter().zip(&wanted)
             .map(|((name, _), is_exact)| (*name, if *is_exact { "=1.0.0" } else { "^1.0.0" })).collect();
@@ -303,7 +315,7 @@ fn most_findings_that_can_go_do() {
         let mut lines = Lines::of(&world, &problems);
         most += lines.most();
         ours += lines.ours().unwrap_or(0);
-        lines.shop.lessens = false;
+        lines.shop.goal = Goal::Clear;
         whole += lines.ours().unwrap_or(0);
     }
     assert!(whole * 10 < most * 9, "{whole} of {most} without");

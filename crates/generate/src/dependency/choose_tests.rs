@@ -6,15 +6,15 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop, proptest};
 
 use super::choose;
 use crate::dependency::graph::{Graph, Layout, Node};
-use crate::dependency::market::{Kind, Market, Release, Requirement};
+use crate::dependency::market::{Goal, Kind, Market, Release, Requirement};
 use crate::dependency::node::range;
 
 /// A registry that is known as a whole.
 #[derive(Debug)]
 pub(super) struct Shop {
     pub(super) has_overrides: bool,
-    /// Whether what can't be cleared may go to a version with fewer known problems.
-    pub(super) lessens: bool,
+    /// What copies are to come to.
+    pub(super) goal: Goal,
     releases: BTreeMap<String, Vec<Release>>,
     problems: BTreeMap<(String, String), BTreeSet<String>>,
     pub(super) barred: BTreeSet<(String, String)>,
@@ -26,7 +26,7 @@ impl Shop {
     pub(super) fn of(lines: &[&str]) -> Self {
         let mut shop = Self {
             has_overrides: true,
-            lessens: true,
+            goal: Goal::ClearOrFewer,
             releases: BTreeMap::new(),
             problems: BTreeMap::new(),
             barred: BTreeSet::new(),
@@ -99,8 +99,8 @@ impl Market for Shop {
         self.problems.get(&(name.to_owned(), version.to_owned())).cloned().unwrap_or_default()
     }
 
-    fn may_lessen(&self, _: &str, _: &str) -> bool {
-        self.lessens
+    fn goal(&self, _: &str, _: &str) -> Goal {
+        self.goal
     }
 
     fn is_barred(&self, name: &str, version: &str) -> bool {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::dependency::market::Goal;
 use crate::dependency::sketch::Sketch;
 use crate::dependency::standing::Standing;
 
@@ -15,7 +16,7 @@ pub(crate) fn groups(now: &Standing<'_>, left: impl Iterator<Item = usize>) -> V
     for node in left {
         let found = &now.graph.nodes[node];
         let is_open = found.movable && !now.is_clear(node) && now.graph.bundler(node).is_none();
-        if is_open && now.market.may_lessen(&found.name, &found.version) {
+        if is_open && now.market.goal(&found.name, &found.version) != Goal::Clear {
             groups.entry((&found.name, &found.version)).or_default().push(node);
         }
     }

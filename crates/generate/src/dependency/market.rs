@@ -33,6 +33,16 @@ pub(crate) enum Kind {
     OptionalPeer,
 }
 
+/// What a plan is to bring a vulnerable copy to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    Clear,
+    /// Where it can't be cleared, fewer advisories.
+    ClearOrFewer,
+    /// To clear it was tried, and does not hold.
+    Fewer,
+}
+
 /// Answers about what is published; where it does not know a package yet, nothing can be said.
 pub(crate) trait Market {
     /// All releases, the lowest version first; none when they are not known yet.
@@ -57,9 +67,9 @@ pub(crate) trait Market {
         !self.problems(name, version).is_empty()
     }
 
-    /// Whether copies of this version may go to one with fewer advisories, where they can't be cleared.
-    fn may_lessen(&self, _name: &str, _version: &str) -> bool {
-        true
+    /// What copies of this version are to come to.
+    fn goal(&self, _name: &str, _version: &str) -> Goal {
+        Goal::ClearOrFewer
     }
 
     /// Whether a version was tried, and what came of it broke a rule.

@@ -530,3 +530,8 @@ impl<'a> Standing<'a> {
 fn is_asked(required: &Requirement) -> bool {
     !matches!(required.kind, Kind::Feature | Kind::OptionalPeer)
 }
+
+/// The lowest version that would do, to tell.
+pub(crate) fn fixed_in(candidates: &[&Release]) -> String {
+    candidates.first().map(|lowest| format!(", fixed in {}", lowest.version)).unwrap_or_default()
+}

@@ -16,7 +16,7 @@ use crate::dependency::cargo::workspace::rust_version;
 use crate::dependency::choose::choose;
 use crate::dependency::fixed::clears;
 use crate::dependency::graph::Graph;
-use crate::dependency::market::{Market, Release};
+use crate::dependency::market::{Goal, Market, Release};
 use crate::dependency::sketch::Plan;
 use crate::fixer::Known;
 
@@ -216,8 +216,11 @@ impl Market for Shelves<'_> {
         self.judged(name, version, |problems| !problems.is_empty())
     }
 
-    fn may_lessen(&self, name: &str, version: &str) -> bool {
-        self.lessened.contains(&(name.to_owned(), version.to_owned()))
+    fn goal(&self, name: &str, version: &str) -> Goal {
+        match self.lessened.contains(&(name.to_owned(), version.to_owned())) {
+            true => Goal::Fewer,
+            false => Goal::Clear,
+        }
     }
 
     /// `[patch]` puts a fork in a crate's place, and no version.

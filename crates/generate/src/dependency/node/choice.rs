@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::dependency::choose::choose;
 use crate::dependency::graph::Graph;
-use crate::dependency::market::{Market, Release};
+use crate::dependency::market::{Goal, Market, Release};
 use crate::dependency::node::range;
 use crate::dependency::node::registry::Registry;
 use crate::dependency::sketch::{Guard, Plan, Step};
@@ -213,8 +213,11 @@ impl Market for Shelves<'_> {
         self.judged(name, version, |problems| !problems.is_empty())
     }
 
-    fn may_lessen(&self, name: &str, version: &str) -> bool {
-        self.lessened.contains(&(name.to_owned(), version.to_owned()))
+    fn goal(&self, name: &str, version: &str) -> Goal {
+        match self.lessened.contains(&(name.to_owned(), version.to_owned())) {
+            true => Goal::Fewer,
+            false => Goal::Clear,
+        }
     }
 }
 
